@@ -1,0 +1,127 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace KvStore.Engine;
+
+/// <summary>
+/// One record in its segment: a header, the key in UTF-8, the metadata as JSON, the value; 8-byte aligned.
+/// </summary>
+/// <remarks>
+/// <code>
+/// 0  revision        8 bytes   orders the mutations of a namespace; the highest wins
+/// 8  deadline        4 bytes   seconds since the Unix epoch, 0 for none
+/// 12 value length    4 bytes
+/// 16 key length      2 bytes   the low 12 bits; the high 4 are flags
+/// 18 metadata length 2 bytes
+/// 20 key, metadata, value
+/// </code>
+/// Complete before it is published and immutable afterwards, but for one bit: <see cref="DeadFlag"/>, set under the lock of
+/// the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
+/// to look up; no reader of a view looks at it.
+/// </remarks>
+internal readonly struct Record(byte[] segment, int offset)
+{
+    /// <summary>The bytes before the key.</summary>
+    public const int HeaderBytes = 20;
+
+    /// <summary>Records begin at multiples of this.</summary>
+    public const int Alignment = 8;
+
+    private const int DeadlineOffset = 8;
+    private const int ValueBytesOffset = 12;
+    private const int KeyBytesOffset = 16;
+    private const int MetadataBytesOffset = 18;
+
+    private const int KeyBytesMask = 0x0FFF;
+    private const ushort DeadFlag = 0x8000;
+
+    /// <summary>The segment that holds the record.</summary>
+    public readonly byte[] Segment = segment;
+
+    /// <summary>Where the record begins.</summary>
+    public readonly int Offset = offset;
+
+    /// <summary>Whether this is a record at all.</summary>
+    public bool IsNone => Segment is null;
+
+    /// <summary>Which mutation made it.</summary>
+    public long Revision => Read<long>(0);
+
+    /// <summary>The second at which it is gone, 0 for never.</summary>
+    public uint Deadline => Read<uint>(DeadlineOffset);
+
+    /// <summary>The length of the value.</summary>
+    public int ValueBytes => Read<int>(ValueBytesOffset);
+
+    /// <summary>The length of the key.</summary>
+    public int KeyBytes => Read<ushort>(KeyBytesOffset) & KeyBytesMask;
+
+    /// <summary>The length of the metadata.</summary>
+    public int MetadataBytes => Read<ushort>(MetadataBytesOffset);
+
+    /// <summary>Whether the index has left this record for another, or for none.</summary>
+    public bool IsDead => (Read<ushort>(KeyBytesOffset) & DeadFlag) != 0;
+
+    /// <summary>The key.</summary>
+    public ReadOnlySpan<byte> Key => Segment.AsSpan(Offset + HeaderBytes, KeyBytes);
+
+    /// <summary>The whole record, without what aligns the next.</summary>
+    public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
+
+    /// <summary>The room it takes in its segment.</summary>
+    public int SizeInSegment => SizeFor(KeyBytes, MetadataBytes, ValueBytes);
+
+    /// <summary>The room that a record takes in a segment, alignment included.</summary>
+    public static int SizeFor(int keyBytes, int metadataBytes, int valueBytes) =>
+        (HeaderBytes + keyBytes + metadataBytes + valueBytes + Alignment - 1) & -Alignment;
+
+    /// <summary>Writes the header of a record that nobody else can see yet.</summary>
+    public void Initialize(int keyBytes, int metadataBytes, int valueBytes, uint deadline)
+    {
+        Write(0, 0L);
+        Write(DeadlineOffset, deadline);
+        Write(ValueBytesOffset, valueBytes);
+        Write(KeyBytesOffset, (ushort)keyBytes);
+        Write(MetadataBytesOffset, (ushort)metadataBytes);
+    }
+
+    /// <summary>The key's bytes in a record that nobody else can see yet.</summary>
+    public Span<byte> DraftKey => Segment.AsSpan(Offset + HeaderBytes, KeyBytes);
+
+    /// <summary>The metadata's bytes in a record that nobody else can see yet.</summary>
+    public Span<byte> DraftMetadata => Segment.AsSpan(Offset + HeaderBytes + KeyBytes, MetadataBytes);
+
+    /// <summary>The value's bytes in a record that nobody else can see yet.</summary>
+    public Span<byte> DraftValue => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
+
+    /// <summary>Numbers a record that nobody else can see yet.</summary>
+    public void SetRevision(long revision) => Write(0, revision);
+
+    /// <summary>Marks the record dead. Only under the lock of the key's shard, after the index has left it.</summary>
+    public void MarkDead() => Write(KeyBytesOffset, (ushort)(Read<ushort>(KeyBytesOffset) | DeadFlag));
+
+    /// <summary>A view on the record for a caller.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public KvValue ToValue()
+    {
+        var metadataBytes = MetadataBytes;
+        return new KvValue(Segment, Offset + HeaderBytes + KeyBytes + metadataBytes, ValueBytes, metadataBytes, Deadline);
+    }
+
+    /// <summary>The metadata, as a view.</summary>
+    public KvMetadata ToMetadata() => MetadataBytes is 0
+        ? default
+        : KvMetadata.FromStored(new ReadOnlyMemory<byte>(Segment, Offset + HeaderBytes + KeyBytes, MetadataBytes));
+
+    // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
+    // header's length behind it.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private T Read<T>(int field)
+        where T : unmanaged =>
+        Unsafe.ReadUnaligned<T>(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), Offset + field));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Write<T>(int field, T value)
+        where T : unmanaged =>
+        Unsafe.WriteUnaligned(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), Offset + field), value);
+}

@@ -1,0 +1,111 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Text;
+
+namespace KvStore.Keys;
+
+/// <summary>
+/// A key that is known to be valid, with its hash: 1 to <see cref="KvLimits.KeyBytesMax"/> bytes of UTF-8 and neither
+/// <c>.</c> nor <c>..</c>. Behind <see cref="KeyRules"/> nobody asks again.
+/// </summary>
+/// <remarks>
+/// Two forms, so that the common one costs no copy: ASCII text is compared and stored straight from the string. A type
+/// parameter with this constraint is compiled for each form by itself.
+/// </remarks>
+internal interface IKey
+{
+    /// <summary>The hash of the UTF-8 bytes.</summary>
+    ulong Hash { get; }
+
+    /// <summary>The length in bytes of UTF-8.</summary>
+    int Utf8Bytes { get; }
+
+    /// <summary>Whether the stored key, of exactly <see cref="Utf8Bytes"/> bytes, is this one.</summary>
+    bool Matches(ref readonly byte storedKey);
+
+    /// <summary>Writes the UTF-8 bytes.</summary>
+    void CopyTo(Span<byte> destination);
+}
+
+/// <summary>A key that is ASCII, in the string that the caller gave.</summary>
+internal readonly struct AsciiKey(string text, ulong hash) : IKey
+{
+    private readonly string _text = text;
+
+    public ulong Hash { get; } = hash;
+
+    public int Utf8Bytes => _text.Length;
+
+    // The caller vouches for length bytes at storedKey; every read of either side ends at length or before, by the
+    // comparison that guards it.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Matches(ref readonly byte storedKey)
+    {
+        ref var chars = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(_text.AsSpan()));
+        ref var bytes = ref Unsafe.AsRef(in storedKey);
+        var length = _text.Length;
+        if (length >= 16)
+        {
+            nuint i = 0;
+            var last = (nuint)length - 16;
+            while (i < last)
+            {
+                if (Narrow16(ref chars, i) != Vector128.LoadUnsafe(ref bytes, i))
+                {
+                    return false;
+                }
+
+                i += 16;
+            }
+
+            return Narrow16(ref chars, last) == Vector128.LoadUnsafe(ref bytes, last);
+        }
+
+        if (length >= 8)
+        {
+            var last = length - 8;
+            var narrow = Vector128.Narrow(Vector128.LoadUnsafe(ref chars), Vector128.LoadUnsafe(ref chars, (nuint)last)).AsUInt64();
+            return narrow.ToScalar() == Unsafe.ReadUnaligned<ulong>(ref bytes)
+                && narrow.GetElement(1) == Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref bytes, last));
+        }
+
+        for (var i = 0; i < length; i++)
+        {
+            if (Unsafe.Add(ref chars, i) != Unsafe.Add(ref bytes, i))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    public void CopyTo(Span<byte> destination) => Encoding.ASCII.GetBytes(_text, destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<byte> Narrow16(ref ushort chars, nuint offset) =>
+        Vector128.Narrow(Vector128.LoadUnsafe(ref chars, offset), Vector128.LoadUnsafe(ref chars, offset + 8));
+}
+
+/// <summary>A key in UTF-8.</summary>
+internal readonly ref struct Utf8Key(ReadOnlySpan<byte> bytes, ulong hash) : IKey
+{
+    private readonly ReadOnlySpan<byte> _bytes = bytes;
+
+    public Utf8Key(ReadOnlySpan<byte> bytes)
+        : this(bytes, KeyHash.OfUtf8(bytes))
+    {
+    }
+
+    public ulong Hash { get; } = hash;
+
+    public int Utf8Bytes => _bytes.Length;
+
+    public ReadOnlySpan<byte> Bytes => _bytes;
+
+    public bool Matches(ref readonly byte storedKey) =>
+        _bytes.SequenceEqual(MemoryMarshal.CreateReadOnlySpan(in storedKey, _bytes.Length));
+
+    public void CopyTo(Span<byte> destination) => _bytes.CopyTo(destination);
+}

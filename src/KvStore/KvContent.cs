@@ -1,0 +1,103 @@
+using System.IO.Pipelines;
+
+namespace KvStore;
+
+/// <summary>
+/// What a put stores: text, bytes, a stream or a pipe. Converts implicitly from each of them, so that one
+/// <see cref="IKvNamespace.PutAsync"/> takes them all.
+/// </summary>
+/// <remarks>
+/// Text is stored as UTF-8. Bytes are copied when the put is called. A stream or pipe is read to its end, from where it
+/// stands, and is neither closed nor rewound; one that fails or turns out too long leaves nothing behind.
+/// </remarks>
+public readonly struct KvContent
+{
+    private readonly object? _source;
+    private readonly ReadOnlyMemory<byte> _bytes;
+
+    private KvContent(object? source, ReadOnlyMemory<byte> bytes)
+    {
+        _source = source;
+        _bytes = bytes;
+    }
+
+    /// <summary>The text, when this is text.</summary>
+    internal string? Text => _source as string;
+
+    /// <summary>The stream, when this is a stream.</summary>
+    internal Stream? Stream => _source as Stream;
+
+    /// <summary>The pipe, when this is a pipe.</summary>
+    internal PipeReader? Pipe => _source as PipeReader;
+
+    /// <summary>Whether the value has to be read from a stream or pipe.</summary>
+    internal bool IsStreamed => _source is not null and not string;
+
+    /// <summary>The bytes, when this is neither text nor streamed.</summary>
+    internal ReadOnlyMemory<byte> Bytes => _bytes;
+
+    /// <summary>Stores text as UTF-8.</summary>
+    /// <param name="text">The text.</param>
+    public static implicit operator KvContent(string text) => FromString(text);
+
+    /// <summary>Stores bytes.</summary>
+    /// <param name="bytes">The bytes.</param>
+    public static implicit operator KvContent(byte[] bytes) => FromBytes(bytes);
+
+    /// <summary>Stores bytes.</summary>
+    /// <param name="bytes">The bytes.</param>
+    public static implicit operator KvContent(ReadOnlyMemory<byte> bytes) => FromBytes(bytes);
+
+    /// <summary>Stores bytes.</summary>
+    /// <param name="bytes">The bytes.</param>
+    public static implicit operator KvContent(Memory<byte> bytes) => FromBytes(bytes);
+
+    /// <summary>Stores what a stream yields until its end.</summary>
+    /// <param name="stream">The stream.</param>
+    public static implicit operator KvContent(Stream stream) => FromStream(stream);
+
+    /// <summary>Stores what a pipe yields until it completes.</summary>
+    /// <param name="pipe">The pipe.</param>
+    public static implicit operator KvContent(PipeReader pipe) => FromPipe(pipe);
+
+    /// <summary>Stores text as UTF-8.</summary>
+    /// <param name="text">The text.</param>
+    /// <returns>The content.</returns>
+    public static KvContent FromString(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return new KvContent(text, default);
+    }
+
+    /// <summary>Stores bytes.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <returns>The content.</returns>
+    public static KvContent FromBytes(byte[] bytes)
+    {
+        ArgumentNullException.ThrowIfNull(bytes);
+        return new KvContent(null, bytes);
+    }
+
+    /// <summary>Stores bytes.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <returns>The content.</returns>
+    public static KvContent FromBytes(ReadOnlyMemory<byte> bytes) => new(null, bytes);
+
+    /// <summary>Stores what a stream yields until its end.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <returns>The content.</returns>
+    public static KvContent FromStream(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return new KvContent(stream, default);
+    }
+
+    /// <summary>Stores what a pipe yields until it completes.</summary>
+    /// <param name="pipe">The pipe.</param>
+    /// <returns>The content.</returns>
+    public static KvContent FromPipe(PipeReader pipe)
+    {
+        ArgumentNullException.ThrowIfNull(pipe);
+        return new KvContent(pipe, default);
+    }
+}

@@ -1,0 +1,131 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace KvStore;
+
+/// <summary>
+/// JSON that is stored beside a value and returned by get and list: any JSON value, <c>0</c>, <c>false</c> and <c>""</c>
+/// included. The default value, and JSON <c>null</c>, mean that there is none.
+/// </summary>
+/// <remarks>
+/// Immutable. One that was read from a namespace is a view on the stored entry and keeps its content whatever happens to
+/// the key afterwards. At most 1,024 bytes in compact form are accepted by a put (<see cref="KvLimits.MetadataBytesMax"/>).
+/// </remarks>
+public readonly struct KvMetadata : IEquatable<KvMetadata>
+{
+    private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
+
+    private static readonly JsonSerializerOptions s_options = new(JsonSerializerDefaults.Web)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private readonly ReadOnlyMemory<byte> _json;
+    private readonly bool _isCompact;
+
+    private KvMetadata(ReadOnlyMemory<byte> json, bool isCompact)
+    {
+        _json = json;
+        _isCompact = isCompact;
+    }
+
+    /// <summary>No metadata.</summary>
+    public static KvMetadata Null => default;
+
+    /// <summary>True when there is no metadata.</summary>
+    public bool IsNull => _json.IsEmpty;
+
+    /// <summary>The JSON as UTF-8; empty when <see cref="IsNull"/>. A view, not a copy.</summary>
+    public ReadOnlyMemory<byte> Utf8Json => _json;
+
+    /// <summary>Whether the bytes are the stored, compact form, so that a put need not bring them into it again.</summary>
+    internal bool IsCompact => _isCompact;
+
+    /// <summary>Takes JSON as it is.</summary>
+    /// <param name="json">One JSON value. <c>null</c> makes no metadata.</param>
+    /// <returns>The metadata.</returns>
+    /// <exception cref="JsonException">The text is not one JSON value.</exception>
+    public static KvMetadata FromJson(string json)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        var utf8 = Encoding.UTF8.GetBytes(json);
+        return FromUtf8Json(utf8);
+    }
+
+    /// <summary>Serialises a value with the web defaults of System.Text.Json (camel case).</summary>
+    /// <typeparam name="T">The type to serialise.</typeparam>
+    /// <param name="value">The value; null makes no metadata.</param>
+    /// <returns>The metadata.</returns>
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    public static KvMetadata From<T>(T value) => Of(JsonSerializer.SerializeToUtf8Bytes(value, s_options));
+
+    /// <summary>Serialises a value by generated code.</summary>
+    /// <typeparam name="T">The type to serialise.</typeparam>
+    /// <param name="value">The value; null makes no metadata.</param>
+    /// <param name="jsonTypeInfo">How to serialise it.</param>
+    /// <returns>The metadata.</returns>
+    public static KvMetadata From<T>(T value, JsonTypeInfo<T> jsonTypeInfo) =>
+        Of(JsonSerializer.SerializeToUtf8Bytes(value, jsonTypeInfo));
+
+    /// <summary>Reads the metadata as <typeparamref name="T"/>, with the web defaults of System.Text.Json.</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <returns>The value, or the default of <typeparamref name="T"/> when <see cref="IsNull"/>.</returns>
+    /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    public T? As<T>() => IsNull ? default : JsonSerializer.Deserialize<T>(_json.Span, s_options);
+
+    /// <summary>Reads the metadata as <typeparamref name="T"/> by generated code.</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <returns>The value, or the default of <typeparamref name="T"/> when <see cref="IsNull"/>.</returns>
+    /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
+    public T? As<T>(JsonTypeInfo<T> jsonTypeInfo) => IsNull ? default : JsonSerializer.Deserialize(_json.Span, jsonTypeInfo);
+
+    /// <summary>Whether both hold the same JSON text.</summary>
+    public static bool operator ==(KvMetadata left, KvMetadata right) => left.Equals(right);
+
+    /// <summary>Whether the JSON texts differ.</summary>
+    public static bool operator !=(KvMetadata left, KvMetadata right) => !left.Equals(right);
+
+    /// <summary>The JSON; <c>null</c> when there is none.</summary>
+    public override string ToString() => IsNull ? "null" : Encoding.UTF8.GetString(_json.Span);
+
+    /// <inheritdoc/>
+    public bool Equals(KvMetadata other) => _json.Span.SequenceEqual(other._json.Span);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => obj is KvMetadata other && Equals(other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode()
+    {
+        var hash = default(HashCode);
+        hash.AddBytes(_json.Span);
+        return hash.ToHashCode();
+    }
+
+    /// <summary>Wraps bytes that are known to be the compact form that is stored.</summary>
+    internal static KvMetadata FromStored(ReadOnlyMemory<byte> json) => new(json, isCompact: true);
+
+    /// <summary>Takes one JSON value in UTF-8, which is checked but not copied.</summary>
+    internal static KvMetadata FromUtf8Json(ReadOnlyMemory<byte> utf8)
+    {
+        var reader = new Utf8JsonReader(utf8.Span);
+        reader.Read();
+        var isNull = reader.TokenType == JsonTokenType.Null;
+        reader.Skip();
+        if (reader.Read())
+        {
+            throw new JsonException("Metadata must be one JSON value.");
+        }
+
+        return isNull ? Null : new KvMetadata(utf8, isCompact: false);
+    }
+
+    private static KvMetadata Of(byte[] json) => json.AsSpan().SequenceEqual("null"u8) ? Null : new KvMetadata(json, isCompact: false);
+}

@@ -1,0 +1,386 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Unicode;
+using KvStore.Commit;
+using KvStore.Engine;
+using KvStore.Expiry;
+using KvStore.Keys;
+using KvStore.Values;
+
+namespace KvStore;
+
+/// <summary>
+/// A namespace in this process: the whole Workers KV binding on log-structured memory.
+/// </summary>
+/// <remarks>
+/// <para>Thread safety: all members, from any thread. A read never waits: not for a writer, not for background work.</para>
+/// <para>Disposing it stops its background work and frees its memory; views that were handed out keep their bytes. Every
+/// later call throws <see cref="ObjectDisposedException"/>.</para>
+/// </remarks>
+public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
+{
+    private const int StackKeyBytesMax = 512;
+
+    private readonly KvLimits _limits;
+    private readonly CoarseClock _clock;
+    private readonly ShardedStore _store;
+    private readonly CommitPath _commit;
+    private volatile bool _isDisposed;
+
+    private KvNamespace(string name, KvNamespaceOptions options)
+    {
+        Name = name;
+        _limits = options.Limits;
+        _clock = new CoarseClock(options.TimeProvider);
+        _store = new ShardedStore(_clock);
+        _commit = new CommitPath(_store, _limits.ValueBytesMax);
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
+    public long Count => _store.Count;
+
+    /// <summary>Makes an empty namespace in memory.</summary>
+    /// <param name="name">Its name, not empty.</param>
+    /// <param name="options">How it behaves; null for the defaults.</param>
+    /// <returns>The namespace, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
+    public static KvNamespace Create(string name, KvNamespaceOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        options ??= new KvNamespaceOptions();
+        options.Validate();
+        return new KvNamespace(name, options);
+    }
+
+    /// <summary>Opens a namespace, recovering what its persistence holds.</summary>
+    /// <param name="name">Its name, not empty.</param>
+    /// <param name="options">How it behaves; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the opening.</param>
+    /// <returns>The namespace, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
+    public static ValueTask<KvNamespace> OpenAsync(
+        string name, KvNamespaceOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return new(Create(name, options));
+    }
+
+    /// <summary>The synchronous read, for hot paths: no allocation, no lock, no wait.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The entry, a view on memory that never changes.</param>
+    /// <returns>Whether the key exists and has not expired.</returns>
+    /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
+    /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
+    public bool TryGet(string key, out KvValue value)
+    {
+        if (TryFind(key, "GET", out var record))
+        {
+            value = record.ToValue();
+            return true;
+        }
+
+        value = default;
+        return false;
+    }
+
+    /// <summary>The synchronous read by the UTF-8 bytes of a key, for hot paths: no allocation, no lock, no wait.</summary>
+    /// <param name="utf8Key">The key in UTF-8.</param>
+    /// <param name="value">The entry, a view on memory that never changes.</param>
+    /// <returns>Whether the key exists and has not expired. Bytes that are not UTF-8 are no key, and never found.</returns>
+    /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
+    /// <exception cref="KvException">The key is too long (414).</exception>
+    public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
+    {
+        KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (_store.TryFind(new Utf8Key(utf8Key), out var record))
+        {
+            value = record.ToValue();
+            return true;
+        }
+
+        value = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        if (options is not null || cancellationToken.IsCancellationRequested)
+        {
+            CheckRead(key, options, cancellationToken);
+        }
+
+        return TryGet(key, out var value) ? new(value) : default;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
+        IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        cancellationToken.ThrowIfCancellationRequested();
+        var cacheTtl = options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : (int?)null;
+        if (keys.Count > _limits.GetManyKeysMax)
+        {
+            throw new KvException(400, "GET_BULK", $"You can request a maximum of {_limits.GetManyKeysMax} keys");
+        }
+
+        if (keys.Count == 0)
+        {
+            throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key");
+        }
+
+        var result = new OrderedDictionary<string, KvValue>(keys.Count, StringComparer.Ordinal);
+        var totalBytes = 0L;
+        foreach (var key in keys)
+        {
+            KeyRules.CheckInBulk(key, _limits.KeyBytesMax);
+            CheckCacheTtl(cacheTtl, "GET_BULK");
+            if (!result.TryGetValue(key, out var value))
+            {
+                // An unpaired surrogate is no error among many keys; nothing is stored under it.
+                value = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record) ? record.ToValue() : default;
+                result.Add(key, value);
+            }
+
+            totalBytes += value.Length;
+        }
+
+        if (totalBytes > _limits.GetManyBytesMax)
+        {
+            throw new KvException(413, "GET_BULK", $"Total size of request exceeds the limit of {_limits.GetManyBytesMax >> 20}MB");
+        }
+
+        return new(result);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask PutAsync(
+        string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (options is not null)
+        {
+            Deadline.CheckRange(options);
+        }
+
+        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        {
+            return Put(new AsciiKey(key, hash), key, content, options, cancellationToken);
+        }
+
+        var rented = Rent(key, out var buffer, stackalloc byte[StackKeyBytesMax]);
+        try
+        {
+            var length = KeyRules.Encode(key, _limits.KeyBytesMax, "PUT", buffer);
+            return Put(new Utf8Key(buffer[..length]), key, content, options, cancellationToken);
+        }
+        finally
+        {
+            Return(rented);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        {
+            _commit.Delete(new AsciiKey(key, hash));
+            return default;
+        }
+
+        var rented = Rent(key, out var buffer, stackalloc byte[StackKeyBytesMax]);
+        try
+        {
+            var length = KeyRules.Encode(key, _limits.KeyBytesMax, "DELETE", buffer);
+            _commit.Delete(new Utf8Key(buffer[..length]));
+            return default;
+        }
+        finally
+        {
+            Return(rented);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        var limit = options?.Limit is { } asked and > 0 ? asked : _limits.ListKeysMax;
+        if (limit > _limits.ListKeysMax)
+        {
+            throw new KvException(
+                400, "GET", $"Invalid key_count_limit of {limit}. Please specify an integer less than {_limits.ListKeysMax}.");
+        }
+
+        var prefixText = options?.Prefix ?? "";
+        KeyRules.CheckLength(prefixText, _limits.KeyBytesMax, "GET");
+        var after = ListCursor.Parse(options?.Cursor, _limits.KeyBytesMax);
+        if (!KeyRules.IsUnicode(prefixText))
+        {
+            // No key holds an unpaired surrogate, so none begins with one.
+            return new(new KvListPage([], cursor: null));
+        }
+
+        // One more than asked for tells whether this page is the last.
+        var records = ArrayPool<Record>.Shared.Rent(limit + 1);
+        try
+        {
+            var found = _store.List(Encoding.UTF8.GetBytes(prefixText), after, records.AsSpan(0, limit + 1));
+            var keys = new KvListKey[Math.Min(found, limit)];
+            for (var i = 0; i < keys.Length; i++)
+            {
+                ref readonly var record = ref records[i];
+                keys[i] = new KvListKey(Encoding.UTF8.GetString(record.Key), record.Deadline, record.ToMetadata());
+            }
+
+            return new(new KvListPage(keys, found > limit ? ListCursor.After(records[limit - 1].Key) : null));
+        }
+        finally
+        {
+            // Not to keep segments alive from the pool.
+            ArrayPool<Record>.Shared.Return(records, clearArray: true);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        if (!_isDisposed)
+        {
+            _isDisposed = true;
+            _store.Dispose();
+            _clock.Dispose();
+        }
+
+        return default;
+    }
+
+    /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
+    internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        if (options is not null || cancellationToken.IsCancellationRequested)
+        {
+            CheckRead(key, options, cancellationToken);
+        }
+
+        return TryGet(key, out var value) ? new(value.GetText()) : default;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryFind(string key, string operation, out Record record)
+    {
+        if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        {
+            return _store.TryFind(new AsciiKey(key, hash), out record);
+        }
+
+        return TryFindEncoded(key, operation, out record);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryFindEncoded(string key, string operation, out Record record)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var rented = Rent(key, out var buffer, stackalloc byte[StackKeyBytesMax]);
+        try
+        {
+            var length = KeyRules.Encode(key, _limits.KeyBytesMax, operation, buffer);
+            return _store.TryFind(new Utf8Key(buffer[..length]), out record);
+        }
+        finally
+        {
+            Return(rented);
+        }
+    }
+
+    private ValueTask Put<TKey>(
+        in TKey key, string name, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var deadline = 0u;
+        ReadOnlyMemory<byte> metadata = default;
+        if (options is not null)
+        {
+            deadline = Deadline.From(options, _limits, _clock.NowSeconds);
+            metadata = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
+        }
+
+        if (content.IsStreamed)
+        {
+            return PutStreamedAsync(name, content, metadata, deadline, cancellationToken);
+        }
+
+        if (content.Text is { } text)
+        {
+            _commit.Put(key, text, metadata.Span, deadline);
+        }
+        else
+        {
+            _commit.Put(key, content.Bytes.Span, metadata.Span, deadline);
+        }
+
+        return default;
+    }
+
+    private async ValueTask PutStreamedAsync(
+        string name, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
+    {
+        using var value = await StreamedValue.ReadAsync(content, _limits.ValueBytesMax, cancellationToken).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var key = Encoding.UTF8.GetBytes(name);
+        _commit.Put(new Utf8Key(key), value, metadata.Span, deadline);
+    }
+
+    private void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var cacheTtl = options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : (int?)null;
+        KeyRules.CheckShape(key, _limits.KeyBytesMax, "GET");
+        if (!KeyRules.IsUnicode(key))
+        {
+            throw new KvException(400, "GET", KeyRules.UnpairedSurrogate);
+        }
+
+        CheckCacheTtl(cacheTtl, "GET");
+    }
+
+    private void CheckCacheTtl(int? seconds, string operation)
+    {
+        var least = (int)_limits.CacheTtlMin.TotalSeconds;
+        if (seconds < least)
+        {
+            throw new KvException(400, operation, $"Invalid cache_ttl of {seconds}. Cache TTL must be at least {least}.");
+        }
+    }
+
+    private byte[]? Rent(string key, out Span<byte> buffer, Span<byte> stack)
+    {
+        var bytes = KeyRules.BufferBytes(key, _limits.KeyBytesMax);
+        var rented = bytes <= stack.Length ? null : ArrayPool<byte>.Shared.Rent(bytes);
+        buffer = rented ?? stack;
+        return rented;
+    }
+
+    private static void Return(byte[]? rented)
+    {
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+}

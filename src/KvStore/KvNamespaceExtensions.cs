@@ -1,0 +1,279 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace KvStore;
+
+/// <summary>
+/// Text, JSON, bytes and streams on top of the five operations of <see cref="IKvNamespace"/>. Limits, exceptions and thread
+/// safety are those of the operation underneath.
+/// </summary>
+public static class KvNamespaceExtensions
+{
+    private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
+    private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
+
+    private static readonly JsonSerializerOptions s_writeOptions = new(JsonSerializerDefaults.Web)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>Reads a value as text: UTF-8, with U+FFFD in place of bytes that are not. Null when the key does not exist.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The text or null.</returns>
+    public static ValueTask<string?> GetTextAsync(
+        this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        // A namespace in this process has a cache of decoded text, so that a hot key allocates nothing.
+        if (kv is KvNamespace local)
+        {
+            return local.GetCachedTextAsync(key, options, cancellationToken);
+        }
+
+        ArgumentNullException.ThrowIfNull(kv);
+        var get = kv.GetAsync(key, options, cancellationToken);
+        return get.IsCompletedSuccessfully ? new(get.Result.GetText()) : Await(get);
+
+        static async ValueTask<string?> Await(ValueTask<KvValue> get) => (await get.ConfigureAwait(false)).GetText();
+    }
+
+    /// <summary>Reads a value as JSON, with the web defaults of System.Text.Json (camel case).</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
+    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    public static ValueTask<T?> GetJsonAsync<T>(
+        this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var get = kv.GetAsync(key, options, cancellationToken);
+        return get.IsCompletedSuccessfully ? new(get.Result.GetJson<T>()) : Await(get);
+
+        static async ValueTask<T?> Await(ValueTask<KvValue> get) => (await get.ConfigureAwait(false)).GetJson<T>();
+    }
+
+    /// <summary>Reads a value as JSON by generated code.</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
+    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    public static ValueTask<T?> GetJsonAsync<T>(
+        this IKvNamespace kv,
+        string key,
+        JsonTypeInfo<T> jsonTypeInfo,
+        KvGetOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var get = kv.GetAsync(key, options, cancellationToken);
+        return get.IsCompletedSuccessfully ? new(get.Result.GetJson(jsonTypeInfo)) : Await(get, jsonTypeInfo);
+
+        static async ValueTask<T?> Await(ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo) =>
+            (await get.ConfigureAwait(false)).GetJson(jsonTypeInfo);
+    }
+
+    /// <summary>Reads a value as bytes: a view that never changes, not a copy. Null when the key does not exist.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The bytes or null.</returns>
+    public static ValueTask<ReadOnlyMemory<byte>?> GetBytesAsync(
+        this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var get = kv.GetAsync(key, options, cancellationToken);
+        return get.IsCompletedSuccessfully ? new(Bytes(get.Result)) : Await(get);
+
+        static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : null;
+
+        static async ValueTask<ReadOnlyMemory<byte>?> Await(ValueTask<KvValue> get) => Bytes(await get.ConfigureAwait(false));
+    }
+
+    /// <summary>Opens a value as a stream. Null when the key does not exist.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>A stream that cannot be written and that the caller disposes, or null.</returns>
+    public static ValueTask<Stream?> GetStreamAsync(
+        this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var get = kv.GetAsync(key, options, cancellationToken);
+        return get.IsCompletedSuccessfully ? new(Open(get.Result)) : Await(get);
+
+        static Stream? Open(in KvValue value) => value.Exists ? value.OpenStream() : null;
+
+        static async ValueTask<Stream?> Await(ValueTask<KvValue> get) => Open(await get.ConfigureAwait(false));
+    }
+
+    /// <summary>Reads 1 to 100 values as text. Missing keys are null; a key named twice is answered once.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="keys">The keys.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The texts by key, in the order asked for.</returns>
+    public static async ValueTask<IReadOnlyDictionary<string, string?>> GetTextAsync(
+        this IKvNamespace kv,
+        IReadOnlyCollection<string> keys,
+        KvGetOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
+        return Project(values, static value => Unmarked(value).GetText());
+    }
+
+    /// <summary>Reads 1 to 100 values as JSON, with the web defaults of System.Text.Json (camel case).</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="keys">The keys; one that is named twice is answered once.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The values by key, in the order asked for; missing keys have the default of <typeparamref name="T"/>.</returns>
+    /// <exception cref="KvException">One of the values is not JSON (400); none is returned.</exception>
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    public static async ValueTask<IReadOnlyDictionary<string, T?>> GetJsonAsync<T>(
+        this IKvNamespace kv,
+        IReadOnlyCollection<string> keys,
+        KvGetOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
+        return ProjectJson(values, static value => value.GetJson<T>());
+    }
+
+    /// <summary>Reads 1 to 100 values as JSON by generated code.</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="keys">The keys; one that is named twice is answered once.</param>
+    /// <param name="jsonTypeInfo">How to read them.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The values by key, in the order asked for; missing keys have the default of <typeparamref name="T"/>.</returns>
+    /// <exception cref="KvException">One of the values is not JSON (400); none is returned.</exception>
+    public static async ValueTask<IReadOnlyDictionary<string, T?>> GetJsonAsync<T>(
+        this IKvNamespace kv,
+        IReadOnlyCollection<string> keys,
+        JsonTypeInfo<T> jsonTypeInfo,
+        KvGetOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
+        return ProjectJson(values, value => value.GetJson(jsonTypeInfo));
+    }
+
+    /// <summary>Writes a value as JSON, with the web defaults of System.Text.Json (camel case).</summary>
+    /// <typeparam name="T">The type to write.</typeparam>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="options">Expiration and metadata; what is left out is cleared.</param>
+    /// <param name="cancellationToken">Cancels the put where it has to wait.</param>
+    /// <returns>A task that completes when the value is visible and as durable as configured.</returns>
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    public static ValueTask PutJsonAsync<T>(
+        this IKvNamespace kv,
+        string key,
+        T value,
+        KvPutOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        return kv.PutAsync(key, JsonSerializer.SerializeToUtf8Bytes(value, s_writeOptions), options, cancellationToken);
+    }
+
+    /// <summary>Writes a value as JSON by generated code.</summary>
+    /// <typeparam name="T">The type to write.</typeparam>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="jsonTypeInfo">How to write it.</param>
+    /// <param name="options">Expiration and metadata; what is left out is cleared.</param>
+    /// <param name="cancellationToken">Cancels the put where it has to wait.</param>
+    /// <returns>A task that completes when the value is visible and as durable as configured.</returns>
+    public static ValueTask PutJsonAsync<T>(
+        this IKvNamespace kv,
+        string key,
+        T value,
+        JsonTypeInfo<T> jsonTypeInfo,
+        KvPutOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        return kv.PutAsync(key, JsonSerializer.SerializeToUtf8Bytes(value, jsonTypeInfo), options, cancellationToken);
+    }
+
+    /// <summary>
+    /// Lists all keys with a prefix, page after page. No key that exists throughout is missed or repeated; one added behind
+    /// the point reached is not seen, one ahead of it is.
+    /// </summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="prefix">Only keys that begin with exactly this; null or empty for all.</param>
+    /// <param name="cancellationToken">Ends the enumeration.</param>
+    /// <returns>The keys in the order of their UTF-8 bytes.</returns>
+    public static async IAsyncEnumerable<KvListKey> ListAllAsync(
+        this IKvNamespace kv,
+        string? prefix = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        string? cursor = null;
+        do
+        {
+            var page = await kv.ListAsync(new KvListOptions { Prefix = prefix, Cursor = cursor }, cancellationToken).ConfigureAwait(false);
+            foreach (var key in page.Keys)
+            {
+                yield return key;
+            }
+
+            cursor = page.Cursor;
+        }
+        while (cursor is not null);
+    }
+
+    private static OrderedDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    {
+        try
+        {
+            return Project(values, value => read(Unmarked(value)));
+        }
+        catch (JsonException e)
+        {
+            throw new KvException(400, "GET_BULK", NotJson, e);
+        }
+    }
+
+    private static OrderedDictionary<string, T?> Project<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    {
+        var result = new OrderedDictionary<string, T?>(values.Count);
+        foreach (var (key, value) in values)
+        {
+            result.Add(key, value.Exists ? read(value) : default);
+        }
+
+        return result;
+    }
+
+    // The binding drops a byte order mark when it reads many keys, and keeps it when it reads one.
+    private static KvValue Unmarked(in KvValue value) => value.WithoutByteOrderMark();
+}

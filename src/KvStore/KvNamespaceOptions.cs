@@ -1,0 +1,29 @@
+using Microsoft.Extensions.Logging;
+
+namespace KvStore;
+
+/// <summary>How a namespace behaves. Read once, when the namespace is created.</summary>
+public sealed record KvNamespaceOptions
+{
+    /// <summary>Every clock and every timer of the namespace. Default <see cref="TimeProvider.System"/>.</summary>
+    /// <remarks>
+    /// With the system's clock, expiry is told from a coarse clock that a timer moves; with any other, the time is asked for
+    /// whenever an entry that can expire is read, so that a test's clock is obeyed exactly.
+    /// </remarks>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>What the namespace accepts. The defaults are the documented limits of Workers KV.</summary>
+    public KvLimits Limits { get; init; } = new();
+
+    /// <summary>Where background work reports; null for nowhere.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Checks every option against its range.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range; the message names it, its value and the range.</exception>
+    internal void Validate()
+    {
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+        ArgumentNullException.ThrowIfNull(Limits);
+        Limits.Validate();
+    }
+}

@@ -1,0 +1,145 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace KvStore;
+
+/// <summary>
+/// What a get returns: the value, metadata and expiration of a key, or the fact that it does not exist.
+/// </summary>
+/// <remarks>
+/// A view on one immutable record: nothing was copied, and the bytes stay as they are whatever happens to the key
+/// afterwards, whether it is overwritten, deleted or expires, or the namespace is disposed. Keeping the view keeps a
+/// segment of memory (up to 4 MiB) alive; copy what is to be kept for long. Safe to use from any thread.
+/// </remarks>
+public readonly struct KvValue
+{
+    private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
+
+    // The metadata lies right before the value, so that one offset finds both.
+    private readonly byte[]? _segment;
+    private readonly int _valueOffset;
+    private readonly int _valueBytes;
+    private readonly uint _deadlineSeconds;
+    private readonly ushort _metadataBytes;
+    private readonly CacheState _cacheState;
+
+    internal KvValue(byte[] segment, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
+    {
+        _segment = segment;
+        _valueOffset = valueOffset;
+        _valueBytes = valueBytes;
+        _metadataBytes = (ushort)metadataBytes;
+        _deadlineSeconds = deadlineSeconds;
+    }
+
+    private KvValue(in KvValue entry, CacheState cacheState)
+    {
+        this = entry;
+        _cacheState = cacheState;
+    }
+
+    private enum CacheState : byte
+    {
+        None,
+        Hit,
+        Miss,
+        Expired,
+    }
+
+    /// <summary>Whether the key exists and has not expired.</summary>
+    public bool Exists => _segment is not null;
+
+    /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
+    public KvMetadata Metadata => _metadataBytes == 0
+        ? default
+        : KvMetadata.FromStored(new ReadOnlyMemory<byte>(_segment, _valueOffset - _metadataBytes, _metadataBytes));
+
+    /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
+    public DateTimeOffset? Expiration =>
+        _deadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(_deadlineSeconds);
+
+    /// <summary>
+    /// <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c> where a region caches what it reads; otherwise null, as with a binding
+    /// that has no cache before it.
+    /// </summary>
+    public string? CacheStatus => _cacheState switch
+    {
+        CacheState.Hit => "HIT",
+        CacheState.Miss => "MISS",
+        CacheState.Expired => "EXPIRED",
+        _ => null,
+    };
+
+    /// <summary>The length of the value in bytes; 0 when the key does not exist.</summary>
+    public int Length => _valueBytes;
+
+    /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="metadata">Its metadata, of at most 65,535 bytes.</param>
+    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't.</param>
+    /// <returns>An entry that exists.</returns>
+    public static KvValue Create(ReadOnlySpan<byte> value, KvMetadata metadata = default, DateTimeOffset? expiration = null)
+    {
+        var json = metadata.Utf8Json.Span;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(json.Length, ushort.MaxValue, nameof(metadata));
+        var bytes = new byte[json.Length + value.Length];
+        json.CopyTo(bytes);
+        value.CopyTo(bytes.AsSpan(json.Length));
+        var deadline = expiration is { } at ? checked((uint)at.ToUnixTimeSeconds()) : 0;
+        return new KvValue(bytes, json.Length, value.Length, json.Length, deadline);
+    }
+
+    /// <summary>The value as text: UTF-8, with U+FFFD in place of bytes that are not; null when the key does not exist.</summary>
+    /// <returns>A new string.</returns>
+    public string? GetText() => _segment is null ? null : Encoding.UTF8.GetString(Span);
+
+    /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="options">How to read; null for the web defaults.</param>
+    /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
+    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    public T? GetJson<T>(JsonSerializerOptions? options = null) =>
+        _segment is null ? default : JsonSerializer.Deserialize<T>(Span, options ?? JsonSerializerOptions.Web);
+
+    /// <summary>The value read as JSON by generated code.</summary>
+    /// <typeparam name="T">The type to read.</typeparam>
+    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
+    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
+        _segment is null ? default : JsonSerializer.Deserialize(Span, jsonTypeInfo);
+
+    /// <summary>The bytes of the value: a view that never changes, not a copy. Empty when the key does not exist.</summary>
+    /// <returns>The bytes.</returns>
+    public ReadOnlyMemory<byte> GetBytes() => new(_segment, _valueOffset, _valueBytes);
+
+    /// <summary>A stream over the value, which cannot be written. Empty when the key does not exist.</summary>
+    /// <returns>A new stream on the same bytes.</returns>
+    public Stream OpenStream() => _segment is null
+        ? new MemoryStream([], writable: false)
+        : new MemoryStream(_segment, _valueOffset, _valueBytes, writable: false, publiclyVisible: false);
+
+    /// <summary>The same entry with the status <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c>.</summary>
+    /// <param name="cacheStatus">The status, or null for none.</param>
+    /// <returns>The entry.</returns>
+    /// <exception cref="ArgumentException">The status is none of these.</exception>
+    public KvValue WithCacheStatus(string? cacheStatus) => new(this, cacheStatus switch
+    {
+        null => CacheState.None,
+        "HIT" => CacheState.Hit,
+        "MISS" => CacheState.Miss,
+        "EXPIRED" => CacheState.Expired,
+        _ => throw new ArgumentException($"\"{cacheStatus}\" is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
+    });
+
+    /// <summary>The same entry; its value without the UTF-8 byte order mark, if it begins with one.</summary>
+    internal KvValue WithoutByteOrderMark() => Span.StartsWith("\uFEFF"u8)
+        ? new KvValue(Span[3..].ToArray(), 0, _valueBytes - 3, 0, _deadlineSeconds)
+        : this;
+
+    private ReadOnlySpan<byte> Span => new(_segment, _valueOffset, _valueBytes);
+}
