@@ -33,7 +33,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
         Name = name;
         _limits = options.Limits;
         _clock = new CoarseClock(options.TimeProvider);
-        _store = new ShardedStore(_clock);
+        _store = new ShardedStore(_clock, options.TimeProvider);
         _commit = new CommitPath(_store, _limits.ValueBytesMax);
     }
 
@@ -42,6 +42,9 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
 
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count => _store.Count;
+
+    /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet.</summary>
+    internal long MemoryBytes => _store.MemoryBytes;
 
     /// <summary>Makes an empty namespace in memory.</summary>
     /// <param name="name">Its name, not empty.</param>

@@ -22,8 +22,8 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
         var valueBytes = Encoding.UTF8.GetByteCount(text);
         ValueLimit.Check(valueBytes, valueBytesMax);
         var draft = store.Draft(key, metadata.Length, valueBytes, deadline);
-        metadata.CopyTo(draft.DraftMetadata);
-        Encoding.UTF8.GetBytes(text, draft.DraftValue);
+        metadata.CopyTo(draft.Record.DraftMetadata);
+        Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
         store.Publish(key, draft);
     }
 
@@ -33,8 +33,8 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
     {
         ValueLimit.Check(value.Length, valueBytesMax);
         var draft = store.Draft(key, metadata.Length, value.Length, deadline);
-        metadata.CopyTo(draft.DraftMetadata);
-        value.CopyTo(draft.DraftValue);
+        metadata.CopyTo(draft.Record.DraftMetadata);
+        value.CopyTo(draft.Record.DraftValue);
         store.Publish(key, draft);
     }
 
@@ -43,8 +43,8 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
         where TKey : struct, IKey, allows ref struct
     {
         var draft = store.Draft(key, metadata.Length, value.Length, deadline);
-        metadata.CopyTo(draft.DraftMetadata);
-        value.CopyTo(draft.DraftValue);
+        metadata.CopyTo(draft.Record.DraftMetadata);
+        value.CopyTo(draft.Record.DraftValue);
         store.Publish(key, draft);
     }
 

@@ -62,6 +62,13 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Whether the index has left this record for another, or for none.</summary>
     public bool IsDead => (Read<ushort>(KeyBytesOffset) & DeadFlag) != 0;
 
+    /// <summary>The first byte of the key, for a comparison that knows the length.</summary>
+    public ref readonly byte KeyStart
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), Offset + HeaderBytes);
+    }
+
     /// <summary>The key.</summary>
     public ReadOnlySpan<byte> Key => Segment.AsSpan(Offset + HeaderBytes, KeyBytes);
 
@@ -96,6 +103,16 @@ internal readonly struct Record(byte[] segment, int offset)
 
     /// <summary>Numbers a record that nobody else can see yet.</summary>
     public void SetRevision(long revision) => Write(0, revision);
+
+    /// <summary>Copies a whole record over one that nobody else can see yet.</summary>
+    public void CopyFrom(Record other)
+    {
+        var bytes = other.Bytes;
+        bytes.CopyTo(Segment.AsSpan(Offset, bytes.Length));
+
+        // The original may have died while it was copied; the copy's own word decides whether it lives.
+        Write(KeyBytesOffset, (ushort)other.KeyBytes);
+    }
 
     /// <summary>Marks the record dead. Only under the lock of the key's shard, after the index has left it.</summary>
     public void MarkDead() => Write(KeyBytesOffset, (ushort)(Read<ushort>(KeyBytesOffset) | DeadFlag));

@@ -1,105 +1,452 @@
+using System.Runtime.CompilerServices;
 using KvStore.Expiry;
 using KvStore.Keys;
 
 namespace KvStore.Engine;
 
-/// <summary>INTERIM: one lock and a sorted dictionary behind the interface that the real engine will have.</summary>
+/// <summary>
+/// Log-structured memory: immutable records in segments, found through a hash index of words and an ordered index of
+/// addresses. The newest state of a namespace lives here, once.
+/// </summary>
+/// <remarks>
+/// <para>Every mutation has a revision, and the highest one of a key wins, in whatever order they arrive. A mutation that
+/// is numbered here, under the lock of its shard, is always the newest. One that brings its number along may be late; so a
+/// delete that brings its number leaves a tombstone, until <see cref="ForgetTombstones"/> is told that nothing older can
+/// arrive any more.</para>
+/// <para>Thread safety: all members, from any thread. Reads take no lock. Writes take the lock of one of 64 shards, for the
+/// few instructions that publish them.</para>
+/// </remarks>
 internal sealed class ShardedStore : IDisposable
 {
-    private sealed class ByteOrder : IComparer<byte[]>
-    {
-        public int Compare(byte[]? x, byte[]? y) => x.AsSpan().SequenceCompareTo(y);
-    }
+    private const int NewKeysPerShardMax = 512;
 
-    private readonly SortedDictionary<byte[], Record> _entries = new(new ByteOrder());
     private readonly CoarseClock _clock;
+    private readonly SegmentTable _segments = new();
+    private readonly HashIndex _index;
+    private readonly OrderedIndex _ordered;
+    private readonly Shard[] _shards = new Shard[HashIndex.ShardCount];
+    private readonly Maintenance _maintenance;
     private long _revision;
+    private long _expiredCount;
+    private long _removedSinceRefresh;
 
-    public ShardedStore(CoarseClock clock)
+    public ShardedStore(CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onMaintenanceFailure = null)
     {
         _clock = clock;
+        for (var i = 0; i < _shards.Length; i++)
+        {
+            _shards[i] = new Shard();
+        }
+
+        _index = new HashIndex(_segments);
+        _ordered = new OrderedIndex(_segments, _index, _shards, clock);
+        _maintenance = new Maintenance(this, clock, timeProvider, onMaintenanceFailure);
+        _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
 
-    /// <summary>The number of live entries.</summary>
+    /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count
     {
         get
         {
-            lock (_entries)
+            var count = 0L;
+            foreach (var shard in _shards)
             {
-                return _entries.Count;
+                count += shard.Live;
             }
+
+            return count;
         }
     }
 
+    /// <summary>How many entries were removed because they had expired.</summary>
+    public long ExpiredCount => Volatile.Read(ref _expiredCount);
+
+    /// <summary>The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used.</summary>
+    public long MemoryBytes => _segments.Bytes + _index.Bytes + _ordered.Bytes;
+
+    /// <summary>The highest revision given or seen.</summary>
+    public long Revision => Volatile.Read(ref _revision);
+
+    internal SegmentTable Segments => _segments;
+
+    internal OrderedIndex Ordered => _ordered;
+
+    /// <summary>Finds the newest record of a key that has a value which has not expired.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryFind<TKey>(in TKey key, out Record record)
-        where TKey : struct, IKey, allows ref struct
+        where TKey : struct, IKey, allows ref struct => TryFind(key, out record, out _);
+
+    /// <summary>The same, with the record's address, which no other record has until 2 PiB later.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryFind<TKey>(in TKey key, out Record record, out long word)
+        where TKey : struct, IKey, allows ref struct =>
+        _index.TryFind(key, out record, out word)
+            && (word & IndexWord.TombstoneBit) == 0
+            && !_clock.HasPassed(record.Deadline);
+
+    /// <summary>Fetches what searches for these hashes will touch, all at once, so that none has to wait for the other.</summary>
+    public void Prefetch(ReadOnlySpan<ulong> hashes)
     {
-        var bytes = new byte[key.Utf8Bytes];
-        key.CopyTo(bytes);
-        lock (_entries)
+        foreach (var hash in hashes)
         {
-            return _entries.TryGetValue(bytes, out record) && !_clock.HasPassed(record.Deadline);
+            _index.PrefetchWord(hash);
+        }
+
+        foreach (var hash in hashes)
+        {
+            _index.PrefetchRecord(hash);
         }
     }
 
-    /// <summary>A record with its header and key, to be filled with metadata and value and then published or abandoned.</summary>
-    public Record Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
-        where TKey : struct, IKey, allows ref struct
-    {
-        _ = _revision;
-        var record = new Record(new byte[Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes)], 0);
-        record.Initialize(key.Utf8Bytes, metadataBytes, valueBytes, deadline);
-        key.CopyTo(record.DraftKey);
-        return record;
-    }
+    /// <summary>
+    /// Finds the first keys in order that begin with a prefix and come after a key (empty: from the beginning), with their
+    /// newest records.
+    /// </summary>
+    /// <returns>How many were found; fewer than there is room for only at the end.</returns>
+    public int List(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results) =>
+        _ordered.List(prefix, after, results);
 
-    public void Publish<TKey>(in TKey key, Record draft)
+    /// <summary>A record with its header and key, to be filled and then published or abandoned.</summary>
+    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
         where TKey : struct, IKey, allows ref struct
     {
-        lock (_entries)
+        var keyBytes = key.Utf8Bytes;
+        var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
+        draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
+        key.CopyTo(draft.Record.DraftKey);
+        if (deadline != 0)
         {
-            draft.SetRevision(++_revision);
-            _entries[draft.Key.ToArray()] = draft;
+            draft.Segment.NoteDeadline(deadline);
         }
+
+        return draft;
     }
 
+    /// <summary>Gives up a draft. Its room is dead from the start.</summary>
+    public static void Abandon(in RecordDraft draft)
+    {
+        var bytes = draft.Record.SizeInSegment;
+        draft.Record.MarkDead();
+        draft.Segment.CountDead(bytes);
+        draft.Segment.Settle(bytes);
+    }
+
+    /// <summary>Makes a draft the newest record of its key.</summary>
+    /// <param name="key">The key that the draft was made for.</param>
+    /// <param name="draft">The draft.</param>
+    /// <param name="revision">The number of the mutation, or 0 for the next one.</param>
+    /// <returns>False when the key has a newer record; then the draft is given up.</returns>
+    public bool Publish<TKey>(in TKey key, in RecordDraft draft, long revision = 0)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var shardIndex = HashIndex.ShardOf(key.Hash);
+        var shard = _shards[shardIndex];
+        bool isNewest;
+        lock (shard.Gate)
+        {
+            draft.Record.SetRevision(Number(revision));
+            isNewest = PublishHoldingLock(shard, shardIndex, key, draft, isTombstone: false);
+        }
+
+        if (!isNewest)
+        {
+            Abandon(draft);
+            return false;
+        }
+
+        draft.Segment.Settle(draft.Record.SizeInSegment);
+        if (shard.NewKeyCount >= NewKeysPerShardMax)
+        {
+            _maintenance.RequestMerge();
+        }
+
+        return true;
+    }
+
+    /// <summary>Deletes a key, as the newest mutation.</summary>
+    /// <returns>Whether it had a value.</returns>
     public bool Delete<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
-        var bytes = new byte[key.Utf8Bytes];
-        key.CopyTo(bytes);
-        lock (_entries)
+        var shardIndex = HashIndex.ShardOf(key.Hash);
+        var shard = _shards[shardIndex];
+        lock (shard.Gate)
         {
-            return _entries.Remove(bytes);
+            _ = Number(0);
+            if (!_index.TryFindSlotHoldingLock(key, out var slot, out var record))
+            {
+                return false;
+            }
+
+            var isTombstone = (_index.WordsOf(shardIndex)[slot] & IndexWord.TombstoneBit) != 0;
+            var hadValue = !isTombstone && !_clock.HasPassed(record.Deadline);
+            RemoveHoldingLock(shard, shardIndex, slot);
+            return hadValue;
         }
     }
 
-    /// <summary>Finds the first entries in key order that begin with a prefix and come after a key.</summary>
-    /// <returns>How many were found, up to the length of the results.</returns>
-    public int List(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results)
+    /// <summary>Deletes a key by a mutation that has its number, and that an older put may still follow.</summary>
+    /// <returns>False when the key has a newer record.</returns>
+    public bool Delete<TKey>(in TKey key, long revision)
+        where TKey : struct, IKey, allows ref struct
     {
-        var count = 0;
-        lock (_entries)
+        var draft = Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0);
+        var shardIndex = HashIndex.ShardOf(key.Hash);
+        var shard = _shards[shardIndex];
+        bool isNewest;
+        lock (shard.Gate)
         {
-            foreach (var (key, record) in _entries)
-            {
-                if (count == results.Length)
-                {
-                    break;
-                }
+            draft.Record.SetRevision(Number(revision));
+            isNewest = PublishHoldingLock(shard, shardIndex, key, draft, isTombstone: true);
+        }
 
-                if (key.AsSpan().StartsWith(prefix) && key.AsSpan().SequenceCompareTo(after) > 0 && !_clock.HasPassed(record.Deadline))
+        if (!isNewest)
+        {
+            Abandon(draft);
+            return false;
+        }
+
+        draft.Segment.Settle(draft.Record.SizeInSegment);
+        return true;
+    }
+
+    /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
+    public void ForgetTombstones(long throughRevision)
+    {
+        for (var i = 0; i < _shards.Length; i++)
+        {
+            var shard = _shards[i];
+            if (shard.Tombstones == 0)
+            {
+                continue;
+            }
+
+            lock (shard.Gate)
+            {
+                var words = _index.WordsOf(i);
+                for (var slot = 0; slot < words.Length; slot++)
                 {
-                    results[count++] = record;
+                    var isOld = words[slot] < 0 && (words[slot] & IndexWord.TombstoneBit) != 0
+                        && _segments.RecordAt(words[slot]).Revision <= throughRevision;
+                    if (isOld)
+                    {
+                        RemoveHoldingLock(shard, i, slot);
+                    }
                 }
             }
         }
-
-        return count;
     }
 
+    /// <summary>Removes a record that has expired, if it is still its key's newest.</summary>
+    public bool RemoveExpired(Record record, long address)
+    {
+        var hash = KeyHash.OfUtf8(record.Key);
+        var shardIndex = HashIndex.ShardOf(hash);
+        var shard = _shards[shardIndex];
+        lock (shard.Gate)
+        {
+            var slot = _index.SlotOfAddressHoldingLock(hash, address);
+            if (slot < 0)
+            {
+                return false;
+            }
+
+            RemoveHoldingLock(shard, shardIndex, slot);
+        }
+
+        Interlocked.Increment(ref _expiredCount);
+        return true;
+    }
+
+    /// <summary>Points a key's word at a copy of its record, if that is still the key's newest.</summary>
+    public bool Relocate(Record record, long address, in RecordDraft copy)
+    {
+        var hash = KeyHash.OfUtf8(record.Key);
+        var shardIndex = HashIndex.ShardOf(hash);
+        lock (_shards[shardIndex].Gate)
+        {
+            var slot = _index.SlotOfAddressHoldingLock(hash, address);
+            if (slot < 0)
+            {
+                return false;
+            }
+
+            ref var word = ref _index.WordsOf(shardIndex)[slot];
+            Volatile.Write(ref word, (word & ~IndexWord.AddressMask) | copy.Address);
+            Kill(record, address);
+            return true;
+        }
+    }
+
+    /// <summary>Gives back the room of tables that have become much too large.</summary>
+    public void ShrinkTables()
+    {
+        for (var i = 0; i < _shards.Length; i++)
+        {
+            var shard = _shards[i];
+            var wordCount = _index.WordsOf(i).Length;
+            if (wordCount > HashIndex.WordsMin && (shard.Live + shard.Tombstones) * 5 < wordCount)
+            {
+                lock (shard.Gate)
+                {
+                    ResizeHoldingLock(shard, i);
+                }
+            }
+        }
+    }
+
+    /// <summary>Drops the entries of removed keys from the ordered index, once they are many.</summary>
+    public void RefreshOrdered()
+    {
+        var removed = Interlocked.Exchange(ref _removedSinceRefresh, 0);
+        if (removed > 1024 && removed > _ordered.EntryCount / 4)
+        {
+            _ordered.Refresh(concerns: null);
+        }
+        else
+        {
+            Interlocked.Add(ref _removedSinceRefresh, removed);
+        }
+    }
+
+    /// <summary>Frees the memory. Views that were handed out keep their bytes.</summary>
     public void Dispose()
     {
+        _maintenance.Dispose();
+        for (var i = 0; i < _shards.Length; i++)
+        {
+            lock (_shards[i].Gate)
+            {
+                _index.ClearHoldingLock(i);
+                _shards[i].Live = _shards[i].Tombstones = _shards[i].Occupied = 0;
+                _shards[i].MoveNewKeysTo([]);
+            }
+        }
+
+        _ordered.Clear();
+        _segments.Clear();
+    }
+
+    private long Number(long revision)
+    {
+        if (revision == 0)
+        {
+            return Interlocked.Increment(ref _revision);
+        }
+
+        // The next one given here must be higher than any seen.
+        var highest = Volatile.Read(ref _revision);
+        while (revision > highest)
+        {
+            highest = Interlocked.CompareExchange(ref _revision, revision, highest) is var seen && seen == highest ? revision : seen;
+        }
+
+        return revision;
+    }
+
+    private bool PublishHoldingLock<TKey>(Shard shard, int shardIndex, in TKey key, in RecordDraft draft, bool isTombstone)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var newWord = IndexWord.TagOf(key.Hash) | draft.Address | (isTombstone ? IndexWord.TombstoneBit : 0);
+        var isFound = _index.TryFindSlotHoldingLock(key, out var slot, out var old);
+        var words = _index.WordsOf(shardIndex);
+        var hadValue = false;
+        if (isFound)
+        {
+            if (old.Revision > draft.Record.Revision)
+            {
+                return false;
+            }
+
+            var oldWord = words[slot];
+            Volatile.Write(ref words[slot], newWord);
+            Kill(old, oldWord);
+            hadValue = (oldWord & IndexWord.TombstoneBit) == 0;
+            if (hadValue)
+            {
+                shard.Live--;
+            }
+            else
+            {
+                shard.Tombstones--;
+            }
+        }
+        else
+        {
+            // Three quarters full is where searches begin to grow long.
+            if (words[slot] == IndexWord.Empty && (shard.Occupied + 1) * 4 > words.Length * 3)
+            {
+                ResizeHoldingLock(shard, shardIndex);
+                words = _index.WordsOf(shardIndex);
+                _index.TryFindSlotHoldingLock(key, out slot, out _);
+            }
+
+            if (words[slot] == IndexWord.Empty)
+            {
+                shard.Occupied++;
+            }
+
+            Volatile.Write(ref words[slot], newWord);
+        }
+
+        if (isTombstone)
+        {
+            shard.Tombstones++;
+            if (hadValue)
+            {
+                Interlocked.Increment(ref _removedSinceRefresh);
+            }
+        }
+        else
+        {
+            shard.Live++;
+            if (!hadValue)
+            {
+                shard.AddNewKey(draft.Address);
+            }
+        }
+
+        return true;
+    }
+
+    private void RemoveHoldingLock(Shard shard, int shardIndex, int slot)
+    {
+        var word = _index.WordsOf(shardIndex)[slot];
+        shard.Occupied -= _index.RemoveHoldingLock(shardIndex, slot);
+        if ((word & IndexWord.TombstoneBit) != 0)
+        {
+            shard.Tombstones--;
+        }
+        else
+        {
+            shard.Live--;
+            Interlocked.Increment(ref _removedSinceRefresh);
+        }
+
+        Kill(_segments.RecordAt(word), word);
+    }
+
+    // Only after the index has left the record.
+    private void Kill(Record record, long word)
+    {
+        // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
+        var segment = _segments.SegmentOf(word);
+        record.MarkDead();
+        segment.CountDead(record.SizeInSegment);
+    }
+
+    private void ResizeHoldingLock(Shard shard, int shardIndex)
+    {
+        // Between a quarter and half full afterwards, or a little less where a mark or two made the difference.
+        var keys = shard.Live + shard.Tombstones + 1;
+        var wordCount = HashIndex.WordsMin;
+        while (wordCount < keys * 2)
+        {
+            wordCount *= 2;
+        }
+
+        _index.ResizeHoldingLock(shardIndex, wordCount);
+        shard.Occupied = shard.Live + shard.Tombstones;
     }
 }

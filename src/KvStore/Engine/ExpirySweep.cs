@@ -1,0 +1,53 @@
+using KvStore.Expiry;
+
+namespace KvStore.Engine;
+
+/// <summary>
+/// Removes entries that have expired, so that their memory comes back though nobody reads them.
+/// </summary>
+/// <remarks>
+/// Nothing is kept per entry. Each segment knows the earliest deadline in it, and is walked, front to back as memory likes
+/// it, when that has passed. A namespace whose entries all live equally long walks each segment once.
+/// Thread safety: one run at a time; readers and writers go on meanwhile.
+/// </remarks>
+internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
+{
+    /// <summary>Removes what has expired by now.</summary>
+    public void Run()
+    {
+        var now = clock.NowSeconds;
+        store.Segments.SealTails(segment => segment.NextDeadline <= now);
+        foreach (var segment in store.Segments.ToList())
+        {
+            if (segment.NextDeadline <= now && segment.IsSettled)
+            {
+                Walk(segment, now);
+            }
+        }
+    }
+
+    private void Walk(Segment segment, long now)
+    {
+        var next = uint.MaxValue;
+        for (var offset = 0; offset < segment.EndBytes;)
+        {
+            var record = new Record(segment.Bytes, offset);
+            var deadline = record.Deadline;
+            if (deadline != 0 && !record.IsDead)
+            {
+                if (deadline <= now)
+                {
+                    store.RemoveExpired(record, IndexWord.AddressOf(segment.Id, offset));
+                }
+                else
+                {
+                    next = Math.Min(next, deadline);
+                }
+            }
+
+            offset += record.SizeInSegment;
+        }
+
+        segment.SetNextDeadline(next);
+    }
+}

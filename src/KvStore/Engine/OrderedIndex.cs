@@ -1,0 +1,398 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KvStore.Expiry;
+using KvStore.Keys;
+
+namespace KvStore.Engine;
+
+/// <summary>
+/// The keys in the order of their UTF-8 bytes: an array of leaves (<see cref="Leaf"/>), each a run of up to 512 keys.
+/// </summary>
+/// <remarks>
+/// <para>A put of a new key only adds its address to a list in its shard. Those are sorted and merged into the leaves a
+/// batch at a time: by the background when enough have come together, or by the next list, which sees every key put before
+/// it. An overwrite doesn't come here at all: an entry may name an older record of its key, whose dead bit then says that
+/// the newest is to be looked up in the hash index. A delete leaves its entry behind until <see cref="Refresh"/> drops
+/// it.</para>
+/// <para>What is always true:</para>
+/// <list type="number">
+/// <item>Entries are in strict key order, so that no key is listed twice.</item>
+/// <item>Every live key has an entry, or its address waits in its shard.</item>
+/// <item>The segment of every entry is in the segment table: the cleaner refreshes the entries that point into a segment
+/// before it drops that.</item>
+/// </list>
+/// <para>Thread safety: <see cref="List"/> and <see cref="Merge"/> from any thread. Changes happen under the gate and make
+/// <see cref="_version"/> odd while they last. A list reads without the gate: it takes note of the version, resolves a few
+/// entries to arrays, and trusts them if the version is still the same. Only when keys wait to be merged, or a change is
+/// going on, does it take the gate. A put never takes it.</para>
+/// </remarks>
+internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock)
+{
+    private const int ChunkEntries = 32;
+    private const int RefreshLeaves = 64;
+    private const int OptimisticAttempts = 4;
+
+    private readonly Lock _gate = new();
+    private readonly KeyBatch _batch = new(segments);
+    private long _entryCount;
+
+    // Replaced when leaves are added or dropped, so that its length is always right.
+    private Leaf[] _leaves = [];
+
+    // Odd while leaves change.
+    private int _version;
+
+    /// <summary>The number of entries, those of deleted keys included.</summary>
+    public long EntryCount => Volatile.Read(ref _entryCount);
+
+    /// <summary>The bytes of all leaves.</summary>
+    public long Bytes => Volatile.Read(ref _leaves).Length * (long)Leaf.Bytes;
+
+    /// <summary>
+    /// Finds the first keys in order that begin with a prefix and come after a key, with their newest records.
+    /// </summary>
+    /// <returns>How many were found; fewer than there is room for only at the end.</returns>
+    public int List(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results)
+    {
+        var count = 0;
+        for (var attempt = 0; attempt < OptimisticAttempts; attempt++)
+        {
+            var version = Volatile.Read(ref _version);
+            if ((version & 1) != 0 || HasNewKeys())
+            {
+                break;
+            }
+
+            if (TryList(version, prefix, after, results, ref count))
+            {
+                return count;
+            }
+
+            // What was found before the change is right; go on behind it.
+            if (count > 0)
+            {
+                after = results[count - 1].Key;
+            }
+        }
+
+        lock (_gate)
+        {
+            MergeHoldingGate();
+            _ = TryList(_version, prefix, after, results, ref count);
+            return count;
+        }
+    }
+
+    /// <summary>Brings in the new keys of all shards.</summary>
+    public void Merge()
+    {
+        lock (_gate)
+        {
+            MergeHoldingGate();
+        }
+    }
+
+    /// <summary>
+    /// Points the entries that name a dead record at the newest record of their key, and drops those of keys that are gone.
+    /// </summary>
+    /// <param name="concerns">Which segments are looked at; null for all.</param>
+    public void Refresh(Func<int, bool>? concerns)
+    {
+        lock (_gate)
+        {
+            MergeHoldingGate();
+        }
+
+        // A few leaves at a time, so that a list that needs the gate gets it soon. Between two turns leaves are only added:
+        // what lies beyond the turn's end stays beyond it, so an entry may be seen twice, but none is missed.
+        var next = 0;
+        bool isDone;
+        do
+        {
+            lock (_gate)
+            {
+                next = RefreshHoldingGate(concerns, next);
+                isDone = next >= _leaves.Length;
+            }
+        }
+        while (!isDone);
+    }
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        lock (_gate)
+        {
+            _version++;
+            _leaves = [];
+            _entryCount = 0;
+            _version++;
+        }
+    }
+
+    private bool HasNewKeys()
+    {
+        foreach (var shard in shards)
+        {
+            if (shard.NewKeyCount > 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    // False when the leaves changed meanwhile; then count says how many results are good.
+    private bool TryList(int version, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results, ref int count)
+    {
+        var leaves = Volatile.Read(ref _leaves);
+        var isAfter = after.SequenceCompareTo(prefix) >= 0 && !after.IsEmpty;
+        if (!TrySeek(version, leaves, isAfter ? after : prefix, isAfter, out var leafIndex, out var entryIndex))
+        {
+            return false;
+        }
+
+        var chunk = default(RecordChunk);
+        for (; leafIndex < leaves.Length; leafIndex++, entryIndex = 0)
+        {
+            var leaf = leaves[leafIndex];
+            while (true)
+            {
+                var entries = leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
+                var length = Math.Min(ChunkEntries, entries.Length - entryIndex);
+                if (length <= 0)
+                {
+                    break;
+                }
+
+                for (var i = 0; i < length; i++)
+                {
+                    var entry = entries[entryIndex + i];
+                    var array = segments.ArrayOf(entry);
+                    chunk[i] = new Record(array!, IndexWord.OffsetOf(entry));
+                    HashIndex.Prefetch(array, IndexWord.OffsetOf(entry));
+                }
+
+                if (!IsStill(version))
+                {
+                    return false;
+                }
+
+                foreach (ref readonly var record in chunk[..length])
+                {
+                    if (!record.Key.StartsWith(prefix) || count == results.Length)
+                    {
+                        return true;
+                    }
+
+                    if (TryNewest(record, out var newest) && !clock.HasPassed(newest.Deadline))
+                    {
+                        results[count++] = newest;
+                    }
+                }
+
+                entryIndex += length;
+            }
+        }
+
+        return IsStill(version);
+    }
+
+    // The first entry that is not before the key, or, when exclusive, that is after it.
+    private bool TrySeek(
+        int version, Leaf[] leaves, ReadOnlySpan<byte> key, bool isExclusive, out int leafIndex, out int entryIndex)
+    {
+        leafIndex = 0;
+        entryIndex = 0;
+
+        // The last leaf that begins before the key, or at it.
+        var low = 0;
+        var high = leaves.Length;
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (!TryKeyOf(version, leaves[middle].All[0], out var first))
+            {
+                return false;
+            }
+
+            if (first.SequenceCompareTo(key) <= 0)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        if (low == 0)
+        {
+            return IsStill(version);
+        }
+
+        leafIndex = low - 1;
+        var leaf = leaves[leafIndex];
+        low = 0;
+        high = Math.Clamp(leaf.Count, 0, Leaf.Capacity);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (!TryKeyOf(version, leaf.All[middle], out var candidate))
+            {
+                return false;
+            }
+
+            var order = candidate.SequenceCompareTo(key);
+            if (order < 0 || (order == 0 && isExclusive))
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        entryIndex = low;
+        return IsStill(version);
+    }
+
+    private bool TryKeyOf(int version, long entry, out ReadOnlySpan<byte> key)
+    {
+        var array = segments.ArrayOf(entry);
+        if (!IsStill(version))
+        {
+            key = default;
+            return false;
+        }
+
+        key = new Record(array!, IndexWord.OffsetOf(entry)).Key;
+        return true;
+    }
+
+    private bool IsStill(int version)
+    {
+        // What was read before must have been read before the version is read again.
+        Volatile.ReadBarrier();
+        return Volatile.Read(ref _version) == version;
+    }
+
+    private bool TryNewest(Record record, out Record newest)
+    {
+        if (!record.IsDead)
+        {
+            newest = record;
+            return true;
+        }
+
+        return TryAddressOfNewest(record, out newest, out _);
+    }
+
+    private bool TryAddressOfNewest(Record record, out Record newest, out long address)
+    {
+        var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & IndexWord.TombstoneBit) == 0;
+        address = word & IndexWord.AddressMask;
+        return isFound;
+    }
+
+    private void MergeHoldingGate()
+    {
+        var addresses = _batch.Addresses;
+        foreach (var shard in shards)
+        {
+            if (shard.NewKeyCount > 0)
+            {
+                lock (shard.Gate)
+                {
+                    shard.MoveNewKeysTo(addresses);
+                }
+            }
+        }
+
+        if (addresses.Count == 0)
+        {
+            return;
+        }
+
+        DropGone(addresses);
+        _batch.Sort();
+        _version++;
+        var merge = new LeafMerge(segments, _leaves);
+        merge.Add(CollectionsMarshal.AsSpan(addresses));
+        _leaves = merge.Leaves;
+        Volatile.Write(ref _entryCount, _entryCount + merge.AddedCount);
+        _version++;
+        addresses.Clear();
+        if (addresses.Capacity > 64 * 1024)
+        {
+            addresses.Capacity = 0;
+        }
+    }
+
+    // A key that was put and deleted before anyone listed needs no entry.
+    private void DropGone(List<long> addresses)
+    {
+        var span = CollectionsMarshal.AsSpan(addresses);
+        var kept = 0;
+        foreach (var address in span)
+        {
+            var record = segments.RecordAt(address);
+            if (!record.IsDead)
+            {
+                span[kept++] = address;
+            }
+            else if (TryAddressOfNewest(record, out _, out var newest))
+            {
+                span[kept++] = newest;
+            }
+        }
+
+        CollectionsMarshal.SetCount(addresses, kept);
+    }
+
+    private int RefreshHoldingGate(Func<int, bool>? concerns, int start)
+    {
+        start = Math.Min(start, _leaves.Length);
+        var end = Math.Min(start + RefreshLeaves, _leaves.Length);
+        _version++;
+        for (var i = start; i < end; i++)
+        {
+            RefreshLeaf(_leaves[i], concerns);
+        }
+
+        var merge = new LeafMerge(segments, _leaves);
+        end = merge.Join(start, end);
+        _leaves = merge.Leaves;
+        _version++;
+        return end;
+    }
+
+    private void RefreshLeaf(Leaf leaf, Func<int, bool>? concerns)
+    {
+        var entries = leaf.Used;
+        var kept = 0;
+        foreach (var entry in entries)
+        {
+            var isConcerned = concerns is null || concerns(IndexWord.SegmentIdOf(entry));
+            if (!isConcerned || segments.RecordAt(entry) is var record && !record.IsDead)
+            {
+                entries[kept++] = entry;
+            }
+            else if (TryAddressOfNewest(record, out _, out var newest))
+            {
+                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), newest);
+            }
+        }
+
+        Volatile.Write(ref _entryCount, _entryCount - (entries.Length - kept));
+        leaf.Count = kept;
+    }
+
+    [InlineArray(ChunkEntries)]
+    private struct RecordChunk
+    {
+        private Record _first;
+    }
+}

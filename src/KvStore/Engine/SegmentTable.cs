@@ -1,0 +1,238 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace KvStore.Engine;
+
+/// <summary>
+/// The segments of a namespace by number, and the tails to which records are appended.
+/// </summary>
+/// <remarks>
+/// <para>Readers go from a word to its array through <see cref="Arrays"/> without a lock. A word that still stands where it
+/// was found <em>after</em> the array was loaded vouches for that array: a segment is dropped only when no word points into
+/// it, and its number does not come back before 2 PiB more are written.</para>
+/// <para>A number's slot is its low bits. Numbers whose slot is taken are skipped, so a slot never means two segments.</para>
+/// <para>Thread safety: all members, from any thread.</para>
+/// </remarks>
+internal sealed class SegmentTable
+{
+    /// <summary>Records above this get a segment of exactly their size, so that little room is lost at a segment's end.</summary>
+    public const int SharedRecordBytesMax = 256 * 1024;
+
+    private const int SegmentBytesMin = 64 * 1024;
+
+    private readonly Lock _gate = new();
+
+    // Replaced when it grows, never changed in place but for its elements. Read it after the word, and once.
+    private byte[]?[] _arrays = new byte[]?[16];
+    private Segment?[] _segments = new Segment?[16];
+    private int _count;
+    private int _nextId = 1;
+    private long _bytes;
+
+    private Segment? _tail;
+    private Segment? _cleanerTail;
+
+    /// <summary>Says that a new segment was begun: a moment to see whether old ones should be cleaned.</summary>
+    public event Action? SegmentAdded;
+
+    /// <summary>The arrays by the low bits of their segment's number.</summary>
+    public byte[]?[] Arrays
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Volatile.Read(ref _arrays);
+    }
+
+    /// <summary>The bytes of all segments.</summary>
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    /// <summary>The array of a word or address; null, or another's, when the segment has been dropped meanwhile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte[]? ArrayOf(long word)
+    {
+        // In bounds: the length is a power of two, and the index is below it. The element is loaded with acquire semantics,
+        // so that a caller who then looks at the word again really does so afterwards.
+        var arrays = Arrays;
+        var slot = (nuint)(uint)(IndexWord.SegmentIdOf(word) & (arrays.Length - 1));
+        return Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(arrays), slot));
+    }
+
+    /// <summary>The record of an address that cannot be dropped meanwhile.</summary>
+    public Record RecordAt(long word) => new(ArrayOf(word)!, IndexWord.OffsetOf(word));
+
+    /// <summary>The segment of an address that cannot be dropped meanwhile.</summary>
+    public Segment SegmentOf(long word)
+    {
+        var segments = Volatile.Read(ref _segments);
+        return segments[IndexWord.SegmentIdOf(word) & (segments.Length - 1)]!;
+    }
+
+    /// <summary>Takes room for a record that a caller writes.</summary>
+    public RecordDraft Reserve(int bytes) => Reserve(ref _tail, bytes, bytesToCome: null);
+
+    /// <summary>Takes room for a record that the cleaner moves: survivors lie together, apart from what is new.</summary>
+    /// <param name="bytes">The room.</param>
+    /// <param name="bytesToCome">How much more the cleaner is about to move, this record included.</param>
+    public RecordDraft ReserveForCleaner(int bytes, long bytesToCome) => Reserve(ref _cleanerTail, bytes, bytesToCome);
+
+    /// <summary>Ends appending to the segments in use, so that they can be walked once they are settled.</summary>
+    public void SealTails(Func<Segment, bool> predicate)
+    {
+        lock (_gate)
+        {
+            if (_tail is { } tail && tail.UsedBytes > 0 && predicate(tail))
+            {
+                tail.Seal();
+                _tail = null;
+            }
+
+            if (_cleanerTail is { } cleanerTail && cleanerTail.UsedBytes > 0 && predicate(cleanerTail))
+            {
+                cleanerTail.Seal();
+                _cleanerTail = null;
+            }
+        }
+    }
+
+    /// <summary>All segments, as of now.</summary>
+    public List<Segment> ToList()
+    {
+        lock (_gate)
+        {
+            var list = new List<Segment>(_count);
+            foreach (var segment in _segments)
+            {
+                if (segment is not null)
+                {
+                    list.Add(segment);
+                }
+            }
+
+            return list;
+        }
+    }
+
+    /// <summary>Lets go of segments at which nothing points any more.</summary>
+    public void Drop(List<Segment> segments)
+    {
+        lock (_gate)
+        {
+            foreach (var segment in segments)
+            {
+                var slot = segment.Id & (_arrays.Length - 1);
+                Volatile.Write(ref _arrays[slot], null);
+                _segments[slot] = null;
+                _count--;
+                _bytes -= segment.Bytes.Length;
+            }
+        }
+    }
+
+    /// <summary>Lets go of everything. Only once no word points anywhere.</summary>
+    public void Clear()
+    {
+        lock (_gate)
+        {
+            _arrays = new byte[]?[16];
+            _segments = new Segment?[16];
+            _tail = null;
+            _cleanerTail = null;
+            _count = 0;
+            _bytes = 0;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private RecordDraft Reserve(ref Segment? tail, int bytes, long? bytesToCome)
+    {
+        if (Volatile.Read(ref tail) is { } segment && segment.TryReserve(bytes, out var offset))
+        {
+            return new RecordDraft(segment, offset);
+        }
+
+        return ReserveInNew(ref tail, bytes, bytesToCome);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private RecordDraft ReserveInNew(ref Segment? tail, int bytes, long? bytesToCome)
+    {
+        RecordDraft draft;
+        lock (_gate)
+        {
+            if (bytes > SharedRecordBytesMax)
+            {
+                var own = Add(bytes);
+                own.TryReserve(bytes, out var offset);
+                own.Seal();
+                draft = new RecordDraft(own, offset);
+            }
+            else
+            {
+                if (tail is { } current && current.TryReserve(bytes, out var offset))
+                {
+                    // Another thread has begun a new segment meanwhile.
+                    return new RecordDraft(current, offset);
+                }
+
+                // Published only once this record has its room in it, so that the loop cannot starve.
+                tail?.Seal();
+                var next = Add(NextSegmentBytes(bytes, bytesToCome ?? (_bytes / 4)));
+                next.TryReserve(bytes, out offset);
+                Volatile.Write(ref tail, next);
+                draft = new RecordDraft(next, offset);
+            }
+        }
+
+        SegmentAdded?.Invoke();
+        return draft;
+    }
+
+    // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
+    private static int NextSegmentBytes(int recordBytes, long wantedBytes)
+    {
+        var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, IndexWord.SegmentBytesMax);
+        return (Math.Max(bytes, recordBytes) + 4095) & -4096;
+    }
+
+    private Segment Add(int capacityBytes)
+    {
+        if (_count > _segments.Length / 2)
+        {
+            Grow();
+        }
+
+        // At least half of the slots are free, so a free one is found after a few steps.
+        while (_segments[_nextId & (_segments.Length - 1)] is not null)
+        {
+            _nextId = NextId(_nextId);
+        }
+
+        var segment = new Segment(_nextId, capacityBytes);
+        var slot = segment.Id & (_segments.Length - 1);
+        _segments[slot] = segment;
+        Volatile.Write(ref _arrays[slot], segment.Bytes);
+        _nextId = NextId(_nextId);
+        _count++;
+        _bytes += capacityBytes;
+        return segment;
+    }
+
+    private void Grow()
+    {
+        var arrays = new byte[]?[_arrays.Length * 2];
+        var segments = new Segment?[arrays.Length];
+        foreach (var segment in _segments)
+        {
+            if (segment is not null)
+            {
+                arrays[segment.Id & (arrays.Length - 1)] = segment.Bytes;
+                segments[segment.Id & (arrays.Length - 1)] = segment;
+            }
+        }
+
+        Volatile.Write(ref _segments, segments);
+        Volatile.Write(ref _arrays, arrays);
+    }
+
+    // 0 is no segment: an address of 0 is no address.
+    private static int NextId(int id) => id + 1 == IndexWord.SegmentIdEnd ? 1 : id + 1;
+}
