@@ -26,6 +26,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly CommitPath _commit;
+    private readonly TextCache _texts = new();
     private volatile bool _isDisposed;
 
     private KvNamespace(string name, KvNamespaceOptions options)
@@ -80,7 +81,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
     public bool TryGet(string key, out KvValue value)
     {
-        if (TryFind(key, "GET", out var record))
+        if (TryFind(key, "GET", out var record, out _))
         {
             value = record.ToValue();
             return true;
@@ -138,6 +139,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
             throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key");
         }
 
+        Prefetch(keys);
         var result = new OrderedDictionary<string, KvValue>(keys.Count, StringComparer.Ordinal);
         var totalBytes = 0L;
         foreach (var key in keys)
@@ -147,7 +149,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
             if (!result.TryGetValue(key, out var value))
             {
                 // An unpaired surrogate is no error among many keys; nothing is stored under it.
-                value = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record) ? record.ToValue() : default;
+                value = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) ? record.ToValue() : default;
                 result.Add(key, value);
             }
 
@@ -279,22 +281,45 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryGet(key, out var value) ? new(value.GetText()) : default;
+        return TryFind(key, "GET", out var record, out var word)
+            ? new(_texts.Get(record, word & IndexWord.AddressMask))
+            : default;
+    }
+
+    // The searches that follow find their words and records on their way already.
+    private void Prefetch(IReadOnlyCollection<string> keys)
+    {
+        Span<ulong> hashes = stackalloc ulong[128];
+        var count = 0;
+        foreach (var key in keys)
+        {
+            if (count == hashes.Length)
+            {
+                break;
+            }
+
+            if (key is not null && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+            {
+                hashes[count++] = hash;
+            }
+        }
+
+        _store.Prefetch(hashes[..count]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryFind(string key, string operation, out Record record)
+    private bool TryFind(string key, string operation, out Record record, out long word)
     {
         if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            return _store.TryFind(new AsciiKey(key, hash), out record);
+            return _store.TryFind(new AsciiKey(key, hash), out record, out word);
         }
 
-        return TryFindEncoded(key, operation, out record);
+        return TryFindEncoded(key, operation, out record, out word);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryFindEncoded(string key, string operation, out Record record)
+    private bool TryFindEncoded(string key, string operation, out Record record, out long word)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -302,7 +327,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
         try
         {
             var length = KeyRules.Encode(key, _limits.KeyBytesMax, operation, buffer);
-            return _store.TryFind(new Utf8Key(buffer[..length]), out record);
+            return _store.TryFind(new Utf8Key(buffer[..length]), out record, out word);
         }
         finally
         {

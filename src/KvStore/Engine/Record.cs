@@ -72,6 +72,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The key.</summary>
     public ReadOnlySpan<byte> Key => Segment.AsSpan(Offset + HeaderBytes, KeyBytes);
 
+    /// <summary>The value.</summary>
+    public ReadOnlySpan<byte> Value => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
+
     /// <summary>The whole record, without what aligns the next.</summary>
     public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
 
