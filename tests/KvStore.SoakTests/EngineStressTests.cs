@@ -1,0 +1,255 @@
+using System.Buffers.Binary;
+using System.Text;
+using KvStore.Engine;
+using KvStore.Expiry;
+using KvStore.Keys;
+using Xunit.Abstractions;
+using Record = KvStore.Engine.Record;
+
+namespace KvStore.SoakTests;
+
+/// <summary>
+/// Readers, writers and lists at once, while the tables grow and shrink, segments are cleaned, and entries expire, all the
+/// time. Each key has one writer, so that everybody knows what may be read.
+/// </summary>
+public sealed class EngineStressTests(ITestOutputHelper output)
+{
+    private const int Writers = 3;
+    private const int Readers = 2;
+    private const int KeysPerWriter = 2_000;
+
+    // About two seconds by default; set the variable to let it run longer.
+    private static readonly int s_operations =
+        int.TryParse(Environment.GetEnvironmentVariable("KVSTORE_STRESS_OPERATIONS"), out var n) ? n : 400_000;
+
+    private readonly ManualTimeProvider _time = new();
+    private volatile bool _isOver;
+    private Exception? _failure;
+
+    [Fact]
+    public void Every_read_is_whole_and_never_older_than_what_was_read_before()
+    {
+        using var clock = new CoarseClock(_time);
+        using var store = new ShardedStore(clock, _time);
+        for (var writer = 0; writer < Writers; writer++)
+        {
+            PutStable(store, writer);
+        }
+
+        var threads = new List<Thread>();
+        for (var i = 0; i < Writers; i++)
+        {
+            var writer = i;
+            threads.Add(Start(() => Write(store, writer, new Random(1000 + writer))));
+        }
+
+        var writers = threads.ToArray();
+        for (var i = 0; i < Readers; i++)
+        {
+            var seed = i;
+            threads.Add(Start(() => Read(store, new Random(2000 + seed))));
+        }
+
+        threads.Add(Start(() => ListStable(store)));
+        threads.Add(Start(DriveTheClock));
+        Array.ForEach(writers, thread => thread.Join());
+        _isOver = true;
+        threads.ForEach(thread => thread.Join());
+
+        _failure.Should().BeNull();
+        output.WriteLine($"{store.Revision:N0} mutations, {store.ExpiredCount:N0} expired, {store.MemoryBytes >> 20} MiB held");
+        store.ExpiredCount.Should().BePositive("expiry must have been going on");
+
+        // What is left is what the writers left, and memory follows.
+        _time.Advance(TimeSpan.FromSeconds(120));
+        store.Count.Should().Be(Writers * Stable);
+        store.MemoryBytes.Should().BeLessThan(2 << 20);
+    }
+
+    private const int Stable = 500;
+
+    private static string StableKey(int writer, int i) => $"stable/{writer}/{i:D6}";
+
+    private static void PutStable(ShardedStore store, int writer)
+    {
+        for (var i = 0; i < Stable; i++)
+        {
+            Put(store, StableKey(writer, i), 0, 0);
+        }
+    }
+
+    private Thread Start(Action body)
+    {
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                body();
+            }
+            catch (Exception e)
+            {
+                Interlocked.CompareExchange(ref _failure, e, null);
+                _isOver = true;
+            }
+        });
+        thread.Start();
+        return thread;
+    }
+
+    // Bursts of new keys make the tables grow, deleting them all makes them shrink, overwrites make segments die.
+    private void Write(ShardedStore store, int writer, Random random)
+    {
+        var versions = new long[KeysPerWriter];
+        for (var n = 0; n < s_operations / Writers && !_isOver; n++)
+        {
+            var i = random.Next(KeysPerWriter);
+            var name = $"churn/{writer}/{i:D6}";
+            switch (random.Next(10))
+            {
+                case < 6:
+                    Put(store, name, ++versions[i], 0);
+                    Check(TryRead(store, name, out var version, out _) && version == versions[i], $"{name}: own put not read");
+                    break;
+                case < 8:
+                    // May expire before it is read, but never reads as anything older.
+                    Put(store, name, ++versions[i], (uint)_time.GetUtcNow().ToUnixTimeSeconds() + 3);
+                    Check(!TryRead(store, name, out version, out _) || version == versions[i], $"{name}: not the own put");
+                    break;
+                case 8:
+                    Delete(store, name);
+                    Check(!TryRead(store, name, out _, out _), $"{name}: read after delete");
+                    break;
+                default:
+                    // A stable key is overwritten, never absent.
+                    name = StableKey(writer, i % Stable);
+                    Put(store, name, ++versions[i], 0);
+                    Check(TryRead(store, name, out _, out _), $"{name}: stable key absent");
+                    break;
+            }
+        }
+
+        for (var i = 0; i < KeysPerWriter; i++)
+        {
+            Delete(store, $"churn/{writer}/{i:D6}");
+        }
+    }
+
+    private void Read(ShardedStore store, Random random)
+    {
+        var seen = new Dictionary<string, long>();
+        var views = new Queue<(string Name, ReadOnlyMemory<byte> Value, byte[] Copy)>();
+        while (!_isOver)
+        {
+            var writer = random.Next(Writers);
+            var isStable = random.Next(4) == 0;
+            var name = isStable ? StableKey(writer, random.Next(Stable)) : $"churn/{writer}/{random.Next(KeysPerWriter):D6}";
+            if (TryRead(store, name, out _, out var record))
+            {
+                var last = seen.GetValueOrDefault(name);
+                Check(record.Revision >= last, $"{name}: revision went back from {last} to {record.Revision}");
+                seen[name] = record.Revision;
+                if (random.Next(100) == 0)
+                {
+                    var view = record.ToValue().GetBytes();
+                    views.Enqueue((name, view, view.ToArray()));
+                }
+            }
+            else
+            {
+                Check(!isStable, $"{name}: stable key absent");
+            }
+
+            if (views.Count > 1000)
+            {
+                var (key, view, copy) = views.Dequeue();
+                Check(view.Span.SequenceEqual(copy), $"{key}: a view changed");
+            }
+        }
+    }
+
+    private void ListStable(ShardedStore store)
+    {
+        var prefix = "stable/"u8.ToArray();
+        var page = new Record[97];
+        while (!_isOver)
+        {
+            var names = new List<string>();
+            byte[] after = [];
+            int found;
+            do
+            {
+                found = store.List(prefix, after, page);
+                foreach (var record in page.AsSpan(0, found))
+                {
+                    names.Add(Encoding.UTF8.GetString(record.Key));
+                }
+
+                after = found > 0 ? page[found - 1].Key.ToArray() : after;
+            }
+            while (found == page.Length);
+
+            var expected = from writer in Enumerable.Range(0, Writers) from i in Enumerable.Range(0, Stable) select StableKey(writer, i);
+            Check(names.SequenceEqual(expected), $"a list of what exists throughout had {names.Count} keys");
+
+            found = store.List("churn/"u8, after: default, page);
+            for (var i = 1; i < found; i++)
+            {
+                Check(page[i - 1].Key.SequenceCompareTo(page[i].Key) < 0, "a list is out of order");
+            }
+        }
+    }
+
+    private void DriveTheClock()
+    {
+        while (!_isOver)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(250));
+            Thread.Yield();
+        }
+    }
+
+    // The value says which key and version it belongs to, and how long it is; a torn one would not.
+    private static void Put(ShardedStore store, string name, long version, uint deadline)
+    {
+        var key = new Utf8Key(Encoding.UTF8.GetBytes(name));
+        var length = 24 + (int)((version * 37) % 300);
+        var draft = store.Draft(key, metadataBytes: 8, length, deadline);
+        BinaryPrimitives.WriteInt64LittleEndian(draft.Record.DraftMetadata, version);
+        var value = draft.Record.DraftValue;
+        value.Fill((byte)version);
+        BinaryPrimitives.WriteInt64LittleEndian(value, version);
+        BinaryPrimitives.WriteInt32LittleEndian(value[8..], length);
+        BinaryPrimitives.WriteInt32LittleEndian(value[12..], Fingerprint(name));
+        store.Publish(key, draft);
+    }
+
+    private static void Delete(ShardedStore store, string name) => store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)));
+
+    private static bool TryRead(ShardedStore store, string name, out long version, out Record record)
+    {
+        version = 0;
+        if (!KeyHash.TryOfAscii(name, out var hash) || !store.TryFind(new AsciiKey(name, hash), out record))
+        {
+            record = default;
+            return false;
+        }
+
+        var value = record.Value;
+        version = BinaryPrimitives.ReadInt64LittleEndian(value);
+        Check(BinaryPrimitives.ReadInt32LittleEndian(value[8..]) == value.Length, $"{name}: torn length");
+        Check(BinaryPrimitives.ReadInt32LittleEndian(value[12..]) == Fingerprint(name), $"{name}: another key's value");
+        Check(!value[16..].ContainsAnyExcept((byte)version), $"{name}: torn value");
+        Check(BinaryPrimitives.ReadInt64LittleEndian(record.ToMetadata().Utf8Json.Span) == version, $"{name}: torn metadata");
+        return true;
+    }
+
+    private static int Fingerprint(string name) => name.Aggregate(17, (hash, c) => (hash * 31) + c);
+
+    private static void Check(bool isTrue, string what)
+    {
+        if (!isTrue)
+        {
+            throw new InvalidOperationException(what);
+        }
+    }
+}
