@@ -6,15 +6,11 @@ namespace KvStore.Benchmarks.Quick;
 /// <summary>How long does a page of a listing take, wherever it begins and however large the namespace is?</summary>
 internal static class ListQuestions
 {
-    private const int PageKeys = 1000;
     private const int Pages = 200;
-
-    // Not a divisor of anything: the cursors end up in the middle of whatever the index is made of.
-    private const int CursorStride = 97;
 
     public static void Ask(QuickOptions options)
     {
-        foreach (var keys in options.KeyCounts(10_000, 1_000_000))
+        foreach (var keys in options.IsShort ? [2000] : options.KeyCounts(10_000, 1_000_000))
         {
             if (options.Asks("list/cursor"))
             {
@@ -36,9 +32,9 @@ internal static class ListQuestions
         var sorted = Workload.Keys(keys);
         Array.Sort(sorted, StringComparer.Ordinal);
         var set = new SortedSet<string>(sorted, StringComparer.Ordinal);
-        var (cursors, starts) = RandomCursors(kv.Namespace, keys, options.IsShort);
+        var (cursors, starts) = ListPages.Random(kv.Namespace, keys, Pages);
         var pages = Array.ConvertAll(cursors, cursor => new KvListOptions { Cursor = cursor });
-        new SideBySide($"list/cursor: a page of {PageKeys:N0} from a random key, {keys:N0} keys; ratio to SortedSet", options)
+        new SideBySide($"list/cursor: a page of {ListPages.KeysPerPage:N0} from a random key, {keys:N0} keys; ratio to SortedSet", options)
         {
             Baseline = "SortedSet (no strings built)",
             Unit = "us/page",
@@ -48,8 +44,8 @@ internal static class ListQuestions
         }.Run(
         [
             new("KvStore ListAsync", pages.Length, 1, range => kv.ListAll(pages.AsSpan(range))),
-            new("sorted array (no strings built)", starts.Length, 1, range => SortedNames.ListArray(sorted, starts.AsSpan(range), PageKeys)),
-            new("SortedSet (no strings built)", starts.Length, 1, range => SortedNames.ListSet(set, starts.AsSpan(range), PageKeys)),
+            new("sorted array (no strings built)", starts.Length, 1, range => SortedNames.ListArray(sorted, starts.AsSpan(range), ListPages.KeysPerPage)),
+            new("SortedSet (no strings built)", starts.Length, 1, range => SortedNames.ListSet(set, starts.AsSpan(range), ListPages.KeysPerPage)),
         ]);
     }
 
@@ -57,7 +53,7 @@ internal static class ListQuestions
     private static void ByPrefix(QuickOptions options, int keys)
     {
         // The number of hex digits that leaves about a page.
-        var hexDigits = Math.Max(0, (int)Math.Round(Math.Log(keys / (double)PageKeys, 16)));
+        var hexDigits = Math.Max(0, (int)Math.Round(Math.Log(keys / (double)ListPages.KeysPerPage, 16)));
         using var kv = new KvStorePeer();
         kv.Fill(0, keys);
         var sorted = Workload.Keys(keys);
@@ -72,7 +68,7 @@ internal static class ListQuestions
         if (keys <= 10_000)
         {
             contenders.Add(new(
-                "filter all names", prefixes.Length, 1, range => SortedNames.FilterUnordered(sorted, prefixes.AsSpan(range), PageKeys)));
+                "filter all names", prefixes.Length, 1, range => SortedNames.FilterUnordered(sorted, prefixes.AsSpan(range), ListPages.KeysPerPage)));
         }
 
         new SideBySide($"list/prefix: {hexDigits} digits of the key, {keysPerPage:N0} keys on a page, {keys:N0} keys", options)
@@ -82,32 +78,5 @@ internal static class ListQuestions
             OperationsPerRound = 400,
             StepsPerCallMax = 4,
         }.Run(contenders);
-    }
-
-    /// <summary>Cursors at random keys that have a whole page after them, and the keys that come first on those pages.</summary>
-    private static (string[] Cursors, string[] Starts) RandomCursors(IKvNamespace kv, int keys, bool isShort)
-    {
-        var all = new List<(string Cursor, string Start)>();
-        string? cursor = null;
-        var seen = 0;
-        while (true)
-        {
-            var page = kv.ListAsync(new KvListOptions { Limit = CursorStride, Cursor = cursor }).AsTask().GetAwaiter().GetResult();
-            if (cursor is not null)
-            {
-                all.Add((cursor, page.Keys[0].Name));
-            }
-
-            seen += page.Keys.Count;
-            cursor = page.Cursor;
-            if (cursor is null || (seen + PageKeys > keys && !isShort))
-            {
-                break;
-            }
-        }
-
-        var random = new Random(5);
-        var chosen = Enumerable.Range(0, Pages).Select(_ => all[random.Next(all.Count)]).ToArray();
-        return (Array.ConvertAll(chosen, c => c.Cursor), Array.ConvertAll(chosen, c => c.Start));
     }
 }
