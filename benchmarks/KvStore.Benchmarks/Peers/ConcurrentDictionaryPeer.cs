@@ -9,11 +9,11 @@ internal sealed class ConcurrentDictionaryPeer : Peer
 
     public override string Name => "ConcurrentDictionary";
 
-    public override int GetAll(ReadOnlySpan<string> keys)
+    public override int GetAll(ArraySegment<string> keys)
     {
         var entries = _entries;
         var found = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (entries.TryGetValue(key, out _))
             {
@@ -24,11 +24,11 @@ internal sealed class ConcurrentDictionaryPeer : Peer
         return found;
     }
 
-    public override int GetAndReadAll(ReadOnlySpan<string> keys)
+    public override int GetAndReadAll(ArraySegment<string> keys)
     {
         var entries = _entries;
         var sum = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (entries.TryGetValue(key, out var value))
             {
@@ -39,10 +39,10 @@ internal sealed class ConcurrentDictionaryPeer : Peer
         return sum;
     }
 
-    public override void PutAll(ReadOnlySpan<string> keys, byte[] value)
+    public override void PutAll(ArraySegment<string> keys, byte[] value)
     {
         var entries = _entries;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             entries[key] = value;
         }

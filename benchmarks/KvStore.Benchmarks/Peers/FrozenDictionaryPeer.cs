@@ -11,11 +11,11 @@ internal sealed class FrozenDictionaryPeer : Peer
 
     public override bool CanPut => false;
 
-    public override int GetAll(ReadOnlySpan<string> keys)
+    public override int GetAll(ArraySegment<string> keys)
     {
         var entries = _entries;
         var found = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (entries.TryGetValue(key, out _))
             {
@@ -26,11 +26,11 @@ internal sealed class FrozenDictionaryPeer : Peer
         return found;
     }
 
-    public override int GetAndReadAll(ReadOnlySpan<string> keys)
+    public override int GetAndReadAll(ArraySegment<string> keys)
     {
         var entries = _entries;
         var sum = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (entries.TryGetValue(key, out var value))
             {
@@ -41,7 +41,7 @@ internal sealed class FrozenDictionaryPeer : Peer
         return sum;
     }
 
-    public override void PutAll(ReadOnlySpan<string> keys, byte[] value) =>
+    public override void PutAll(ArraySegment<string> keys, byte[] value) =>
         throw new NotSupportedException("A frozen dictionary cannot be written.");
 
     public override void Fill(int from, int to)

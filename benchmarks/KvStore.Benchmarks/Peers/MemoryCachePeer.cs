@@ -11,11 +11,11 @@ internal sealed class MemoryCachePeer : Peer
 
     public override string Name => "MemoryCache";
 
-    public override int GetAll(ReadOnlySpan<string> keys)
+    public override int GetAll(ArraySegment<string> keys)
     {
         var entries = _entries;
         var found = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (entries.TryGetValue(key, out _))
             {
@@ -26,11 +26,11 @@ internal sealed class MemoryCachePeer : Peer
         return found;
     }
 
-    public override int GetAndReadAll(ReadOnlySpan<string> keys)
+    public override int GetAndReadAll(ArraySegment<string> keys)
     {
         var entries = _entries;
         var sum = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (entries.TryGetValue(key, out byte[]? value))
             {
@@ -41,9 +41,9 @@ internal sealed class MemoryCachePeer : Peer
         return sum;
     }
 
-    public override void PutAll(ReadOnlySpan<string> keys, byte[] value)
+    public override void PutAll(ArraySegment<string> keys, byte[] value)
     {
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             _entries.Set(key, value, s_ttl);
         }

@@ -14,14 +14,14 @@ internal abstract class Peer : IDisposable
 
     /// <summary>Reads all keys and leaves the values alone.</summary>
     /// <returns>How many were found.</returns>
-    public abstract int GetAll(ReadOnlySpan<string> keys);
+    public abstract int GetAll(ArraySegment<string> keys);
 
     /// <summary>Reads all keys and the first byte of each value.</summary>
     /// <returns>The sum of these bytes.</returns>
-    public abstract int GetAndReadAll(ReadOnlySpan<string> keys);
+    public abstract int GetAndReadAll(ArraySegment<string> keys);
 
     /// <summary>Puts a value under all keys: a copy or a reference, as the store does.</summary>
-    public abstract void PutAll(ReadOnlySpan<string> keys, byte[] value);
+    public abstract void PutAll(ArraySegment<string> keys, byte[] value);
 
     /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1, each with a key and a value of its own.</summary>
     public abstract void Fill(int from, int to);

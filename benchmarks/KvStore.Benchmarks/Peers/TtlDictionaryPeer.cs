@@ -13,10 +13,10 @@ internal sealed class TtlDictionaryPeer : Peer
 
     public override string Name => "ConcurrentDictionary + TTL";
 
-    public override int GetAll(ReadOnlySpan<string> keys)
+    public override int GetAll(ArraySegment<string> keys)
     {
         var found = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (TryGet(key, out _))
             {
@@ -27,10 +27,10 @@ internal sealed class TtlDictionaryPeer : Peer
         return found;
     }
 
-    public override int GetAndReadAll(ReadOnlySpan<string> keys)
+    public override int GetAndReadAll(ArraySegment<string> keys)
     {
         var sum = 0;
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             if (TryGet(key, out var value))
             {
@@ -41,9 +41,9 @@ internal sealed class TtlDictionaryPeer : Peer
         return sum;
     }
 
-    public override void PutAll(ReadOnlySpan<string> keys, byte[] value)
+    public override void PutAll(ArraySegment<string> keys, byte[] value)
     {
-        foreach (var key in keys)
+        foreach (var key in keys.AsSpan())
         {
             Put(key, value);
         }

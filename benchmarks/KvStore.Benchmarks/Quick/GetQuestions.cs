@@ -55,7 +55,7 @@ internal static class GetQuestions
         {
             var access = Workload.Uniform(keys, accesses);
             new SideBySide($"get/read: hit and the first byte of the value read, {keys:N0} keys, uniform", options).Run(
-                [.. others.Prepend(kv).Select(peer => new Contender(peer.Name, access.Length, 1, range => peer.GetAndReadAll(access.AsSpan(range))))]);
+                [.. others.Prepend(kv).Select(peer => new Contender(peer.Name, access.Length, 1, range => peer.GetAndReadAll(access.Part(range))))]);
         }
 
         if (options.Asks("get/miss"))
@@ -80,11 +80,11 @@ internal static class GetQuestions
         var utf8 = Array.ConvertAll(access, Encoding.UTF8.GetBytes);
         new SideBySide(title, options).Run(
         [
-            new("KvStore TryGet", access.Length, 1, range => kv.GetAll(access.AsSpan(range))),
-            new("KvStore TryGet UTF-8", utf8.Length, 1, range => kv.GetUtf8All(utf8.AsSpan(range))),
-            new("KvStore GetAsync", access.Length, 1, range => kv.GetEntryAll(access.AsSpan(range))),
-            new("KvStore GetBytesAsync", access.Length, 1, range => kv.GetBytesAll(access.AsSpan(range))),
-            new("KvStore GetTextAsync", access.Length, 1, range => kv.GetTextAll(access.AsSpan(range))),
+            new("KvStore TryGet", access.Length, 1, range => kv.GetAll(access.Part(range))),
+            new("KvStore TryGet UTF-8", utf8.Length, 1, range => kv.GetUtf8All(utf8.Part(range))),
+            new("KvStore GetAsync", access.Length, 1, range => kv.GetEntryAll(access.Part(range))),
+            new("KvStore GetBytesAsync", access.Length, 1, range => kv.GetBytesAll(access.Part(range))),
+            new("KvStore GetTextAsync", access.Length, 1, range => kv.GetTextAll(access.Part(range))),
             .. Getting(access, others),
         ]);
     }
@@ -99,15 +99,15 @@ internal static class GetQuestions
             StepsPerCallMax = 8,
         }.Run(
         [
-            new("KvStore GetManyAsync", groups.Length, GroupKeys, range => kv.GetManyAll(groups.AsSpan(range))),
-            new(Single, groups.Length, GroupKeys, range => kv.GetEntryAll(access.AsSpan(InKeys(range)))),
-            new("KvStore 100 x TryGet", groups.Length, GroupKeys, range => kv.GetAll(access.AsSpan(InKeys(range)))),
-            new("ConcurrentDictionary 100 x", groups.Length, GroupKeys, range => concurrent.GetAll(access.AsSpan(InKeys(range)))),
+            new("KvStore GetManyAsync", groups.Length, GroupKeys, range => kv.GetManyAll(groups.Part(range))),
+            new(Single, groups.Length, GroupKeys, range => kv.GetEntryAll(access.Part(InKeys(range)))),
+            new("KvStore 100 x TryGet", groups.Length, GroupKeys, range => kv.GetAll(access.Part(InKeys(range)))),
+            new("ConcurrentDictionary 100 x", groups.Length, GroupKeys, range => concurrent.GetAll(access.Part(InKeys(range)))),
         ]);
     }
 
     private static Range InKeys(Range groups) => (groups.Start.Value * GroupKeys)..(groups.End.Value * GroupKeys);
 
     private static IEnumerable<Contender> Getting(string[] access, IEnumerable<Peer> peers) =>
-        peers.Select(peer => new Contender(peer.Name, access.Length, 1, range => peer.GetAll(access.AsSpan(range))));
+        peers.Select(peer => new Contender(peer.Name, access.Length, 1, range => peer.GetAll(access.Part(range))));
 }

@@ -43,7 +43,7 @@ internal static class ListQuestions
             StepsPerCallMax = 4,
         }.Run(
         [
-            new("KvStore ListAsync", pages.Length, 1, range => kv.ListAll(pages.AsSpan(range))),
+            new("KvStore ListAsync", pages.Length, 1, range => kv.ListAll(pages.Part(range))),
             new("sorted array (no strings built)", starts.Length, 1, range => SortedNames.ListArray(sorted, starts.AsSpan(range), ListPages.KeysPerPage)),
             new("SortedSet (no strings built)", starts.Length, 1, range => SortedNames.ListSet(set, starts.AsSpan(range), ListPages.KeysPerPage)),
         ]);
@@ -63,7 +63,7 @@ internal static class ListQuestions
         var keysPerPage = kv.ListAll(pages) / (double)pages.Length;
         List<Contender> contenders =
         [
-            new("KvStore ListAsync", pages.Length, 1, range => kv.ListAll(pages.AsSpan(range))),
+            new("KvStore ListAsync", pages.Length, 1, range => kv.ListAll(pages.Part(range))),
         ];
         if (keys <= 10_000)
         {

@@ -48,7 +48,7 @@ internal static class PutQuestions
         Peer? peer = null;
         return new Contender(nameless.Name, names.Length, 1, range =>
         {
-            peer!.PutAll(names.AsSpan(range), value);
+            peer!.PutAll(names.Part(range), value);
             return range.End.Value;
         })
         {
@@ -86,7 +86,7 @@ internal static class PutQuestions
         [
             .. peers.Select(peer => new Contender(peer.Name, access.Length, 1, range =>
             {
-                peer.PutAll(access.AsSpan(range), value);
+                peer.PutAll(access.Part(range), value);
                 return range.End.Value;
             })),
         ]);

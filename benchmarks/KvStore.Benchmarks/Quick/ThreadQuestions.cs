@@ -90,20 +90,20 @@ internal static class ThreadQuestions
 
     private static int Read(Peer peer, string[] access, int offset)
     {
-        SinkOf(peer.GetAll(access.AsSpan(offset, KeysPerCall)));
+        SinkOf(peer.GetAll(new ArraySegment<string>(access, offset, KeysPerCall)));
         return KeysPerCall;
     }
 
     private static int Write(Peer peer, string[] access, int offset)
     {
-        peer.PutAll(access.AsSpan(offset, KeysPerCall), s_value);
+        peer.PutAll(new ArraySegment<string>(access, offset, KeysPerCall), s_value);
         return KeysPerCall;
     }
 
     private static int ReadMostly(Peer peer, string[] access, int offset)
     {
-        var keys = access.AsSpan(offset, KeysPerCall);
-        while (!keys.IsEmpty)
+        var keys = new ArraySegment<string>(access, offset, KeysPerCall);
+        while (keys.Count > 0)
         {
             SinkOf(peer.GetAll(keys[..ReadsPerWrite]));
             peer.PutAll(keys[ReadsPerWrite..(ReadsPerWrite + 1)], s_value);

@@ -30,16 +30,16 @@ public class GetMany
     public void CleanUp() => _peer?.Dispose();
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int KvStoreGetManyAsync() => ((KvStorePeer)_peer!).GetManyAll(_groups.AsSpan(Next(), GroupsPerInvoke));
+    public int KvStoreGetManyAsync() => ((KvStorePeer)_peer!).GetManyAll(new(_groups, Next(), GroupsPerInvoke));
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
-    public int KvStoreGetAsync() => ((KvStorePeer)_peer!).GetEntryAll(_access.AsSpan(Next() * KeysPerGroup, KeysPerInvoke));
+    public int KvStoreGetAsync() => ((KvStorePeer)_peer!).GetEntryAll(new(_access, Next() * KeysPerGroup, KeysPerInvoke));
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int KvStoreTryGet() => _peer!.GetAll(_access.AsSpan(Next() * KeysPerGroup, KeysPerInvoke));
+    public int KvStoreTryGet() => _peer!.GetAll(new(_access, Next() * KeysPerGroup, KeysPerInvoke));
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int ConcurrentDictionary() => _peer!.GetAll(_access.AsSpan(Next() * KeysPerGroup, KeysPerInvoke));
+    public int ConcurrentDictionary() => _peer!.GetAll(new(_access, Next() * KeysPerGroup, KeysPerInvoke));
 
     private void SetUp(Peer peer)
     {

@@ -41,7 +41,7 @@ public class ListPage
     public void CleanUp() => _kv?.Dispose();
 
     [Benchmark(OperationsPerInvoke = PagesPerInvoke)]
-    public int KvStoreListAsync() => _kv!.ListAll(_pages.AsSpan(Next(), PagesPerInvoke));
+    public int KvStoreListAsync() => _kv!.ListAll(new(_pages, Next(), PagesPerInvoke));
 
     [Benchmark(OperationsPerInvoke = PagesPerInvoke)]
     public int SortedArray() => SortedNames.ListArray(_sorted, _starts.AsSpan(Next(), PagesPerInvoke), ListPages.KeysPerPage);

@@ -40,10 +40,10 @@ public abstract class ReadSuite
         _next = 0;
     }
 
-    private protected ReadOnlySpan<string> Next()
+    private protected ArraySegment<string> Next()
     {
         var from = _next;
         _next = from + (2 * KeysPerInvoke) > _access.Length ? 0 : from + KeysPerInvoke;
-        return _access.AsSpan(from, KeysPerInvoke);
+        return new ArraySegment<string>(_access, from, KeysPerInvoke);
     }
 }
