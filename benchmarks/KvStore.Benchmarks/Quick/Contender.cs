@@ -10,6 +10,9 @@ namespace KvStore.Benchmarks.Quick;
 /// </param>
 internal sealed record Contender(string Name, int Steps, int OperationsPerStep, Func<Range, int> Run)
 {
+    /// <summary>Whether doing the work a second time is other work, as inserting is.</summary>
+    public bool IsOnce { get; init; }
+
     /// <summary>Called before each round, outside the measured time.</summary>
     public Action Prepare { get; init; } = static () => { };
 

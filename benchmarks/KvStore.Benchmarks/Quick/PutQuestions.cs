@@ -52,6 +52,7 @@ internal static class PutQuestions
             return range.End.Value;
         })
         {
+            IsOnce = true,
             Prepare = () =>
             {
                 // What was filled in the round before goes now, not in the middle of somebody's measurement.
