@@ -99,7 +99,7 @@ public static class KvNamespaceExtensions
         var get = kv.GetAsync(key, options, cancellationToken);
         return get.IsCompletedSuccessfully ? new(Bytes(get.Result)) : Await(get);
 
-        static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : null;
+        static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : (ReadOnlyMemory<byte>?)null;
 
         static async ValueTask<ReadOnlyMemory<byte>?> Await(ValueTask<KvValue> get) => Bytes(await get.ConfigureAwait(false));
     }
