@@ -1,12 +1,13 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
-using System.Text.Unicode;
 using KvStore.Commit;
+using KvStore.Diagnostics;
 using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
 using KvStore.Values;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KvStore;
 
@@ -20,13 +21,13 @@ namespace KvStore;
 /// </remarks>
 public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 {
-    private const int StackKeyBytesMax = 512;
-
     private readonly KvLimits _limits;
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly CommitPath _commit;
     private readonly TextCache _texts = new();
+    private readonly KvTelemetry _telemetry;
+    private readonly ILogger _logger;
     private volatile bool _isDisposed;
 
     private KvNamespace(string name, KvNamespaceOptions options)
@@ -34,8 +35,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         Name = name;
         _limits = options.Limits;
         _clock = new CoarseClock(options.TimeProvider);
-        _store = new ShardedStore(_clock, options.TimeProvider);
+        _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
+        _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
         _commit = new CommitPath(_store, _limits.ValueBytesMax);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        _logger.NamespaceCreated(name);
     }
 
     /// <inheritdoc/>
@@ -81,14 +85,12 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
     public bool TryGet(string key, out KvValue value)
     {
-        if (TryFind(key, "GET", out var record, out _))
+        if (KvMetrics.IsObserved)
         {
-            value = record.ToValue();
-            return true;
+            return TryGetObserved(key, out value);
         }
 
-        value = default;
-        return false;
+        return TryGetCore(key, out value);
     }
 
     /// <summary>The synchronous read by the UTF-8 bytes of a key, for hot paths: no allocation, no lock, no wait.</summary>
@@ -101,30 +103,37 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        if (_store.TryFind(new Utf8Key(utf8Key), out var record))
+        var isHit = _store.TryFind(new Utf8Key(utf8Key), out var record);
+        value = isHit ? record.ToValue() : default;
+        if (KvMetrics.IsObserved)
         {
-            value = record.ToValue();
-            return true;
+            _telemetry.CountRead(isHit);
         }
 
-        value = default;
-        return false;
+        return isHit;
     }
 
     /// <inheritdoc/>
-    public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
+        KvMetrics.IsObserved ? GetObserved(key, options, cancellationToken) : Get(key, options, cancellationToken);
+
+    private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryGet(key, out var value) ? new(value) : default;
+        return TryGetCore(key, out var value) ? new(value) : default;
     }
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
-        IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+        IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
+        KvMetrics.IsObserved ? GetManyObserved(keys, options, cancellationToken) : GetMany(keys, options, cancellationToken);
+
+    private ValueTask<IReadOnlyDictionary<string, KvValue>> GetMany(
+        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
@@ -166,7 +175,10 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
     /// <inheritdoc/>
     public ValueTask PutAsync(
-        string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default)
+        string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
+        KvMetrics.IsObserved ? PutObserved(key, content, options, cancellationToken) : Put(key, content, options, cancellationToken);
+
+    private ValueTask Put(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -181,20 +193,15 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             return Put(new AsciiKey(key, hash), key, content, options, cancellationToken);
         }
 
-        var rented = Rent(key, out var buffer, stackalloc byte[StackKeyBytesMax]);
-        try
-        {
-            var length = KeyRules.Encode(key, _limits.KeyBytesMax, "PUT", buffer);
-            return Put(new Utf8Key(buffer[..length]), key, content, options, cancellationToken);
-        }
-        finally
-        {
-            Return(rented);
-        }
+        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
+        return Put(encoded.Key, key, content, options, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default)
+    public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default) =>
+        KvMetrics.IsObserved ? DeleteObserved(key, cancellationToken) : Delete(key, cancellationToken);
+
+    private ValueTask Delete(string key, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -205,21 +212,16 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             return default;
         }
 
-        var rented = Rent(key, out var buffer, stackalloc byte[StackKeyBytesMax]);
-        try
-        {
-            var length = KeyRules.Encode(key, _limits.KeyBytesMax, "DELETE", buffer);
-            _commit.Delete(new Utf8Key(buffer[..length]));
-            return default;
-        }
-        finally
-        {
-            Return(rented);
-        }
+        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
+        _commit.Delete(encoded.Key);
+        return default;
     }
 
     /// <inheritdoc/>
-    public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
+        KvMetrics.IsObserved ? ListObserved(options, cancellationToken) : List(options, cancellationToken);
+
+    private ValueTask<KvListPage> List(KvListOptions? options, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
@@ -239,25 +241,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             return new(new KvListPage([], cursor: null));
         }
 
-        // One more than asked for tells whether this page is the last.
-        var records = ArrayPool<Record>.Shared.Rent(limit + 1);
-        try
-        {
-            var found = _store.List(Encoding.UTF8.GetBytes(prefixText), after, records.AsSpan(0, limit + 1));
-            var keys = new KvListKey[Math.Min(found, limit)];
-            for (var i = 0; i < keys.Length; i++)
-            {
-                ref readonly var record = ref records[i];
-                keys[i] = new KvListKey(Encoding.UTF8.GetString(record.Key), record.Deadline, record.ToMetadata());
-            }
-
-            return new(new KvListPage(keys, found > limit ? ListCursor.After(records[limit - 1].Key) : null));
-        }
-        finally
-        {
-            // Not to keep segments alive from the pool.
-            ArrayPool<Record>.Shared.Return(records, clearArray: true);
-        }
+        return new(ListPage.Read(_store, Encoding.UTF8.GetBytes(prefixText), after, limit));
     }
 
     /// <inheritdoc/>
@@ -273,13 +257,25 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         if (!_isDisposed)
         {
             _isDisposed = true;
+            _telemetry.Dispose();
             _store.Dispose();
             _clock.Dispose();
+            _logger.NamespaceDisposed(Name);
         }
     }
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        if (KvMetrics.IsObserved)
+        {
+            return GetCachedTextObserved(key, options, cancellationToken);
+        }
+
+        return GetCachedText(key, options, cancellationToken);
+    }
+
+    private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
@@ -328,16 +324,8 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var rented = Rent(key, out var buffer, stackalloc byte[StackKeyBytesMax]);
-        try
-        {
-            var length = KeyRules.Encode(key, _limits.KeyBytesMax, operation, buffer);
-            return _store.TryFind(new Utf8Key(buffer[..length]), out record, out word);
-        }
-        finally
-        {
-            Return(rented);
-        }
+        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
+        return _store.TryFind(encoded.Key, out record, out word);
     }
 
     private ValueTask Put<TKey>(
@@ -379,6 +367,46 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         _commit.Put(new Utf8Key(key), value, metadata.Span, deadline);
     }
 
+    // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
+    private bool TryGetObserved(string key, out KvValue value)
+    {
+        var isHit = TryGetCore(key, out value);
+        _telemetry.CountRead(isHit);
+        return isHit;
+    }
+
+    private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
+
+    private ValueTask<string?> GetCachedTextObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
+
+    private ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyObserved(
+        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, cancellationToken), static _ => "ok");
+
+    private async ValueTask PutObserved(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken) =>
+        await _telemetry.ObserveAsync("put", () => Put(key, content, options, cancellationToken)).ConfigureAwait(false);
+
+    private async ValueTask DeleteObserved(string key, CancellationToken cancellationToken) =>
+        await _telemetry.ObserveAsync("delete", () => Delete(key, cancellationToken)).ConfigureAwait(false);
+
+    private ValueTask<KvListPage> ListObserved(KvListOptions? options, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryGetCore(string key, out KvValue value)
+    {
+        if (TryFind(key, "GET", out var record, out _))
+        {
+            value = record.ToValue();
+            return true;
+        }
+
+        value = default;
+        return false;
+    }
+
     private void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -398,22 +426,6 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         if (seconds < least)
         {
             throw new KvException(400, operation, $"Invalid cache_ttl of {seconds}. Cache TTL must be at least {least}.");
-        }
-    }
-
-    private byte[]? Rent(string key, out Span<byte> buffer, Span<byte> stack)
-    {
-        var bytes = KeyRules.BufferBytes(key, _limits.KeyBytesMax);
-        var rented = bytes <= stack.Length ? null : ArrayPool<byte>.Shared.Rent(bytes);
-        buffer = rented ?? stack;
-        return rented;
-    }
-
-    private static void Return(byte[]? rented)
-    {
-        if (rented is not null)
-        {
-            ArrayPool<byte>.Shared.Return(rented);
         }
     }
 }

@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+
+namespace KvStore.Diagnostics;
+
+/// <summary>What namespaces write to the log.</summary>
+internal static partial class KvLog
+{
+    [LoggerMessage(1, LogLevel.Debug, "KV namespace {Namespace} was created")]
+    public static partial void NamespaceCreated(this ILogger logger, string @namespace);
+
+    [LoggerMessage(2, LogLevel.Debug, "KV namespace {Namespace} was disposed")]
+    public static partial void NamespaceDisposed(this ILogger logger, string @namespace);
+
+    [LoggerMessage(3, LogLevel.Error, "Background work of KV namespace {Namespace} failed; it goes on serving, and tries again")]
+    public static partial void MaintenanceFailed(this ILogger logger, string @namespace, Exception exception);
+}

@@ -1,0 +1,42 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace KvStore.Diagnostics;
+
+/// <summary>The instruments that all namespaces share, and the namespaces that are there to be measured.</summary>
+internal static class KvMetrics
+{
+    private static readonly ConcurrentDictionary<KvTelemetry, bool> s_namespaces = new();
+    private static readonly Meter s_meter = new(KvDiagnostics.MeterName);
+
+    /// <summary>Operations, by what they were and what became of them.</summary>
+    public static Counter<long> Requests { get; } =
+        s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
+
+    /// <summary>How long operations take.</summary>
+    public static Histogram<double> Duration { get; } =
+        s_meter.CreateHistogram<double>("db.client.operation.duration", "s", "How long operations take.");
+
+    /// <summary>The source of activities.</summary>
+    public static ActivitySource Activities { get; } = new(KvDiagnostics.ActivitySourceName);
+
+    /// <summary>Whether anybody wants to know of operations.</summary>
+    public static bool IsObserved => Requests.Enabled || Duration.Enabled || Activities.HasListeners();
+
+    /// <summary>Begins to measure a namespace.</summary>
+    public static void Add(KvTelemetry telemetry) => s_namespaces.TryAdd(telemetry, true);
+
+    /// <summary>Ends measuring a namespace.</summary>
+    public static void Remove(KvTelemetry telemetry) => s_namespaces.TryRemove(telemetry, out _);
+
+    static KvMetrics()
+    {
+        s_meter.CreateObservableGauge("kvstore.entries", () => Measure(t => t.EntryCount()), "{entry}", "Entries, by namespace.");
+        s_meter.CreateObservableGauge("kvstore.memory", () => Measure(t => t.MemoryBytes()), "By", "Memory held for entries and indexes.");
+        s_meter.CreateObservableCounter("kvstore.expired", () => Measure(t => t.ExpiredCount()), "{entry}", "Entries removed because they expired.");
+    }
+
+    private static IEnumerable<Measurement<long>> Measure(Func<KvTelemetry, long> of) =>
+        s_namespaces.Keys.Select(telemetry => new Measurement<long>(of(telemetry), telemetry.NamespaceTag));
+}

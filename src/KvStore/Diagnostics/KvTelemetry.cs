@@ -1,0 +1,90 @@
+using System.Diagnostics;
+
+namespace KvStore.Diagnostics;
+
+/// <summary>Counts, times and traces the operations of one namespace, where anybody listens.</summary>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
+internal sealed class KvTelemetry : IDisposable
+{
+    private readonly TimeProvider _timeProvider;
+
+    public KvTelemetry(string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount)
+    {
+        _timeProvider = timeProvider;
+        NamespaceTag = new KeyValuePair<string, object?>("db.namespace", name);
+        EntryCount = entryCount;
+        MemoryBytes = memoryBytes;
+        ExpiredCount = expiredCount;
+        KvMetrics.Add(this);
+    }
+
+    /// <summary>The tag that names the namespace.</summary>
+    public KeyValuePair<string, object?> NamespaceTag { get; }
+
+    public Func<long> EntryCount { get; }
+
+    public Func<long> MemoryBytes { get; }
+
+    public Func<long> ExpiredCount { get; }
+
+    public void Dispose() => KvMetrics.Remove(this);
+
+    /// <summary>Carries out an operation, and tells what became of it.</summary>
+    public async ValueTask<T> ObserveAsync<T>(string operation, Func<ValueTask<T>> carryOut, Func<T, string> outcomeOf)
+    {
+        using var activity = KvMetrics.Activities.StartActivity($"{operation} {NamespaceTag.Value}", ActivityKind.Client);
+        activity?.SetTag("db.system.name", "kvstore").SetTag(NamespaceTag.Key, NamespaceTag.Value).SetTag("db.operation.name", operation);
+        var started = _timeProvider.GetTimestamp();
+        try
+        {
+            var result = await carryOut().ConfigureAwait(false);
+            Report(operation, outcomeOf(result), started, errorType: null);
+            return result;
+        }
+        catch (Exception e)
+        {
+            var errorType = e is KvException refused ? refused.StatusCode.ToString(System.Globalization.CultureInfo.InvariantCulture) : e.GetType().FullName!;
+            activity?.SetStatus(ActivityStatusCode.Error, e.Message).SetTag("error.type", errorType);
+            Report(operation, "error", started, errorType);
+            throw;
+        }
+    }
+
+    /// <summary>Carries out an operation that has no result, and tells what became of it.</summary>
+    public async ValueTask ObserveAsync(string operation, Func<ValueTask> carryOut) => await ObserveAsync(
+        operation,
+        async () =>
+        {
+            await carryOut().ConfigureAwait(false);
+            return true;
+        },
+        static _ => "ok").ConfigureAwait(false);
+
+    /// <summary>Counts a synchronous read.</summary>
+    public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
+
+    private void Report(string operation, string outcome, long started, string? errorType)
+    {
+        Count(operation, outcome, errorType);
+        var tags = TagsOf(operation, errorType);
+        KvMetrics.Duration.Record(_timeProvider.GetElapsedTime(started).TotalSeconds, tags);
+    }
+
+    private void Count(string operation, string outcome, string? errorType)
+    {
+        var tags = TagsOf(operation, errorType);
+        tags.Add("kvstore.outcome", outcome);
+        KvMetrics.Requests.Add(1, tags);
+    }
+
+    private TagList TagsOf(string operation, string? errorType)
+    {
+        var tags = new TagList { { "db.system.name", "kvstore" }, NamespaceTag, { "db.operation.name", operation } };
+        if (errorType is not null)
+        {
+            tags.Add("error.type", errorType);
+        }
+
+        return tags;
+    }
+}

@@ -1,0 +1,32 @@
+using System.Buffers;
+using System.Text;
+
+namespace KvStore.Engine;
+
+/// <summary>Turns what the ordered index finds into a page for a caller.</summary>
+internal static class ListPage
+{
+    /// <summary>The keys that begin with a prefix and come after a key, up to a limit.</summary>
+    public static KvListPage Read(ShardedStore store, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, int limit)
+    {
+        // One more than asked for tells whether this page is the last.
+        var records = ArrayPool<Record>.Shared.Rent(limit + 1);
+        try
+        {
+            var found = store.List(prefix, after, records.AsSpan(0, limit + 1));
+            var keys = new KvListKey[Math.Min(found, limit)];
+            for (var i = 0; i < keys.Length; i++)
+            {
+                ref readonly var record = ref records[i];
+                keys[i] = new KvListKey(Encoding.UTF8.GetString(record.Key), record.Deadline, record.ToMetadata());
+            }
+
+            return new KvListPage(keys, found > limit ? ListCursor.After(records[limit - 1].Key) : null);
+        }
+        finally
+        {
+            // Not to keep segments alive from the pool.
+            ArrayPool<Record>.Shared.Return(records, clearArray: true);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+namespace KvStore;
+
+/// <summary>The names under which namespaces report what they do, for whoever wants to listen.</summary>
+/// <remarks>
+/// <para>Metrics: <c>kvstore.requests</c> (by operation, and hit or miss), <c>db.client.operation.duration</c> in seconds,
+/// and for each namespace <c>kvstore.entries</c>, <c>kvstore.memory</c> in bytes and <c>kvstore.expired</c>. Traces: one
+/// activity an operation. Both are tagged by the OpenTelemetry conventions for databases: <c>db.system.name</c>,
+/// <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>. Keys never become tags.</para>
+/// <para>Where nobody listens, each operation costs one check. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>,
+/// is counted but not traced.</para>
+/// </remarks>
+public static class KvDiagnostics
+{
+    /// <summary>The name of the meter.</summary>
+    public const string MeterName = "KvStore";
+
+    /// <summary>The name of the activity source.</summary>
+    public const string ActivitySourceName = "KvStore";
+}

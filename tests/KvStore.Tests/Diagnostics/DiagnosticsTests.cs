@@ -1,0 +1,208 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace KvStore.Tests.Diagnostics;
+
+/// <summary>What listeners hear. Each test has a namespace of its own name, since listeners hear every namespace.</summary>
+[Collection(nameof(DiagnosticsTests))]
+public sealed class DiagnosticsTests : IDisposable
+{
+    private readonly string _name = $"KV_{Guid.NewGuid():N}";
+    private readonly ManualTimeProvider _time = new();
+    private readonly KvNamespace _kv;
+
+    public DiagnosticsTests() => _kv = KvNamespace.Create(_name, new KvNamespaceOptions { TimeProvider = _time });
+
+    public void Dispose() => _kv.Dispose();
+
+    [Fact]
+    public async Task Every_operation_is_counted_by_name_and_outcome()
+    {
+        using var heard = new Heard(_name);
+
+        await _kv.PutAsync("secret-key", "v");
+        await _kv.GetAsync("secret-key");
+        await _kv.GetTextAsync("secret-key");
+        await _kv.GetAsync("secret-missing");
+        _kv.TryGet("secret-key", out _);
+        await _kv.GetManyAsync(["secret-key"]);
+        await _kv.ListAsync();
+        await _kv.DeleteAsync("secret-key");
+        var bad = () => _kv.PutAsync("secret-key", "v", new KvPutOptions { ExpirationTtl = TimeSpan.Zero }).AsTask();
+        await bad.Should().ThrowAsync<KvException>();
+
+        heard.Requests.Should().Equal(
+            "put ok", "get hit", "get hit", "get miss", "get hit", "get_many ok", "list ok", "delete ok", "put error 400");
+        heard.AllTags.Should().NotContain(tag => tag.Contains("secret"), "keys never become tags");
+    }
+
+    [Fact]
+    public async Task Durations_are_seconds_of_the_clock_of_the_namespace()
+    {
+        using var heard = new Heard(_name);
+        using var slow = new SlowStream(() => _time.Advance(TimeSpan.FromSeconds(3)));
+
+        await _kv.PutAsync("k", slow);
+
+        heard.Durations.Should().Equal(3);
+    }
+
+    [Fact]
+    public async Task Gauges_tell_of_a_namespace_until_it_is_disposed()
+    {
+        using var heard = new Heard(_name);
+        await _kv.PutAsync("a", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });
+        await _kv.PutAsync("b", "v");
+        _time.Advance(TimeSpan.FromMinutes(2));
+
+        heard.Gauges().Should().Contain("kvstore.entries", 1).And.Contain("kvstore.expired", 1).And.ContainKey("kvstore.memory");
+
+        _kv.Dispose();
+        heard.Gauges().Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task An_operation_is_an_activity_that_tells_of_its_failure()
+    {
+        var activities = new List<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == KvDiagnostics.ActivitySourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity =>
+            {
+                if (activity.GetTagItem("db.namespace") as string == _name)
+                {
+                    activities.Add(activity);
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+
+        await _kv.PutAsync("k", "v");
+        var bad = () => _kv.GetAsync("").AsTask();
+        await bad.Should().ThrowAsync<ArgumentException>();
+
+        activities.Select(a => a.DisplayName).Should().Equal($"put {_name}", $"get {_name}");
+        activities[0].Status.Should().Be(ActivityStatusCode.Unset);
+        activities[0].GetTagItem("db.operation.name").Should().Be("put");
+        activities[0].GetTagItem("db.system.name").Should().Be("kvstore");
+        activities[1].Status.Should().Be(ActivityStatusCode.Error);
+        activities[1].GetTagItem("error.type").Should().Be("System.ArgumentException");
+    }
+
+    [Fact]
+    public async Task Reads_allocate_nothing_when_nobody_listens()
+    {
+        await _kv.PutAsync("k", "v");
+        await Read(100_000);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        await Read(10_000);
+
+        (GC.GetAllocatedBytesForCurrentThread() - before).Should().BeLessThan(10_000, "not a byte a read");
+    }
+
+    private async ValueTask Read(int times)
+    {
+        for (var i = 0; i < times; i++)
+        {
+            _ = _kv.TryGet("k", out _);
+            _ = await _kv.GetBytesAsync("k");
+            _ = await _kv.GetTextAsync("k");
+        }
+    }
+
+    private sealed class Heard : IDisposable
+    {
+        private readonly string _namespace;
+        private readonly MeterListener _listener = new();
+        private readonly Dictionary<string, long> _gauges = [];
+
+        public Heard(string name)
+        {
+            _namespace = name;
+            _listener.InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter.Name == KvDiagnostics.MeterName)
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            };
+            _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Hear(instrument, value, tags));
+            _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) =>
+            {
+                if (IsOwn(tags))
+                {
+                    instrument.Unit.Should().Be("s");
+                    Durations.Add(value);
+                }
+            });
+            _listener.Start();
+        }
+
+        public List<string> Requests { get; } = [];
+
+        public List<double> Durations { get; } = [];
+
+        public List<string> AllTags { get; } = [];
+
+        public Dictionary<string, long> Gauges()
+        {
+            _gauges.Clear();
+            _listener.RecordObservableInstruments();
+            return _gauges;
+        }
+
+        public void Dispose() => _listener.Dispose();
+
+        private void Hear(Instrument instrument, long value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            if (!IsOwn(tags))
+            {
+                return;
+            }
+
+            var byName = tags.ToArray().ToDictionary(tag => tag.Key, tag => tag.Value?.ToString());
+            AllTags.AddRange(byName.Select(tag => $"{tag.Key}={tag.Value}"));
+            if (instrument.Name == "kvstore.requests")
+            {
+                Requests.Add($"{byName["db.operation.name"]} {byName["kvstore.outcome"]} {byName.GetValueOrDefault("error.type")}".TrimEnd());
+            }
+            else
+            {
+                _gauges[instrument.Name] = value;
+            }
+        }
+
+        private bool IsOwn(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            foreach (var tag in tags)
+            {
+                if (tag.Key == "db.namespace" && Equals(tag.Value, _namespace))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    private sealed class SlowStream(Action onEnd) : MemoryStream([1, 2, 3])
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await base.ReadAsync(buffer, cancellationToken);
+            if (read == 0)
+            {
+                onEnd();
+            }
+
+            return read;
+        }
+    }
+}
+
+[CollectionDefinition(nameof(DiagnosticsTests), DisableParallelization = true)]
+public sealed class DiagnosticsCollection;
