@@ -1,6 +1,7 @@
 namespace KvStore.Tests.Engine;
 
 /// <summary>What the engine holds after heavy use, against a fresh namespace with the same live data.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class MemoryComesBackTests
 {
     private const int Keys = 100_000;
