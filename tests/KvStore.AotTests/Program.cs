@@ -15,6 +15,8 @@ try
         await ListChecks.RunAsync(kv, clock.GetUtcNow());
     }
 
+    await HostingChecks.RunAsync();
+
     await using (var kv = await KvNamespace.OpenAsync("AOT_KV", options))
     {
         Check.Equal(null, await kv.GetTextAsync("text"));
