@@ -23,6 +23,9 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
 
     public KvRecovery Recovery { get; private set; } = new();
 
+    /// <summary>Called when live entries are about to be shown.</summary>
+    public Func<Task>? BeforeShown { get; set; }
+
     public long PreparedMutations { get; private set; }
 
     public IKvPersistence Persistence => _persistence ?? throw new InvalidOperationException("Not open.");
@@ -162,6 +165,11 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
             }
 
             await published.WaitAsync(cancellationToken);
+        }
+
+        if (BeforeShown is { } beforeShown)
+        {
+            await beforeShown();
         }
 
         KeyValuePair<string, Entry>[] live;

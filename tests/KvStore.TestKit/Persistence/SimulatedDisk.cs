@@ -72,11 +72,29 @@ internal sealed class SimulatedDisk : IStorage
     public static SimulatedDisk With(IEnumerable<KeyValuePair<string, byte[]>> files) =>
         new(files.ToDictionary(pair => pair.Key, pair => new Node(pair.Value)));
 
-    /// <summary>Cuts the power at a step, counted from 1: what it writes may reach the disk, what it flushes may not.</summary>
+    /// <summary>Cuts the power, or kills the process, at a step, counted from 1: what it writes may reach the disk, what it flushes may not.</summary>
     public void CutAt(int step) => _cutAtStep = step;
 
-    /// <summary>Cuts the power now.</summary>
-    public void Cut() => IsOff = true;
+    /// <summary>
+    /// The disk as the next process finds it when the one that used it was killed: everything that was written is there, and
+    /// what was not flushed may still be lost when the power is cut later.
+    /// </summary>
+    public SimulatedDisk AfterKill()
+    {
+        lock (_gate)
+        {
+            IsOff = true;
+            var next = new SimulatedDisk(_names);
+            next._durableNames.Clear();
+            foreach (var (name, node) in _durableNames)
+            {
+                next._durableNames[name] = node;
+            }
+
+            next._pending.AddRange(_pending);
+            return next;
+        }
+    }
 
     /// <summary>The disk as it comes up after the power was cut.</summary>
     /// <param name="seed">0: nothing is kept that was not flushed; 1: all of it; otherwise chance decides.</param>
