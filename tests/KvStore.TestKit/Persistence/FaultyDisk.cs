@@ -7,6 +7,7 @@ internal sealed class FaultyDisk
     private readonly int _call;
     private readonly string _message;
     private readonly bool _isForGood;
+    private readonly string _only;
     private int _calls;
 
     /// <summary>Arms a disk.</summary>
@@ -15,8 +16,10 @@ internal sealed class FaultyDisk
     /// <param name="call">Which call, counted from 1.</param>
     /// <param name="message">What the operating system says.</param>
     /// <param name="isForGood">Whether all later calls fail as well.</param>
-    public FaultyDisk(SimulatedDisk disk, string operation, int call, string message, bool isForGood = false)
+    /// <param name="only">Only for files with this in their name; other calls are not counted.</param>
+    public FaultyDisk(SimulatedDisk disk, string operation, int call, string message, bool isForGood = false, string only = "")
     {
+        _only = only;
         _operation = operation;
         _call = call;
         _message = message;
@@ -32,7 +35,7 @@ internal sealed class FaultyDisk
 
     private void BeforeStep(string operation, string name)
     {
-        if (operation != _operation)
+        if (operation != _operation || !name.Contains(_only, StringComparison.Ordinal))
         {
             return;
         }

@@ -47,7 +47,7 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
         {
             // Which of the two names is on the disk is not known; both lead to the same state, as long as nothing follows.
             var failure = new KvPersistenceException(
-                $"Naming a snapshot failed: {e.Message} Nothing more is written until the namespace is opened again.", e);
+                $"Naming a snapshot failed: {e.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e);
             log.Fail(failure);
             throw failure;
         }

@@ -317,7 +317,7 @@ internal sealed class GroupCommit : IThreadPoolWorkItem, IAsyncDisposable
             catch (Exception e)
             {
                 failure = new KvPersistenceException(
-                    $"Writing to the log failed: {e.Message} Nothing more is written until the namespace is opened again.", e);
+                    $"Writing to the log failed: {e.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e);
                 if (_durability == Durability.Immediate)
                 {
                     // Nobody was told that any of it is kept. In the relaxed modes somebody was, so it may stay.

@@ -183,7 +183,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KvPersistenceException($"{e.Message} Nothing is lost, and writes go on.", e);
+            throw new KvPersistenceException($"{e.Message.TrimEnd('.')}. Nothing is lost, and writes go on.", e);
         }
         finally
         {
@@ -260,7 +260,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     private KvPersistenceException FailWith(Exception e)
     {
         var failure = new KvPersistenceException(
-            $"Writing a large value failed: {e.Message} Nothing more is written until the namespace is opened again.", e);
+            $"Writing a large value failed: {e.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e);
         _log!.Fail(failure);
         return failure;
     }

@@ -86,9 +86,9 @@ internal sealed class LogWriter : IDisposable
         if (!IsEmpty)
         {
             Finish();
-            var next = Number + 1;
+            var next = LogFile.Create(_storage, Number + 1, _fileBytes, _writesAhead, HasSpare());
             _file.Dispose();
-            _file = LogFile.Create(_storage, next, _fileBytes, _writesAhead, HasSpare());
+            _file = next;
         }
 
         return Number - 1;

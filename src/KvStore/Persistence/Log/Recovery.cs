@@ -122,7 +122,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 
         if (snapshotNumber == 0 && logNumbers.Length == 0 && Numbers(entries, FileKind.Value).Any())
         {
-            Report([new KvDamage(storage.PathOf(FileNames.Log(1)), 0, "there are large values, but no log and no snapshot")]);
+            Report([new KvDamage(storage.PathOf(FileNames.Log(1)), 0, "the file is missing, and there is no snapshot, but there are large values")]);
         }
     }
 
