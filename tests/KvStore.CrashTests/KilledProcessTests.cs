@@ -36,17 +36,68 @@ public sealed class KilledProcessTests
         }
     }
 
-    private static async Task<bool> WorkAsync(SimulatedDisk disk, FilePersistenceOptions options)
+    [Theory]
+    [InlineData(Durability.Immediate)]
+    [InlineData(Durability.Buffered)]
+    public async Task A_power_cut_while_the_next_process_opens_loses_nothing_that_was_flushed(Durability durability)
     {
+        var options = Stores.Small with { Durability = durability };
+        var isComplete = false;
+        for (var step = 1; !isComplete; step += 3)
+        {
+            for (var second = 1; ; second++)
+            {
+                var disk = new SimulatedDisk();
+                disk.CutAt(step);
+                var states = new List<SortedDictionary<string, string>>();
+                isComplete = await WorkAsync(disk, options, states);
+                var killed = disk.AfterKill();
+                killed.CutAt(second);
+                var isOpened = true;
+                try
+                {
+                    await Stores.OpenAsync(killed, options);
+                }
+                catch (Exception) when (killed.IsOff)
+                {
+                    isOpened = false;
+                }
+
+                for (var seed = 0; seed < 4; seed++)
+                {
+                    var after = await Stores.StateOfAsync(killed.Restart(seed < 2 ? seed : (step * 31) + (second * 7) + seed));
+                    var possible = durability == Durability.Immediate ? states.TakeLast(2) : states;
+                    possible.Should().Contain(
+                        state => state.SequenceEqual(after),
+                        "the process was killed at step {0}, the power cut at step {1} of the next, with seed {2}", step, second, seed);
+                }
+
+                if (isOpened)
+                {
+                    break;
+                }
+            }
+        }
+    }
+
+    private static async Task<bool> WorkAsync(
+        SimulatedDisk disk, FilePersistenceOptions options, List<SortedDictionary<string, string>>? states = null)
+    {
+        var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        Note();
         try
         {
             var host = await Stores.OpenAsync(disk, options);
             for (var i = 0; i < 40; i++)
             {
-                await host.PutAsync($"key {i % 5}", $"value {i} {new string('v', i * 17 % 500)}");
+                model[$"key {i % 5}"] = $"value {i} {new string('v', i * 17 % 500)}";
+                Note();
+                await host.PutAsync($"key {i % 5}", model[$"key {i % 5}"]);
                 if (i % 8 == 3)
                 {
-                    await host.PutLargeAsync("large", $"{i}{new string('L', 2000)}");
+                    model["large"] = $"{i}{new string('L', 2000)}";
+                    Note();
+                    await host.PutLargeAsync("large", model["large"]);
                 }
 
                 if (i % 15 == 10)
@@ -62,5 +113,8 @@ public sealed class KilledProcessTests
         {
             return false;
         }
+
+        // Before it is written, so the last one is the one that may be on its way.
+        void Note() => states?.Add(new(model));
     }
 }

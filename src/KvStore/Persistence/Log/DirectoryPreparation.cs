@@ -69,7 +69,6 @@ internal static class DirectoryPreparation
             file.Flush();
             LogRecord.Seal(end, log.Header.Seed, (uint)log.End);
             file.Write(end, log.End);
-            file.Flush();
             file.SetLength(log.End + LogFormat.EndBytes);
         }
 
