@@ -24,7 +24,7 @@ internal sealed class GroupCommit : IThreadPoolWorkItem, IAsyncDisposable
 {
     // In the relaxed modes: so much is gathered before it is written, and with so much not yet written a put waits.
     private const int GatheredBytes = 64 * 1024;
-    private const int UnwrittenBytesMax = 32 * 1024 * 1024;
+    private const int UnwrittenBytesMax = 8 * 1024 * 1024;
 
     // The next flush is held back for at most this part of the time that the last one took.
     private const int HoldDivisor = 2;

@@ -28,14 +28,15 @@ internal sealed class LogReader(IStorageFile file, uint seed, long start, long e
 
     /// <summary>Reads the next record.</summary>
     /// <param name="record">A view on the buffer, good until the next call.</param>
+    /// <param name="verifies">Whether the checksum must be right.</param>
     /// <returns>Whether there is one. If not, <see cref="Offset"/> is where it should be.</returns>
-    public bool TryRead(out LogRecord record)
+    public bool TryRead(out LogRecord record, bool verifies = true)
     {
         _position += _size;
         _size = 0;
         while (true)
         {
-            var outcome = LogRecord.TryRead(Bytes.Span, seed, out record);
+            var outcome = LogRecord.TryRead(Bytes.Span, seed, out record, verifies);
             if (outcome == RecordOutcome.Whole)
             {
                 _size = record.Size;

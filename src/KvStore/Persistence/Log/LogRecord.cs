@@ -155,7 +155,11 @@ internal readonly ref struct LogRecord
     }
 
     /// <summary>Reads the record at the start of some bytes.</summary>
-    public static RecordOutcome TryRead(ReadOnlySpan<byte> bytes, uint seed, out LogRecord record)
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="seed">The seed of the file.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="verifies">Whether the checksum must be right; otherwise only the lengths.</param>
+    public static RecordOutcome TryRead(ReadOnlySpan<byte> bytes, uint seed, out LogRecord record, bool verifies = true)
     {
         record = default;
         if (bytes.Length < LogFormat.RecordHeaderBytes)
@@ -179,7 +183,7 @@ internal readonly ref struct LogRecord
         }
 
         bytes = bytes[..size];
-        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes) != Crc32C.Append(seed, bytes[LogFormat.LengthOffset..]))
+        if (verifies && BinaryPrimitives.ReadUInt32LittleEndian(bytes) != Crc32C.Append(seed, bytes[LogFormat.LengthOffset..]))
         {
             return RecordOutcome.Wrong;
         }

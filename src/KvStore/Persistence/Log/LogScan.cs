@@ -3,11 +3,13 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The first of two passes over a file of records: every checksum is verified, the end is found, and the file is divided into
-/// chunks that the second pass can read independently of each other.
+/// The first of two passes over a file of records: the end is found, and the file is divided into chunks that the second pass
+/// can read independently of each other.
 /// </summary>
 /// <remarks>
-/// Only the second pass hands anything out, so that nothing behind a torn record is ever seen, however many threads read.
+/// Only the second pass hands anything out, so that nothing behind a torn record is ever seen, however many threads read. A
+/// finished file may not have one, so there it is enough to go from length to length until its end record; the second pass
+/// verifies the checksums, and a wrong one is an error. The last log of a crash is verified here as well.
 /// </remarks>
 internal sealed class LogScan
 {
@@ -63,7 +65,10 @@ internal sealed class LogScan
         try
         {
             scan.Header = FileHeader.Read(file, storage.PathOf(name), kind, number);
-            scan.Read(file, storage.PathOf(name), file.Length, isLast, resumes);
+            if (resumes || !scan.TryHop(file))
+            {
+                scan.Read(file, storage.PathOf(name), file.Length, isLast, resumes);
+            }
         }
         catch (KvDamagedFileException e)
         {
@@ -71,6 +76,39 @@ internal sealed class LogScan
         }
 
         return scan;
+    }
+
+    private bool TryHop(IStorageFile file)
+    {
+        using var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, file.Length);
+        var chunkStart = (long)LogFormat.HeaderBytes;
+        var count = 0L;
+        while (reader.TryRead(out var record, verifies: false))
+        {
+            if (record.Kind == RecordKind.End
+                && LogRecord.TryRead(reader.Bytes.Span, Header.Seed, out record) == RecordOutcome.Whole
+                && record.ToEnd() is var end && end.Records == count)
+            {
+                AddChunk(chunkStart, reader.Offset);
+                End = reader.Offset;
+                Records = end.Records;
+                PayloadBytes = end.PayloadBytes;
+                HighestRevision = end.HighestRevision;
+                IsFinished = true;
+                return true;
+            }
+
+            count++;
+            if (reader.NextOffset - chunkStart >= ChunkBytes)
+            {
+                AddChunk(chunkStart, reader.NextOffset);
+                chunkStart = reader.NextOffset;
+            }
+        }
+
+        // No end: whatever the reason is, the other way finds it out.
+        Chunks.Clear();
+        return false;
     }
 
     private void Read(IStorageFile file, string path, long length, bool isLast, bool resumes)

@@ -59,8 +59,8 @@ internal sealed class LogWriter : IDisposable
     {
         HighestRevision = Math.Max(HighestRevision, batch.HighestRevision);
 
-        // All of a batch in one file where possible: if its flush fails, then for all of it.
-        if (!IsEmpty && batch.Length <= _fileBytes - LogFormat.HeaderBytes - LogFormat.EndBytes && !HasRoom(batch.Length))
+        // All that are told together are in one file where possible: if its flush fails, then for all of them.
+        if (flushes && !IsEmpty && batch.Length <= _fileBytes - LogFormat.HeaderBytes - LogFormat.EndBytes && !HasRoom(batch.Length))
         {
             Roll();
         }

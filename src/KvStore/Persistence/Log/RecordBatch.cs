@@ -8,7 +8,7 @@ internal sealed class RecordBatch
 {
     private const int FirstChunkBytes = 64 * 1024;
     private const int ChunkBytes = 1024 * 1024;
-    private const int KeptChunks = 4;
+    private const int KeptChunks = 9;
 
     private readonly List<byte[]> _chunks = [GC.AllocateUninitializedArray<byte>(FirstChunkBytes)];
     private readonly List<ArraySegment<byte>> _filled = [];
