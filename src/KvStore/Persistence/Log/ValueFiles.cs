@@ -208,9 +208,14 @@ internal sealed class ValueFiles : IKvLargeValues
             }
             catch (KvPersistenceException)
             {
-                // Whoever writes hears of it. Until the directory is opened again nothing is removed: what the disk holds
-                // of the last writes is not known.
-                continue;
+                // The log is closed, and closing takes care of the rest; or it failed, of which whoever writes hears. Then
+                // nothing is removed until the directory is opened again: what the disk holds of the last writes is not known.
+                lock (_releaseGate)
+                {
+                    _released.AddRange(released);
+                    _isRemoving = false;
+                    return;
+                }
             }
 
             AllowRemoval(released);

@@ -3,7 +3,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using KvStore.Persistence.Log;
 
-namespace KvStore.CrashTests;
+namespace KvStore.CrashTests.Format;
 
 /// <summary>What is written is what is read, for any mutation; and nothing else is.</summary>
 public sealed class LogFormatTests
