@@ -132,6 +132,15 @@ internal sealed class SimulatedDisk : IStorage
         }
     }
 
+    public bool Exists(string name)
+    {
+        lock (_gate)
+        {
+            ThrowIfOff();
+            return _names.ContainsKey(name);
+        }
+    }
+
     public IStorageFile Create(string name)
     {
         Begin("create", name);

@@ -59,7 +59,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             next,
             options.LogFileBytes,
             writesAhead: options.Durability == Durability.Immediate,
-            reusesSpare: storage.List().Any(entry => entry.Name == FileNames.Spare),
+            reusesSpare: storage.Exists(FileNames.Spare),
             recovered.Recovery.HighestRevision);
         writer.Finished = _diskUse.AddLog;
         _log = new GroupCommit(writer, options.Durability, host.TimeProvider) { Failed = OnFailed, Written = OnWritten };

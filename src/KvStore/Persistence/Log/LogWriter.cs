@@ -86,7 +86,7 @@ internal sealed class LogWriter : IDisposable
         if (!IsEmpty)
         {
             Finish();
-            var next = LogFile.Create(_storage, Number + 1, _fileBytes, _writesAhead, HasSpare());
+            var next = LogFile.Create(_storage, Number + 1, _fileBytes, _writesAhead, _storage.Exists(FileNames.Spare));
             _file.Dispose();
             _file = next;
         }
@@ -167,6 +167,4 @@ internal sealed class LogWriter : IDisposable
         _file.Flush();
         Finished?.Invoke(Number, _file.End);
     }
-
-    private bool HasSpare() => _storage.List().Any(entry => entry.Name == FileNames.Spare);
 }

@@ -16,8 +16,25 @@ internal sealed class FileStorage : IStorage
 
     public string PathOf(string name) => Path.Combine(_directory, name);
 
-    public IReadOnlyList<StorageEntry> List() =>
-        [.. new DirectoryInfo(_directory).EnumerateFiles().Select(file => new StorageEntry(file.Name, file.Length))];
+    public IReadOnlyList<StorageEntry> List()
+    {
+        var entries = new List<StorageEntry>();
+        foreach (var file in new DirectoryInfo(_directory).EnumerateFiles())
+        {
+            try
+            {
+                entries.Add(new StorageEntry(file.Name, file.Length));
+            }
+            catch (FileNotFoundException)
+            {
+                // Removed since its name was read, so it is not there.
+            }
+        }
+
+        return entries;
+    }
+
+    public bool Exists(string name) => File.Exists(PathOf(name));
 
     public IStorageFile Create(string name) =>
         new OpenFile(File.OpenHandle(

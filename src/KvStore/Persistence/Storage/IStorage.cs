@@ -16,8 +16,14 @@ internal interface IStorage : IDisposable
     /// <summary>How a file is called in a message: its path.</summary>
     string PathOf(string name);
 
-    /// <summary>The files that there are, in no particular order.</summary>
+    /// <summary>
+    /// The files that there are, in no particular order. One that is created, renamed or deleted meanwhile may be among them
+    /// or not.
+    /// </summary>
     IReadOnlyList<StorageEntry> List();
+
+    /// <summary>Whether there is a file of this name.</summary>
+    bool Exists(string name);
 
     /// <summary>Creates an empty file for reading and writing. Survives a power cut after <see cref="FlushDirectory"/>.</summary>
     /// <exception cref="IOException">The name is taken.</exception>
