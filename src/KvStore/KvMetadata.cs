@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -17,11 +16,6 @@ namespace KvStore;
 public readonly struct KvMetadata : IEquatable<KvMetadata>
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
-
-    private static readonly JsonSerializerOptions s_options = new(JsonSerializerDefaults.Web)
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
 
     private readonly ReadOnlyMemory<byte> _json;
     private readonly bool _isCompact;
@@ -61,7 +55,7 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <returns>The metadata.</returns>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
-    public static KvMetadata From<T>(T value) => Of(JsonSerializer.SerializeToUtf8Bytes(value, s_options));
+    public static KvMetadata From<T>(T value) => Of(JsonSerializer.SerializeToUtf8Bytes(value, KvJson.Options));
 
     /// <summary>Serialises a value by generated code.</summary>
     /// <typeparam name="T">The type to serialise.</typeparam>
@@ -77,7 +71,7 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
-    public T? As<T>() => IsNull ? default : JsonSerializer.Deserialize<T>(_json.Span, s_options);
+    public T? As<T>() => IsNull ? default : JsonSerializer.Deserialize<T>(_json.Span, KvJson.Options);
 
     /// <summary>Reads the metadata as <typeparamref name="T"/> by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
@@ -115,7 +109,7 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <summary>Takes one JSON value in UTF-8, which is checked but not copied.</summary>
     internal static KvMetadata FromUtf8Json(ReadOnlyMemory<byte> utf8)
     {
-        var reader = new Utf8JsonReader(utf8.Span);
+        var reader = new Utf8JsonReader(utf8.Span, new JsonReaderOptions { MaxDepth = KvJson.DepthMax });
         reader.Read();
         var isNull = reader.TokenType == JsonTokenType.Null;
         reader.Skip();

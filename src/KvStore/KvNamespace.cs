@@ -18,7 +18,7 @@ namespace KvStore;
 /// <para>Disposing it stops its background work and frees its memory; views that were handed out keep their bytes. Every
 /// later call throws <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
-public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
+public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 {
     private const int StackKeyBytesMax = 512;
 
@@ -263,14 +263,19 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
+        Dispose();
+        return default;
+    }
+
+    /// <summary>Does what <see cref="DisposeAsync"/> does, for containers that are disposed synchronously.</summary>
+    public void Dispose()
+    {
         if (!_isDisposed)
         {
             _isDisposed = true;
             _store.Dispose();
             _clock.Dispose();
         }
-
-        return default;
     }
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>

@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -14,11 +13,6 @@ public static class KvNamespaceExtensions
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
     private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
-
-    private static readonly JsonSerializerOptions s_writeOptions = new(JsonSerializerDefaults.Web)
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
 
     /// <summary>Reads a value as text: UTF-8, with U+FFFD in place of bytes that are not. Null when the key does not exist.</summary>
     /// <param name="kv">The namespace.</param>
@@ -99,7 +93,8 @@ public static class KvNamespaceExtensions
         var get = kv.GetAsync(key, options, cancellationToken);
         return get.IsCompletedSuccessfully ? new(Bytes(get.Result)) : Await(get);
 
-        static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : null;
+        // A bare null would be an empty array, which converts to memory that is not null.
+        static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : default(ReadOnlyMemory<byte>?);
 
         static async ValueTask<ReadOnlyMemory<byte>?> Await(ValueTask<KvValue> get) => Bytes(await get.ConfigureAwait(false));
     }
@@ -199,7 +194,7 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        return kv.PutAsync(key, JsonSerializer.SerializeToUtf8Bytes(value, s_writeOptions), options, cancellationToken);
+        return kv.PutAsync(key, JsonSerializer.SerializeToUtf8Bytes(value, KvJson.Options), options, cancellationToken);
     }
 
     /// <summary>Writes a value as JSON by generated code.</summary>

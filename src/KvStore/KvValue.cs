@@ -103,7 +103,7 @@ public readonly struct KvValue
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
     public T? GetJson<T>(JsonSerializerOptions? options = null) =>
-        _segment is null ? default : JsonSerializer.Deserialize<T>(Span, options ?? JsonSerializerOptions.Web);
+        _segment is null ? default : JsonSerializer.Deserialize<T>(KvJson.Repair(Span), options ?? KvJson.Options);
 
     /// <summary>The value read as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
@@ -111,7 +111,7 @@ public readonly struct KvValue
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
-        _segment is null ? default : JsonSerializer.Deserialize(Span, jsonTypeInfo);
+        _segment is null ? default : JsonSerializer.Deserialize(KvJson.Repair(Span), jsonTypeInfo);
 
     /// <summary>The bytes of the value: a view that never changes, not a copy. Empty when the key does not exist.</summary>
     /// <returns>The bytes.</returns>

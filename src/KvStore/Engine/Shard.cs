@@ -1,31 +1,195 @@
+using KvStore.Keys;
+
 namespace KvStore.Engine;
 
 /// <summary>
-/// The writers' side of one slice of the key space: its lock, its counts, and the keys that the ordered index has yet to
-/// learn of. Every member is for the holder of <see cref="Gate"/>, except where it says otherwise.
+/// The writers' side of one slice of the key space: its lock, what happens under it, its counts, and the keys that the
+/// ordered index has yet to learn of.
 /// </summary>
-internal sealed class Shard
+/// <remarks>
+/// Every member is for the holder of <see cref="Gate"/>, except where it says otherwise. In whatever happens here the word
+/// is written first and the record it left is marked dead afterwards: so whoever sees a dead record finds the newer state
+/// in the index.
+/// </remarks>
+internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
 {
     private long[] _newKeys = [];
     private int _newKeyCount;
+    private int _live;
+    private int _tombstones;
+
+    // Words that are not empty: those of keys and tombstones, and the marks of removed ones.
+    private int _occupied;
+    private long _removedCount;
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
     public Lock Gate { get; } = new();
 
-    /// <summary>Keys that have a value.</summary>
-    public int Live { get; set; }
+    /// <summary>Keys that have a value. Any thread may ask.</summary>
+    public int Live => Volatile.Read(ref _live);
 
-    /// <summary>Keys whose newest record is a tombstone.</summary>
-    public int Tombstones { get; set; }
-
-    /// <summary>Words that are not empty: those of keys, and the marks of removed ones.</summary>
-    public int Occupied { get; set; }
+    /// <summary>How many keys have lost their value without a new one, ever. Any thread may ask.</summary>
+    public long RemovedCount => Volatile.Read(ref _removedCount);
 
     /// <summary>How many new keys wait for the ordered index. Any thread may ask.</summary>
     public int NewKeyCount => Volatile.Read(ref _newKeyCount);
 
-    /// <summary>Remembers a key that the ordered index has yet to learn of, by the address of its record.</summary>
-    public void AddNewKey(long address)
+    /// <summary>Whether the table is much too large. Any thread may ask.</summary>
+    public bool IsSparse => index.WordsOf(number).Length is var words && words > HashIndex.WordsMin
+        && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
+
+    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one.</summary>
+    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isTombstone)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var newWord = IndexWord.TagOf(key.Hash) | draft.Address | (isTombstone ? IndexWord.TombstoneBit : 0);
+        var hadValue = false;
+        if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
+        {
+            if (old.Revision > draft.Record.Revision)
+            {
+                return false;
+            }
+
+            ref var word = ref index.WordsOf(number)[slot];
+            var oldWord = word;
+            Volatile.Write(ref word, newWord);
+            Kill(old, oldWord);
+            hadValue = (oldWord & IndexWord.TombstoneBit) == 0;
+            CountGone(hadValue);
+        }
+        else
+        {
+            Insert(key, slot, newWord);
+        }
+
+        if (isTombstone)
+        {
+            _tombstones++;
+            _removedCount += hadValue ? 1 : 0;
+            return true;
+        }
+
+        Volatile.Write(ref _live, _live + 1);
+        if (!hadValue)
+        {
+            AddNewKey(draft.Address);
+        }
+
+        return true;
+    }
+
+    /// <summary>Removes a key's word, and says which record it had, if that was a value.</summary>
+    public bool TryRemoveHoldingLock<TKey>(in TKey key, out Record record)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!index.TryFindSlotHoldingLock(key, out var slot, out record))
+        {
+            return false;
+        }
+
+        return RemoveAt(slot);
+    }
+
+    /// <summary>Removes the word that holds an address, if there still is one.</summary>
+    public bool TryRemoveHoldingLock(ulong hash, long address)
+    {
+        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        if (slot < 0)
+        {
+            return false;
+        }
+
+        RemoveAt(slot);
+        return true;
+    }
+
+    /// <summary>Points the word that holds an address at a copy of the record, if there still is one.</summary>
+    public bool TryRelocateHoldingLock(ulong hash, long address, in RecordDraft copy)
+    {
+        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        if (slot < 0)
+        {
+            return false;
+        }
+
+        ref var word = ref index.WordsOf(number)[slot];
+        Volatile.Write(ref word, (word & ~IndexWord.AddressMask) | copy.Address);
+        Kill(segments.RecordAt(address), address);
+        return true;
+    }
+
+    /// <summary>Drops the tombstones up to a revision.</summary>
+    public void ForgetTombstonesHoldingLock(long throughRevision)
+    {
+        var words = index.WordsOf(number);
+        for (var slot = 0; slot < words.Length && _tombstones > 0; slot++)
+        {
+            var isOld = words[slot] < 0 && (words[slot] & IndexWord.TombstoneBit) != 0
+                && segments.RecordAt(words[slot]).Revision <= throughRevision;
+            if (isOld)
+            {
+                RemoveAt(slot);
+            }
+        }
+    }
+
+    /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
+    public void ResizeHoldingLock()
+    {
+        // Between a quarter and half full afterwards.
+        var keys = _live + _tombstones + 1;
+        var wordCount = HashIndex.WordsMin;
+        while (wordCount < keys * 2)
+        {
+            wordCount *= 2;
+        }
+
+        index.ResizeHoldingLock(number, wordCount);
+        _occupied = _live + _tombstones;
+    }
+
+    /// <summary>Forgets everything.</summary>
+    public void ClearHoldingLock()
+    {
+        index.ClearHoldingLock(number);
+        _live = _tombstones = _occupied = 0;
+        _newKeys = [];
+        Volatile.Write(ref _newKeyCount, 0);
+    }
+
+    /// <summary>Hands the new keys over, by the addresses of their records.</summary>
+    public void MoveNewKeysTo(List<long> addresses)
+    {
+        addresses.AddRange(_newKeys.AsSpan(0, _newKeyCount));
+        Volatile.Write(ref _newKeyCount, 0);
+        if (_newKeys.Length > 4096)
+        {
+            _newKeys = [];
+        }
+    }
+
+    private void Insert<TKey>(in TKey key, int slot, long newWord)
+        where TKey : struct, IKey, allows ref struct
+    {
+        // Three quarters full is where searches begin to grow long.
+        var words = index.WordsOf(number);
+        if (words[slot] == IndexWord.Empty && (_occupied + 1) * 4 > words.Length * 3)
+        {
+            ResizeHoldingLock();
+            words = index.WordsOf(number);
+            index.TryFindSlotHoldingLock(key, out slot, out _);
+        }
+
+        if (words[slot] == IndexWord.Empty)
+        {
+            _occupied++;
+        }
+
+        Volatile.Write(ref words[slot], newWord);
+    }
+
+    private void AddNewKey(long address)
     {
         if (_newKeyCount == _newKeys.Length)
         {
@@ -36,14 +200,36 @@ internal sealed class Shard
         Volatile.Write(ref _newKeyCount, _newKeyCount + 1);
     }
 
-    /// <summary>Hands the new keys over.</summary>
-    public void MoveNewKeysTo(List<long> addresses)
+    // Whether it was a value, and not a tombstone.
+    private bool RemoveAt(int slot)
     {
-        addresses.AddRange(_newKeys.AsSpan(0, _newKeyCount));
-        Volatile.Write(ref _newKeyCount, 0);
-        if (_newKeys.Length > 4096)
+        var word = index.WordsOf(number)[slot];
+        var record = segments.RecordAt(word);
+        var isValue = (word & IndexWord.TombstoneBit) == 0;
+        _occupied -= index.RemoveHoldingLock(number, slot);
+        _removedCount += isValue ? 1 : 0;
+        CountGone(isValue);
+        Kill(record, word);
+        return isValue;
+    }
+
+    private void CountGone(bool wasValue)
+    {
+        if (wasValue)
         {
-            _newKeys = [];
+            Volatile.Write(ref _live, _live - 1);
         }
+        else
+        {
+            _tombstones--;
+        }
+    }
+
+    private void Kill(Record record, long word)
+    {
+        // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
+        var segment = segments.SegmentOf(word);
+        record.MarkDead();
+        segment.CountDead(record.SizeInSegment);
     }
 }

@@ -28,17 +28,17 @@ internal sealed class ShardedStore : IDisposable
     private readonly Maintenance _maintenance;
     private long _revision;
     private long _expiredCount;
-    private long _removedSinceRefresh;
+    private long _removedBeforeRefresh;
 
     public ShardedStore(CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onMaintenanceFailure = null)
     {
         _clock = clock;
+        _index = new HashIndex(_segments);
         for (var i = 0; i < _shards.Length; i++)
         {
-            _shards[i] = new Shard();
+            _shards[i] = new Shard(i, _segments, _index);
         }
 
-        _index = new HashIndex(_segments);
         _ordered = new OrderedIndex(_segments, _index, _shards, clock);
         _maintenance = new Maintenance(this, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
@@ -140,13 +140,12 @@ internal sealed class ShardedStore : IDisposable
     public bool Publish<TKey>(in TKey key, in RecordDraft draft, long revision = 0)
         where TKey : struct, IKey, allows ref struct
     {
-        var shardIndex = HashIndex.ShardOf(key.Hash);
-        var shard = _shards[shardIndex];
+        var shard = ShardOf(key.Hash);
         bool isNewest;
         lock (shard.Gate)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = PublishHoldingLock(shard, shardIndex, key, draft, isTombstone: false);
+            isNewest = shard.PublishHoldingLock(key, draft, isTombstone: false);
         }
 
         if (!isNewest)
@@ -169,20 +168,11 @@ internal sealed class ShardedStore : IDisposable
     public bool Delete<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
-        var shardIndex = HashIndex.ShardOf(key.Hash);
-        var shard = _shards[shardIndex];
+        var shard = ShardOf(key.Hash);
         lock (shard.Gate)
         {
             _ = Number(0);
-            if (!_index.TryFindSlotHoldingLock(key, out var slot, out var record))
-            {
-                return false;
-            }
-
-            var isTombstone = (_index.WordsOf(shardIndex)[slot] & IndexWord.TombstoneBit) != 0;
-            var hadValue = !isTombstone && !_clock.HasPassed(record.Deadline);
-            RemoveHoldingLock(shard, shardIndex, slot);
-            return hadValue;
+            return shard.TryRemoveHoldingLock(key, out var record) && !_clock.HasPassed(record.Deadline);
         }
     }
 
@@ -192,13 +182,12 @@ internal sealed class ShardedStore : IDisposable
         where TKey : struct, IKey, allows ref struct
     {
         var draft = Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0);
-        var shardIndex = HashIndex.ShardOf(key.Hash);
-        var shard = _shards[shardIndex];
+        var shard = ShardOf(key.Hash);
         bool isNewest;
         lock (shard.Gate)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = PublishHoldingLock(shard, shardIndex, key, draft, isTombstone: true);
+            isNewest = shard.PublishHoldingLock(key, draft, isTombstone: true);
         }
 
         if (!isNewest)
@@ -214,26 +203,11 @@ internal sealed class ShardedStore : IDisposable
     /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
     public void ForgetTombstones(long throughRevision)
     {
-        for (var i = 0; i < _shards.Length; i++)
+        foreach (var shard in _shards)
         {
-            var shard = _shards[i];
-            if (shard.Tombstones == 0)
-            {
-                continue;
-            }
-
             lock (shard.Gate)
             {
-                var words = _index.WordsOf(i);
-                for (var slot = 0; slot < words.Length; slot++)
-                {
-                    var isOld = words[slot] < 0 && (words[slot] & IndexWord.TombstoneBit) != 0
-                        && _segments.RecordAt(words[slot]).Revision <= throughRevision;
-                    if (isOld)
-                    {
-                        RemoveHoldingLock(shard, i, slot);
-                    }
-                }
+                shard.ForgetTombstonesHoldingLock(throughRevision);
             }
         }
     }
@@ -242,17 +216,13 @@ internal sealed class ShardedStore : IDisposable
     public bool RemoveExpired(Record record, long address)
     {
         var hash = KeyHash.OfUtf8(record.Key);
-        var shardIndex = HashIndex.ShardOf(hash);
-        var shard = _shards[shardIndex];
+        var shard = ShardOf(hash);
         lock (shard.Gate)
         {
-            var slot = _index.SlotOfAddressHoldingLock(hash, address);
-            if (slot < 0)
+            if (!shard.TryRemoveHoldingLock(hash, address))
             {
                 return false;
             }
-
-            RemoveHoldingLock(shard, shardIndex, slot);
         }
 
         Interlocked.Increment(ref _expiredCount);
@@ -263,34 +233,23 @@ internal sealed class ShardedStore : IDisposable
     public bool Relocate(Record record, long address, in RecordDraft copy)
     {
         var hash = KeyHash.OfUtf8(record.Key);
-        var shardIndex = HashIndex.ShardOf(hash);
-        lock (_shards[shardIndex].Gate)
+        var shard = ShardOf(hash);
+        lock (shard.Gate)
         {
-            var slot = _index.SlotOfAddressHoldingLock(hash, address);
-            if (slot < 0)
-            {
-                return false;
-            }
-
-            ref var word = ref _index.WordsOf(shardIndex)[slot];
-            Volatile.Write(ref word, (word & ~IndexWord.AddressMask) | copy.Address);
-            Kill(record, address);
-            return true;
+            return shard.TryRelocateHoldingLock(hash, address, copy);
         }
     }
 
     /// <summary>Gives back the room of tables that have become much too large.</summary>
     public void ShrinkTables()
     {
-        for (var i = 0; i < _shards.Length; i++)
+        foreach (var shard in _shards)
         {
-            var shard = _shards[i];
-            var wordCount = _index.WordsOf(i).Length;
-            if (wordCount > HashIndex.WordsMin && (shard.Live + shard.Tombstones) * 5 < wordCount)
+            if (shard.IsSparse)
             {
                 lock (shard.Gate)
                 {
-                    ResizeHoldingLock(shard, i);
+                    shard.ResizeHoldingLock();
                 }
             }
         }
@@ -299,14 +258,11 @@ internal sealed class ShardedStore : IDisposable
     /// <summary>Drops the entries of removed keys from the ordered index, once they are many.</summary>
     public void RefreshOrdered()
     {
-        var removed = Interlocked.Exchange(ref _removedSinceRefresh, 0);
-        if (removed > 1024 && removed > _ordered.EntryCount / 4)
+        var removed = _shards.Sum(shard => shard.RemovedCount);
+        if (removed - _removedBeforeRefresh is var since && since > 1024 && since > _ordered.EntryCount / 4)
         {
+            _removedBeforeRefresh = removed;
             _ordered.Refresh(concerns: null);
-        }
-        else
-        {
-            Interlocked.Add(ref _removedSinceRefresh, removed);
         }
     }
 
@@ -314,19 +270,19 @@ internal sealed class ShardedStore : IDisposable
     public void Dispose()
     {
         _maintenance.Dispose();
-        for (var i = 0; i < _shards.Length; i++)
+        foreach (var shard in _shards)
         {
-            lock (_shards[i].Gate)
+            lock (shard.Gate)
             {
-                _index.ClearHoldingLock(i);
-                _shards[i].Live = _shards[i].Tombstones = _shards[i].Occupied = 0;
-                _shards[i].MoveNewKeysTo([]);
+                shard.ClearHoldingLock();
             }
         }
 
         _ordered.Clear();
         _segments.Clear();
     }
+
+    private Shard ShardOf(ulong hash) => _shards[HashIndex.ShardOf(hash)];
 
     private long Number(long revision)
     {
@@ -343,110 +299,5 @@ internal sealed class ShardedStore : IDisposable
         }
 
         return revision;
-    }
-
-    private bool PublishHoldingLock<TKey>(Shard shard, int shardIndex, in TKey key, in RecordDraft draft, bool isTombstone)
-        where TKey : struct, IKey, allows ref struct
-    {
-        var newWord = IndexWord.TagOf(key.Hash) | draft.Address | (isTombstone ? IndexWord.TombstoneBit : 0);
-        var isFound = _index.TryFindSlotHoldingLock(key, out var slot, out var old);
-        var words = _index.WordsOf(shardIndex);
-        var hadValue = false;
-        if (isFound)
-        {
-            if (old.Revision > draft.Record.Revision)
-            {
-                return false;
-            }
-
-            var oldWord = words[slot];
-            Volatile.Write(ref words[slot], newWord);
-            Kill(old, oldWord);
-            hadValue = (oldWord & IndexWord.TombstoneBit) == 0;
-            if (hadValue)
-            {
-                shard.Live--;
-            }
-            else
-            {
-                shard.Tombstones--;
-            }
-        }
-        else
-        {
-            // Three quarters full is where searches begin to grow long.
-            if (words[slot] == IndexWord.Empty && (shard.Occupied + 1) * 4 > words.Length * 3)
-            {
-                ResizeHoldingLock(shard, shardIndex);
-                words = _index.WordsOf(shardIndex);
-                _index.TryFindSlotHoldingLock(key, out slot, out _);
-            }
-
-            if (words[slot] == IndexWord.Empty)
-            {
-                shard.Occupied++;
-            }
-
-            Volatile.Write(ref words[slot], newWord);
-        }
-
-        if (isTombstone)
-        {
-            shard.Tombstones++;
-            if (hadValue)
-            {
-                Interlocked.Increment(ref _removedSinceRefresh);
-            }
-        }
-        else
-        {
-            shard.Live++;
-            if (!hadValue)
-            {
-                shard.AddNewKey(draft.Address);
-            }
-        }
-
-        return true;
-    }
-
-    private void RemoveHoldingLock(Shard shard, int shardIndex, int slot)
-    {
-        var word = _index.WordsOf(shardIndex)[slot];
-        shard.Occupied -= _index.RemoveHoldingLock(shardIndex, slot);
-        if ((word & IndexWord.TombstoneBit) != 0)
-        {
-            shard.Tombstones--;
-        }
-        else
-        {
-            shard.Live--;
-            Interlocked.Increment(ref _removedSinceRefresh);
-        }
-
-        Kill(_segments.RecordAt(word), word);
-    }
-
-    // Only after the index has left the record.
-    private void Kill(Record record, long word)
-    {
-        // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
-        var segment = _segments.SegmentOf(word);
-        record.MarkDead();
-        segment.CountDead(record.SizeInSegment);
-    }
-
-    private void ResizeHoldingLock(Shard shard, int shardIndex)
-    {
-        // Between a quarter and half full afterwards, or a little less where a mark or two made the difference.
-        var keys = shard.Live + shard.Tombstones + 1;
-        var wordCount = HashIndex.WordsMin;
-        while (wordCount < keys * 2)
-        {
-            wordCount *= 2;
-        }
-
-        _index.ResizeHoldingLock(shardIndex, wordCount);
-        shard.Occupied = shard.Live + shard.Tombstones;
     }
 }

@@ -34,7 +34,7 @@ internal static class MetadataCodec
     private static ReadOnlyMemory<byte> Compact(ReadOnlySpan<byte> json)
     {
         var output = new ArrayBufferWriter<byte>(json.Length);
-        var reader = new Utf8JsonReader(json);
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = KvJson.DepthMax });
         var needsComma = false;
         while (reader.Read())
         {

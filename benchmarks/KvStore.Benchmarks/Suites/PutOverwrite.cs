@@ -1,0 +1,42 @@
+using BenchmarkDotNet.Attributes;
+using KvStore.Benchmarks.Peers;
+
+namespace KvStore.Benchmarks.Suites;
+
+/// <summary>How long does it take to put a key that is there already?</summary>
+public class PutOverwrite : ReadSuite
+{
+    private readonly byte[] _value = Workload.Value(1);
+
+    [GlobalSetup(Target = nameof(KvStorePutAsync))]
+    public void SetUpKvStore() => SetUp(new KvStorePeer());
+
+    [GlobalSetup(Target = nameof(Dictionary))]
+    public void SetUpDictionary() => SetUp(new DictionaryPeer());
+
+    [GlobalSetup(Target = nameof(ConcurrentDictionary))]
+    public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
+
+    [GlobalSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
+    public void SetUpConcurrentDictionaryWithTtl() => SetUp(new TtlDictionaryPeer());
+
+    [GlobalSetup(Target = nameof(MemoryCache))]
+    public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void KvStorePutAsync() => Peer.PutAll(Next(), _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void Dictionary() => Peer.PutAll(Next(), _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
+    public void ConcurrentDictionary() => Peer.PutAll(Next(), _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void ConcurrentDictionaryWithTtl() => Peer.PutAll(Next(), _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void MemoryCache() => Peer.PutAll(Next(), _value);
+
+    protected override string[] Accesses(int keys, int accesses) => Workload.Uniform(keys, accesses);
+}

@@ -1,0 +1,73 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KvStore;
+
+/// <summary>
+/// Says how a namespace that is being registered shall behave. What is said here wins over the configuration.
+/// </summary>
+public sealed class KvNamespaceBuilder
+{
+    private readonly List<Func<IServiceProvider, KvNamespaceOptions, KvNamespaceOptions>> _steps = [];
+
+    internal KvNamespaceBuilder(IServiceCollection services, string name)
+    {
+        Services = services;
+        Name = name;
+    }
+
+    /// <summary>The name of the namespace.</summary>
+    public string Name { get; }
+
+    /// <summary>Where it is registered.</summary>
+    public IServiceCollection Services { get; }
+
+    /// <summary>Changes options: <c>kv.Configure(o =&gt; o with { TimeProvider = clock })</c>.</summary>
+    /// <param name="change">Makes the new options of those so far. Called when the namespace is first needed.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder Configure(Func<KvNamespaceOptions, KvNamespaceOptions> change)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return Configure((_, options) => change(options));
+    }
+
+    /// <summary>Changes options with the help of other services.</summary>
+    /// <param name="change">Makes the new options of those so far. Called when the namespace is first needed.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder Configure(Func<IServiceProvider, KvNamespaceOptions, KvNamespaceOptions> change)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        _steps.Add(change);
+        return this;
+    }
+
+    /// <summary>Changes limits: <c>kv.Limits(l =&gt; l with { ExpirationTtlMin = TimeSpan.FromSeconds(1) })</c>.</summary>
+    /// <param name="change">Makes the new limits of those so far.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder Limits(Func<KvLimits, KvLimits> change)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return Configure(options => options with { Limits = change(options.Limits) });
+    }
+
+    /// <summary>
+    /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read without being asked for.
+    /// </summary>
+    /// <param name="section">A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder Bind(IConfiguration section)
+    {
+        ArgumentNullException.ThrowIfNull(section);
+        return Configure(options => Hosting.KvConfiguration.Apply(section, options));
+    }
+
+    internal KvNamespaceOptions Build(IServiceProvider services, KvNamespaceOptions options)
+    {
+        foreach (var step in _steps)
+        {
+            options = step(services, options) ?? throw new InvalidOperationException($"Configuring the namespace \"{Name}\" returned null options.");
+        }
+
+        return options;
+    }
+}

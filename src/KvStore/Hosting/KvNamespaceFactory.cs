@@ -1,0 +1,17 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KvStore.Hosting;
+
+/// <summary>Finds registered namespaces in the container that made it.</summary>
+internal sealed class KvNamespaceFactory(IServiceProvider services, KvNamespaceRegistry registry) : IKvNamespaceFactory
+{
+    public IReadOnlyCollection<string> Names => registry.Names;
+
+    public IKvNamespace Get(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return services.GetKeyedService<IKvNamespace>(name)
+            ?? throw new ArgumentException(
+                $"No KV namespace named \"{name}\" is registered. Registered are: {string.Join(", ", Names)}.", nameof(name));
+    }
+}

@@ -1,0 +1,52 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace KvStore.Hosting;
+
+/// <summary>The namespaces registered with one service collection.</summary>
+/// <remarks>Filled while services are registered, by one thread; read afterwards, by any.</remarks>
+internal sealed class KvNamespaceRegistry
+{
+    private readonly OrderedDictionary<string, KvNamespaceBuilder> _builders = new(StringComparer.Ordinal);
+
+    /// <summary>The names, in the order of registration.</summary>
+    public IReadOnlyCollection<string> Names => _builders.Keys;
+
+    /// <summary>Adds a namespace.</summary>
+    /// <exception cref="ArgumentException">The name is taken.</exception>
+    public void Add(KvNamespaceBuilder builder)
+    {
+        if (!_builders.TryAdd(builder.Name, builder))
+        {
+            throw new ArgumentException($"A KV namespace named \"{builder.Name}\" is registered already; each name can be registered once.");
+        }
+    }
+
+    /// <summary>Makes a namespace as it was registered.</summary>
+    /// <exception cref="OptionsValidationException">An option is wrong; the message names the namespace and the option.</exception>
+    public KvNamespace Create(IServiceProvider services, string name)
+    {
+        var options = new KvNamespaceOptions
+        {
+            TimeProvider = services.GetService<TimeProvider>() ?? TimeProvider.System,
+            LoggerFactory = services.GetService<ILoggerFactory>(),
+        };
+
+        try
+        {
+            if (services.GetService<IConfiguration>() is { } configuration)
+            {
+                options = KvConfiguration.Apply(configuration.GetSection($"KvStore:{name}"), options);
+            }
+
+            options = _builders[name].Build(services, options);
+            return KvNamespace.Create(name, options);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException)
+        {
+            throw new OptionsValidationException(name, typeof(KvNamespaceOptions), [$"KV namespace \"{name}\": {e.Message}"]);
+        }
+    }
+}

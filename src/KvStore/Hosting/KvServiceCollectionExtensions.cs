@@ -1,0 +1,90 @@
+using KvStore;
+using KvStore.Hosting;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers KV namespaces with a service collection.</summary>
+public static class KvServiceCollectionExtensions
+{
+    /// <summary>
+    /// Registers a namespace: a keyed singleton <see cref="IKvNamespace"/> under its name, the first one also without a key,
+    /// and all of them through <see cref="IKvNamespaceFactory"/>.
+    /// </summary>
+    /// <remarks>
+    /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one; the clock and the
+    /// logging are those of the container. Options are checked when the host starts. The container disposes the namespace.
+    /// </remarks>
+    /// <param name="services">Where to register it.</param>
+    /// <param name="name">Its name, for example <c>CACHE_KV</c>.</param>
+    /// <param name="configure">How it shall behave; wins over the configuration.</param>
+    /// <returns>The same services.</returns>
+    /// <exception cref="ArgumentException">The name is empty, or registered already.</exception>
+    public static IServiceCollection AddKvNamespace(
+        this IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        var registry = RegistryOf(services);
+        var builder = new KvNamespaceBuilder(services, name);
+        configure?.Invoke(builder);
+        registry.Add(builder);
+
+        services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => registry.Create(provider, name));
+        services.TryAddSingleton(provider => provider.GetRequiredKeyedService<IKvNamespace>(name));
+        services.TryAddSingleton<IKvNamespaceFactory>(provider => new KvNamespaceFactory(provider, registry));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
+        return services;
+    }
+
+    /// <summary>
+    /// Registers every namespace that a Wrangler configuration binds: for each entry of <c>kv_namespaces</c> one under the
+    /// name of its <c>binding</c>.
+    /// </summary>
+    /// <param name="services">Where to register them.</param>
+    /// <param name="path">
+    /// A <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are allowed. A relative
+    /// path starts at the current directory.
+    /// </param>
+    /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
+    /// <returns>The same services.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is not JSON, or an entry has no <c>binding</c> or one that is taken; the message says at which line and column.
+    /// </exception>
+    public static IServiceCollection AddKvNamespacesFromWrangler(
+        this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        foreach (var binding in WranglerFile.Read(path))
+        {
+            try
+            {
+                services.AddKvNamespace(binding.Name, configure);
+            }
+            catch (ArgumentException e)
+            {
+                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {e.Message}", e);
+            }
+        }
+
+        return services;
+    }
+
+    private static KvNamespaceRegistry RegistryOf(IServiceCollection services)
+    {
+        foreach (var service in services)
+        {
+            if (service.ServiceType == typeof(KvNamespaceRegistry))
+            {
+                return (KvNamespaceRegistry)service.ImplementationInstance!;
+            }
+        }
+
+        var registry = new KvNamespaceRegistry();
+        services.AddSingleton(registry);
+        return registry;
+    }
+}

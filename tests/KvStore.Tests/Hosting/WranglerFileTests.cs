@@ -1,0 +1,87 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KvStore.Tests.Hosting;
+
+public sealed class WranglerFileTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("kvstore").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task Each_binding_is_registered_under_its_name()
+    {
+        var path = Write("""
+            // The name is of no concern here.
+            {
+              "name": "site", /* nor is this */
+              "vars": { "kv_namespaces": [ { "nothing": 1 } ] },
+              "kv_namespaces": [
+                { "binding": "CACHE_KV", "id": "1234567890", "preview_id": "x" },
+                { "id": "2", "binding": "FLAGS_KV", },
+              ],
+            }
+            """);
+
+        await using var provider = new ServiceCollection().AddKvNamespacesFromWrangler(path).BuildServiceProvider();
+
+        provider.GetRequiredService<IKvNamespaceFactory>().Names.Should().Equal("CACHE_KV", "FLAGS_KV");
+        provider.GetRequiredKeyedService<IKvNamespace>("FLAGS_KV").Name.Should().Be("FLAGS_KV");
+        provider.GetRequiredService<IKvNamespace>().Name.Should().Be("CACHE_KV");
+    }
+
+    [Fact]
+    public void A_file_that_begins_with_a_byte_order_mark_is_read()
+    {
+        var path = Write("\uFEFF{\"kv_namespaces\":[{\"binding\":\"KV\"}]}");
+
+        var services = new ServiceCollection().AddKvNamespacesFromWrangler(path);
+
+        services.Should().Contain(service => Equals(service.ServiceKey, "KV"));
+    }
+
+    [Fact]
+    public void A_file_without_namespaces_registers_none()
+    {
+        var services = new ServiceCollection().AddKvNamespacesFromWrangler(Write("{}"));
+
+        services.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void A_missing_file_is_named_with_its_whole_path()
+    {
+        var path = Path.Combine(_directory, "missing.jsonc");
+
+        var act = () => new ServiceCollection().AddKvNamespacesFromWrangler(path);
+
+        act.Should().Throw<FileNotFoundException>().WithMessage($"*{path}*");
+    }
+
+    [Theory]
+    [InlineData("{\n  \"kv_namespaces\": [\n    { \"id\": \"1\" }\n  ]\n}", "(3,5): an entry of \"kv_namespaces\" has no \"binding\".")]
+    [InlineData("{\n  \"kv_namespaces\": {}\n}", "(2,20): \"kv_namespaces\" must be an array of objects.")]
+    [InlineData("{ \"kv_namespaces\": [ 1 ] }", "(1,22): an entry of \"kv_namespaces\" must be an object.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": 7 } ] }", "(1,35): \"binding\" must be a text.")]
+    [InlineData("[]", "(1,1): the file must hold one object.")]
+    [InlineData("{\n  \"kv_namespaces\": [\n", "(3,1): not JSON*")]
+    [InlineData("", "(1,1): not JSON*")]
+    [InlineData("{} x", "(1,4): not JSON*")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\" },\n{ \"binding\": \"A\" } ] }", "(2,14): *\"A\" is registered already*")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\" } ] }", "(1,35): *empty*")]
+    public void What_is_wrong_is_told_with_its_position(string json, string message)
+    {
+        var path = Write(json);
+
+        var act = () => new ServiceCollection().AddKvNamespacesFromWrangler(path);
+
+        act.Should().Throw<InvalidDataException>().WithMessage($"{path}{message}");
+    }
+
+    private string Write(string json)
+    {
+        var path = Path.Combine(_directory, "wrangler.jsonc");
+        File.WriteAllText(path, json);
+        return path;
+    }
+}
