@@ -47,9 +47,10 @@ public sealed class DirectoryLockTests : IDisposable
         (await File.ReadAllTextAsync(Path.Combine(_directory, "lock.pid"))).Should().Be(Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
     }
 
-    [SkippableFactOnLinux]
+    [SkippableFact]
     public async Task A_lock_that_another_process_holds_blocks_until_it_is_killed()
     {
+        Skip.IfNot(OperatingSystem.IsLinux() && File.Exists("/usr/bin/flock"), "Needs the program flock.");
         await File.WriteAllTextAsync(Path.Combine(_directory, "lock.pid"), "");
         using var holder = Process.Start(new ProcessStartInfo("flock", ["--close", Path.Combine(_directory, "lock"), "sleep", "1000"]))!;
         await File.WriteAllTextAsync(Path.Combine(_directory, "lock.pid"), holder.Id.ToString(CultureInfo.InvariantCulture));
@@ -98,6 +99,18 @@ public sealed class DirectoryLockTests : IDisposable
     }
 
     [Fact]
+    public async Task To_be_read_only_a_directory_must_exist()
+    {
+        var directory = Path.Combine(_directory, "none");
+        await using var persistence = new FilePersistence(directory, new FilePersistenceOptions { ReadOnly = true });
+
+        var act = async () => await persistence.OpenAsync(new DictionaryHost());
+
+        (await act.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*none does not exist*");
+        Directory.Exists(directory).Should().BeFalse();
+    }
+
+    [Fact]
     public async Task A_directory_that_cannot_be_used_is_a_clear_error()
     {
         var file = Path.Combine(_directory, "file");
@@ -107,16 +120,5 @@ public sealed class DirectoryLockTests : IDisposable
         var act = async () => await persistence.OpenAsync(new DictionaryHost());
 
         (await act.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*cannot be opened*");
-    }
-
-    private sealed class SkippableFactOnLinuxAttribute : FactAttribute
-    {
-        public SkippableFactOnLinuxAttribute()
-        {
-            if (!OperatingSystem.IsLinux() || !File.Exists("/usr/bin/flock"))
-            {
-                Skip = "Needs the program flock.";
-            }
-        }
     }
 }

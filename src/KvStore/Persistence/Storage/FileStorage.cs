@@ -7,11 +7,21 @@ internal sealed class FileStorage : IStorage
 {
     private readonly string _directory;
 
-    /// <summary>Uses a directory, which is created when it does not exist.</summary>
-    public FileStorage(string directory)
+    /// <summary>Uses a directory.</summary>
+    /// <param name="directory">The directory.</param>
+    /// <param name="creates">Whether it is created when it does not exist; otherwise that is an error.</param>
+    /// <exception cref="DirectoryNotFoundException">It does not exist.</exception>
+    public FileStorage(string directory, bool creates = true)
     {
         _directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
-        CreateDirectory(_directory);
+        if (creates)
+        {
+            CreateDirectory(_directory);
+        }
+        else if (!Directory.Exists(_directory))
+        {
+            throw new DirectoryNotFoundException($"{_directory} does not exist.");
+        }
     }
 
     public string PathOf(string name) => Path.Combine(_directory, name);
