@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Text;
+using KvStore;
+using Microsoft.AspNetCore.Mvc;
+
+namespace EdgeSite;
+
+/// <summary>
+/// The feature flags of a tenant: keys <c>flag:&lt;tenant&gt;:&lt;name&gt;</c>, whose metadata says all there is to say, so
+/// that one list call renders the table without reading a value.
+/// </summary>
+internal static class FlagsPage
+{
+    private const int NameCharactersMax = 60;
+
+    private static readonly string[] s_tenants = ["acme", "globex"];
+
+    /// <summary>Adds the page and its forms.</summary>
+    public static void MapFlagsPage(this IEndpointRouteBuilder app)
+    {
+        app.MapGet("/flags", async (HttpContext context, string? tenant, [FromKeyedServices("FLAGS_KV")] IKvNamespace flags) =>
+        {
+            tenant ??= s_tenants[0];
+            if (!s_tenants.Contains(tenant))
+            {
+                return Results.NotFound($"There is no tenant of that name; there are {string.Join(", ", s_tenants)}.");
+            }
+
+            var prefix = Prefix(tenant);
+            var listed = await flags.ListAsync(new KvListOptions { Prefix = prefix }, context.RequestAborted);
+            var page = await Page.ForAsync(context);
+            return page.Render("Feature flags", Content(page, tenant, listed));
+        });
+
+        app.MapPost("/flags/add", async (
+            HttpContext context,
+            [FromForm] string? tenant,
+            [FromForm] string? name,
+            [FromForm] string? by,
+            [FromKeyedServices("FLAGS_KV")] IKvNamespace flags,
+            TimeProvider time) =>
+        {
+            var author = (by ?? "").Trim();
+            if (Problem(tenant, name) is { } problem)
+            {
+                return Results.BadRequest(problem);
+            }
+
+            if (author.Length is 0 or > NameCharactersMax)
+            {
+                return Results.BadRequest($"Say who adds the flag, in 1 to {NameCharactersMax} characters.");
+            }
+
+            var flag = new Flag(Enabled: false, time.GetUtcNow(), author);
+            await flags.PutAsync(Prefix(tenant!) + name!.Trim(), "", new KvPutOptions { Metadata = KvMetadata.From(flag) }, context.RequestAborted);
+            return Back(tenant!);
+        });
+
+        app.MapPost("/flags/switch", async (
+            HttpContext context, [FromForm] string? tenant, [FromForm] string? name, [FromKeyedServices("FLAGS_KV")] IKvNamespace flags) =>
+        {
+            if (Problem(tenant, name) is { } problem)
+            {
+                return Results.BadRequest(problem);
+            }
+
+            var key = Prefix(tenant!) + name!.Trim();
+            var entry = await flags.GetAsync(key, cancellationToken: context.RequestAborted);
+            if (entry.Exists && entry.Metadata.As<Flag>() is { } flag)
+            {
+                var switched = flag with { Enabled = !flag.Enabled };
+                await flags.PutAsync(key, "", new KvPutOptions { Metadata = KvMetadata.From(switched) }, context.RequestAborted);
+            }
+
+            return Back(tenant!);
+        });
+
+        app.MapPost("/flags/delete", async (
+            HttpContext context, [FromForm] string? tenant, [FromForm] string? name, [FromKeyedServices("FLAGS_KV")] IKvNamespace flags) =>
+        {
+            if (Problem(tenant, name) is { } problem)
+            {
+                return Results.BadRequest(problem);
+            }
+
+            await flags.DeleteAsync(Prefix(tenant!) + name!.Trim(), context.RequestAborted);
+            return Back(tenant!);
+        });
+    }
+
+    private static string Prefix(string tenant) => $"flag:{tenant}:";
+
+    private static IResult Back(string tenant) => Results.LocalRedirect($"/flags?tenant={tenant}");
+
+    private static string? Problem(string? tenant, string? name)
+    {
+        if (!s_tenants.Contains(tenant))
+        {
+            return $"The tenant must be one of {string.Join(", ", s_tenants)}.";
+        }
+
+        return (name ?? "").Trim().Length is 0 or > NameCharactersMax ? $"A flag's name must have 1 to {NameCharactersMax} characters." : null;
+    }
+
+    private static string Content(Page page, string tenant, KvListPage listed)
+    {
+        var token = page.TokenField();
+        var rows = new StringBuilder();
+        foreach (var key in listed.Keys)
+        {
+            var name = Page.Encode(key.Name[Prefix(tenant).Length..]);
+            var flag = key.Metadata.As<Flag>() ?? new Flag(false, default, "nobody");
+            var state = flag.Enabled ? "on" : "off";
+            rows.Append(CultureInfo.InvariantCulture, $"""
+                <tr><td><code>{name}</code></td><td><span class="state {state}">{state}</span></td>
+                <td>{flag.CreatedAt:yyyy-MM-dd}</td><td>{Page.Encode(flag.CreatedBy)}</td>
+                <td>{Button("switch", "plain", flag.Enabled ? "Switch off" : "Switch on", tenant, name, token)}
+                {Button("delete", "danger", "Delete", tenant, name, token)}</td></tr>
+                """);
+        }
+
+        var tenants = string.Concat(s_tenants.Select(t => $"""<a href="/flags?tenant={t}"{(t == tenant ? " aria-current=\"true\"" : "")}>{t}</a>"""));
+        return $"""
+            <nav class="card" aria-label="Tenants">{tenants}</nav>
+            <section class="card scroll" aria-label="Flags of {tenant}">
+            <table><thead><tr><th scope="col">Flag</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">By</th><th scope="col">Change</th></tr></thead>
+            <tbody>{rows}</tbody></table>
+            {(listed.Keys.Count == 0 ? "<p class=\"muted\">No flags yet.</p>" : "")}
+            </section>
+            <form class="card row" method="post" action="/flags/add">
+            {token}<input type="hidden" name="tenant" value="{tenant}">
+            <div class="grow"><label for="name">New flag</label><input id="name" type="text" name="name" required maxlength="{NameCharactersMax}" placeholder="one-click-checkout"></div>
+            <div class="grow"><label for="by">Added by</label><input id="by" type="text" name="by" required maxlength="{NameCharactersMax}"></div>
+            <button>Add</button>
+            </form>
+            """;
+    }
+
+    private static string Button(string action, string style, string text, string tenant, string encodedName, string token) => $"""
+        <form method="post" action="/flags/{action}">{token}<input type="hidden" name="tenant" value="{tenant}"><input type="hidden" name="name" value="{encodedName}"><button class="{style}" aria-label="{text} {encodedName}">{text}</button></form>
+        """;
+
+    /// <summary>What a flag's metadata holds.</summary>
+    internal sealed record Flag(bool Enabled, DateTimeOffset CreatedAt, string CreatedBy);
+}

@@ -1,0 +1,92 @@
+using System.Text.Json;
+
+namespace KvStore.Bulk;
+
+/// <summary>One entry of a bulk file, ready to be put.</summary>
+internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOptions? Options)
+{
+    /// <summary>The key of an entry, or null where it has none that can be read.</summary>
+    public static string? KeyOf(JsonElement entry) =>
+        entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("key"u8, out var key) && key.ValueKind == JsonValueKind.String
+            ? TextOf(key, "key")
+            : null;
+
+    /// <summary>Reads an entry.</summary>
+    /// <exception cref="FormatException">Something is missing or of the wrong type; the message says what.</exception>
+    public static BulkEntry Parse(JsonElement entry, string? key)
+    {
+        if (entry.ValueKind != JsonValueKind.Object)
+        {
+            throw new FormatException("An entry must be an object with \"key\" and \"value\".");
+        }
+
+        if (key is null)
+        {
+            throw new FormatException("\"key\" is missing, or not a text.");
+        }
+
+        if (!entry.TryGetProperty("value"u8, out var value) || value.ValueKind != JsonValueKind.String)
+        {
+            throw new FormatException("\"value\" is missing, or not a text.");
+        }
+
+        KvContent content = IsBase64(entry) ? BytesOf(value) : TextOf(value, "value");
+        var metadata = entry.TryGetProperty("metadata"u8, out var json) ? KvMetadata.FromJson(json.GetRawText()) : default;
+        var ttl = SecondsOf(entry, "expiration_ttl");
+        var expiration = SecondsOf(entry, "expiration");
+        if (metadata.IsNull && ttl is null && expiration is null)
+        {
+            return new BulkEntry(key, content, Options: null);
+        }
+
+        return new BulkEntry(key, content, new KvPutOptions
+        {
+            Metadata = metadata,
+            ExpirationTtl = ttl is { } span ? TimeSpan.FromSeconds(span) : null,
+            Expiration = expiration is { } at ? DateTimeOffset.FromUnixTimeSeconds(at) : null,
+        });
+    }
+
+    private static bool IsBase64(JsonElement entry)
+    {
+        if (!entry.TryGetProperty("base64"u8, out var base64))
+        {
+            return false;
+        }
+
+        return base64.ValueKind switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False or JsonValueKind.Null => false,
+            _ => throw new FormatException("\"base64\" must be true or false."),
+        };
+    }
+
+    private static byte[] BytesOf(JsonElement value) => value.TryGetBytesFromBase64(out var bytes)
+        ? bytes
+        : throw new FormatException("\"value\" is not base64, which \"base64\": true says that it is.");
+
+    private static int? SecondsOf(JsonElement entry, string name)
+    {
+        if (!entry.TryGetProperty(name, out var number) || number.ValueKind == JsonValueKind.Null)
+        {
+            return null;
+        }
+
+        return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var seconds)
+            ? seconds
+            : throw new FormatException($"\"{name}\" must be a whole number of seconds, {int.MinValue} to {int.MaxValue}.");
+    }
+
+    private static string TextOf(JsonElement text, string name)
+    {
+        try
+        {
+            return text.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new FormatException($"\"{name}\" holds an escape that is half of a surrogate pair, or bytes that are not UTF-8.", e);
+        }
+    }
+}

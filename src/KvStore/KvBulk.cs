@@ -1,0 +1,100 @@
+using System.Text.Json;
+using KvStore.Bulk;
+
+namespace KvStore;
+
+/// <summary>
+/// Reads and writes bulk files, in the format of <c>wrangler kv bulk put</c>:
+/// <c>[{ "key": "...", "value": "...", "base64": false, "expiration": 0, "expiration_ttl": 60, "metadata": {} }]</c>,
+/// where only key and value are required. Source: Workers KV, "Write data in bulk".
+/// </summary>
+/// <remarks>
+/// Files are streamed, one entry in memory at a time, so a file may be larger than memory. Safe to call from any thread.
+/// </remarks>
+public static class KvBulk
+{
+    private const int ErrorsMax = 1000;
+
+    /// <summary>Puts the entries of a bulk file, in order. One that is refused is reported, and the rest goes in.</summary>
+    /// <param name="kv">Where to put them.</param>
+    /// <param name="stream">The file, read from where it stands to its end, and not closed.</param>
+    /// <param name="cancellationToken">Ends the import; what was put stays.</param>
+    /// <returns>How many went in, and which did not and why.</returns>
+    /// <exception cref="InvalidDataException">
+    /// The file is not a JSON array, or breaks off. What stood before was put: the message says how many entries, and where the
+    /// file is broken.
+    /// </exception>
+    public static async ValueTask<KvBulkResult> ImportAsync(
+        IKvNamespace kv, Stream stream, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        ArgumentNullException.ThrowIfNull(stream);
+        var imported = 0L;
+        var index = 0L;
+        var errorCount = 0L;
+        var errors = new List<KvBulkError>();
+        try
+        {
+            await foreach (var element in JsonSerializer.DeserializeAsyncEnumerable(stream, BulkJson.Default.JsonElement, cancellationToken).ConfigureAwait(false))
+            {
+                string? key = null;
+                try
+                {
+                    key = BulkEntry.KeyOf(element);
+                    var entry = BulkEntry.Parse(element, key);
+                    await kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken).ConfigureAwait(false);
+                    imported++;
+                }
+                catch (Exception e) when (e is FormatException or KvException or ArgumentException)
+                {
+                    errorCount++;
+                    if (errors.Count < ErrorsMax)
+                    {
+                        errors.Add(new KvBulkError(index, key, e.Message));
+                    }
+                }
+
+                index++;
+            }
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException(
+                $"The bulk file is not a JSON array of entries: it breaks after {index} entries, of which {imported} were put, in line {e.LineNumber + 1} at byte {e.BytePositionInLine + 1}. {e.Message}",
+                e);
+        }
+
+        return new KvBulkResult(imported, errorCount, errors);
+    }
+
+    /// <summary>
+    /// Writes the entries of a namespace as a bulk file, in the order of their keys. Values that are not UTF-8 are written in
+    /// base64. Entries that change meanwhile are written as they are when their turn comes.
+    /// </summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="stream">Where to write. Flushed, and not closed.</param>
+    /// <param name="prefix">Only keys that begin with exactly this; null or empty for all.</param>
+    /// <param name="cancellationToken">Ends the export; the file is then not complete.</param>
+    /// <returns>How many entries were written.</returns>
+    public static async ValueTask<long> ExportAsync(
+        IKvNamespace kv, Stream stream, string? prefix = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        ArgumentNullException.ThrowIfNull(stream);
+        var writer = new BulkWriter(stream);
+        await using (writer.ConfigureAwait(false))
+        {
+            await foreach (var listed in kv.ListAllAsync(prefix, cancellationToken).ConfigureAwait(false))
+            {
+                // Deleted or expired since it was listed, if it does not exist.
+                var value = await kv.GetAsync(listed.Name, options: null, cancellationToken).ConfigureAwait(false);
+                if (value.Exists)
+                {
+                    await writer.WriteAsync(listed.Name, value, cancellationToken).ConfigureAwait(false);
+                }
+            }
+
+            return await writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+}

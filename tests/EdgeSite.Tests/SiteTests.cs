@@ -1,0 +1,182 @@
+using System.Net;
+using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Mvc.Testing;
+
+namespace EdgeSite.Tests;
+
+/// <summary>The pages over HTTP, each test with a site of its own.</summary>
+public sealed partial class SiteTests : IDisposable
+{
+    private readonly WebApplicationFactory<Program> _site = new();
+    private readonly HttpClient _visitor;
+
+    public SiteTests() => _visitor = _site.CreateClient();
+
+    public void Dispose()
+    {
+        _visitor.Dispose();
+        _site.Dispose();
+    }
+
+    [Fact]
+    public async Task A_new_visitor_sees_the_theme_of_the_system()
+    {
+        (await _visitor.GetStringAsync("/")).Should().Contain("data-theme=\"system\"").And.Contain("aria-current=\"page\">Theme");
+    }
+
+    [Theory]
+    [InlineData("dark")]
+    [InlineData("light")]
+    public async Task Every_page_is_rendered_in_the_theme_that_was_chosen(string theme)
+    {
+        await Post(_visitor, "/", "/theme", ("theme", theme));
+
+        foreach (var path in new[] { "/", "/message", "/flags" })
+        {
+            (await _visitor.GetStringAsync(path)).Should().Contain($"data-theme=\"{theme}\"");
+        }
+    }
+
+    [Fact]
+    public async Task Another_visitor_keeps_the_own_theme()
+    {
+        await Post(_visitor, "/", "/theme", ("theme", "dark"));
+        using var other = _site.CreateClient();
+
+        (await other.GetStringAsync("/")).Should().Contain("data-theme=\"system\"");
+    }
+
+    [Fact]
+    public async Task The_session_cookie_is_out_of_reach_of_scripts_and_lives_90_days()
+    {
+        using var client = _site.CreateClient(new WebApplicationFactoryClientOptions { AllowAutoRedirect = false });
+        var response = await Post(client, "/", "/theme", ("theme", "dark"));
+
+        var cookie = response.Headers.GetValues("Set-Cookie").Single(c => c.StartsWith("session=", StringComparison.Ordinal));
+        cookie.Should().Contain("httponly").And.Contain("samesite=lax").And.Contain("max-age=7776000");
+    }
+
+    [Fact]
+    public async Task An_unknown_theme_is_refused()
+    {
+        var response = await Post(_visitor, "/", "/theme", ("theme", "neon"));
+
+        response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
+        (await _visitor.GetStringAsync("/")).Should().Contain("data-theme=\"system\"");
+    }
+
+    [Fact]
+    public async Task The_pinned_message_is_the_seeded_one_until_it_is_changed()
+    {
+        (await _visitor.GetStringAsync("/message")).Should().Contain("<blockquote>Welcome!");
+
+        await Post(_visitor, "/message", "/message", ("text", "Lunch at noon"));
+
+        using var other = _site.CreateClient();
+        (await other.GetStringAsync("/message")).Should().Contain("<blockquote>Lunch at noon</blockquote>");
+    }
+
+    [Fact]
+    public async Task An_empty_message_takes_the_pinned_one_down()
+    {
+        await Post(_visitor, "/message", "/message", ("text", "  "));
+
+        (await _visitor.GetStringAsync("/message")).Should().Contain("Nothing is pinned.");
+    }
+
+    [Fact]
+    public async Task A_message_that_is_too_long_is_refused_and_changes_nothing()
+    {
+        var response = await Post(_visitor, "/message", "/message", ("text", new string('x', 501)));
+
+        response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
+        (await response.Content.ReadAsStringAsync()).Should().Contain("501 characters; it may have 500");
+        (await _visitor.GetStringAsync("/message")).Should().Contain("Welcome!");
+    }
+
+    [Fact]
+    public async Task A_message_with_markup_is_shown_and_not_obeyed()
+    {
+        await Post(_visitor, "/message", "/message", ("text", "<script>alert(1)</script>"));
+
+        (await _visitor.GetStringAsync("/message")).Should().Contain("&lt;script&gt;").And.NotContain("<script>alert");
+    }
+
+    [Fact]
+    public async Task The_flags_of_each_tenant_are_listed_by_themselves()
+    {
+        (await _visitor.GetStringAsync("/flags?tenant=acme")).Should().Contain("beta-checkout").And.Contain("2026-01-12").And.NotContain("gift-cards");
+        (await _visitor.GetStringAsync("/flags?tenant=globex")).Should().Contain("gift-cards").And.Contain("hedy").And.NotContain("beta-checkout");
+    }
+
+    [Fact]
+    public async Task A_flag_is_added_switched_and_deleted()
+    {
+        await Post(_visitor, "/flags", "/flags/add", ("tenant", "acme"), ("name", "one-click"), ("by", "linus"));
+        StateOf(await _visitor.GetStringAsync("/flags?tenant=acme"), "one-click").Should().Be("off");
+
+        await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "one-click"));
+        var page = await _visitor.GetStringAsync("/flags?tenant=acme");
+        StateOf(page, "one-click").Should().Be("on");
+        page.Should().Contain("linus", "switching keeps who added it");
+
+        await Post(_visitor, "/flags", "/flags/delete", ("tenant", "acme"), ("name", "one-click"));
+        (await _visitor.GetStringAsync("/flags?tenant=acme")).Should().NotContain("one-click</code>");
+    }
+
+    [Fact]
+    public async Task A_flag_with_markup_in_its_name_is_shown_and_can_be_deleted()
+    {
+        const string Name = "<b onclick=\"x\">&amp;'";
+        await Post(_visitor, "/flags", "/flags/add", ("tenant", "acme"), ("name", Name), ("by", "<i>"));
+        var page = await _visitor.GetStringAsync("/flags?tenant=acme");
+        page.Should().NotContain("<b onclick").And.NotContain("<i>").And.Contain("&lt;b onclick=");
+
+        await Post(_visitor, "/flags", "/flags/delete", ("tenant", "acme"), ("name", Name));
+        (await _visitor.GetStringAsync("/flags?tenant=acme")).Should().NotContain("&lt;b onclick=");
+    }
+
+    [Theory]
+    [InlineData("/flags/add", "nobody", "name", "me", "The tenant must be one of acme, globex.")]
+    [InlineData("/flags/add", "acme", "", "me", "A flag's name must have 1 to 60 characters.")]
+    [InlineData("/flags/add", "acme", "name", "", "Say who adds the flag")]
+    [InlineData("/flags/switch", "acme", " ", "", "A flag's name must have 1 to 60 characters.")]
+    [InlineData("/flags/delete", "nobody", "name", "", "The tenant must be one of acme, globex.")]
+    public async Task A_form_that_is_filled_in_wrongly_is_told_why(string path, string tenant, string name, string by, string why)
+    {
+        var response = await Post(_visitor, "/flags", path, ("tenant", tenant), ("name", name), ("by", by));
+
+        response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
+        (await response.Content.ReadAsStringAsync()).Should().Contain(why);
+    }
+
+    [Theory]
+    [InlineData("/theme", "theme", "dark")]
+    [InlineData("/message", "text", "forged")]
+    [InlineData("/flags/delete", "name", "beta-checkout")]
+    public async Task A_form_without_its_token_is_refused(string path, string field, string value)
+    {
+        using var form = new FormUrlEncodedContent([new(field, value), new("tenant", "acme")]);
+
+        var response = await _visitor.PostAsync(path, form);
+
+        response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
+        (await _visitor.GetStringAsync("/message")).Should().NotContain("forged");
+        (await _visitor.GetStringAsync("/flags")).Should().Contain("beta-checkout");
+    }
+
+    private static string StateOf(string page, string flag) =>
+        Regex.Match(page, $@"<code>{Regex.Escape(flag)}</code></td><td><span class=""state (?<state>on|off)""").Groups["state"].Value;
+
+    private static async Task<HttpResponseMessage> Post(HttpClient client, string from, string to, params (string Name, string Value)[] fields)
+    {
+        var token = TokenField().Match(await client.GetStringAsync(from));
+        token.Success.Should().BeTrue("each page with a form has a token in it");
+        using var form = new FormUrlEncodedContent(
+            [.. fields.Select(field => KeyValuePair.Create(field.Name, field.Value)), new(token.Groups["name"].Value, token.Groups["value"].Value)]);
+        return await client.PostAsync(to, form);
+    }
+
+    [GeneratedRegex("<input type=\"hidden\" name=\"(?<name>__[^\"]+)\" value=\"(?<value>[^\"]+)\">")]
+    private static partial Regex TokenField();
+}
