@@ -13,6 +13,9 @@ namespace KvStore.Engine;
 /// </remarks>
 internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
 {
+    // What is announced may be much more than what comes.
+    private const int PreparedWordsMax = 1 << 20;
+
     private long[] _newKeys = [];
     private int _newKeyCount;
     private int _live;
@@ -24,6 +27,14 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
     public Lock Gate { get; } = new();
+
+    /// <summary>
+    /// Called under the lock, once for each record whose value is kept outside memory and that the index has left for good.
+    /// </summary>
+    public Action<KvValueReference>? LargeValueGone { get; set; }
+
+    /// <summary>How many deletes are remembered. Any thread may ask.</summary>
+    public int Tombstones => Volatile.Read(ref _tombstones);
 
     /// <summary>Keys that have a value. Any thread may ask.</summary>
     public int Live => Volatile.Read(ref _live);
@@ -54,7 +65,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
             ref var word = ref index.WordsOf(number)[slot];
             var oldWord = word;
             Volatile.Write(ref word, newWord);
+            var gone = old.LargeValue;
             Kill(old, oldWord);
+            TellGone(gone);
             hadValue = (oldWord & IndexWord.TombstoneBit) == 0;
             CountGone(hadValue);
         }
@@ -134,6 +147,22 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         }
     }
 
+    /// <summary>Makes room for so many keys.</summary>
+    public void PrepareHoldingLock(int keys)
+    {
+        var wordCount = HashIndex.WordsMin;
+        while (wordCount < keys * 2L && wordCount < PreparedWordsMax)
+        {
+            wordCount *= 2;
+        }
+
+        if (wordCount > index.WordsOf(number).Length)
+        {
+            index.ResizeHoldingLock(number, wordCount);
+            _occupied = _live + _tombstones;
+        }
+    }
+
     /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
     public void ResizeHoldingLock()
     {
@@ -209,7 +238,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         _occupied -= index.RemoveHoldingLock(number, slot);
         _removedCount += isValue ? 1 : 0;
         CountGone(isValue);
+        var gone = record.LargeValue;
         Kill(record, word);
+        TellGone(gone);
         return isValue;
     }
 
@@ -222,6 +253,14 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         else
         {
             _tombstones--;
+        }
+    }
+
+    private void TellGone(KvValueReference reference)
+    {
+        if (!reference.IsNone)
+        {
+            LargeValueGone?.Invoke(reference);
         }
     }
 
