@@ -13,6 +13,7 @@ internal static class KvConfiguration
     /// <exception cref="FormatException">An entry is not known or cannot be read.</exception>
     public static KvNamespaceOptions Apply(IConfiguration section, KvNamespaceOptions options)
     {
+        CheckHasEntries(section);
         foreach (var entry in section.GetChildren())
         {
             options = Is(entry, nameof(KvNamespaceOptions.Limits))
@@ -25,6 +26,7 @@ internal static class KvConfiguration
 
     private static KvLimits ApplyLimits(IConfigurationSection section, KvLimits limits)
     {
+        CheckHasEntries(section);
         foreach (var entry in section.GetChildren())
         {
             limits = entry.Key.ToUpperInvariant() switch
@@ -46,6 +48,14 @@ internal static class KvConfiguration
         return limits;
     }
 
+    private static void CheckHasEntries(IConfiguration section)
+    {
+        if (section is IConfigurationSection { Value: { Length: > 0 } value } entry)
+        {
+            throw new FormatException($"The configuration has \"{value}\" for {entry.Path}, which is a section with entries of its own.");
+        }
+    }
+
     private static bool Is(IConfigurationSection entry, string name) => string.Equals(entry.Key, name, StringComparison.OrdinalIgnoreCase);
 
     private static int Int32(IConfigurationSection entry) =>
@@ -58,8 +68,10 @@ internal static class KvConfiguration
             ? value
             : throw Unreadable(entry, "a whole number");
 
+    // A bare number would be days, where whoever writes 60 means the seconds of the binding.
     private static TimeSpan Span(IConfigurationSection entry) =>
-        TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
+        entry.Value?.Contains(':', StringComparison.Ordinal) == true
+            && TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Unreadable(entry, "a span of time such as 00:01:00");
 

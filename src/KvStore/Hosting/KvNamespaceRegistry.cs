@@ -20,9 +20,12 @@ internal sealed class KvNamespaceRegistry
     {
         if (!_builders.TryAdd(builder.Name, builder))
         {
-            throw new ArgumentException($"A KV namespace named \"{builder.Name}\" is registered already; each name can be registered once.");
+            throw new ArgumentException(IsTaken(builder.Name));
         }
     }
+
+    /// <summary>Says that a name cannot be registered again.</summary>
+    public static string IsTaken(string name) => $"A KV namespace named \"{name}\" is registered already; each name can be registered once.";
 
     /// <summary>Makes a namespace as it was registered.</summary>
     /// <exception cref="OptionsValidationException">An option is wrong; the message names the namespace and the option.</exception>

@@ -45,7 +45,7 @@ public static class KvServiceCollectionExtensions
     /// <param name="services">Where to register them.</param>
     /// <param name="path">
     /// A <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are allowed. A relative
-    /// path starts at the current directory.
+    /// path starts at the content root of the host that is being built, or else at the current directory.
     /// </param>
     /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
     /// <returns>The same services.</returns>
@@ -58,33 +58,45 @@ public static class KvServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        foreach (var binding in WranglerFile.Read(path))
+        path = FromContentRoot(services, path);
+        var bindings = WranglerFile.Read(path);
+
+        // All of them before any is registered: a file that is wrong changes nothing.
+        var taken = new HashSet<string>(FindRegistry(services)?.Names ?? [], StringComparer.Ordinal);
+        foreach (var binding in bindings)
         {
-            try
+            if (!taken.Add(binding.Name))
             {
-                services.AddKvNamespace(binding.Name, configure);
+                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {KvNamespaceRegistry.IsTaken(binding.Name)}");
             }
-            catch (ArgumentException e)
-            {
-                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {e.Message}", e);
-            }
+        }
+
+        foreach (var binding in bindings)
+        {
+            services.AddKvNamespace(binding.Name, configure);
         }
 
         return services;
     }
 
+    private static string FromContentRoot(IServiceCollection services, string path)
+    {
+        var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
+        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
+    }
+
     private static KvNamespaceRegistry RegistryOf(IServiceCollection services)
     {
-        foreach (var service in services)
+        var registry = FindRegistry(services);
+        if (registry is null)
         {
-            if (service.ServiceType == typeof(KvNamespaceRegistry))
-            {
-                return (KvNamespaceRegistry)service.ImplementationInstance!;
-            }
+            registry = new KvNamespaceRegistry();
+            services.AddSingleton(registry);
         }
 
-        var registry = new KvNamespaceRegistry();
-        services.AddSingleton(registry);
         return registry;
     }
+
+    private static KvNamespaceRegistry? FindRegistry(IServiceCollection services) =>
+        (KvNamespaceRegistry?)services.FirstOrDefault(service => service.ServiceType == typeof(KvNamespaceRegistry))?.ImplementationInstance;
 }

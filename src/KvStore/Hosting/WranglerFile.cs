@@ -78,10 +78,23 @@ internal static class WranglerFile
             reader.Read();
             Expect(ref reader, JsonTokenType.String, "\"binding\" must be a text", path, json);
             var (line, column) = PositionOf(json, reader.TokenStartIndex);
-            binding = new Binding(reader.GetString()!, line, column);
+            binding = new Binding(NameOf(ref reader, path, json), line, column);
         }
 
         return binding ?? throw Error("an entry of \"kv_namespaces\" has no \"binding\"", path, json, start);
+    }
+
+    private static string NameOf(ref Utf8JsonReader reader, string path, ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            var name = reader.GetString();
+            return string.IsNullOrWhiteSpace(name) ? throw Error("\"binding\" is empty", path, json, reader.TokenStartIndex) : name;
+        }
+        catch (InvalidOperationException)
+        {
+            throw Error("\"binding\" holds what is not Unicode", path, json, reader.TokenStartIndex);
+        }
     }
 
     private static void Expect(ref Utf8JsonReader reader, JsonTokenType type, string what, string path, ReadOnlySpan<byte> json)
