@@ -14,6 +14,19 @@ public sealed class ReferenceStore(string name, TimeProvider time, KvLimits? lim
 
     public string Name => name;
 
+    /// <summary>The number of entries that have not expired.</summary>
+    public long Count => CountAt(time.GetUtcNow());
+
+    /// <summary>The number of entries that had not expired at a time.</summary>
+    public long CountAt(DateTimeOffset at)
+    {
+        lock (_gate)
+        {
+            var seconds = at.ToUnixTimeSeconds();
+            return _entries.Count(entry => entry.IsAlive(seconds));
+        }
+    }
+
     private long NowSeconds => time.GetUtcNow().ToUnixTimeSeconds();
 
     public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
