@@ -368,6 +368,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryGetObserved(string key, out KvValue value)
     {
         var isHit = TryGetCore(key, out value);
@@ -375,9 +376,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return isHit;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         _telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<string?> GetCachedTextObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
 
