@@ -33,13 +33,13 @@ public static class KvBulk
         var errorCount = 0L;
         var errors = new List<KvBulkError>();
         using var reader = new BulkReader(stream);
-        while (await ReadAsync(reader, imported, cancellationToken).ConfigureAwait(false) is { } document)
+        while (await ReadAsync(reader, imported, cancellationToken).ConfigureAwait(false) is { } json)
         {
             string? key = null;
             try
             {
                 BulkEntry entry;
-                using (document)
+                using (var document = BulkEntry.Open(json))
                 {
                     key = BulkEntry.KeyOf(document.RootElement);
                     entry = BulkEntry.Parse(document.RootElement, key);
@@ -91,7 +91,8 @@ public static class KvBulk
             return await writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
         }
     }
-    private static async ValueTask<JsonDocument?> ReadAsync(BulkReader reader, long imported, CancellationToken cancellationToken)
+
+    private static async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(BulkReader reader, long imported, CancellationToken cancellationToken)
     {
         try
         {
@@ -99,8 +100,9 @@ public static class KvBulk
         }
         catch (JsonException e)
         {
+            var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? $", in line {line + 1} at byte {column + 1}" : "";
             throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {imported} were put, in line {e.LineNumber + 1} at byte {e.BytePositionInLine + 1}. {e.Message}",
+                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {imported} were put{position}. {e.Message}",
                 e);
         }
     }

@@ -7,6 +7,23 @@ namespace KvStore.Bulk;
 /// <summary>One entry of a bulk file, ready to be put.</summary>
 internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOptions? Options)
 {
+    // Metadata lies in an entry.
+    private static readonly JsonDocumentOptions s_options = new() { MaxDepth = KvJson.DepthMax + 1 };
+
+    /// <summary>Opens the JSON of an entry, which is not copied.</summary>
+    /// <exception cref="FormatException">It is nested too deeply.</exception>
+    public static JsonDocument Open(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            return JsonDocument.Parse(json, s_options);
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.", e);
+        }
+    }
+
     /// <summary>The key of an entry, or null where it has none that can be read.</summary>
     /// <exception cref="FormatException">It holds what is not Unicode.</exception>
     public static string? KeyOf(JsonElement entry) =>
@@ -72,9 +89,12 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
     private static KvMetadata MetadataOf(JsonElement json)
     {
         var utf8 = JsonMarshal.GetRawUtf8Value(json);
-        return Utf8.IsValid(utf8)
-            ? KvMetadata.FromUtf8Json(utf8.ToArray())
-            : throw new FormatException("\"metadata\" holds bytes that are not UTF-8.");
+        if (!Utf8.IsValid(utf8))
+        {
+            throw new FormatException("\"metadata\" holds bytes that are not UTF-8.");
+        }
+
+        return KvMetadata.FromUtf8Json(utf8.ToArray());
     }
 
     private static int? SecondsOf(JsonElement entry, string name)

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 
@@ -25,16 +24,16 @@ internal sealed class BulkReader(Stream stream) : IDisposable
     private bool _isBegun;
     private bool _isInArray;
 
-    // Metadata lies in an entry, and that in the array.
-    private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = KvJson.DepthMax + 2 });
+    // However deep: an entry that is nested too deeply is one bad entry, not a broken file.
+    private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
 
     /// <summary>How many entries have been read.</summary>
     public long Count { get; private set; }
 
     /// <summary>Reads the next entry.</summary>
-    /// <returns>The entry, which the caller disposes, or null at the end of the file.</returns>
+    /// <returns>The JSON of the entry, which stays as it is until the next call, or null at the end of the file.</returns>
     /// <exception cref="JsonException">The file is not a JSON array, or breaks off.</exception>
-    public async ValueTask<JsonDocument?> ReadAsync(CancellationToken cancellationToken)
+    public async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -60,9 +59,9 @@ internal sealed class BulkReader(Stream stream) : IDisposable
     }
 
     // False when what is there holds no further entry that is whole; at the end of the stream, when there is none.
-    private bool TryRead([NotNullWhen(true)] out JsonDocument? entry)
+    private bool TryRead(out ReadOnlyMemory<byte> entry)
     {
-        entry = null;
+        entry = default;
         var begin = _start;
         var reader = new Utf8JsonReader(_buffer.AsSpan(_start, _end - _start), _isStreamEnd, _state);
         if (!_isInArray)
@@ -74,7 +73,7 @@ internal sealed class BulkReader(Stream stream) : IDisposable
 
             if (reader.TokenType != JsonTokenType.StartArray)
             {
-                throw new JsonException("The outermost value is not an array.", path: null, lineNumber: 0, bytePositionInLine: 0);
+                throw new JsonException("The outermost value is not an array.");
             }
 
             _isInArray = true;
@@ -94,11 +93,13 @@ internal sealed class BulkReader(Stream stream) : IDisposable
             return false;
         }
 
-        if (!JsonDocument.TryParseValue(ref reader, out entry))
+        var entryStart = (int)reader.TokenStartIndex;
+        if (!reader.TrySkip())
         {
             return false;
         }
 
+        entry = _buffer.AsMemory(begin + entryStart, (int)reader.BytesConsumed - entryStart);
         Take(begin, in reader);
         Count++;
         return true;
@@ -115,7 +116,7 @@ internal sealed class BulkReader(Stream stream) : IDisposable
         var held = _end - _start;
         if (held > EntryBytesMax / 2)
         {
-            throw new JsonException($"An entry is longer than {held} bytes.");
+            throw new JsonException($"The next entry is longer than {held} bytes.");
         }
 
         var wanted = Math.Max(2 * held, Encoding.UTF8.Preamble.Length);

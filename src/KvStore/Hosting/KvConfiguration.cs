@@ -24,6 +24,16 @@ internal static class KvConfiguration
         return options;
     }
 
+    /// <summary>Refuses a section that is a bare value, which nothing would read.</summary>
+    /// <exception cref="FormatException">It is one.</exception>
+    public static void CheckHasEntries(IConfiguration section)
+    {
+        if (section is IConfigurationSection { Value: { Length: > 0 } value } entry)
+        {
+            throw new FormatException($"The configuration has \"{value}\" for {entry.Path}, which is a section with entries of its own.");
+        }
+    }
+
     private static KvLimits ApplyLimits(IConfigurationSection section, KvLimits limits)
     {
         CheckHasEntries(section);
@@ -46,14 +56,6 @@ internal static class KvConfiguration
         }
 
         return limits;
-    }
-
-    private static void CheckHasEntries(IConfiguration section)
-    {
-        if (section is IConfigurationSection { Value: { Length: > 0 } value } entry)
-        {
-            throw new FormatException($"The configuration has \"{value}\" for {entry.Path}, which is a section with entries of its own.");
-        }
     }
 
     private static bool Is(IConfigurationSection entry, string name) => string.Equals(entry.Key, name, StringComparison.OrdinalIgnoreCase);

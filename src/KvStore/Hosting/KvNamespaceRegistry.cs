@@ -41,7 +41,9 @@ internal sealed class KvNamespaceRegistry
         {
             if (services.GetService<IConfiguration>() is { } configuration)
             {
-                options = KvConfiguration.Apply(configuration.GetSection($"KvStore:{name}"), options);
+                var section = configuration.GetSection("KvStore");
+                KvConfiguration.CheckHasEntries(section);
+                options = KvConfiguration.Apply(section.GetSection(name), options);
             }
 
             options = _builders[name].Build(services, options);

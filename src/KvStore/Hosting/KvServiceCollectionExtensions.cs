@@ -13,7 +13,8 @@ public static class KvServiceCollectionExtensions
     /// and all of them through <see cref="IKvNamespaceFactory"/>.
     /// </summary>
     /// <remarks>
-    /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one; the clock and the
+    /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one: numbers in bytes or
+    /// keys, spans of time as <c>hh:mm:ss</c> (<c>"00:01:00"</c> is a minute; a bare <c>60</c> is refused). The clock and the
     /// logging are those of the container. Options are checked when the host starts. The container disposes the namespace.
     /// </remarks>
     /// <param name="services">Where to register it.</param>

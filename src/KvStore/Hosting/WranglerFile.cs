@@ -40,7 +40,7 @@ internal static class WranglerFile
         Expect(ref reader, JsonTokenType.StartObject, "the file must hold one object", path, json);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (!reader.ValueTextEquals("kv_namespaces"u8))
+            if (!IsProperty(ref reader, "kv_namespaces"u8, path, json))
             {
                 reader.Skip();
                 continue;
@@ -69,7 +69,7 @@ internal static class WranglerFile
         Binding? binding = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (!reader.ValueTextEquals("binding"u8))
+            if (!IsProperty(ref reader, "binding"u8, path, json))
             {
                 reader.Skip();
                 continue;
@@ -94,6 +94,18 @@ internal static class WranglerFile
         catch (InvalidOperationException)
         {
             throw Error("\"binding\" holds what is not Unicode", path, json, reader.TokenStartIndex);
+        }
+    }
+
+    private static bool IsProperty(ref Utf8JsonReader reader, ReadOnlySpan<byte> name, string path, ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            return reader.ValueTextEquals(name);
+        }
+        catch (InvalidOperationException)
+        {
+            throw Error("the name of a property holds what is not Unicode", path, json, reader.TokenStartIndex);
         }
     }
 

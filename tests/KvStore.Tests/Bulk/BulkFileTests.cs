@@ -124,6 +124,20 @@ public sealed class BulkFileTests : IDisposable
         (await copy.GetAsync("k")).Metadata.Should().Be(metadata);
     }
 
+    [Theory]
+    [InlineData("metadata", 1001)]
+    [InlineData("unknown", 100_000)]
+    public async Task What_is_nested_too_deeply_is_a_bad_entry_and_the_rest_goes_in(string name, int depth)
+    {
+        var deep = new string('[', depth) + new string(']', depth);
+
+        var result = await Import(Encoding.UTF8.GetBytes(
+            $$"""[{"key":"deep","value":"1","{{name}}":{{deep}}},{"key":"after","value":"2"}]"""));
+
+        result.Errors.Should().ContainSingle().Which.Reason.Should().Be("The entry is nested to a depth of more than 1001.");
+        (await _kv.GetTextAsync("after")).Should().Be("2");
+    }
+
     [Fact]
     public async Task Values_of_any_length_and_kind_survive_being_written_in_parts()
     {

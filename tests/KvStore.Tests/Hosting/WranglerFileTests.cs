@@ -71,6 +71,8 @@ public sealed class WranglerFileTests : IDisposable
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\" },\n{ \"binding\": \"A\" } ] }", "(2,14): *\"A\" is registered already*")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\\ud800\" } ] }", "(1,35): \"binding\" holds what is not Unicode.")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\" } ] }", "(1,35): *empty*")]
+    [InlineData("{ \"\\ud800v_namespaces\": [] }", "(1,3): the name of a property holds what is not Unicode.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"\\ud800ding\": \"A\" } ] }", "(1,24): the name of a property holds what is not Unicode.")]
     public void What_is_wrong_is_told_with_its_position(string json, string message)
     {
         var path = Write(json);
