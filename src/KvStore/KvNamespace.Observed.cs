@@ -1,9 +1,12 @@
+using System.Runtime.CompilerServices;
+
 namespace KvStore;
 
 /// <content>The operations of a namespace that somebody observes.</content>
 public sealed partial class KvNamespace
 {
     // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryGetObserved(string key, out KvValue value)
     {
         var isHit = TryGetCore(key, out value);
@@ -11,9 +14,11 @@ public sealed partial class KvNamespace
         return isHit;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         _telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<string?> GetCachedTextObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 
 namespace EdgeSite.Tests;
@@ -7,15 +8,21 @@ namespace EdgeSite.Tests;
 /// <summary>The pages over HTTP, each test with a site of its own.</summary>
 public sealed partial class SiteTests : IDisposable
 {
-    private readonly WebApplicationFactory<Program> _site = new();
+    private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
+    private readonly WebApplicationFactory<Program> _site;
     private readonly HttpClient _visitor;
 
-    public SiteTests() => _visitor = _site.CreateClient();
+    public SiteTests()
+    {
+        _site = Start();
+        _visitor = _site.CreateClient();
+    }
 
     public void Dispose()
     {
         _visitor.Dispose();
         _site.Dispose();
+        Directory.Delete(_data, recursive: true);
     }
 
     [Fact]
@@ -125,6 +132,41 @@ public sealed partial class SiteTests : IDisposable
     }
 
     [Fact]
+    public async Task Theme_message_and_flags_survive_a_restart()
+    {
+        using var client = _site.CreateClient(new WebApplicationFactoryClientOptions { AllowAutoRedirect = false });
+        var response = await Post(client, "/", "/theme", ("theme", "dark"));
+        var cookie = response.Headers.GetValues("Set-Cookie").Single(c => c.StartsWith("session=", StringComparison.Ordinal)).Split(';')[0];
+        await Post(_visitor, "/message", "/message", ("text", "Lunch at noon"));
+        await Post(_visitor, "/flags", "/flags/add", ("tenant", "acme"), ("name", "one-click"), ("by", "linus"));
+        await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "one-click"));
+        await Post(_visitor, "/flags", "/flags/delete", ("tenant", "acme"), ("name", "beta-checkout"));
+
+        await _site.DisposeAsync();
+        await using var again = Start();
+        using var visitor = again.CreateClient(new WebApplicationFactoryClientOptions { HandleCookies = false });
+        visitor.DefaultRequestHeaders.Add("Cookie", cookie);
+
+        (await visitor.GetStringAsync("/")).Should().Contain("data-theme=\"dark\"");
+        (await visitor.GetStringAsync("/message")).Should().Contain("<blockquote>Lunch at noon</blockquote>");
+        var flags = await visitor.GetStringAsync("/flags?tenant=acme");
+        StateOf(flags, "one-click").Should().Be("on");
+        flags.Should().Contain("linus").And.NotContain("beta-checkout</code>");
+    }
+
+    [Fact]
+    public async Task A_message_that_was_taken_down_stays_down_after_a_restart()
+    {
+        await Post(_visitor, "/message", "/message", ("text", ""));
+
+        await _site.DisposeAsync();
+        await using var again = Start();
+        using var visitor = again.CreateClient();
+
+        (await visitor.GetStringAsync("/message")).Should().Contain("Nothing is pinned.");
+    }
+
+    [Fact]
     public async Task A_flag_with_markup_in_its_name_is_shown_and_can_be_deleted()
     {
         const string Name = "<b onclick=\"x\">&amp;'";
@@ -164,6 +206,9 @@ public sealed partial class SiteTests : IDisposable
         (await _visitor.GetStringAsync("/message")).Should().NotContain("forged");
         (await _visitor.GetStringAsync("/flags")).Should().Contain("beta-checkout");
     }
+
+    private WebApplicationFactory<Program> Start() =>
+        new WebApplicationFactory<Program>().WithWebHostBuilder(host => host.UseSetting("Data", _data));
 
     private static string StateOf(string page, string flag) =>
         Regex.Match(page, $@"<code>{Regex.Escape(flag)}</code></td><td><span class=""state (?<state>on|off)""").Groups["state"].Value;
