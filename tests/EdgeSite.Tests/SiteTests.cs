@@ -1,16 +1,19 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using KvStore;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace EdgeSite.Tests;
 
 /// <summary>The pages over HTTP, each test with a site of its own.</summary>
-public sealed partial class SiteTests : IDisposable
+public sealed partial class SiteTests : IAsyncLifetime
 {
     private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
     private readonly WebApplicationFactory<Program> _site;
     private readonly HttpClient _visitor;
+    private readonly HashSet<WebApplicationFactory<Program>> _stopped = [];
 
     public SiteTests()
     {
@@ -18,10 +21,12 @@ public sealed partial class SiteTests : IDisposable
         _visitor = _site.CreateClient();
     }
 
-    public void Dispose()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         _visitor.Dispose();
-        _site.Dispose();
+        await StopAsync(_site);
         Directory.Delete(_data, recursive: true);
     }
 
@@ -142,8 +147,8 @@ public sealed partial class SiteTests : IDisposable
         await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "one-click"));
         await Post(_visitor, "/flags", "/flags/delete", ("tenant", "acme"), ("name", "beta-checkout"));
 
-        await _site.DisposeAsync();
-        await using var again = Start();
+        await StopAsync(_site);
+        var again = Start();
         using var visitor = again.CreateClient(new WebApplicationFactoryClientOptions { HandleCookies = false });
         visitor.DefaultRequestHeaders.Add("Cookie", cookie);
 
@@ -152,6 +157,7 @@ public sealed partial class SiteTests : IDisposable
         var flags = await visitor.GetStringAsync("/flags?tenant=acme");
         StateOf(flags, "one-click").Should().Be("on");
         flags.Should().Contain("linus").And.NotContain("beta-checkout</code>");
+        await StopAsync(again);
     }
 
     [Fact]
@@ -159,11 +165,12 @@ public sealed partial class SiteTests : IDisposable
     {
         await Post(_visitor, "/message", "/message", ("text", ""));
 
-        await _site.DisposeAsync();
-        await using var again = Start();
+        await StopAsync(_site);
+        var again = Start();
         using var visitor = again.CreateClient();
 
         (await visitor.GetStringAsync("/message")).Should().Contain("Nothing is pinned.");
+        await StopAsync(again);
     }
 
     [Fact]
@@ -209,6 +216,23 @@ public sealed partial class SiteTests : IDisposable
 
     private WebApplicationFactory<Program> Start() =>
         new WebApplicationFactory<Program>().WithWebHostBuilder(host => host.UseSetting("Data", _data));
+
+    // The site's own thread disposes it too, and whoever comes second does not wait for the first; the namespaces do.
+    private async Task StopAsync(WebApplicationFactory<Program> site)
+    {
+        if (!_stopped.Add(site))
+        {
+            return;
+        }
+
+        var factory = site.Services.GetRequiredService<IKvNamespaceFactory>();
+        var namespaces = factory.Names.Select(factory.Get).Cast<IAsyncDisposable>().ToList();
+        await site.DisposeAsync();
+        foreach (var kv in namespaces)
+        {
+            await kv.DisposeAsync();
+        }
+    }
 
     private static string StateOf(string page, string flag) =>
         Regex.Match(page, $@"<code>{Regex.Escape(flag)}</code></td><td><span class=""state (?<state>on|off)""").Groups["state"].Value;

@@ -224,6 +224,22 @@ public abstract class FaultTests
         (await OpenAsync(disk)).Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
     }
 
+    [Theory]
+    [InlineData("flush directory")]
+    [InlineData("delete")]
+    public async Task A_failure_on_closing_what_nothing_was_written_to_is_not_swallowed_either(string operation)
+    {
+        var disk = new SimulatedDisk();
+        var host = await OpenAsync(disk);
+        _ = new FaultyDisk(disk, operation, 1, InputOutputError);
+
+        var failure = await RecordAsync(() => host.DisposeAsync().AsTask());
+
+        failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(InputOutputError);
+        disk.BeforeStep = null;
+        (await OpenAsync(disk)).Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
     [Fact]
     public async Task A_failure_on_opening_is_an_error_and_leaves_the_directory_free()
     {
