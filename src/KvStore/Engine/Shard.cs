@@ -29,7 +29,8 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     public Lock Gate { get; } = new();
 
     /// <summary>
-    /// Called under the lock, once for each record whose value is kept outside memory and that the index has left for good.
+    /// Called under the lock, once for each record whose value is kept outside memory and that the index has left for good, or
+    /// that came too late.
     /// </summary>
     public Action<KvValueReference>? LargeValueGone { get; set; }
 
@@ -49,7 +50,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     public bool IsSparse => index.WordsOf(number).Length is var words && words > HashIndex.WordsMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
 
-    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one.</summary>
+    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one, or this one already.</summary>
     public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isTombstone)
         where TKey : struct, IKey, allows ref struct
     {
@@ -57,8 +58,14 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         var hadValue = false;
         if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
-            if (old.Revision > draft.Record.Revision)
+            if (old.Revision >= draft.Record.Revision)
             {
+                if (old.Revision != draft.Record.Revision)
+                {
+                    TellGone(draft.Record.LargeValue);
+                }
+
+                // The same mutation again: recovery may meet it in a snapshot and in the log after it.
                 return false;
             }
 

@@ -85,7 +85,7 @@ internal sealed class ShardedStore : IDisposable
 
     /// <summary>
     /// Called once for each record whose value is kept outside memory and that will not be found any more: overwritten,
-    /// deleted, expired, or too late to be published. Mostly under the lock of a shard, so it must be quick and not come back.
+    /// deleted, expired, or too late to be published. Under the lock of a shard, so it must be quick and not come back.
     /// </summary>
     public Action<KvValueReference>? LargeValueGone
     {
@@ -197,7 +197,7 @@ internal sealed class ShardedStore : IDisposable
     /// <param name="key">The key that the draft was made for.</param>
     /// <param name="draft">The draft.</param>
     /// <param name="revision">The number of the mutation, or 0 for the next one.</param>
-    /// <returns>False when the key has a newer record; then the draft is given up.</returns>
+    /// <returns>False when the key has a newer record, or this very one; then the draft is given up.</returns>
     public bool Publish<TKey>(in TKey key, in RecordDraft draft, long revision = 0)
         where TKey : struct, IKey, allows ref struct
     {
@@ -211,13 +211,7 @@ internal sealed class ShardedStore : IDisposable
 
         if (!isNewest)
         {
-            var gone = draft.Record.LargeValue;
             Abandon(draft);
-            if (!gone.IsNone)
-            {
-                LargeValueGone?.Invoke(gone);
-            }
-
             return false;
         }
 
