@@ -5,6 +5,7 @@ using KvStore.Diagnostics;
 using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Replication;
 using KvStore.Values;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -28,7 +29,12 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     private readonly TextCache _texts = new();
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
+    private readonly ReplicatedStore? _replicated;
+    private readonly KvRegion? _home;
     private volatile bool _isDisposed;
+
+    // Not replicated and not disposed: a read may go straight to the engine. One question instead of two.
+    private volatile bool _isPlain;
 
     private KvNamespace(string name, KvNamespaceOptions options)
     {
@@ -37,8 +43,16 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         _clock = new CoarseClock(options.TimeProvider);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
-        _commit = new CommitPath(_store, _limits.ValueBytesMax);
+        if (options.Replication is { } replication)
+        {
+            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication);
+            Replication = new KvReplication(_replicated);
+        }
+
+        _commit = new CommitPath(_store, _replicated, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        _home = _replicated is null ? null : ViewFrom(_replicated.Home);
+        _isPlain = _replicated is null;
         _logger.NamespaceCreated(name);
     }
 
@@ -47,6 +61,12 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count => _store.Count;
+
+    /// <summary>What is on its way between regions; null when the namespace is not replicated.</summary>
+    public KvReplication? Replication { get; }
+
+    /// <summary>The region whose view this namespace is; null when it is not replicated.</summary>
+    public string? HomeRegion => _replicated?.Home.Region.Name;
 
     /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet.</summary>
     internal long MemoryBytes => _store.MemoryBytes;
@@ -77,6 +97,16 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return new(Create(name, options));
     }
 
+    /// <summary>
+    /// The same namespace as a region sees it: get, list and everything else show what has arrived there, and what is
+    /// written through it is visible there at once and elsewhere later.
+    /// </summary>
+    /// <param name="region">The name of the region, one of <see cref="KvReplicationOptions.Regions"/>.</param>
+    /// <returns>The view, which lives as long as this namespace.</returns>
+    /// <exception cref="ArgumentException">There is no such region.</exception>
+    /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
+    public IKvNamespace InRegion(string region) => ViewFrom((_replicated ?? throw KvRegionExtensions.NotReplicated(Name)).ViewOf(region));
+
     /// <summary>The synchronous read, for hot paths: no allocation, no lock, no wait.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The entry, a view on memory that never changes.</param>
@@ -102,9 +132,17 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var isHit = _store.TryFind(new Utf8Key(utf8Key), out var record);
-        value = isHit ? record.ToValue() : default;
+        bool isHit;
+        if (_isPlain)
+        {
+            isHit = _store.TryFind(new Utf8Key(utf8Key), out var record);
+            value = isHit ? record.ToValue() : default;
+        }
+        else
+        {
+            isHit = Home().TryGet(utf8Key, out value);
+        }
+
         if (KvMetrics.IsObserved)
         {
             _telemetry.CountRead(isHit);
@@ -119,66 +157,71 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
+        if (!_isPlain)
+        {
+            return Home().Get(key, options, cancellationToken);
+        }
+
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryGetCore(key, out var value) ? new(value) : default;
+        return TryFind(key, "GET", out var record, out _) ? new(record.ToValue()) : default;
     }
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
         IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? GetManyObserved(keys, options, cancellationToken) : GetMany(keys, options, cancellationToken);
+        GetManyAsync(keys, options, _home, cancellationToken);
+
+    internal ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
+        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        KvMetrics.IsObserved
+            ? GetManyObserved(keys, options, region, cancellationToken)
+            : GetMany(keys, options, region, cancellationToken);
 
     private ValueTask<IReadOnlyDictionary<string, KvValue>> GetMany(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken)
+        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
-        var cacheTtl = options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : (int?)null;
-        if (keys.Count > _limits.GetManyKeysMax)
-        {
-            throw new KvException(400, "GET_BULK", $"You can request a maximum of {_limits.GetManyKeysMax} keys");
-        }
-
-        if (keys.Count == 0)
-        {
-            throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key");
-        }
-
-        Prefetch(keys);
+        var cacheTtl = ReadRules.CacheTtlSeconds(options);
+        ReadRules.CheckKeyCount(keys.Count, _limits);
+        KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
         var result = new OrderedDictionary<string, KvValue>(keys.Count, StringComparer.Ordinal);
         var totalBytes = 0L;
         foreach (var key in keys)
         {
-            KeyRules.CheckInBulk(key, _limits.KeyBytesMax);
-            CheckCacheTtl(cacheTtl, "GET_BULK");
+            ReadRules.CheckInBulk(key, cacheTtl, _limits);
             if (!result.TryGetValue(key, out var value))
             {
                 // An unpaired surrogate is no error among many keys; nothing is stored under it.
-                value = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) ? record.ToValue() : default;
+                value = !KeyRules.IsUnicode(key) ? default
+                    : region is not null ? region.Get(key, "GET_BULK", cacheTtl)
+                    : TryFind(key, "GET_BULK", out var record, out _) ? record.ToValue() : default;
                 result.Add(key, value);
             }
 
             totalBytes += value.Length;
         }
 
-        if (totalBytes > _limits.GetManyBytesMax)
-        {
-            throw new KvException(413, "GET_BULK", $"Total size of request exceeds the limit of {_limits.GetManyBytesMax >> 20}MB");
-        }
-
+        ReadRules.CheckTotal(totalBytes, _limits);
         return new(result);
     }
 
     /// <inheritdoc/>
     public ValueTask PutAsync(
         string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? PutObserved(key, content, options, cancellationToken) : Put(key, content, options, cancellationToken);
+        PutAsync(key, content, options, _home, cancellationToken);
 
-    private ValueTask Put(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
+    internal ValueTask PutAsync(
+        string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        KvMetrics.IsObserved
+            ? PutObserved(key, content, options, region, cancellationToken)
+            : Put(key, content, options, region, cancellationToken);
+
+    private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -190,58 +233,51 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            return Put(new AsciiKey(key, hash), key, content, options, cancellationToken);
+            return Put(new AsciiKey(key, hash), key, content, options, region, cancellationToken);
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
-        return Put(encoded.Key, key, content, options, cancellationToken);
+        return Put(encoded.Key, key, content, options, region, cancellationToken);
     }
 
     /// <inheritdoc/>
     public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? DeleteObserved(key, cancellationToken) : Delete(key, cancellationToken);
+        DeleteAsync(key, _home, cancellationToken);
 
-    private ValueTask Delete(string key, CancellationToken cancellationToken)
+    internal ValueTask DeleteAsync(string key, KvRegion? region, CancellationToken cancellationToken) =>
+        KvMetrics.IsObserved ? DeleteObserved(key, region, cancellationToken) : Delete(key, region, cancellationToken);
+
+    private ValueTask Delete(string key, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            _commit.Delete(new AsciiKey(key, hash));
+            _commit.Delete(new AsciiKey(key, hash), region?.View);
             return default;
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
-        _commit.Delete(encoded.Key);
+        _commit.Delete(encoded.Key, region?.View);
         return default;
     }
 
     /// <inheritdoc/>
     public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? ListObserved(options, cancellationToken) : List(options, cancellationToken);
+        ListAsync(options, _home, cancellationToken);
 
-    private ValueTask<KvListPage> List(KvListOptions? options, CancellationToken cancellationToken)
+    internal ValueTask<KvListPage> ListAsync(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        KvMetrics.IsObserved ? ListObserved(options, region, cancellationToken) : List(options, region, cancellationToken);
+
+    private ValueTask<KvListPage> List(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        var limit = options?.Limit is { } asked and > 0 ? asked : _limits.ListKeysMax;
-        if (limit > _limits.ListKeysMax)
-        {
-            throw new KvException(
-                400, "GET", $"Invalid key_count_limit of {limit}. Please specify an integer less than {_limits.ListKeysMax}.");
-        }
-
-        var prefixText = options?.Prefix ?? "";
-        KeyRules.CheckLength(prefixText, _limits.KeyBytesMax, "GET");
-        var after = ListCursor.Parse(options?.Cursor, _limits.KeyBytesMax);
-        if (!KeyRules.IsUnicode(prefixText))
-        {
-            // No key holds an unpaired surrogate, so none begins with one.
-            return new(new KvListPage([], cursor: null));
-        }
-
-        return new(ListPage.Read(_store, Encoding.UTF8.GetBytes(prefixText), after, limit));
+        var asked = ListRequest.Parse(options, _limits);
+        return new(asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
+            : region is null ? ListPage.Read(_store, prefix, asked.After, asked.Limit)
+            : region.View.List(prefix, asked.After, asked.Limit));
     }
 
     /// <inheritdoc/>
@@ -257,7 +293,9 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         if (!_isDisposed)
         {
             _isDisposed = true;
+            _isPlain = false;
             _telemetry.Dispose();
+            _replicated?.Dispose();
             _store.Dispose();
             _clock.Dispose();
             _logger.NamespaceDisposed(Name);
@@ -277,6 +315,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
     private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
+        if (!_isPlain)
+        {
+            return Home().GetText(key, options, cancellationToken);
+        }
+
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
             CheckRead(key, options, cancellationToken);
@@ -287,31 +330,10 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             : default;
     }
 
-    // The searches that follow find their words and records on their way already.
-    private void Prefetch(IReadOnlyCollection<string> keys)
-    {
-        Span<ulong> hashes = stackalloc ulong[128];
-        var count = 0;
-        foreach (var key in keys)
-        {
-            if (count == hashes.Length)
-            {
-                break;
-            }
-
-            if (key is not null && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-            {
-                hashes[count++] = hash;
-            }
-        }
-
-        _store.Prefetch(hashes[..count]);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryFind(string key, string operation, out Record record, out long word)
     {
-        if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
             return _store.TryFind(new AsciiKey(key, hash), out record, out word);
         }
@@ -329,7 +351,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     private ValueTask Put<TKey>(
-        in TKey key, string name, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
+        in TKey key, string name, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var deadline = 0u;
@@ -342,29 +364,29 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
         if (content.IsStreamed)
         {
-            return PutStreamedAsync(name, content, metadata, deadline, cancellationToken);
+            return PutStreamedAsync(name, content, metadata, deadline, region, cancellationToken);
         }
 
         if (content.Text is { } text)
         {
-            _commit.Put(key, text, metadata.Span, deadline);
+            _commit.Put(key, text, metadata.Span, deadline, region?.View);
         }
         else
         {
-            _commit.Put(key, content.Bytes.Span, metadata.Span, deadline);
+            _commit.Put(key, content.Bytes.Span, metadata.Span, deadline, region?.View);
         }
 
         return default;
     }
 
     private async ValueTask PutStreamedAsync(
-        string name, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
+        string name, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, KvRegion? region, CancellationToken cancellationToken)
     {
         using var value = await StreamedValue.ReadAsync(content, _limits.ValueBytesMax, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var key = Encoding.UTF8.GetBytes(name);
-        _commit.Put(new Utf8Key(key), value, metadata.Span, deadline);
+        _commit.Put(new Utf8Key(key), value, metadata.Span, deadline, region?.View);
     }
 
     // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
@@ -382,50 +404,47 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
 
     private ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyObserved(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, cancellationToken), static _ => "ok");
+        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, region, cancellationToken), static _ => "ok");
 
-    private async ValueTask PutObserved(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("put", () => Put(key, content, options, cancellationToken)).ConfigureAwait(false);
+    private async ValueTask PutObserved(
+        string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        await _telemetry.ObserveAsync("put", () => Put(key, content, options, region, cancellationToken)).ConfigureAwait(false);
 
-    private async ValueTask DeleteObserved(string key, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("delete", () => Delete(key, cancellationToken)).ConfigureAwait(false);
+    private async ValueTask DeleteObserved(string key, KvRegion? region, CancellationToken cancellationToken) =>
+        await _telemetry.ObserveAsync("delete", () => Delete(key, region, cancellationToken)).ConfigureAwait(false);
 
-    private ValueTask<KvListPage> ListObserved(KvListOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
+    private ValueTask<KvListPage> ListObserved(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("list", () => List(options, region, cancellationToken), static _ => "ok");
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryGetCore(string key, out KvValue value)
     {
-        if (TryFind(key, "GET", out var record, out _))
+        if (!_isPlain)
         {
-            value = record.ToValue();
-            return true;
+            value = Home().Get(key, "GET", cacheTtlSeconds: null);
+            return value.Exists;
         }
 
-        value = default;
-        return false;
+        var isHit = TryFind(key, "GET", out var record, out _);
+        value = isHit ? record.ToValue() : default;
+        return isHit;
     }
 
-    private void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    // Where a read does not go straight to the engine: to what has arrived at home, or nowhere any more.
+    private KvRegion Home()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        return _home!;
+    }
+
+    private KvRegion ViewFrom(RegionView view) => new(this, view, _telemetry, _texts, _limits.KeyBytesMax);
+
+    internal void CheckDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, this);
+
+    internal void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var cacheTtl = options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : (int?)null;
-        KeyRules.CheckShape(key, _limits.KeyBytesMax, "GET");
-        if (!KeyRules.IsUnicode(key))
-        {
-            throw new KvException(400, "GET", KeyRules.UnpairedSurrogate);
-        }
-
-        CheckCacheTtl(cacheTtl, "GET");
-    }
-
-    private void CheckCacheTtl(int? seconds, string operation)
-    {
-        var least = (int)_limits.CacheTtlMin.TotalSeconds;
-        if (seconds < least)
-        {
-            throw new KvException(400, operation, $"Invalid cache_ttl of {seconds}. Cache TTL must be at least {least}.");
-        }
+        ReadRules.Check(key, options, _limits);
     }
 }

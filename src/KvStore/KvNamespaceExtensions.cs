@@ -29,6 +29,11 @@ public static class KvNamespaceExtensions
             return local.GetCachedTextAsync(key, options, cancellationToken);
         }
 
+        if (kv is KvRegion region)
+        {
+            return region.GetTextAsync(key, options, cancellationToken);
+        }
+
         ArgumentNullException.ThrowIfNull(kv);
         var get = kv.GetAsync(key, options, cancellationToken);
         return get.IsCompletedSuccessfully ? new(get.Result.GetText()) : Await(get);

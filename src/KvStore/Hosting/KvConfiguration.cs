@@ -9,15 +9,23 @@ namespace KvStore.Hosting;
 /// </summary>
 internal static class KvConfiguration
 {
+    private const string Profile = "Profile";
+
     /// <summary>The options with what the section says in place of what they said.</summary>
     /// <exception cref="FormatException">An entry is not known or cannot be read.</exception>
     public static KvNamespaceOptions Apply(IConfiguration section, KvNamespaceOptions options)
     {
-        foreach (var entry in section.GetChildren())
+        // The profile first, whatever the order of entries: it replaces limits and lag, and the others change them.
+        foreach (var entry in section.GetChildren().OrderBy(entry => Is(entry, Profile) ? 0 : 1))
         {
-            options = Is(entry, nameof(KvNamespaceOptions.Limits))
-                ? options with { Limits = ApplyLimits(entry, options.Limits) }
-                : throw Unknown(entry, nameof(KvNamespaceOptions.Limits));
+            options = Is(entry, Profile) ? ReplicationConfiguration.Profile(entry).Apply(options)
+                : Is(entry, nameof(KvNamespaceOptions.Limits)) ? options with { Limits = ApplyLimits(entry, options.Limits) }
+                : Is(entry, nameof(KvNamespaceOptions.Replication))
+                    ? options with { Replication = ReplicationConfiguration.Apply(entry, options.Replication ?? new KvReplicationOptions()) }
+                : Is(entry, nameof(KvNamespaceOptions.EnforceWriteRate)) ? options with { EnforceWriteRate = Boolean(entry) }
+                : throw Unknown(
+                    entry,
+                    $"{nameof(KvNamespaceOptions.Limits)}, {Profile}, {nameof(KvNamespaceOptions.Replication)} and {nameof(KvNamespaceOptions.EnforceWriteRate)}");
         }
 
         return options;
@@ -37,9 +45,14 @@ internal static class KvConfiguration
                 "LISTKEYSMAX" => limits with { ListKeysMax = Int32(entry) },
                 "GETMANYKEYSMAX" => limits with { GetManyKeysMax = Int32(entry) },
                 "GETMANYBYTESMAX" => limits with { GetManyBytesMax = Int64(entry) },
+                "NAMESPACEKEYSMAX" => limits with { NamespaceKeysMax = Int64(entry) },
+                "NAMESPACEBYTESMAX" => limits with { NamespaceBytesMax = Int64(entry) },
+                "ISLISTPAGED" => limits with { IsListPaged = Boolean(entry) },
+                "KEYWRITEINTERVAL" => limits with { KeyWriteInterval = Span(entry) },
+                "NAMESPACEWRITEINTERVAL" => limits with { NamespaceWriteInterval = Span(entry) },
                 _ => throw Unknown(
                     entry,
-                    $"{nameof(KvLimits.KeyBytesMax)}, {nameof(KvLimits.ValueBytesMax)}, {nameof(KvLimits.MetadataBytesMax)}, {nameof(KvLimits.ExpirationTtlMin)}, {nameof(KvLimits.CacheTtlMin)}, {nameof(KvLimits.ListKeysMax)}, {nameof(KvLimits.GetManyKeysMax)} and {nameof(KvLimits.GetManyBytesMax)}"),
+                    $"{nameof(KvLimits.KeyBytesMax)}, {nameof(KvLimits.ValueBytesMax)}, {nameof(KvLimits.MetadataBytesMax)}, {nameof(KvLimits.ExpirationTtlMin)}, {nameof(KvLimits.CacheTtlMin)}, {nameof(KvLimits.ListKeysMax)}, {nameof(KvLimits.GetManyKeysMax)}, {nameof(KvLimits.GetManyBytesMax)}, {nameof(KvLimits.NamespaceKeysMax)}, {nameof(KvLimits.NamespaceBytesMax)}, {nameof(KvLimits.IsListPaged)}, {nameof(KvLimits.KeyWriteInterval)} and {nameof(KvLimits.NamespaceWriteInterval)}"),
             };
         }
 
@@ -48,7 +61,7 @@ internal static class KvConfiguration
 
     private static bool Is(IConfigurationSection entry, string name) => string.Equals(entry.Key, name, StringComparison.OrdinalIgnoreCase);
 
-    private static int Int32(IConfigurationSection entry) =>
+    internal static int Int32(IConfigurationSection entry) =>
         int.TryParse(entry.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Unreadable(entry, "a whole number");
@@ -58,14 +71,17 @@ internal static class KvConfiguration
             ? value
             : throw Unreadable(entry, "a whole number");
 
-    private static TimeSpan Span(IConfigurationSection entry) =>
+    internal static bool Boolean(IConfigurationSection entry) =>
+        bool.TryParse(entry.Value, out var value) ? value : throw Unreadable(entry, "true or false");
+
+    internal static TimeSpan Span(IConfigurationSection entry) =>
         TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Unreadable(entry, "a span of time such as 00:01:00");
 
-    private static FormatException Unknown(IConfigurationSection entry, string known) =>
+    internal static FormatException Unknown(IConfigurationSection entry, string known) =>
         new($"The configuration has {entry.Path}, which is no option. Options are: {known}.");
 
-    private static FormatException Unreadable(IConfigurationSection entry, string expected) =>
+    internal static FormatException Unreadable(IConfigurationSection entry, string expected) =>
         new($"The configuration has \"{entry.Value}\" for {entry.Path}; it must be {expected}.");
 }

@@ -11,7 +11,7 @@ public sealed partial class LayeringTests
     private static readonly string[][] s_floors =
     [
         ["Hosting"],
-        ["KvNamespace.cs"],
+        ["KvNamespace.cs", "KvRegion.cs"],
         ["Commit"],
         ["Replication"],
         ["Engine", "Persistence.Log"],
@@ -46,7 +46,7 @@ public sealed partial class LayeringTests
         var strays =
             from file in SourceTree.LibraryFiles()
             let declared = DeclaredNamespace().Match(file.Value).Groups["name"].Value
-            let folder = PlaceOf(file.Key) is "" or "KvNamespace.cs" ? "KvStore" : $"KvStore.{PlaceOf(file.Key)}"
+            let folder = PlaceOf(file.Key) is "" or "KvNamespace.cs" or "KvRegion.cs" ? "KvStore" : $"KvStore.{PlaceOf(file.Key)}"
             where declared != folder && !(folder == "KvStore.Hosting" && declared is "KvStore" or "Microsoft.Extensions.DependencyInjection")
             select $"{file.Key} declares {declared}";
 
@@ -64,7 +64,7 @@ public sealed partial class LayeringTests
 
     private static string PlaceOf(string file) => file switch
     {
-        "KvNamespace.cs" => file,
+        "KvNamespace.cs" or "KvRegion.cs" => file,
         _ when file.Contains('/') => file[..file.LastIndexOf('/')].Replace('/', '.'),
         _ => "",
     };
@@ -74,6 +74,7 @@ public sealed partial class LayeringTests
     // The public way into a folder, which lies in the root because that is where people look for it.
     private static bool IsDoor(string file, string named) =>
         (file == "KvBulk.cs" && named == "Bulk")
+        || (file == "KvReplication.cs" && named == "Replication")
         || (file == "KvDiagnostics.cs" && named == "Diagnostics");
 
     private static IEnumerable<string> FoldersNamedIn(string source) => s_floors
