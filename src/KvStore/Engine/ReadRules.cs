@@ -1,6 +1,7 @@
 using KvStore.Expiry;
+using KvStore.Keys;
 
-namespace KvStore.Keys;
+namespace KvStore.Engine;
 
 /// <summary>What a read may ask for, and how the binding says that it doesn't. Source: the messages of the runtime.</summary>
 internal static class ReadRules
