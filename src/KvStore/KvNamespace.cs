@@ -16,11 +16,12 @@ namespace KvStore;
 /// A namespace in this process: the whole Workers KV binding on log-structured memory.
 /// </summary>
 /// <remarks>
-/// <para>Thread safety: all members, from any thread. A read never waits: not for a writer, not for background work.</para>
-/// <para>Disposing it stops its background work and frees its memory; views that were handed out keep their bytes. Every
-/// later call throws <see cref="ObjectDisposedException"/>.</para>
+/// <para>Thread safety: all members, from any thread. A read never waits: not for a writer, not for background work, not for a
+/// disk; but for the bytes of a large value (<see cref="KvValue.IsLarge"/>).</para>
+/// <para>Disposing it makes durable what is not yet, stops its background work and frees its memory; views that were handed
+/// out keep their bytes. Every later call throws <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
-public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
+public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 {
     private readonly KvLimits _limits;
     private readonly CoarseClock _clock;
@@ -29,11 +30,9 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     private readonly TextCache _texts = new();
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
-    private readonly ReplicatedStore? _replicated;
-    private readonly KvRegion? _home;
     private volatile bool _isDisposed;
 
-    // Not replicated and not disposed: a read may go straight to the engine. One question instead of two.
+    // Not replicated and not disposed: a read goes straight to the engine. One question instead of two.
     private volatile bool _isPlain;
 
     private KvNamespace(string name, KvNamespaceOptions options)
@@ -43,15 +42,15 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         _clock = new CoarseClock(options.TimeProvider);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
+        _commit = new CommitPath(_store, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
         if (options.Replication is { } replication)
         {
-            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication);
+            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, () => _commit.Log?.LargeValues);
+            _home = ViewFrom(_replicated.Home);
             Replication = new KvReplication(_replicated);
         }
 
-        _commit = new CommitPath(_store, _replicated, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
-        _home = _replicated is null ? null : ViewFrom(_replicated.Home);
         _isPlain = _replicated is null;
         _logger.NamespaceCreated(name);
     }
@@ -62,50 +61,30 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count => _store.Count;
 
-    /// <summary>What is on its way between regions; null when the namespace is not replicated.</summary>
-    public KvReplication? Replication { get; }
-
-    /// <summary>The region whose view this namespace is; null when it is not replicated.</summary>
-    public string? HomeRegion => _replicated?.Home.Region.Name;
-
     /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet.</summary>
     internal long MemoryBytes => _store.MemoryBytes;
 
     /// <summary>Makes an empty namespace in memory.</summary>
     /// <param name="name">Its name, not empty.</param>
-    /// <param name="options">How it behaves; null for the defaults.</param>
+    /// <param name="options">How it behaves; null for the defaults. One that persists is opened by <see cref="OpenAsync"/>.</param>
     /// <returns>The namespace, which the caller disposes.</returns>
-    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// The name is empty, or an option is out of its range, or a persistence provider is given; the message names it.
+    /// </exception>
     public static KvNamespace Create(string name, KvNamespaceOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         options ??= new KvNamespaceOptions();
         options.Validate();
+        if (options.Persistence is not null)
+        {
+            throw new ArgumentException(
+                $"{nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Persistence)} is set, which {nameof(Create)} cannot recover from; use {nameof(OpenAsync)}.",
+                nameof(options));
+        }
+
         return new KvNamespace(name, options);
     }
-
-    /// <summary>Opens a namespace, recovering what its persistence holds.</summary>
-    /// <param name="name">Its name, not empty.</param>
-    /// <param name="options">How it behaves; null for the defaults.</param>
-    /// <param name="cancellationToken">Cancels the opening.</param>
-    /// <returns>The namespace, which the caller disposes.</returns>
-    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
-    public static ValueTask<KvNamespace> OpenAsync(
-        string name, KvNamespaceOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        return new(Create(name, options));
-    }
-
-    /// <summary>
-    /// The same namespace as a region sees it: get, list and everything else show what has arrived there, and what is
-    /// written through it is visible there at once and elsewhere later.
-    /// </summary>
-    /// <param name="region">The name of the region, one of <see cref="KvReplicationOptions.Regions"/>.</param>
-    /// <returns>The view, which lives as long as this namespace.</returns>
-    /// <exception cref="ArgumentException">There is no such region.</exception>
-    /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
-    public IKvNamespace InRegion(string region) => ViewFrom((_replicated ?? throw KvRegionExtensions.NotReplicated(Name)).ViewOf(region));
 
     /// <summary>The synchronous read, for hot paths: no allocation, no lock, no wait.</summary>
     /// <param name="key">The key.</param>
@@ -132,17 +111,10 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
-        bool isHit;
-        if (_isPlain)
-        {
-            isHit = _store.TryFind(new Utf8Key(utf8Key), out var record);
-            value = isHit ? record.ToValue() : default;
-        }
-        else
-        {
-            isHit = Home().TryGet(utf8Key, out value);
-        }
-
+        value = default;
+        var isHit = _isPlain
+            ? _store.TryFind(new Utf8Key(utf8Key), out var record) && TryView(new Utf8Key(utf8Key), record, out value)
+            : Home().TryGet(utf8Key, out value);
         if (KvMetrics.IsObserved)
         {
             _telemetry.CountRead(isHit);
@@ -167,7 +139,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryFind(key, "GET", out var record, out _) ? new(record.ToValue()) : default;
+        return TryFind(key, "GET", out var record, out _) && TryView(key, record, out var value) ? new(value) : default;
     }
 
     /// <inheritdoc/>
@@ -175,17 +147,12 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
         GetManyAsync(keys, options, _home, cancellationToken);
 
-    internal ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
-        KvMetrics.IsObserved
-            ? GetManyObserved(keys, options, region, cancellationToken)
-            : GetMany(keys, options, region, cancellationToken);
-
     private ValueTask<IReadOnlyDictionary<string, KvValue>> GetMany(
         IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
         var cacheTtl = ReadRules.CacheTtlSeconds(options);
         ReadRules.CheckKeyCount(keys.Count, _limits);
         KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
@@ -199,7 +166,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
                 // An unpaired surrogate is no error among many keys; nothing is stored under it.
                 value = !KeyRules.IsUnicode(key) ? default
                     : region is not null ? region.Get(key, "GET_BULK", cacheTtl)
-                    : TryFind(key, "GET_BULK", out var record, out _) ? record.ToValue() : default;
+                    : TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out var found) ? found : default;
                 result.Add(key, value);
             }
 
@@ -215,12 +182,6 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
         PutAsync(key, content, options, _home, cancellationToken);
 
-    internal ValueTask PutAsync(
-        string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
-        KvMetrics.IsObserved
-            ? PutObserved(key, content, options, region, cancellationToken)
-            : Put(key, content, options, region, cancellationToken);
-
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -233,19 +194,16 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            return Put(new AsciiKey(key, hash), key, content, options, region, cancellationToken);
+            return Put(new AsciiKey(key, hash), key, content, options, region?.View, cancellationToken);
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
-        return Put(encoded.Key, key, content, options, region, cancellationToken);
+        return Put(encoded.Key, key, content, options, region?.View, cancellationToken);
     }
 
     /// <inheritdoc/>
     public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default) =>
         DeleteAsync(key, _home, cancellationToken);
-
-    internal ValueTask DeleteAsync(string key, KvRegion? region, CancellationToken cancellationToken) =>
-        KvMetrics.IsObserved ? DeleteObserved(key, region, cancellationToken) : Delete(key, region, cancellationToken);
 
     private ValueTask Delete(string key, KvRegion? region, CancellationToken cancellationToken)
     {
@@ -254,21 +212,16 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            _commit.Delete(new AsciiKey(key, hash), region?.View);
-            return default;
+            return _commit.DeleteAsync(new AsciiKey(key, hash), region?.View);
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
-        _commit.Delete(encoded.Key, region?.View);
-        return default;
+        return _commit.DeleteAsync(encoded.Key, region?.View);
     }
 
     /// <inheritdoc/>
     public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
         ListAsync(options, _home, cancellationToken);
-
-    internal ValueTask<KvListPage> ListAsync(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
-        KvMetrics.IsObserved ? ListObserved(options, region, cancellationToken) : List(options, region, cancellationToken);
 
     private ValueTask<KvListPage> List(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
@@ -278,28 +231,6 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return new(asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
             : region is null ? ListPage.Read(_store, prefix, asked.After, asked.Limit)
             : region.View.List(prefix, asked.After, asked.Limit));
-    }
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        Dispose();
-        return default;
-    }
-
-    /// <summary>Does what <see cref="DisposeAsync"/> does, for containers that are disposed synchronously.</summary>
-    public void Dispose()
-    {
-        if (!_isDisposed)
-        {
-            _isDisposed = true;
-            _isPlain = false;
-            _telemetry.Dispose();
-            _replicated?.Dispose();
-            _store.Dispose();
-            _clock.Dispose();
-            _logger.NamespaceDisposed(Name);
-        }
     }
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
@@ -325,11 +256,27 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryFind(key, "GET", out var record, out var word)
-            ? new(_texts.Get(record, word & IndexWord.AddressMask))
-            : default;
+        if (!TryFind(key, "GET", out var record, out var word))
+        {
+            return default;
+        }
+
+        return record.IsLarge ? GetLargeTextAsync(key, record, cancellationToken) : new(_texts.Get(record, word & IndexWord.AddressMask));
     }
 
+    private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)
+    {
+        if (!TryView(key, record, out var value))
+        {
+            return null;
+        }
+
+        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
+        value.Release();
+        return loaded.GetText();
+    }
+
+    // For a plain namespace.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryFind(string key, string operation, out Record record, out long word)
     {
@@ -351,7 +298,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     private ValueTask Put<TKey>(
-        in TKey key, string name, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
+        in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var deadline = 0u;
@@ -364,58 +311,13 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
         if (content.IsStreamed)
         {
-            return PutStreamedAsync(name, content, metadata, deadline, region, cancellationToken);
+            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, origin, cancellationToken);
         }
 
-        if (content.Text is { } text)
-        {
-            _commit.Put(key, text, metadata.Span, deadline, region?.View);
-        }
-        else
-        {
-            _commit.Put(key, content.Bytes.Span, metadata.Span, deadline, region?.View);
-        }
-
-        return default;
+        return content.Text is { } text
+            ? _commit.PutAsync(key, text, metadata, deadline, origin, cancellationToken)
+            : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
-
-    private async ValueTask PutStreamedAsync(
-        string name, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, KvRegion? region, CancellationToken cancellationToken)
-    {
-        using var value = await StreamedValue.ReadAsync(content, _limits.ValueBytesMax, cancellationToken).ConfigureAwait(false);
-        cancellationToken.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var key = Encoding.UTF8.GetBytes(name);
-        _commit.Put(new Utf8Key(key), value, metadata.Span, deadline, region?.View);
-    }
-
-    // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
-    private bool TryGetObserved(string key, out KvValue value)
-    {
-        var isHit = TryGetCore(key, out value);
-        _telemetry.CountRead(isHit);
-        return isHit;
-    }
-
-    private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
-
-    private ValueTask<string?> GetCachedTextObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
-
-    private ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyObserved(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, region, cancellationToken), static _ => "ok");
-
-    private async ValueTask PutObserved(
-        string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("put", () => Put(key, content, options, region, cancellationToken)).ConfigureAwait(false);
-
-    private async ValueTask DeleteObserved(string key, KvRegion? region, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("delete", () => Delete(key, region, cancellationToken)).ConfigureAwait(false);
-
-    private ValueTask<KvListPage> ListObserved(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("list", () => List(options, region, cancellationToken), static _ => "ok");
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryGetCore(string key, out KvValue value)
@@ -426,21 +328,63 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             return value.Exists;
         }
 
-        var isHit = TryFind(key, "GET", out var record, out _);
-        value = isHit ? record.ToValue() : default;
-        return isHit;
+        if (TryFind(key, "GET", out var record, out _))
+        {
+            return TryView(key, record, out value);
+        }
+
+        value = default;
+        return false;
     }
 
-    // Where a read does not go straight to the engine: to what has arrived at home, or nowhere any more.
-    private KvRegion Home()
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryView(string key, in Record record, out KvValue value)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        return _home!;
+        if (record.IsLarge)
+        {
+            return TryViewLarge(Encoding.UTF8.GetBytes(key), record, out value);
+        }
+
+        value = record.ToValue();
+        return true;
     }
 
-    private KvRegion ViewFrom(RegionView view) => new(this, view, _telemetry, _texts, _limits.KeyBytesMax);
+    private bool TryView(in Utf8Key key, in Record record, out KvValue value)
+    {
+        if (record.IsLarge)
+        {
+            var bytes = new byte[key.Utf8Bytes];
+            key.CopyTo(bytes);
+            return TryViewLarge(bytes, record, out value);
+        }
 
-    internal void CheckDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, this);
+        value = record.ToValue();
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryViewLarge(byte[] key, Record record, out KvValue value)
+    {
+        while (record.IsLarge)
+        {
+            if (_commit.Log is { LargeValues: { } largeValues } && largeValues.TryOpen(record.LargeValue, out var large))
+            {
+                value = record.ToValue(large);
+                return true;
+            }
+
+            // Replaced between the look-up and here; or expired, if it still leads here.
+            var before = record.LargeValue;
+            if (!_store.TryFind(new Utf8Key(key), out record) || record.LargeValue == before)
+            {
+                value = default;
+                return false;
+            }
+        }
+
+        value = record.ToValue();
+        return true;
+    }
 
     internal void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {

@@ -86,13 +86,23 @@ internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry t
         if (view.Cache is null && KeyRules.TryAscii(key, keyBytesMax, out var hash))
         {
             // The cache goes by address, and only what the engine still has, has one.
-            return !view.TryFind(new AsciiKey(key, hash), out var record, out var word) ? default
-                : word != 0 ? new(texts.Get(record, word & IndexWord.AddressMask))
-                : new(record.ToValue().GetText());
+            if (!view.TryFind(new AsciiKey(key, hash), out var arrived))
+            {
+                return default;
+            }
+
+            if (arrived.Word != 0 && !arrived.Record.IsLarge)
+            {
+                return new(texts.Get(arrived.Record, arrived.Word & IndexWord.AddressMask));
+            }
         }
 
-        return new(Get(key, "GET", ReadRules.CacheTtlSeconds(options)).GetText());
+        var value = Get(key, "GET", ReadRules.CacheTtlSeconds(options));
+        return value.IsLarge ? ReadTextAsync(value, cancellationToken) : new(value.GetText());
     }
+
+    private static async ValueTask<string?> ReadTextAsync(KvValue value, CancellationToken cancellationToken) =>
+        (await value.LoadAsync(cancellationToken).ConfigureAwait(false)).GetText();
 
     private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");

@@ -35,6 +35,7 @@ internal static class QuickCommand
         PutQuestions.Ask(options);
         ListQuestions.Ask(options);
         ThreadQuestions.Ask(options);
+        PersistQuestions.Ask(options);
         Console.WriteLine();
         Console.WriteLine($"Took {clock.Elapsed.TotalSeconds:0} s.");
         return 0;

@@ -83,7 +83,7 @@ internal sealed class WriteAdmission
                 if (!(record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart)))
                 {
                     keys++;
-                    bytes += record.KeyBytes + record.MetadataBytes + record.ValueBytes;
+                    bytes += record.KeyBytes + record.MetadataBytes + (record.IsLarge ? record.LargeValue.Length : record.ValueBytes);
                 }
             }
 

@@ -1,4 +1,5 @@
 using KvStore.Engine;
+using KvStore.Keys;
 
 namespace KvStore.Replication;
 
@@ -6,8 +7,11 @@ namespace KvStore.Replication;
 /// A mutation that is about to be made in a region: how long it will travel to each other one. Hears of its publication,
 /// and puts it on its way.
 /// </summary>
-internal sealed class Departure(InFlightTable inFlight, Region origin, long number, long[] lagTicks) : PublicationObserver
+/// <remarks>Thread safety: it belongs to whoever makes the mutation, one call after the other.</remarks>
+internal sealed class Departure(InFlightTable inFlight, Region origin, RegionCache? cache, long number, long[] lagTicks) : PublicationObserver
 {
+    private InFlightKey? _inFlightKey;
+
     /// <summary>Where the mutation is made.</summary>
     public Region Origin { get; } = origin;
 
@@ -20,8 +24,8 @@ internal sealed class Departure(InFlightTable inFlight, Region origin, long numb
     /// <summary>Whether readers of the engine can see it, or something newer.</summary>
     public bool IsPublished { get; set; }
 
-    /// <summary>The key that it put or left in flight; null when every region has heard everything.</summary>
-    public InFlightKey? InFlight { get; set; }
+    /// <summary>Whether it wins over what its region has not heard of, where that was decided before the publication.</summary>
+    public bool? Wins { get; private set; }
 
     /// <summary>When it arrives in a region if it sets out at a time.</summary>
     public long DueTicks(Region to, long startTicks)
@@ -30,16 +34,36 @@ internal sealed class Departure(InFlightTable inFlight, Region origin, long numb
         return lag >= Backlog.Held - startTicks ? Backlog.Held : startTicks + lag;
     }
 
+    /// <summary>Whether some region has not heard everything about a key.</summary>
+    public bool IsInFlight<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct => inFlight.Contains(key);
+
+    /// <summary>
+    /// Decides now, and for good, whether the mutation wins over what its region has not heard of: before it is made durable,
+    /// so that only winners are.
+    /// </summary>
+    public bool Decide<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var wins = inFlight.WouldWin(this, key);
+        Wins = wins;
+        return wins;
+    }
+
     public override bool OnPublishing(
         ReadOnlySpan<byte> key, ulong hash, Record before, Record after, long revision, bool isNewest) =>
-        inFlight.Publish(this, key, hash, before, after, revision, isNewest);
+        inFlight.Publish(this, key, hash, before, after, revision, isNewest, out _inFlightKey);
 
     /// <summary>To be called once, when the publication is over and readers can see it.</summary>
-    public void Complete()
+    public void Complete<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
     {
-        if (InFlight is { } key)
+        if (_inFlightKey is not null)
         {
-            inFlight.Complete(this, key);
+            inFlight.Complete(this, _inFlightKey);
+            _inFlightKey = null;
         }
+
+        cache?.Drop(key);
     }
 }

@@ -11,6 +11,9 @@ internal sealed class InFlightMutation
     /// <summary>The record; none for a delete.</summary>
     public required Record Record { get; init; }
 
+    /// <summary>Its value, when that is kept outside memory: held, so that it stays readable though it is replaced.</summary>
+    public KvLargeValue? Held { get; init; }
+
     /// <summary>When it was made, in ticks of the clock of its region, but never before what that region had heard of.</summary>
     public required long Stamp { get; init; }
 
@@ -21,9 +24,10 @@ internal sealed class InFlightMutation
     public required Departure? Departure { get; init; }
 
     /// <summary>What stands there before anything is in flight: older than every mutation.</summary>
-    public static InFlightMutation Standing(Record before) => new()
+    public static InFlightMutation Standing(Record before, KvLargeValue? held) => new()
     {
         Record = before,
+        Held = held,
         Stamp = long.MinValue,
         Revision = before.IsNone ? 0 : before.Revision,
         Departure = null,

@@ -26,25 +26,25 @@ internal sealed class InFlightTable
     private readonly ShardedStore _store;
     private readonly ReplicationClock _clock;
     private readonly IReadOnlyList<Region> _regions;
-    private readonly ArrivalSchedule _schedule;
-    private readonly ConvergenceSignal _convergence;
+    private readonly Transit _transit;
     private readonly ReplicationFeed _feed;
+    private readonly Func<IKvLargeValues?> _largeValues;
     private readonly Stripe[] _stripes = new Stripe[HashIndex.ShardCount];
 
     public InFlightTable(
         ShardedStore store,
         ReplicationClock clock,
         IReadOnlyList<Region> regions,
-        ArrivalSchedule schedule,
-        ConvergenceSignal convergence,
-        ReplicationFeed feed)
+        Transit transit,
+        ReplicationFeed feed,
+        Func<IKvLargeValues?> largeValues)
     {
         _store = store;
         _clock = clock;
         _regions = regions;
-        _schedule = schedule;
-        _convergence = convergence;
+        _transit = transit;
         _feed = feed;
+        _largeValues = largeValues;
         for (var i = 0; i < _stripes.Length; i++)
         {
             _stripes[i] = new Stripe();
@@ -54,34 +54,65 @@ internal sealed class InFlightTable
     /// <summary>How many keys are in flight.</summary>
     public int KeyCount => _stripes.Sum(static stripe => stripe.Keys.Count);
 
+    /// <summary>Whether some region has not heard everything about a key.</summary>
+    public bool Contains<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var stripe = StripeOf(key.Hash);
+        lock (stripe.Gate)
+        {
+            return Hear(stripe, stripe.Keys.Find(key)) is not null;
+        }
+    }
+
+    /// <summary>Whether a mutation, made now, would win over what its region has not heard of.</summary>
+    public bool WouldWin<TKey>(Departure departure, in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var stripe = StripeOf(key.Hash);
+        lock (stripe.Gate)
+        {
+            var entry = Hear(stripe, stripe.Keys.Find(key));
+            return entry is null || StampOf(departure.Origin, entry, stripe.Tick(_clock.NowTicks)) >= entry.Newest.Stamp;
+        }
+    }
+
     /// <summary>Puts a mutation on its way. Called under the lock of the key's shard, before readers of the engine see it.</summary>
     /// <returns>Whether it wins, and becomes the engine's.</returns>
     public bool Publish(
-        Departure departure, ReadOnlySpan<byte> key, ulong hash, Record before, Record after, long revision, bool isNewest)
+        Departure departure,
+        ReadOnlySpan<byte> key,
+        ulong hash,
+        Record before,
+        Record after,
+        long revision,
+        bool isNewest,
+        out InFlightKey? entry)
     {
         var stripe = StripeOf(hash);
         lock (stripe.Gate)
         {
-            departure.WrittenTicks = stripe.LastTicks = Math.Max(stripe.LastTicks, _clock.NowTicks);
-            var entry = Hear(stripe, stripe.Keys.Find(new Utf8Key(key, hash)));
+            departure.WrittenTicks = stripe.Tick(_clock.NowTicks);
+            entry = Hear(stripe, stripe.Keys.Find(new Utf8Key(key, hash)));
             if (entry is null)
             {
-                if (!isNewest || (before.IsNone && after.IsNone))
+                // What was to lose has been outlived by the winner.
+                var isOutdone = !isNewest || departure.Wins == false;
+                if (isOutdone || (before.IsNone && after.IsNone))
                 {
-                    return isNewest;
+                    return !isOutdone;
                 }
 
-                if (!IsDelayed(departure))
+                if (!_transit.IsDelayed(departure))
                 {
                     _feed.ReportAtOnce(key, after, revision, departure, _regions);
                     return true;
                 }
 
-                entry = new InFlightKey(key.ToArray(), hash, _regions.Count, InFlightMutation.Standing(before));
+                entry = new InFlightKey(key.ToArray(), hash, _regions.Count, InFlightMutation.Standing(before, Hold(before)));
                 stripe.Keys.Add(entry);
             }
 
-            departure.InFlight = entry;
             return Publish(departure, entry, after, revision, isNewest);
         }
     }
@@ -103,10 +134,9 @@ internal sealed class InFlightTable
     /// <summary>Finds what a region sees of a key: the long way, for when something may be in flight there.</summary>
     /// <param name="region">The region.</param>
     /// <param name="key">The key.</param>
-    /// <param name="record">The record.</param>
-    /// <param name="word">Its word in the index; 0 when it is not from there, and then it may have expired.</param>
+    /// <param name="arrived">What it sees; when that is not from the index, it may have expired.</param>
     /// <returns>Whether there is a value.</returns>
-    public bool TryFind<TKey>(Region region, in TKey key, out Record record, out long word)
+    public bool TryFind<TKey>(Region region, in TKey key, out ArrivedRecord arrived)
         where TKey : struct, IKey, allows ref struct
     {
         var stripe = StripeOf(key.Hash);
@@ -115,11 +145,12 @@ internal sealed class InFlightTable
         {
             if (Hear(stripe, stripe.Keys.Find(key), region) is not { } backlog)
             {
-                return _store.TryFind(key, out record, out word);
+                var isFound = _store.TryFind(key, out var record, out var word);
+                arrived = new ArrivedRecord(record, word, Held: null);
+                return isFound;
             }
 
-            record = backlog.Visible.Record;
-            word = 0;
+            arrived = new ArrivedRecord(backlog.Visible.Record, Word: 0, backlog.Visible.Held);
             if (backlog.Count > 0 && ReplicationFeed.IsStalenessObserved)
             {
                 staleTicks = Math.Max(1, _clock.NowTicks - backlog.OldestWrittenTicks);
@@ -131,7 +162,7 @@ internal sealed class InFlightTable
             _feed.ReportStaleRead(region, staleTicks);
         }
 
-        return !record.IsNone;
+        return !arrived.Record.IsNone;
     }
 
     /// <summary>
@@ -168,7 +199,7 @@ internal sealed class InFlightTable
                 return false;
             }
 
-            Show(ticket.Key, ticket.Region, backlog, ticket.Mutation, heardTicks);
+            _transit.Show(ticket.Key, ticket.Region, backlog, ticket.Mutation, heardTicks);
             LandIfEmpty(stripe, ticket.Key, ticket.Region);
             return true;
         }
@@ -184,7 +215,7 @@ internal sealed class InFlightTable
             {
                 foreach (var entry in stripe.Keys.Items)
                 {
-                    Reroute(entry, nowTicks);
+                    _transit.Reroute(entry, nowTicks);
                 }
             }
         }
@@ -192,39 +223,23 @@ internal sealed class InFlightTable
 
     private Stripe StripeOf(ulong hash) => _stripes[HashIndex.ShardOf(hash)];
 
-    private static bool IsBlocked(Region from, Region to) => from.IsCutOff || to.IsCutOff;
-
-    private bool IsDelayed(Departure departure)
-    {
-        foreach (var region in _regions)
-        {
-            var isDelayed = _clock.IsPaused || IsBlocked(departure.Origin, region) || departure.DueTicks(region, startTicks: 0) > 0;
-            if (isDelayed && region != departure.Origin)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
     private bool Publish(Departure departure, InFlightKey entry, Record after, long revision, bool isNewest)
     {
         var origin = departure.Origin;
         var newest = entry.Newest;
-        var heard = entry[origin]?.Visible ?? newest;
-        var stamp = Math.Max(departure.WrittenTicks + origin.SkewTicks, heard.Stamp);
-        var wins = isNewest && stamp >= newest.Stamp;
+        var stamp = StampOf(origin, entry, departure.WrittenTicks);
+        var wins = isNewest && (departure.Wins ?? stamp >= newest.Stamp);
         var mutation = new InFlightMutation
         {
             Record = after,
-            Stamp = isNewest ? stamp : Math.Min(stamp, newest.Stamp),
+            Held = Hold(after),
+            Stamp = wins ? Math.Max(stamp, newest.Stamp) : Math.Min(stamp, isNewest ? newest.Stamp - 1 : newest.Stamp),
             Revision = revision,
             Departure = departure,
         };
         foreach (var region in _regions)
         {
-            Send(mutation, entry, region, wins);
+            _transit.Send(mutation, entry, region, wins);
         }
 
         if (wins)
@@ -235,38 +250,14 @@ internal sealed class InFlightTable
         return wins;
     }
 
-    private void Send(InFlightMutation mutation, InFlightKey entry, Region region, bool wins)
-    {
-        var departure = mutation.Departure!;
-        var nowTicks = departure.WrittenTicks;
-        var dueTicks = region == departure.Origin ? nowTicks
-            : IsBlocked(departure.Origin, region) ? Backlog.Held
-            : departure.DueTicks(region, nowTicks);
-        var isAtOnce = region == departure.Origin || (dueTicks <= nowTicks && !_clock.IsPaused);
-        var backlog = entry[region];
-        if (backlog is null && wins && isAtOnce)
-        {
-            Report(entry, mutation, region, KvReplicationOutcome.Visible, nowTicks);
-            return;
-        }
+    // The time of the region's clock, but not before what it has heard of the key.
+    private static long StampOf(Region origin, InFlightKey entry, long nowTicks) =>
+        Math.Max(nowTicks + origin.SkewTicks, (entry[origin]?.Visible ?? entry.Newest).Stamp);
 
-        if (backlog is null ? !wins : !mutation.IsNewerThan(backlog.Visible))
-        {
-            Report(entry, mutation, region, KvReplicationOutcome.Superseded, nowTicks);
-            return;
-        }
-
-        backlog ??= entry[region] = new Backlog(entry.Newest);
-        if (isAtOnce)
-        {
-            Show(entry, region, backlog, mutation, nowTicks);
-            return;
-        }
-
-        backlog.Add(mutation, dueTicks);
-        CountPending(region, 1);
-        Schedule(entry, region, mutation, dueTicks);
-    }
+    private KvLargeValue? Hold(Record record) =>
+        !record.IsNone && record.IsLarge && _largeValues() is { } largeValues && largeValues.TryOpen(record.LargeValue, out var held)
+            ? held
+            : null;
 
     // The key, with what is due by now applied everywhere; null when then nothing is in flight any more.
     private InFlightKey? Hear(Stripe stripe, InFlightKey? entry)
@@ -292,23 +283,9 @@ internal sealed class InFlightTable
             return null;
         }
 
-        var horizonTicks = _clock.HorizonTicks;
-        while (backlog.TryNextDue(horizonTicks, out var next))
-        {
-            Show(entry, region, backlog, next.Mutation, _clock.HeardTicks(next.DueTicks));
-        }
-
+        _transit.Hear(entry, region, backlog);
         LandIfEmpty(stripe, entry, region);
         return entry[region];
-    }
-
-    private void Show(InFlightKey entry, Region region, Backlog backlog, InFlightMutation mutation, long heardTicks)
-    {
-        var heard = backlog.Show(
-            mutation,
-            _feed.IsObserved ? older => Report(entry, older, region, KvReplicationOutcome.Superseded, heardTicks) : null);
-        CountPending(region, -heard);
-        Report(entry, mutation, region, KvReplicationOutcome.Visible, heardTicks);
     }
 
     private static void LandIfEmpty(Stripe stripe, InFlightKey entry, Region region)
@@ -324,63 +301,16 @@ internal sealed class InFlightTable
         }
     }
 
-    private void Reroute(InFlightKey entry, long nowTicks)
-    {
-        foreach (var region in _regions)
-        {
-            entry[region]?.Reschedule(arrival =>
-            {
-                var departure = arrival.Mutation.Departure!;
-                if (IsBlocked(departure.Origin, region))
-                {
-                    return Backlog.Held;
-                }
-
-                if (arrival.DueTicks != Backlog.Held)
-                {
-                    return arrival.DueTicks;
-                }
-
-                var dueTicks = departure.DueTicks(region, nowTicks);
-                Schedule(entry, region, arrival.Mutation, dueTicks);
-                return dueTicks;
-            });
-        }
-    }
-
-    private void Schedule(InFlightKey entry, Region region, InFlightMutation mutation, long dueTicks)
-    {
-        if (dueTicks != Backlog.Held)
-        {
-            _schedule.Add(new ArrivalSchedule.Ticket(entry, region, mutation, dueTicks));
-        }
-    }
-
-    private void CountPending(Region region, int change)
-    {
-        if (change != 0)
-        {
-            region.CountPending(change);
-            _convergence.Count(change);
-        }
-    }
-
-    private void Report(InFlightKey entry, InFlightMutation mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
-    {
-        if (to != mutation.Departure!.Origin)
-        {
-            _feed.Report(entry.Key, mutation, to, outcome, heardTicks);
-        }
-    }
-
     /// <summary>The keys in flight of one of the engine's shards.</summary>
     private sealed class Stripe
     {
+        private long _lastTicks;
+
         public Lock Gate { get; } = new();
 
         public KeyTable<InFlightKey> Keys { get; } = new();
 
-        /// <summary>The time of the last mutation: the next one is never stamped earlier, though the clock be set back.</summary>
-        public long LastTicks { get; set; }
+        /// <summary>The time of a mutation: never before that of the last one, though the clock be set back.</summary>
+        public long Tick(long nowTicks) => _lastTicks = Math.Max(_lastTicks, nowTicks);
     }
 }

@@ -65,7 +65,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
 
             cached ??= Add(key);
             Fill(key, cached, nowTicks, ttlTicks);
-            return ToValue(cached.Record, status);
+            return ToValue(cached, status);
         }
     }
 
@@ -128,7 +128,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
     {
         cached.Hits++;
         ReportIfStale(key, cached, nowTicks);
-        var served = ToValue(cached.Record, "HIT");
+        var served = ToValue(cached, "HIT");
         if (options.RefreshHotKeys && cached.Hits >= HotHits && (cached.EndTicks - nowTicks) * 4 <= cached.EndTicks - cached.ReadTicks)
         {
             Fill(key, cached, nowTicks, ttlTicks);
@@ -140,8 +140,8 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
     private void Fill<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
         where TKey : struct, IKey, allows ref struct
     {
-        var isFound = view.TryFind(key, out var record, out _);
-        cached.Keep(isFound ? record : default, nowTicks, nowTicks + ttlTicks);
+        var kept = view.TryFind(key, out var arrived) ? view.TryHold(key, arrived) : null;
+        cached.Keep(kept ?? default, nowTicks, nowTicks + ttlTicks);
     }
 
     private CachedKey Add<TKey>(in TKey key)
@@ -166,8 +166,8 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         // Since when it is stale nobody has noted; not longer than it has been here.
         if (ReplicationFeed.IsStalenessObserved)
         {
-            var isFound = view.TryFind(key, out var arrived, out _);
-            var isStale = isFound == cached.Record.IsNone || (isFound && arrived.Revision != cached.Record.Revision);
+            var isFound = view.TryFind(key, out var arrived);
+            var isStale = isFound == cached.Record.IsNone || (isFound && arrived.Record.Revision != cached.Record.Revision);
             if (isStale)
             {
                 ReplicationMetrics.RecordStaleness(name, view.Region.Name, nowTicks - cached.ReadTicks);
@@ -175,8 +175,13 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         }
     }
 
-    private static KvValue ToValue(Record record, string status) =>
-        (record.IsNone ? default : record.ToValue()).WithCacheStatus(status);
+    private static KvValue ToValue(CachedKey cached, string status)
+    {
+        var value = cached.Record.IsNone ? default
+            : cached.Held is { } held ? cached.Record.ToValue(new SharedLargeValue(held))
+            : cached.Record.ToValue();
+        return value.WithCacheStatus(status);
+    }
 
     /// <summary>A key as it was read.</summary>
     private sealed class CachedKey(byte[] key, ulong hash) : KeyedItem<CachedKey>(key, hash)
@@ -186,6 +191,9 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
 
         /// <summary>What was read; none for no such key.</summary>
         public Record Record { get; private set; }
+
+        /// <summary>Its value, when that is kept outside memory.</summary>
+        public KvLargeValue? Held { get; private set; }
 
         /// <summary>When it was read.</summary>
         public long ReadTicks { get; private set; }
@@ -199,10 +207,11 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         /// <summary>When the entry itself expires.</summary>
         public uint Deadline => Record.IsNone ? 0 : Record.Deadline;
 
-        public void Keep(Record record, long readTicks, long endTicks)
+        public void Keep(in ArrivedRecord arrived, long readTicks, long endTicks)
         {
             IsKept = true;
-            Record = record;
+            Record = arrived.Record;
+            Held = arrived.Held;
             ReadTicks = readTicks;
             EndTicks = endTicks;
             Hits = 0;
@@ -212,6 +221,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         {
             IsKept = false;
             Record = default;
+            Held = null;
         }
     }
 }

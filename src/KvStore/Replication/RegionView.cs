@@ -18,14 +18,22 @@ internal sealed class RegionView
     private readonly ShardedStore _store;
     private readonly CoarseClock _clock;
     private readonly ReplicationQueue _queue;
+    private readonly Func<IKvLargeValues?> _largeValues;
 
     public RegionView(
-        Region region, ShardedStore store, CoarseClock clock, ReplicationQueue queue, KvEdgeCacheOptions? cache, string name)
+        Region region,
+        ShardedStore store,
+        CoarseClock clock,
+        ReplicationQueue queue,
+        Func<IKvLargeValues?> largeValues,
+        KvEdgeCacheOptions? cache,
+        string name)
     {
         Region = region;
         _store = store;
         _clock = clock;
         _queue = queue;
+        _largeValues = largeValues;
         Cache = cache is null ? null : new RegionCache(this, clock, queue, cache, name);
     }
 
@@ -34,6 +42,10 @@ internal sealed class RegionView
 
     /// <summary>What it has cached; null when it doesn't cache.</summary>
     public RegionCache? Cache { get; }
+
+    /// <summary>Prepares a mutation that is made in this region.</summary>
+    /// <exception cref="InvalidOperationException">The lag model gave a negative lag.</exception>
+    public Departure Depart() => _queue.Depart(Region, Cache);
 
     /// <summary>Reads a key.</summary>
     /// <param name="key">The key.</param>
@@ -49,38 +61,78 @@ internal sealed class RegionView
             return value.Exists;
         }
 
-        if (TryFind(key, out var record, out _))
-        {
-            value = record.ToValue();
-            return true;
-        }
-
         value = default;
-        return false;
+        return TryFind(key, out var arrived) && TryView(key, arrived, out value);
     }
 
     /// <summary>Finds what has arrived of a key, whatever is cached.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="record">The record.</param>
-    /// <param name="word">Its word in the index; 0 when the engine has another record by now.</param>
+    /// <param name="arrived">What has arrived.</param>
     /// <returns>Whether there is a value that has not expired.</returns>
-    public bool TryFind<TKey>(in TKey key, out Record record, out long word)
+    public bool TryFind<TKey>(in TKey key, out ArrivedRecord arrived)
         where TKey : struct, IKey, allows ref struct
     {
         var before = Region.Flights;
         if ((uint)before == 0)
         {
-            var isFound = _store.TryFind(key, out record, out word);
+            var isFound = _store.TryFind(key, out var record, out var word);
 
             // What was read must have been read before the word is read again.
             Volatile.ReadBarrier();
             if (Region.Flights == before)
             {
+                arrived = new ArrivedRecord(record, word, Held: null);
                 return isFound;
             }
         }
 
-        return _queue.InFlight.TryFind(Region, key, out record, out word) && (word != 0 || !_clock.HasPassed(record.Deadline));
+        return _queue.InFlight.TryFind(Region, key, out arrived)
+            && (arrived.Word != 0 || !_clock.HasPassed(arrived.Record.Deadline));
+    }
+
+    /// <summary>A view for a caller on what has arrived.</summary>
+    /// <returns>False when the value was kept outside memory and is gone meanwhile.</returns>
+    public bool TryView<TKey>(in TKey key, in ArrivedRecord arrived, out KvValue value)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!arrived.Record.IsLarge)
+        {
+            value = arrived.Record.ToValue();
+            return true;
+        }
+
+        if (TryHold(key, arrived) is not { } held)
+        {
+            value = default;
+            return false;
+        }
+
+        value = held.Held is null ? held.Record.ToValue() : held.Record.ToValue(new SharedLargeValue(held.Held));
+        return true;
+    }
+
+    /// <summary>Holds a value that is kept outside memory, so that it stays readable though it is replaced.</summary>
+    /// <returns>What the region sees, with its value held where that is outside memory; null when it sees nothing any more.</returns>
+    public ArrivedRecord? TryHold<TKey>(in TKey key, in ArrivedRecord arrived)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var candidate = arrived;
+        while (candidate.Record.IsLarge && candidate.Held is null)
+        {
+            var reference = candidate.Record.LargeValue;
+            if (_largeValues() is { } largeValues && largeValues.TryOpen(reference, out var held))
+            {
+                return candidate with { Held = held };
+            }
+
+            // Replaced between the look-up and here; or expired, if it still leads here.
+            if (!TryFind(key, out candidate) || (candidate.Held is null && candidate.Record.LargeValue == reference))
+            {
+                return null;
+            }
+        }
+
+        return candidate;
     }
 
     /// <summary>Lists keys.</summary>

@@ -2,30 +2,32 @@ using System.Diagnostics.Metrics;
 using KvStore.Diagnostics;
 using KvStore.Engine;
 using KvStore.Expiry;
-using KvStore.Keys;
 
 namespace KvStore.Replication;
 
-/// <summary>A store as several regions see it: publishes what one of them writes, and has a view for each.</summary>
+/// <summary>A store as several regions see it: a view for each, and what is on its way between them.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class ReplicatedStore : IDisposable
 {
     private static readonly TimeSpan s_pruning = TimeSpan.FromMinutes(1);
 
     private readonly string _name;
-    private readonly ShardedStore _store;
     private readonly RegionView[] _views;
     private readonly ITimer? _timer;
 
     public ReplicatedStore(
-        string name, ShardedStore store, CoarseClock clock, TimeProvider timeProvider, KvReplicationOptions options)
+        string name,
+        ShardedStore store,
+        CoarseClock clock,
+        TimeProvider timeProvider,
+        KvReplicationOptions options,
+        Func<IKvLargeValues?> largeValues)
     {
         _name = name;
-        _store = store;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();
         Feed = new ReplicationFeed(name);
-        Queue = new ReplicationQueue(store, timeProvider, options.Lag, regions, Feed);
-        _views = [.. regions.Select(region => new RegionView(region, store, clock, Queue, options.EdgeCache, name))];
+        Queue = new ReplicationQueue(store, timeProvider, options.Lag, regions, Feed, largeValues);
+        _views = [.. regions.Select(region => new RegionView(region, store, clock, Queue, largeValues, options.EdgeCache, name))];
         Home = options.HomeRegion is { } home ? ViewOf(home) : _views[0];
         foreach (var (region, skew) in options.ClockSkew ?? new Dictionary<string, TimeSpan>())
         {
@@ -57,55 +59,6 @@ internal sealed class ReplicatedStore : IDisposable
         return Array.Find(_views, view => view.Region.Name == region)
             ?? throw new ArgumentException(
                 $"There is no region \"{region}\"; the regions are {string.Join(", ", _views.Select(view => view.Region.Name))}.", nameof(region));
-    }
-
-    /// <summary>Makes a draft the newest record of its key, in the region where it was written, and in others later.</summary>
-    /// <param name="key">The key that the draft was made for.</param>
-    /// <param name="draft">The draft.</param>
-    /// <param name="origin">Where it was written; null for the home region.</param>
-    /// <param name="revision">The number of the mutation, or 0 for the next one.</param>
-    /// <returns>False when it lost against a newer one.</returns>
-    public bool Publish<TKey>(in TKey key, in RecordDraft draft, RegionView? origin, long revision = 0)
-        where TKey : struct, IKey, allows ref struct
-    {
-        origin ??= Home;
-        Departure departure;
-        try
-        {
-            departure = Queue.Depart(origin.Region);
-        }
-        catch
-        {
-            ShardedStore.Abandon(draft);
-            throw;
-        }
-
-        var isNewest = _store.Publish(key, draft, revision, departure);
-        departure.Complete();
-        origin.Cache?.Drop(key);
-        return isNewest;
-    }
-
-    /// <summary>Deletes a key, in the region where that was asked for, and in others later.</summary>
-    /// <param name="key">The key.</param>
-    /// <param name="origin">Where it was deleted; null for the home region.</param>
-    /// <param name="revision">The number of the mutation, which an older put may still follow, or 0 for the next one.</param>
-    public void Delete<TKey>(in TKey key, RegionView? origin, long revision = 0)
-        where TKey : struct, IKey, allows ref struct
-    {
-        origin ??= Home;
-        var departure = Queue.Depart(origin.Region);
-        if (revision == 0)
-        {
-            _store.Delete(key, departure);
-        }
-        else
-        {
-            _store.Delete(key, revision, departure);
-        }
-
-        departure.Complete();
-        origin.Cache?.Drop(key);
     }
 
     public void Dispose()

@@ -21,13 +21,19 @@ internal sealed class ReplicationQueue : IDisposable
     private long _mutationCount;
 
     public ReplicationQueue(
-        ShardedStore store, TimeProvider timeProvider, IKvLagModel lag, IReadOnlyList<Region> regions, ReplicationFeed feed)
+        ShardedStore store,
+        TimeProvider timeProvider,
+        IKvLagModel lag,
+        IReadOnlyList<Region> regions,
+        ReplicationFeed feed,
+        Func<IKvLargeValues?> largeValues)
     {
         _clock = new ReplicationClock(timeProvider);
         _lag = lag;
         _schedule = new ArrivalSchedule(timeProvider, Sweep);
         Regions = regions;
-        InFlight = new InFlightTable(store, _clock, regions, _schedule, _convergence, feed);
+        var transit = new Transit(_clock, regions, _schedule, _convergence, feed);
+        InFlight = new InFlightTable(store, _clock, regions, transit, feed, largeValues);
     }
 
     /// <summary>The regions, by their index.</summary>
@@ -61,7 +67,7 @@ internal sealed class ReplicationQueue : IDisposable
 
     /// <summary>Prepares a mutation: asks the lag model, outside all locks.</summary>
     /// <exception cref="InvalidOperationException">The lag model gave a negative lag.</exception>
-    public Departure Depart(Region origin)
+    public Departure Depart(Region origin, RegionCache? cache)
     {
         var number = Interlocked.Increment(ref _mutationCount);
         var lagTicks = new long[Regions.Count];
@@ -77,7 +83,7 @@ internal sealed class ReplicationQueue : IDisposable
             }
         }
 
-        return new Departure(InFlight, origin, number, lagTicks);
+        return new Departure(InFlight, origin, cache, number, lagTicks);
     }
 
     /// <summary>Applies everything that is due.</summary>
