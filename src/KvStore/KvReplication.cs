@@ -35,6 +35,9 @@ public sealed class KvReplication
     /// <summary>Whether nothing arrives by itself.</summary>
     public bool IsPaused => _replicated.Queue.IsPaused;
 
+    /// <summary>Of how many keys some region has not heard everything.</summary>
+    internal int InFlightKeyCount => _replicated.Queue.InFlight.KeyCount;
+
     /// <summary>How many mutations are on their way to a region.</summary>
     /// <param name="region">The region.</param>
     /// <returns>The number.</returns>

@@ -18,6 +18,7 @@ internal static class ReplicationConfiguration
     /// <exception cref="FormatException">An entry is not known or cannot be read.</exception>
     public static KvReplicationOptions Apply(IConfigurationSection section, KvReplicationOptions options)
     {
+        KvConfiguration.CheckHasEntries(section);
         foreach (var entry in section.GetChildren())
         {
             options = entry.Key.ToUpperInvariant() switch

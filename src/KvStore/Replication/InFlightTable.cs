@@ -1,4 +1,5 @@
 using KvStore.Engine;
+using KvStore.Expiry;
 using KvStore.Keys;
 
 namespace KvStore.Replication;
@@ -24,6 +25,7 @@ namespace KvStore.Replication;
 internal sealed class InFlightTable
 {
     private readonly ShardedStore _store;
+    private readonly CoarseClock _expiry;
     private readonly ReplicationClock _clock;
     private readonly IReadOnlyList<Region> _regions;
     private readonly Transit _transit;
@@ -33,6 +35,7 @@ internal sealed class InFlightTable
 
     public InFlightTable(
         ShardedStore store,
+        CoarseClock expiry,
         ReplicationClock clock,
         IReadOnlyList<Region> regions,
         Transit transit,
@@ -40,6 +43,7 @@ internal sealed class InFlightTable
         Func<IKvLargeValues?> largeValues)
     {
         _store = store;
+        _expiry = expiry;
         _clock = clock;
         _regions = regions;
         _transit = transit;
@@ -98,7 +102,7 @@ internal sealed class InFlightTable
             {
                 // What was to lose has been outlived by the winner.
                 var isOutdone = !isNewest || departure.Wins == false;
-                if (isOutdone || (before.IsNone && after.IsNone))
+                if (isOutdone || (after.IsNone && (before.IsNone || _expiry.HasPassed(before.Deadline))))
                 {
                     return !isOutdone;
                 }

@@ -26,7 +26,7 @@ internal sealed class ReplicatedStore : IDisposable
         _name = name;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();
         Feed = new ReplicationFeed(name);
-        Queue = new ReplicationQueue(store, timeProvider, options.Lag, regions, Feed, largeValues);
+        Queue = new ReplicationQueue(store, clock, timeProvider, options.Lag, regions, Feed, largeValues);
         _views = [.. regions.Select(region => new RegionView(region, store, clock, Queue, largeValues, options.EdgeCache, name))];
         Home = options.HomeRegion is { } home ? ViewOf(home) : _views[0];
         foreach (var (region, skew) in options.ClockSkew ?? new Dictionary<string, TimeSpan>())

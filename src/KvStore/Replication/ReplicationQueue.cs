@@ -1,4 +1,5 @@
 using KvStore.Engine;
+using KvStore.Expiry;
 
 namespace KvStore.Replication;
 
@@ -22,6 +23,7 @@ internal sealed class ReplicationQueue : IDisposable
 
     public ReplicationQueue(
         ShardedStore store,
+        CoarseClock expiry,
         TimeProvider timeProvider,
         IKvLagModel lag,
         IReadOnlyList<Region> regions,
@@ -33,7 +35,7 @@ internal sealed class ReplicationQueue : IDisposable
         _schedule = new ArrivalSchedule(timeProvider, Sweep);
         Regions = regions;
         var transit = new Transit(_clock, regions, _schedule, _convergence, feed);
-        InFlight = new InFlightTable(store, _clock, regions, transit, feed, largeValues);
+        InFlight = new InFlightTable(store, expiry, _clock, regions, transit, feed, largeValues);
     }
 
     /// <summary>The regions, by their index.</summary>
