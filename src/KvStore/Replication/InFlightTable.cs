@@ -56,7 +56,22 @@ internal sealed class InFlightTable
     }
 
     /// <summary>How many keys are in flight.</summary>
-    public int KeyCount => _stripes.Sum(static stripe => stripe.Keys.Count);
+    public int KeyCount
+    {
+        get
+        {
+            var count = 0;
+            foreach (var stripe in _stripes)
+            {
+                lock (stripe.Gate)
+                {
+                    count += stripe.Keys.Count;
+                }
+            }
+
+            return count;
+        }
+    }
 
     /// <summary>Whether some region has not heard everything about a key.</summary>
     public bool Contains<TKey>(in TKey key)
@@ -117,7 +132,15 @@ internal sealed class InFlightTable
                 stripe.Keys.Add(entry);
             }
 
-            return Publish(departure, entry, after, revision, isNewest);
+            var wins = Publish(departure, entry, after, revision, isNewest);
+            if (entry.IsSettled)
+            {
+                // What would have delayed it was over before it was sent.
+                stripe.Keys.Remove(entry);
+                entry = null;
+            }
+
+            return wins;
         }
     }
 

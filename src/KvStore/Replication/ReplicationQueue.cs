@@ -154,6 +154,7 @@ internal sealed class ReplicationQueue : IDisposable
             {
                 region.IsCutOff = isCutOff;
                 InFlight.Reroute();
+                Sweep();
             }
         }
     }
