@@ -46,7 +46,7 @@ internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry t
             owner.CheckRead(key, options, cancellationToken);
         }
 
-        return new(Get(key, "GET", ReadRules.CacheTtlSeconds(options)));
+        return new(Get(key, "GET", options is null ? null : ReadRules.CacheTtlSeconds(options)));
     }
 
     /// <summary>Reads a key that is in UTF-8 and has been checked.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
@@ -52,7 +53,28 @@ internal sealed class RegionView
     /// <param name="cacheTtlSeconds">How old a cached answer may be; null for the default.</param>
     /// <param name="value">The entry, with the status of the cache.</param>
     /// <returns>Whether it exists.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryGet<TKey>(in TKey key, int? cacheTtlSeconds, out KvValue value)
+        where TKey : struct, IKey, allows ref struct
+    {
+        // The same as below, for what is true nearly always: nothing in flight, no cache, a value in memory.
+        var before = Region.Flights;
+        if ((uint)before == 0 && Cache is null)
+        {
+            var isFound = _store.TryFind(key, out var record, out _);
+            Volatile.ReadBarrier();
+            if (Region.Flights == before && !(isFound && record.IsLarge))
+            {
+                value = isFound ? record.ToValue() : default;
+                return isFound;
+            }
+        }
+
+        return TryGetSeldom(key, cacheTtlSeconds, out value);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryGetSeldom<TKey>(in TKey key, int? cacheTtlSeconds, out KvValue value)
         where TKey : struct, IKey, allows ref struct
     {
         if (Cache is not null)
