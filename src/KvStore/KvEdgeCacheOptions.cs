@@ -14,8 +14,8 @@ public sealed record KvEdgeCacheOptions
     public TimeSpan CacheTtl { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Whether keys that are read often are refreshed before they run out: a key that was served at least three times from
-    /// the cache, by the first read in the last quarter of its time. That read still gets what was cached. Default false.
+    /// Whether keys that are read often are refreshed before they run out: by the first read in the last quarter of a key's
+    /// time, if it is at least the third that is served from the cache. It still gets what was cached. Default false.
     /// </summary>
     public bool RefreshHotKeys { get; init; }
 

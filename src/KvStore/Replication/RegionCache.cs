@@ -13,7 +13,7 @@ namespace KvStore.Replication;
 /// <para>A read that finds nothing here, or nothing young enough, takes what has arrived in the region and keeps it for its
 /// time. A later read with a shorter time shortens what is kept, never lengthens it. An entry whose own expiration has
 /// passed is not served, however young the cache is. A write in the region drops what is kept of its key.</para>
-/// <para>What has run out is remembered for a minute more, so that the next read can say <c>EXPIRED</c>. What is kept is a
+/// <para>What has run out is remembered for a minute or two, so that the next read can say <c>EXPIRED</c>. What is kept is a
 /// view on a record, not a copy.</para>
 /// <para>Thread safety: all members, from any thread; one at a time. A read that fills the cache looks at the store under
 /// the same lock under which a writer, after publishing, drops the key: so nothing older than an own write is kept.</para>
