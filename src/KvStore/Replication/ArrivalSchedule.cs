@@ -10,7 +10,7 @@ namespace KvStore.Replication;
 /// </remarks>
 internal sealed class ArrivalSchedule : IDisposable
 {
-    private const int ShrinkFrom = 4096;
+    private const int ShrinkFrom = 256;
 
     // Timers count in milliseconds and may fire a little early; below this they would only spin.
     private static readonly TimeSpan s_shortestWait = TimeSpan.FromMilliseconds(1);

@@ -22,7 +22,7 @@ internal abstract class KeyedItem<T>(byte[] key, ulong hash)
 internal sealed class KeyTable<T>
     where T : KeyedItem<T>
 {
-    private const int ShrinkFrom = 1024;
+    private const int ShrinkFrom = 64;
 
     private readonly Dictionary<ulong, T> _items = [];
 

@@ -156,7 +156,7 @@ public sealed class ConvergenceTests
     [Fact]
     public async Task Metrics_measure_lag_and_the_staleness_of_reads_in_seconds_and_what_is_pending()
     {
-        using var regions = new Regions(Regions.Lags(("jnb", "lhr", 5), ("jnb", "sfo", 10)));
+        using var regions = Measured(new KvReplicationOptions { Lag = Regions.Lags(("jnb", "lhr", 5), ("jnb", "sfo", 10)) });
         using var heard = new Heard();
         await regions.Jnb.PutAsync("k", "v");
         regions.Advance(4);
@@ -178,7 +178,7 @@ public sealed class ConvergenceTests
     [Fact]
     public async Task A_stale_hit_of_a_cache_is_measured_by_the_age_of_what_is_cached()
     {
-        using var regions = new Regions(cache: new KvEdgeCacheOptions());
+        using var regions = Measured(new KvReplicationOptions { EdgeCache = new KvEdgeCacheOptions() });
         using var heard = new Heard();
         await regions.Jnb.PutAsync("k", "old");
         await regions.Lhr.GetTextAsync("k");
@@ -192,8 +192,14 @@ public sealed class ConvergenceTests
         heard.Measurements.Should().Contain("kvstore.replication.staleness lhr 10");
     }
 
+    // By a name of its own: measurements are those of the whole process.
+    private static Regions Measured(KvReplicationOptions options) =>
+        new(options with { Regions = ["jnb", "lhr", "sfo"] }, name: Heard.Namespace);
+
     private sealed class Heard : IDisposable
     {
+        public const string Namespace = "MEASURED_REGIONS";
+
         private readonly MeterListener _listener = new();
 
         public Heard()
@@ -226,7 +232,7 @@ public sealed class ConvergenceTests
                 name = tag == "db.namespace" ? (string?)text : name;
             }
 
-            if (name == "FLAGS")
+            if (name == Namespace)
             {
                 Measurements.Add(FormattableString.Invariant($"{instrument.Name} {region} {value}"));
             }

@@ -41,8 +41,8 @@ public sealed class LagTests
     {
         var lag = KvLag.Uniform(TimeSpan.Zero, Seconds(100), seed: 42);
 
-        new[] { 1, 2, 3 }.Select(mutation => lag.GetLag("jnb", "lhr", mutation).TotalSeconds).Should().Equal(LagsOfSeed42);
-        KvLag.Uniform(TimeSpan.Zero, Seconds(100), seed: 43).GetLag("jnb", "lhr", 1).TotalSeconds.Should().NotBe(LagsOfSeed42[0]);
+        new[] { 1, 2, 3 }.Select(mutation => lag.GetLag("jnb", "lhr", mutation).TotalSeconds).Should().Equal(s_lagsOfSeed42);
+        KvLag.Uniform(TimeSpan.Zero, Seconds(100), seed: 43).GetLag("jnb", "lhr", 1).TotalSeconds.Should().NotBe(s_lagsOfSeed42[0]);
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class LagTests
         regions.Replication.PendingCount.Should().Be(2);
     }
 
-    private static readonly double[] LagsOfSeed42 = [90.780498, 47.7130167, 24.3581359];
+    private static readonly double[] s_lagsOfSeed42 = [90.780498, 47.7130167, 24.3581359];
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(seconds);
 

@@ -48,6 +48,9 @@ public sealed class RegionMemoryTests
 
     private async Task<long> BytesOf(KvReplicationOptions? replication)
     {
+        // What earlier tests have left to finalizers goes first.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
         var before = GC.GetTotalMemory(forceFullCollection: true);
         await using var kv = Create(replication);
         var value = new byte[100];

@@ -10,8 +10,8 @@ internal sealed class Regions : IDisposable
     {
     }
 
-    public Regions(KvReplicationOptions replication, KvLimits? limits = null) => _kv = KvNamespace.Create(
-        "FLAGS", new KvNamespaceOptions { TimeProvider = Time, Limits = limits ?? new KvLimits(), Replication = replication });
+    public Regions(KvReplicationOptions replication, KvLimits? limits = null, string name = "FLAGS") => _kv = KvNamespace.Create(
+        name, new KvNamespaceOptions { TimeProvider = Time, Limits = limits ?? new KvLimits(), Replication = replication });
 
     public ManualTimeProvider Time { get; } = new();
 
