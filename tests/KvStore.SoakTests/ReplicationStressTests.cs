@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvStore.TestKit.Persistence;
 using Xunit.Abstractions;
 
 namespace KvStore.SoakTests;
@@ -18,15 +19,18 @@ public sealed class ReplicationStressTests(ITestOutputHelper output)
         int.TryParse(Environment.GetEnvironmentVariable("KVSTORE_REPLICATION_OPERATIONS"), CultureInfo.InvariantCulture, out var n) ? n : 200_000;
 
     [Theory]
-    [InlineData(0, 0)]
-    [InlineData(0, 3)]
-    [InlineData(5, 40)]
-    public async Task Regions_converge_after_writes_everywhere_at_once(int leastMilliseconds, int mostMilliseconds)
+    [InlineData(0, 0, false)]
+    [InlineData(0, 3, false)]
+    [InlineData(5, 40, false)]
+    [InlineData(0, 3, true)]
+    public async Task Regions_converge_after_writes_everywhere_at_once(int leastMilliseconds, int mostMilliseconds, bool isPersisted)
     {
         var lag = KvLag.Uniform(TimeSpan.FromMilliseconds(leastMilliseconds), TimeSpan.FromMilliseconds(mostMilliseconds), seed: 1);
-        await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions
+        var kept = new YieldingPersistence();
+        await using var kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions
         {
             Replication = new KvReplicationOptions { Regions = s_regions, Lag = lag },
+            Persistence = isPersisted ? kept : null,
         });
         var replication = kv.Replication!;
         var isOver = new CancellationTokenSource();
@@ -50,6 +54,13 @@ public sealed class ReplicationStressTests(ITestOutputHelper output)
         foreach (var region in s_regions)
         {
             (await Everything(kv.InRegion(region))).Should().Equal(atHome, "{0} agrees", region);
+        }
+
+        if (isPersisted)
+        {
+            await kv.DisposeAsync();
+            await using var reopened = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions { Persistence = kept });
+            (await Everything(reopened)).Should().Equal(atHome, "what is recovered is what all had agreed on");
         }
 
         output.WriteLine($"{s_operations:N0} operations");
@@ -168,5 +179,38 @@ public sealed class ReplicationStressTests(ITestOutputHelper output)
         }
 
         return entries;
+    }
+
+    /// <summary>Makes mutations durable on whatever thread comes first, so that they are published in any order.</summary>
+    private sealed class YieldingPersistence : IKvPersistence
+    {
+        private readonly MemoryPersistence _inner = new();
+
+        public KvPersistenceHealth Health => _inner.Health;
+
+        public IKvLargeValues? LargeValues => _inner.LargeValues;
+
+        public ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken = default)
+        {
+            return mutation.Revision % 3 == 0 ? _inner.AppendAsync(mutation, cancellationToken) : Yield(mutation);
+
+            async ValueTask Yield(KvMutation mutation)
+            {
+                await Task.Yield();
+                await _inner.AppendAsync(mutation, cancellationToken);
+            }
+        }
+
+        public ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken = default) =>
+            _inner.OpenAsync(host, cancellationToken);
+
+        public ValueTask FlushAsync(CancellationToken cancellationToken = default) => _inner.FlushAsync(cancellationToken);
+
+        public ValueTask CompactAsync(CancellationToken cancellationToken = default) => _inner.CompactAsync(cancellationToken);
+
+        public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default) =>
+            _inner.SnapshotAsync(directory, cancellationToken);
+
+        public ValueTask DisposeAsync() => _inner.DisposeAsync();
     }
 }
