@@ -23,6 +23,7 @@ internal static class CompareCommand
             .. PutQuestions.All(options),
             .. ListQuestions.All(options),
             .. ThreadQuestions.All(options),
+            .. PersistQuestions.All(options),
         ];
         questions = [.. questions.Where(question => options.Asks(question.Name))];
         var session = new Session(options, new Report(options), new Progress(questions.Length));

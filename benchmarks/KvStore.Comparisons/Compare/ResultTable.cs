@@ -44,6 +44,30 @@ internal sealed class ResultTable(string title, params string[] columns)
         }
     }
 
+    /// <summary>A table of rounds: median, minimum, maximum, the ratio to the baseline round by round, allocation.</summary>
+    public static ResultTable OfRounds(
+        string title, string unit, double nanosecondsPerUnit, string baseline, IReadOnlyList<(string Name, Sample[] Rounds)> rows)
+    {
+        var table = new ResultTable(title, unit, "min", "max", "x", "allocated B");
+        var reference = rows.FirstOrDefault(row => row.Name == baseline).Rounds;
+        foreach (var (name, rounds) in rows)
+        {
+            var times = rounds.Select(round => round.Nanoseconds / nanosecondsPerUnit).ToArray();
+            table.Add(
+                name,
+                Number(Median(times)),
+                Number(times.Min()),
+                Number(times.Max()),
+                reference is null ? "" : Ratio(Median(rounds.Zip(reference, (a, b) => a.Nanoseconds / b.Nanoseconds))),
+                Bytes(Median(rounds.Select(round => round.AllocatedBytes))));
+        }
+
+        return table;
+    }
+
+    /// <summary>The cells of a line.</summary>
+    public string[] CellsOf(string name) => _rows.Find(row => row.Name == name).Cells;
+
     /// <summary>The middle value; of an even number, the mean of the two in the middle.</summary>
     public static double Median(IEnumerable<double> values)
     {

@@ -71,25 +71,14 @@ internal sealed class SideBySide(string title, Session session)
 
     private ResultTable ToTable(IReadOnlyList<Contender> contenders, Sample[][] samples)
     {
-        var table = new ResultTable(title, Unit, "min", "max", "x", "allocated B");
-        var baseline = contenders.ToList().FindIndex(contender => contender.Name == Baseline);
-        for (var i = 0; i < contenders.Count; i++)
+        var table = ResultTable.OfRounds(
+            title, Unit, NanosecondsPerUnit, Baseline, [.. contenders.Select((contender, i) => (contender.Name, samples[i]))]);
+        if (SummaryColumn is { } column)
         {
-            var times = samples[i].Select(round => round.Nanoseconds / NanosecondsPerUnit).ToArray();
-            var ratio = baseline < 0
-                ? ""
-                : ResultTable.Ratio(ResultTable.Median(samples[i].Zip(samples[baseline], (a, b) => a.Nanoseconds / b.Nanoseconds)));
-            var median = ResultTable.Number(ResultTable.Median(times));
-            table.Add(
-                contenders[i].Name,
-                median,
-                ResultTable.Number(times.Min()),
-                ResultTable.Number(times.Max()),
-                ratio,
-                ResultTable.Bytes(ResultTable.Median(samples[i].Select(round => round.AllocatedBytes))));
-            if (SummaryColumn is { } column)
+            foreach (var contender in contenders)
             {
-                session.Report.Summarize(contenders[i].Name, column, ratio.Length > 0 ? $"{median} ({ratio})" : median);
+                var cells = table.CellsOf(contender.Name);
+                session.Report.Summarize(contender.Name, column, cells[3].Length > 0 ? $"{cells[0]} ({cells[3]})" : cells[0]);
             }
         }
 

@@ -17,7 +17,7 @@ namespace KvStore.Engine;
 /// <para>What is always true:</para>
 /// <list type="number">
 /// <item>Entries are in strict key order, so that no key is listed twice.</item>
-/// <item>Every live key has an entry, or its address waits in its shard.</item>
+/// <item>Every live key has an entry, or its address waits in its shard, or the version is odd.</item>
 /// <item>The segment of every entry is in the segment table: the cleaner refreshes the entries that point into a segment
 /// before it drops that.</item>
 /// </list>
@@ -123,10 +123,10 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         lock (_gate)
         {
-            _version++;
+            BeginChange();
             _leaves = [];
             _entryCount = 0;
-            _version++;
+            EndChange();
         }
     }
 
@@ -297,9 +297,21 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         return isFound;
     }
 
+    // Odd already, if the change before was broken off: then lists go through the gate until one is completed.
+    private void BeginChange() => Interlocked.Exchange(ref _version, _version | 1);
+
+    private void EndChange() => Volatile.Write(ref _version, (_version | 1) + 1);
+
     private void MergeHoldingGate()
     {
         var addresses = _batch.Addresses;
+        if (addresses.Count == 0 && !HasNewKeys())
+        {
+            return;
+        }
+
+        // Before the shards give their keys away: from then on until they are in the leaves, a key is in neither.
+        BeginChange();
         foreach (var shard in shards)
         {
             if (shard.NewKeyCount > 0)
@@ -311,19 +323,13 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
             }
         }
 
-        if (addresses.Count == 0)
-        {
-            return;
-        }
-
         DropGone(addresses);
         _batch.Sort();
-        _version++;
         var merge = new LeafMerge(segments, _leaves);
         merge.Add(CollectionsMarshal.AsSpan(addresses));
         _leaves = merge.Leaves;
         Volatile.Write(ref _entryCount, _entryCount + merge.AddedCount);
-        _version++;
+        EndChange();
         addresses.Clear();
         if (addresses.Capacity > 64 * 1024)
         {
@@ -356,7 +362,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         start = Math.Min(start, _leaves.Length);
         var end = Math.Min(start + RefreshLeaves, _leaves.Length);
-        _version++;
+        BeginChange();
         for (var i = start; i < end; i++)
         {
             RefreshLeaf(_leaves[i], concerns);
@@ -365,7 +371,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         var merge = new LeafMerge(segments, _leaves);
         end = merge.Join(start, end);
         _leaves = merge.Leaves;
-        _version++;
+        EndChange();
         return end;
     }
 

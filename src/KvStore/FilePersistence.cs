@@ -1,0 +1,131 @@
+using KvStore.Persistence.Log;
+using KvStore.Persistence.Storage;
+
+namespace KvStore;
+
+/// <summary>
+/// Keeps a namespace in a directory: an append-only log, from time to time a snapshot of what is live, and a file for each
+/// large value.
+/// </summary>
+/// <remarks>
+/// One process at a time has the directory open. <c>docs/durability.md</c> says what survives what, <c>docs/FORMAT.md</c> what
+/// the files look like. Thread safety: as <see cref="IKvPersistence"/> says.
+/// </remarks>
+public sealed class FilePersistence : IKvPersistence
+{
+    private readonly Func<string, IStorage> _openStorage;
+    private LogPersistence? _opened;
+    private IStorage? _storage;
+    private int _isOpen;
+
+    /// <summary>Uses a directory, which is created when it is opened for the first time.</summary>
+    /// <param name="directory">The directory; it belongs to one namespace, and nothing else should be in it.</param>
+    /// <param name="options">How it is used; null for the defaults.</param>
+    /// <exception cref="ArgumentException">The directory is empty, or an option is out of its range; the message names it.</exception>
+    public FilePersistence(string directory, FilePersistenceOptions? options = null)
+        : this(directory, options, path => new FileStorage(path, creates: options is not { ReadOnly: true }))
+    {
+    }
+
+    internal FilePersistence(string directory, FilePersistenceOptions? options, Func<string, IStorage> openStorage)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(directory);
+        Options = options ?? new FilePersistenceOptions();
+        Options.Validate();
+        Directory = directory;
+        _openStorage = openStorage;
+    }
+
+    /// <summary>The directory.</summary>
+    public string Directory { get; }
+
+    /// <summary>How it is used.</summary>
+    public FilePersistenceOptions Options { get; }
+
+    /// <inheritdoc/>
+    public KvPersistenceHealth Health => Volatile.Read(ref _opened)?.Health ?? new KvPersistenceHealth(KvPersistenceStatus.Closed);
+
+    /// <inheritdoc/>
+    public IKvLargeValues? LargeValues => Volatile.Read(ref _opened)?.LargeValues;
+
+    private LogPersistence Opened => Volatile.Read(ref _opened) ?? throw NotOpen();
+
+    /// <inheritdoc/>
+    /// <exception cref="KvDirectoryLockedException">The directory is open already, here or in another process.</exception>
+    /// <exception cref="KvDamagedFileException">A file is damaged in a place where no crash explains it.</exception>
+    public async ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(host);
+        if (Interlocked.Exchange(ref _isOpen, 1) != 0)
+        {
+            throw new InvalidOperationException($"{Directory} is open already by this object.");
+        }
+
+        try
+        {
+            var opened = await Task.Run(() => Open(host, cancellationToken), cancellationToken).ConfigureAwait(false);
+            Volatile.Write(ref _opened, opened);
+            return opened.Recovery;
+        }
+        catch
+        {
+            Volatile.Write(ref _isOpen, 0);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled(cancellationToken)
+            : Opened.AppendAsync(mutation);
+
+    /// <inheritdoc/>
+    public ValueTask FlushAsync(CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : Opened.FlushAsync();
+
+    /// <inheritdoc/>
+    public ValueTask CompactAsync(CancellationToken cancellationToken = default) => Opened.CompactAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(directory);
+        var opened = Opened;
+        using var target = _openStorage(directory);
+        await opened.SnapshotAsync(target, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _opened, null) is { } opened)
+        {
+            try
+            {
+                await opened.DisposeAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                _storage?.Dispose();
+                Volatile.Write(ref _isOpen, 0);
+            }
+        }
+    }
+
+    private LogPersistence Open(IKvPersistenceHost host, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _storage = _openStorage(Directory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KvPersistenceException($"{Directory} cannot be opened: {e.Message}", e);
+        }
+
+        return LogPersistence.Open(_storage, host, Options, cancellationToken);
+    }
+
+    private InvalidOperationException NotOpen() => new($"{Directory} is not open.");
+}

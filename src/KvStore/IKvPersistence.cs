@@ -1,0 +1,59 @@
+namespace KvStore;
+
+/// <summary>
+/// What makes the mutations of a namespace outlive it: told of puts and deletes, not of bytes on a disk, so that a log of
+/// files, SQLite or PostgreSQL can stand behind it.
+/// </summary>
+/// <remarks>
+/// <para>One namespace at a time: <see cref="OpenAsync"/>, then everything else, then <see cref="IAsyncDisposable.DisposeAsync"/>,
+/// which flushes. A provider that was disposed can be opened again.</para>
+/// <para>Thread safety: all members, from any thread, once it is open; the order of mutations is the order of the calls of
+/// <see cref="AppendAsync"/>, so whoever has an order to keep makes those calls one after the other.</para>
+/// </remarks>
+public interface IKvPersistence : IAsyncDisposable
+{
+    /// <summary>Whether mutations are taken, and if not, why.</summary>
+    KvPersistenceHealth Health { get; }
+
+    /// <summary>Keeps large values outside memory; null when the provider does not, or when it is not open.</summary>
+    IKvLargeValues? LargeValues { get; }
+
+    /// <summary>Hands everything that is kept to the host, then stands ready for mutations.</summary>
+    /// <param name="host">The state that is made durable. Its members are called until the provider is disposed.</param>
+    /// <param name="cancellationToken">Cancels the opening; nothing stays open then.</param>
+    /// <returns>What was recovered.</returns>
+    /// <exception cref="KvPersistenceException">It cannot be opened: another process holds it, it is damaged, or its format is unknown.</exception>
+    /// <exception cref="InvalidOperationException">It is open already.</exception>
+    ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Takes a mutation. Its place in the order is fixed when the call returns; the task completes when it is as durable
+    /// as the provider was configured to make it, which may be at once.
+    /// </summary>
+    /// <param name="mutation">The mutation, whose memory stays valid and unchanged until the task has completed.</param>
+    /// <param name="cancellationToken">Looked at before anything happens; a mutation that was taken cannot be taken back.</param>
+    /// <returns>
+    /// A task that fails when the mutation could not be made durable. It must then not be shown to readers; whether it is
+    /// recovered later is not known.
+    /// </returns>
+    ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken = default);
+
+    /// <summary>Makes everything durable that was taken before the call, whatever the configured durability.</summary>
+    /// <param name="cancellationToken">Looked at before anything happens.</param>
+    /// <returns>A task that fails when that is not possible.</returns>
+    ValueTask FlushAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Rewrites what is kept so that only live entries take up room. Reads and writes go on meanwhile.</summary>
+    /// <param name="cancellationToken">Abandons the attempt; nothing is lost by it.</param>
+    /// <returns>A task that completes when the room is free.</returns>
+    ValueTask CompactAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Writes a copy of the state as it is at one moment during the call: every mutation before that moment, none after it.
+    /// Reads and writes go on meanwhile.
+    /// </summary>
+    /// <param name="directory">A directory that is empty, or does not exist. It can be opened as it is.</param>
+    /// <param name="cancellationToken">Abandons the attempt; what was written so far cannot be opened, and may be removed.</param>
+    /// <returns>A task that completes when the copy is on the disk.</returns>
+    ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default);
+}

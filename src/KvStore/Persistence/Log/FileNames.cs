@@ -1,0 +1,47 @@
+using System.Globalization;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>The names of files: a number of twenty digits, then what it is. The order of names is the order of numbers.</summary>
+internal static class FileNames
+{
+    /// <summary>A log file that nobody needs any more, kept to become the next one.</summary>
+    public const string Spare = "spare";
+
+    /// <summary>What is not finished. Removed when the directory is opened.</summary>
+    public const string TemporaryExtension = ".tmp";
+
+    private const string LogExtension = ".log";
+    private const string SnapshotExtension = ".snapshot";
+    private const string ValueExtension = ".value";
+
+    public static string Log(long number) => Of(number, LogExtension);
+
+    public static string Snapshot(long number) => Of(number, SnapshotExtension);
+
+    public static string Value(long number) => Of(number, ValueExtension);
+
+    public static string Temporary(string name) => name + TemporaryExtension;
+
+    public static bool IsTemporary(string name) => name.EndsWith(TemporaryExtension, StringComparison.Ordinal);
+
+    /// <summary>Reads a name. Names of anything else in the directory are not ours.</summary>
+    public static bool TryParse(string name, out FileKind kind, out long number)
+    {
+        kind = Path.GetExtension(name) switch
+        {
+            LogExtension => FileKind.Log,
+            SnapshotExtension => FileKind.Snapshot,
+            ValueExtension => FileKind.Value,
+            _ => default,
+        };
+        number = 0;
+        var digits = Path.GetFileNameWithoutExtension(name.AsSpan());
+        return kind != default
+            && digits.Length == 20
+            && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out number)
+            && number > 0;
+    }
+
+    private static string Of(long number, string extension) => number.ToString("D20", CultureInfo.InvariantCulture) + extension;
+}

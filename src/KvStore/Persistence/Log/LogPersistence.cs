@@ -1,0 +1,283 @@
+using KvStore.Persistence.Storage;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>
+/// An open directory: it joins the log, the snapshots and the large values, and decides when to compact.
+/// </summary>
+/// <remarks>Thread safety: all members, from any thread; what <see cref="IKvPersistence"/> promises.</remarks>
+internal sealed class LogPersistence : IAsyncDisposable
+{
+    // Each opening leaves a log, however short; so many are made into one.
+    private const int FinishedLogsMax = 256;
+
+    private readonly IStorage _storage;
+    private readonly IDisposable _lock;
+    private readonly IKvPersistenceHost _host;
+    private readonly FilePersistenceOptions _options;
+    private readonly ILogger _logger;
+    private readonly ValueFiles _values;
+    private readonly DiskUse _diskUse = new();
+    private readonly SemaphoreSlim _maintenance = new(1);
+
+    // Never disposed: it has no timer, and whoever comes late may still ask it.
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly GroupCommit? _log;
+    private readonly Compaction? _compaction;
+    private readonly ITimer? _timer;
+    private Task _backgroundCompaction = Task.CompletedTask;
+    private long _nextCheckBytes;
+    private int _isCompacting;
+    private KvPersistenceHealth _health;
+    private bool _isDisposed;
+
+    private LogPersistence(
+        IStorage storage, IDisposable directoryLock, IKvPersistenceHost host, FilePersistenceOptions options, RecoveredFiles recovered, ILogger logger)
+    {
+        _storage = storage;
+        _lock = directoryLock;
+        _host = host;
+        _options = options;
+        _logger = logger;
+        _values = new ValueFiles(storage, options.LargeValueBytes, recovered, logger) { CheckWritable = CheckWritable };
+        Recovery = recovered.Recovery;
+        if (options.ReadOnly)
+        {
+            var damages = recovered.Recovery.Damages;
+            _health = new KvPersistenceHealth(
+                KvPersistenceStatus.ReadOnly,
+                damages.Count == 0 ? "Opened to be read only." : $"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}.");
+            return;
+        }
+
+        _health = KvPersistenceHealth.Healthy;
+        var next = DirectoryPreparation.Run(storage, recovered, _diskUse, _values, logger);
+        var writer = LogWriter.Create(
+            storage,
+            next,
+            options.LogFileBytes,
+            writesAhead: options.Durability == Durability.Immediate,
+            reusesSpare: storage.Exists(FileNames.Spare),
+            recovered.Recovery.HighestRevision);
+        writer.Finished = _diskUse.AddLog;
+        _log = new GroupCommit(writer, options.Durability, host.TimeProvider) { Failed = OnFailed, Written = OnWritten };
+        _compaction = new Compaction(storage, host, _log, _diskUse, options.LogFileBytes);
+        _values.Flush = _log.FlushAsync;
+        _values.Fail = FailWith;
+        if (options.Durability != Durability.Immediate)
+        {
+            _timer = host.TimeProvider.CreateTimer(static log => ((GroupCommit)log!).Tick(), _log, options.Interval, options.Interval);
+        }
+    }
+
+    public KvRecovery Recovery { get; }
+
+    public KvPersistenceHealth Health => Volatile.Read(ref _health);
+
+    public IKvLargeValues LargeValues => _values;
+
+    /// <summary>Takes the directory, recovers it and stands ready. Blocks while the disk works.</summary>
+    public static LogPersistence Open(
+        IStorage storage, IKvPersistenceHost host, FilePersistenceOptions options, CancellationToken cancellationToken)
+    {
+        var logger = host.LoggerFactory?.CreateLogger("KvStore.Persistence") ?? NullLogger.Instance;
+        var directoryLock = storage.Lock();
+        try
+        {
+            var recovered = new Recovery(storage, host, options.ReadOnly).Run(cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested();
+            var opened = new LogPersistence(storage, directoryLock, host, options, recovered, logger);
+            PersistenceEvents.Recovered(logger, storage.PathOf(""), recovered.Recovery.Mutations, recovered.Recovery.HighestRevision);
+            return opened;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            directoryLock.Dispose();
+            throw new KvPersistenceException($"{storage.PathOf("")} cannot be opened: {e.Message}", e);
+        }
+        catch
+        {
+            directoryLock.Dispose();
+            throw;
+        }
+    }
+
+    public ValueTask AppendAsync(in KvMutation mutation) =>
+        _log is { } log ? log.AppendAsync(mutation) : ValueTask.FromException(ReadOnlyRefusal());
+
+    public ValueTask FlushAsync() => _log is { } log ? log.FlushAsync() : default;
+
+    public async ValueTask CompactAsync(CancellationToken cancellationToken)
+    {
+        if (_compaction is not { } compaction)
+        {
+            throw ReadOnlyRefusal();
+        }
+
+        await MaintainAsync(token => compaction.RunAsync(keepsSpare: false, token), cancellationToken).ConfigureAwait(false);
+        Interlocked.CompareExchange(ref _health, KvPersistenceHealth.Healthy, Degraded());
+    }
+
+    public async ValueTask SnapshotAsync(IStorage target, CancellationToken cancellationToken)
+    {
+        if (_log is not { } log)
+        {
+            throw ReadOnlyRefusal();
+        }
+
+        if (target.List().Count > 0)
+        {
+            throw new KvPersistenceException($"{target.PathOf("")} is not empty; a snapshot is written to a directory that is.");
+        }
+
+        await MaintainAsync(token => new StoreCopy(_storage, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
+        if (_timer is not null)
+        {
+            await _timer.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _backgroundCompaction.ConfigureAwait(false);
+        await _maintenance.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_log is { Failure: null } log)
+            {
+                await log.CloseAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            await _values.CloseAsync(isFlushed: _log is { Failure: null }).ConfigureAwait(false);
+            Volatile.Write(ref _health, new KvPersistenceHealth(KvPersistenceStatus.Closed));
+            if (_log is not null)
+            {
+                await _log.DisposeAsync().ConfigureAwait(false);
+            }
+
+            _lock.Dispose();
+        }
+    }
+
+    private async Task MaintainAsync(Func<CancellationToken, Task> action, CancellationToken cancellationToken)
+    {
+        CheckWritable();
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        await _maintenance.WaitAsync(both.Token).ConfigureAwait(false);
+        try
+        {
+            // Not on the thread of the caller: most of it is waiting for the disk.
+            await Task.Run(() => action(both.Token), both.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KvPersistenceException($"{e.Message.TrimEnd('.')}. Nothing is lost, and writes go on.", e);
+        }
+        finally
+        {
+            _maintenance.Release();
+        }
+    }
+
+    /// <summary>Called by the flush loop after each batch.</summary>
+    private void OnWritten(long logBytes)
+    {
+        // Comparing two numbers is all that most batches pay.
+        var bytes = _diskUse.FinishedBytes + logBytes;
+        if (bytes < Volatile.Read(ref _nextCheckBytes) || _stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        Volatile.Write(ref _nextCheckBytes, bytes + (_options.LogFileBytes / 16));
+        var live = _host.LiveBytes + (_host.LiveEntries * (LogFormat.RecordHeaderBytes + (LogFormat.Alignment / 2)));
+        var isDue = (bytes >= _options.CompactionBytesMin && bytes - live > live * _options.CompactionDeadRatio)
+            || _diskUse.FinishedLogs >= FinishedLogsMax;
+        if (isDue && Interlocked.Exchange(ref _isCompacting, 1) == 0)
+        {
+            _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+        }
+    }
+
+    private async Task CompactInBackgroundAsync()
+    {
+        try
+        {
+            var before = _diskUse.FinishedBytes;
+            await MaintainAsync(token => _compaction!.RunAsync(keepsSpare: true, token), CancellationToken.None).ConfigureAwait(false);
+            Volatile.Write(ref _nextCheckBytes, 0);
+            Interlocked.CompareExchange(ref _health, KvPersistenceHealth.Healthy, Degraded());
+            PersistenceEvents.Compacted(_logger, _storage.PathOf(""), before, _diskUse.FinishedBytes);
+        }
+        catch (OperationCanceledException)
+        {
+            // The directory is being closed.
+        }
+        catch (Exception e)
+        {
+            // Not before there is twice as much: a disk that is full would otherwise be filled again and again.
+            Volatile.Write(ref _nextCheckBytes, _diskUse.FinishedBytes * 2);
+            Degrade(e);
+            PersistenceEvents.CompactionFailed(_logger, e);
+        }
+        finally
+        {
+            Volatile.Write(ref _isCompacting, 0);
+        }
+    }
+
+    private void Degrade(Exception e)
+    {
+        var health = Health;
+        if (health.Status is KvPersistenceStatus.Healthy or KvPersistenceStatus.Degraded)
+        {
+            Interlocked.CompareExchange(
+                ref _health, new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"Compaction failed: {e.Message}", e), health);
+        }
+    }
+
+    // What is to be replaced by Healthy; when it is anything else, nothing is.
+    private KvPersistenceHealth Degraded() => Health is { Status: KvPersistenceStatus.Degraded } health ? health : KvPersistenceHealth.Healthy;
+
+    private void OnFailed(KvPersistenceException failure)
+    {
+        Volatile.Write(ref _health, new KvPersistenceHealth(KvPersistenceStatus.Failed, failure.Message, failure));
+        PersistenceEvents.Failed(_logger, failure);
+    }
+
+    private KvPersistenceException FailWith(Exception e)
+    {
+        var failure = new KvPersistenceException(
+            $"Writing a large value failed: {e.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e);
+        _log!.Fail(failure);
+        return failure;
+    }
+
+    private void CheckWritable()
+    {
+        if (_log is not { } log)
+        {
+            throw ReadOnlyRefusal();
+        }
+
+        if (log.Failure is not null)
+        {
+            throw log.Refusal();
+        }
+    }
+
+    private KvPersistenceException ReadOnlyRefusal() =>
+        new($"{_storage.PathOf("")} was opened with {nameof(FilePersistenceOptions)}.{nameof(FilePersistenceOptions.ReadOnly)}; nothing can be written.");
+}

@@ -1,0 +1,267 @@
+using System.Buffers.Binary;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>What reading a record came to.</summary>
+internal enum RecordOutcome
+{
+    /// <summary>There is a record, and its checksum is right.</summary>
+    Whole,
+
+    /// <summary>The record, if it is one, is longer than the bytes at hand.</summary>
+    Cut,
+
+    /// <summary>There is no record here.</summary>
+    Wrong,
+}
+
+/// <summary>
+/// One record on disk: laid out by whoever appends, sealed with its checksum by the writer of the log, read back by
+/// <see cref="TryRead"/>. The three mirror each other field by field.
+/// </summary>
+internal readonly ref struct LogRecord
+{
+    private readonly ReadOnlySpan<byte> _bytes;
+
+    private LogRecord(ReadOnlySpan<byte> bytes) => _bytes = bytes;
+
+    public RecordKind Kind => (RecordKind)(KeyAndKind >> LogFormat.KindShift);
+
+    public long Revision => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
+
+    public uint DeadlineSeconds => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.DeadlineOffset..]);
+
+    /// <summary>Below this offset everything was on the disk when the record was written.</summary>
+    public uint FlushedThrough => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.FlushedThroughOffset..]);
+
+    /// <summary>The room it takes, what aligns the next one included.</summary>
+    public int Size => _bytes.Length;
+
+    public int KeyBytes => KeyAndKind & LogFormat.KeyBytesMask;
+
+    public int MetadataBytes => BinaryPrimitives.ReadUInt16LittleEndian(_bytes[LogFormat.MetadataBytesOffset..]);
+
+    public int ValueBytes => Length - LogFormat.RecordHeaderBytes - KeyBytes - MetadataBytes;
+
+    public ReadOnlySpan<byte> Value => _bytes.Slice(LogFormat.RecordHeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
+
+    private bool HasSoundLengths => Kind switch
+    {
+        RecordKind.Put => KeyBytes > 0,
+        RecordKind.Delete => KeyBytes > 0 && MetadataBytes == 0 && ValueBytes == 0,
+        RecordKind.PutLarge => KeyBytes > 0 && ValueBytes == LogFormat.ReferenceBytes,
+        RecordKind.End => KeyBytes == 0 && MetadataBytes == 0 && ValueBytes == LogFormat.EndValueBytes,
+        RecordKind.Index => KeyBytes == 0 && MetadataBytes == 0 && ValueBytes % sizeof(long) == 0,
+        _ => false,
+    };
+
+    private int Length => BinaryPrimitives.ReadInt32LittleEndian(_bytes[LogFormat.LengthOffset..]);
+
+    private ushort KeyAndKind => BinaryPrimitives.ReadUInt16LittleEndian(_bytes[LogFormat.KeyBytesOffset..]);
+
+    /// <summary>The room that a mutation takes.</summary>
+    /// <exception cref="ArgumentException">It cannot be written.</exception>
+    public static int SizeOf(in KvMutation mutation)
+    {
+        if (mutation.Key.Length is 0 or > LogFormat.KeyBytesMax
+            || mutation.Metadata.Length > LogFormat.MetadataBytesMax
+            || mutation.Value.Length > int.MaxValue / 2
+            || mutation.Revision <= 0)
+        {
+            throw new ArgumentException(
+                $"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata and a positive revision; this one has {mutation.Key.Length}, {mutation.Metadata.Length} and {mutation.Revision}.",
+                nameof(mutation));
+        }
+
+        var valueBytes = mutation.LargeValue.IsNone ? mutation.Value.Length : LogFormat.ReferenceBytes;
+        return mutation.IsDelete
+            ? LogFormat.RecordBytes(mutation.Key.Length, 0, 0)
+            : LogFormat.RecordBytes(mutation.Key.Length, mutation.Metadata.Length, valueBytes);
+    }
+
+    /// <summary>Lays out a mutation in exactly the room that it takes; <see cref="Seal"/> completes it.</summary>
+    public static void Lay(Span<byte> destination, in KvMutation mutation)
+    {
+        if (mutation.IsDelete)
+        {
+            LayHeader(destination, RecordKind.Delete, mutation.Revision, 0, mutation.Key.Length, 0, 0);
+            mutation.Key.Span.CopyTo(destination[LogFormat.RecordHeaderBytes..]);
+            return;
+        }
+
+        var isLarge = !mutation.LargeValue.IsNone;
+        var valueBytes = isLarge ? LogFormat.ReferenceBytes : mutation.Value.Length;
+        LayHeader(
+            destination,
+            isLarge ? RecordKind.PutLarge : RecordKind.Put,
+            mutation.Revision,
+            mutation.DeadlineSeconds,
+            mutation.Key.Length,
+            mutation.Metadata.Length,
+            valueBytes);
+        var body = destination[LogFormat.RecordHeaderBytes..];
+        mutation.Key.Span.CopyTo(body);
+        body = body[mutation.Key.Length..];
+        if (mutation.Metadata.Length > 0)
+        {
+            mutation.Metadata.Span.CopyTo(body);
+            body = body[mutation.Metadata.Length..];
+        }
+
+        if (isLarge)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(body, mutation.LargeValue.Id);
+            BinaryPrimitives.WriteInt64LittleEndian(body[sizeof(long)..], mutation.LargeValue.Length);
+        }
+        else
+        {
+            mutation.Value.Span.CopyTo(body);
+        }
+    }
+
+    /// <summary>Lays out the end of a file.</summary>
+    public static void LayEnd(Span<byte> destination, in FileEnd end)
+    {
+        LayHeader(destination, RecordKind.End, end.HighestRevision, 0, 0, 0, LogFormat.EndValueBytes);
+        var value = destination[LogFormat.RecordHeaderBytes..];
+        BinaryPrimitives.WriteInt64LittleEndian(value, end.Records);
+        BinaryPrimitives.WriteInt64LittleEndian(value[8..], end.PayloadBytes);
+        BinaryPrimitives.WriteInt64LittleEndian(value[16..], end.IndexOffset);
+    }
+
+    /// <summary>Lays out the index of a snapshot.</summary>
+    public static void LayIndex(Span<byte> destination, ReadOnlySpan<long> chunkOffsets)
+    {
+        LayHeader(destination, RecordKind.Index, 0, 0, 0, 0, chunkOffsets.Length * sizeof(long));
+        for (var i = 0; i < chunkOffsets.Length; i++)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(destination[(LogFormat.RecordHeaderBytes + (i * sizeof(long)))..], chunkOffsets[i]);
+        }
+    }
+
+    /// <summary>The room of the record that was laid out at the start of some bytes.</summary>
+    public static int SizeAt(ReadOnlySpan<byte> bytes) =>
+        LogFormat.Align(BinaryPrimitives.ReadInt32LittleEndian(bytes[LogFormat.LengthOffset..]));
+
+    /// <summary>Completes a record that was laid out: nothing of it may change afterwards.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="seed">The seed of the file that it goes to.</param>
+    /// <param name="flushedThrough">Below this offset everything in that file is on the disk.</param>
+    public static void Seal(Span<byte> record, uint seed, uint flushedThrough)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(record[LogFormat.FlushedThroughOffset..], flushedThrough);
+        BinaryPrimitives.WriteUInt32LittleEndian(
+            record[LogFormat.ChecksumOffset..], Crc32C.Append(seed, record[LogFormat.LengthOffset..]));
+    }
+
+    /// <summary>Reads the record at the start of some bytes.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="seed">The seed of the file.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="verifies">Whether the checksum must be right; otherwise only the lengths.</param>
+    public static RecordOutcome TryRead(ReadOnlySpan<byte> bytes, uint seed, out LogRecord record, bool verifies = true)
+    {
+        record = default;
+        if (bytes.Length < LogFormat.RecordHeaderBytes)
+        {
+            return RecordOutcome.Cut;
+        }
+
+        var length = BinaryPrimitives.ReadInt32LittleEndian(bytes[LogFormat.LengthOffset..]);
+        var keyAndKind = BinaryPrimitives.ReadUInt16LittleEndian(bytes[LogFormat.KeyBytesOffset..]);
+        var metadataBytes = BinaryPrimitives.ReadUInt16LittleEndian(bytes[LogFormat.MetadataBytesOffset..]);
+        var keyBytes = keyAndKind & LogFormat.KeyBytesMask;
+        if (length < LogFormat.RecordHeaderBytes + keyBytes + metadataBytes || length > int.MaxValue - LogFormat.Alignment)
+        {
+            return RecordOutcome.Wrong;
+        }
+
+        var size = LogFormat.Align(length);
+        if (size > bytes.Length)
+        {
+            return RecordOutcome.Cut;
+        }
+
+        bytes = bytes[..size];
+        if (verifies && BinaryPrimitives.ReadUInt32LittleEndian(bytes) != Crc32C.Append(seed, bytes[LogFormat.LengthOffset..]))
+        {
+            return RecordOutcome.Wrong;
+        }
+
+        record = new LogRecord(bytes);
+        return IsSound(record) ? RecordOutcome.Whole : RecordOutcome.Wrong;
+    }
+
+    /// <summary>The room of the record that seems to begin here, if it could be one.</summary>
+    public static int ClaimedSize(ReadOnlySpan<byte> bytes)
+    {
+        var length = BinaryPrimitives.ReadInt32LittleEndian(bytes[LogFormat.LengthOffset..]);
+        return length is < LogFormat.RecordHeaderBytes or > int.MaxValue - LogFormat.Alignment ? 0 : LogFormat.Align(length);
+    }
+
+    /// <summary>Whether the bytes, at least a header, could be the beginning of a record at an offset.</summary>
+    public static bool IsPlausible(ReadOnlySpan<byte> bytes, long offset)
+    {
+        // The header alone says enough; nothing behind it is looked at.
+        var header = new LogRecord(bytes[..LogFormat.RecordHeaderBytes]);
+        return header.Length >= LogFormat.RecordHeaderBytes
+            && header.FlushedThrough <= offset
+            && header.ValueBytes >= 0
+            && header.HasSoundLengths;
+    }
+
+    /// <summary>The mutation, as a view on the same bytes.</summary>
+    /// <param name="memory">The memory that the record was read from, from its first byte on.</param>
+    public KvMutation ToMutation(ReadOnlyMemory<byte> memory)
+    {
+        var keyBytes = KeyBytes;
+        var metadataBytes = MetadataBytes;
+        var kind = Kind;
+        return new KvMutation
+        {
+            Key = memory.Slice(LogFormat.RecordHeaderBytes, keyBytes),
+            Metadata = memory.Slice(LogFormat.RecordHeaderBytes + keyBytes, metadataBytes),
+            Value = kind == RecordKind.Put ? memory.Slice(LogFormat.RecordHeaderBytes + keyBytes + metadataBytes, ValueBytes) : default,
+            LargeValue = kind == RecordKind.PutLarge ? ToReference() : default,
+            Revision = Revision,
+            DeadlineSeconds = DeadlineSeconds,
+            IsDelete = kind == RecordKind.Delete,
+        };
+    }
+
+    /// <summary>The end of a file.</summary>
+    public FileEnd ToEnd() => new(
+        Revision,
+        BinaryPrimitives.ReadInt64LittleEndian(Value),
+        BinaryPrimitives.ReadInt64LittleEndian(Value[8..]),
+        BinaryPrimitives.ReadInt64LittleEndian(Value[16..]));
+
+    // A right checksum over wrong fields is no accident of a disk, but costs nothing to be refused.
+    private static bool IsSound(in LogRecord record) =>
+        record.HasSoundLengths
+        && (record.Kind != RecordKind.PutLarge || record.ToReference() is { Id: > 0, Length: >= 0 });
+
+    private static void LayHeader(
+        Span<byte> destination, RecordKind kind, long revision, uint deadline, int keyBytes, int metadataBytes, int valueBytes)
+    {
+        // What aligns the next record is the only part that nothing else writes.
+        destination[^LogFormat.Alignment..].Clear();
+        BinaryPrimitives.WriteInt32LittleEndian(
+            destination[LogFormat.LengthOffset..], LogFormat.RecordHeaderBytes + keyBytes + metadataBytes + valueBytes);
+        BinaryPrimitives.WriteInt64LittleEndian(destination[LogFormat.RevisionOffset..], revision);
+        BinaryPrimitives.WriteUInt32LittleEndian(destination[LogFormat.DeadlineOffset..], deadline);
+        BinaryPrimitives.WriteUInt16LittleEndian(
+            destination[LogFormat.KeyBytesOffset..], (ushort)(keyBytes | ((int)kind << LogFormat.KindShift)));
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[LogFormat.MetadataBytesOffset..], (ushort)metadataBytes);
+    }
+
+    private KvValueReference ToReference() =>
+        new(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]));
+}
+
+/// <summary>What the last record of a finished file says about it.</summary>
+/// <param name="HighestRevision">The highest revision in this file and in all before it.</param>
+/// <param name="Records">The puts and deletes in the file.</param>
+/// <param name="PayloadBytes">The bytes of their keys, metadata and values.</param>
+/// <param name="IndexOffset">Where the chunk index of a snapshot begins; 0 for none.</param>
+internal readonly record struct FileEnd(long HighestRevision, long Records, long PayloadBytes, long IndexOffset = 0);

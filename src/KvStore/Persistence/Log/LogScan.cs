@@ -1,0 +1,226 @@
+using KvStore.Persistence.Storage;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>
+/// The first of two passes over a file of records: the end is found, and the file is divided into chunks that the second pass
+/// can read independently of each other.
+/// </summary>
+/// <remarks>
+/// Only the second pass hands anything out, so that nothing behind a torn record is ever seen, however many threads read. A
+/// finished file may not have one, so there it is enough to go from length to length until its end record; the second pass
+/// verifies the checksums, and a wrong one is an error. The last log of a crash is verified here as well.
+/// </remarks>
+internal sealed class LogScan
+{
+    // How far to look behind a record that cannot be read: more than the longest record and what is written between two
+    // flushes, so that what followed the next flush is found.
+    private const long ResyncBytes = 20 * 1024 * 1024;
+    private const long ChunkBytes = 1024 * 1024;
+
+    private LogScan(string name, long number)
+    {
+        Name = name;
+        Number = number;
+    }
+
+    public string Name { get; }
+
+    public long Number { get; }
+
+    public FileHeader Header { get; private set; }
+
+    /// <summary>What can be read, in parts of about a megabyte.</summary>
+    public List<(long Start, long End)> Chunks { get; } = [];
+
+    /// <summary>Whether the file was finished. Only the last log may not be.</summary>
+    public bool IsFinished { get; private set; }
+
+    /// <summary>Where the last record ends, the end record not counted.</summary>
+    public long End { get; private set; } = LogFormat.HeaderBytes;
+
+    public long Records { get; private set; }
+
+    public long PayloadBytes { get; private set; }
+
+    public long HighestRevision { get; private set; }
+
+    /// <summary>What a crash left half-written at the end, if anything.</summary>
+    public KvDamage? TornTail { get; private set; }
+
+    /// <summary>What cannot be explained by a crash.</summary>
+    public List<KvDamage> Damages { get; } = [];
+
+    /// <summary>Scans a file.</summary>
+    /// <param name="storage">Where it is.</param>
+    /// <param name="kind">A log or a snapshot.</param>
+    /// <param name="number">Its number.</param>
+    /// <param name="isLast">Whether a crash may have left it without an end.</param>
+    /// <param name="resumes">Whether to go on behind damage; otherwise the first is the last.</param>
+    public static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes)
+    {
+        var name = kind == FileKind.Log ? FileNames.Log(number) : FileNames.Snapshot(number);
+        var scan = new LogScan(name, number);
+        using var file = storage.Open(name, isWritable: false);
+        try
+        {
+            scan.Header = FileHeader.Read(file, storage.PathOf(name), kind, number);
+            if (resumes || !scan.TryHop(file))
+            {
+                scan.Read(file, storage.PathOf(name), file.Length, isLast, resumes);
+            }
+        }
+        catch (KvDamagedFileException e)
+        {
+            scan.Damages.Add(new KvDamage(e.File, e.Offset, e.Reason));
+        }
+
+        return scan;
+    }
+
+    private bool TryHop(IStorageFile file)
+    {
+        using var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, file.Length);
+        var chunkStart = (long)LogFormat.HeaderBytes;
+        var count = 0L;
+        while (reader.TryRead(out var record, verifies: false))
+        {
+            if (record.Kind == RecordKind.End
+                && LogRecord.TryRead(reader.Bytes.Span, Header.Seed, out record) == RecordOutcome.Whole
+                && record.ToEnd() is var end && end.Records == count)
+            {
+                AddChunk(chunkStart, reader.Offset);
+                End = reader.Offset;
+                Records = end.Records;
+                PayloadBytes = end.PayloadBytes;
+                HighestRevision = end.HighestRevision;
+                IsFinished = true;
+                return true;
+            }
+
+            count++;
+            if (reader.NextOffset - chunkStart >= ChunkBytes)
+            {
+                AddChunk(chunkStart, reader.NextOffset);
+                chunkStart = reader.NextOffset;
+            }
+        }
+
+        // No end: whatever the reason is, the other way finds it out.
+        Chunks.Clear();
+        return false;
+    }
+
+    private void Read(IStorageFile file, string path, long length, bool isLast, bool resumes)
+    {
+        var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, length);
+        try
+        {
+            var chunkStart = (long)LogFormat.HeaderBytes;
+            while (true)
+            {
+                if (reader.TryRead(out var record))
+                {
+                    HighestRevision = Math.Max(HighestRevision, record.Revision);
+                    if (record.Kind is RecordKind.End or RecordKind.Index)
+                    {
+                        AddChunk(chunkStart, reader.Offset);
+                        IsFinished = record.Kind == RecordKind.End;
+                        if (IsFinished)
+                        {
+                            return;
+                        }
+
+                        chunkStart = reader.NextOffset;
+                        continue;
+                    }
+
+                    Records++;
+                    PayloadBytes += record.Size - LogFormat.RecordHeaderBytes;
+                    End = reader.NextOffset;
+                    if (End - chunkStart >= ChunkBytes)
+                    {
+                        AddChunk(chunkStart, End);
+                        chunkStart = End;
+                    }
+
+                    continue;
+                }
+
+                AddChunk(chunkStart, reader.Offset);
+                var damage = Explain(file, reader, path, length, isLast, out var resumesAt);
+                if (damage is not null)
+                {
+                    Damages.Add(damage);
+                }
+
+                if (damage is null || !resumes || resumesAt is null)
+                {
+                    return;
+                }
+
+                chunkStart = resumesAt.Value;
+                reader.Dispose();
+                reader = new LogReader(file, Header.Seed, chunkStart, length);
+            }
+        }
+        finally
+        {
+            reader.Dispose();
+        }
+    }
+
+    private void AddChunk(long start, long end)
+    {
+        if (end > start)
+        {
+            Chunks.Add((start, end));
+        }
+    }
+
+    /// <summary>
+    /// Tells the end of what a crash left from damage. It is damage when the file was finished, or when a later record says
+    /// that this place was on the disk before it was written.
+    /// </summary>
+    private KvDamage? Explain(IStorageFile file, LogReader reader, string path, long length, bool isLast, out long? resumesAt)
+    {
+        var offset = reader.Offset;
+        var isZero = reader.Bytes.Span[..Math.Min(reader.Bytes.Length, LogFormat.RecordHeaderBytes)].IndexOfAnyExcept((byte)0) < 0;
+        var reason = offset >= length ? "the file ends here without its end record"
+            : isZero ? "there is no record where one must be"
+            : "the checksum of the record is wrong";
+
+        resumesAt = null;
+        var wasFlushed = false;
+        var limit = offset + ResyncBytes;
+        var isFound = reader.TryResync(ResyncBytes, out var later);
+        while (isFound && !wasFlushed && reader.Offset < limit)
+        {
+            resumesAt ??= reader.Offset;
+            wasFlushed = later.FlushedThrough > offset;
+            isFound = !wasFlushed && (reader.TryRead(out later) || reader.TryResync(limit - reader.Offset, out later));
+        }
+
+        if (!isLast || wasFlushed || EndsWithEnd(file, length))
+        {
+            return new KvDamage(path, offset, reason);
+        }
+
+        if (!isZero && !Header.IsRecycled)
+        {
+            TornTail = new KvDamage(path, offset, "the last record was not completely written");
+        }
+
+        return null;
+    }
+
+    // Whoever finished the file when it was closed cut off what lay behind its end.
+    private bool EndsWithEnd(IStorageFile file, long length)
+    {
+        Span<byte> bytes = stackalloc byte[LogFormat.EndBytes];
+        return length >= LogFormat.HeaderBytes + LogFormat.EndBytes
+            && file.Read(bytes, length - LogFormat.EndBytes) == LogFormat.EndBytes
+            && LogRecord.TryRead(bytes, Header.Seed, out var record) == RecordOutcome.Whole
+            && record.Kind == RecordKind.End;
+    }
+}

@@ -1,0 +1,97 @@
+using System.Threading.Tasks.Sources;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>One who waits for a batch to be written. Reused once its result was taken, so that waiting allocates nothing.</summary>
+internal sealed class PendingAppend(PendingAppendPool pool) : IValueTaskSource, IValueTaskSource<long>
+{
+    // Continuations run where Complete is called, which is never under a gate: see GroupCommit.
+    private ManualResetValueTaskSourceCore<long> _core = new() { RunContinuationsAsynchronously = false };
+
+    /// <summary>The next in the list that it is in.</summary>
+    public PendingAppend? Next { get; set; }
+
+    /// <summary>What it will complete with, once it is known.</summary>
+    public long Result { get; set; }
+
+    /// <summary>What it will fail with, when it does.</summary>
+    public Exception? Failure { get; set; }
+
+    public ValueTask AsTask => new(this, _core.Version);
+
+    public ValueTask<long> AsResultTask => new(this, _core.Version);
+
+    /// <summary>Completes it. It may be in use for something else before this returns.</summary>
+    public void Complete()
+    {
+        if (Failure is { } failure)
+        {
+            _core.SetException(failure);
+        }
+        else
+        {
+            _core.SetResult(Result);
+        }
+    }
+
+    public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    public long GetResult(short token)
+    {
+        try
+        {
+            return _core.GetResult(token);
+        }
+        finally
+        {
+            _core.Reset();
+            Failure = null;
+            Result = 0;
+            pool.Return(this);
+        }
+    }
+
+    void IValueTaskSource.GetResult(short token) => GetResult(token);
+}
+
+/// <summary>Keeps <see cref="PendingAppend"/>s for reuse. Thread safety: all members, from any thread.</summary>
+internal sealed class PendingAppendPool
+{
+    private const int KeptMax = 4096;
+
+    private readonly Lock _gate = new();
+    private PendingAppend? _first;
+    private int _count;
+
+    public PendingAppend Rent()
+    {
+        lock (_gate)
+        {
+            if (_first is { } pending)
+            {
+                _first = pending.Next;
+                _count--;
+                pending.Next = null;
+                return pending;
+            }
+        }
+
+        return new PendingAppend(this);
+    }
+
+    public void Return(PendingAppend pending)
+    {
+        lock (_gate)
+        {
+            if (_count < KeptMax)
+            {
+                pending.Next = _first;
+                _first = pending;
+                _count++;
+            }
+        }
+    }
+}

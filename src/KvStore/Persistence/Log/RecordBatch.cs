@@ -1,0 +1,122 @@
+namespace KvStore.Persistence.Log;
+
+/// <summary>
+/// Laid-out records that wait to be written together, with those who wait for them. Guarded by the gate of
+/// <see cref="GroupCommit"/> while it is open, and the flush loop's own while it is written.
+/// </summary>
+internal sealed class RecordBatch
+{
+    private const int FirstChunkBytes = 64 * 1024;
+    private const int ChunkBytes = 1024 * 1024;
+    private const int KeptChunks = 9;
+
+    private readonly List<byte[]> _chunks = [GC.AllocateUninitializedArray<byte>(FirstChunkBytes)];
+    private readonly List<ArraySegment<byte>> _filled = [];
+    private int _chunkIndex;
+    private int _chunkBytes;
+
+    /// <summary>The bytes of all records.</summary>
+    public long Length { get; private set; }
+
+    public long HighestRevision { get; private set; }
+
+    /// <summary>Those who wait, as a list in the order of their records.</summary>
+    public PendingAppend? FirstWaiting { get; private set; }
+
+    /// <summary>Whether it must be on the disk, however few records it has.</summary>
+    public bool MustFlush { get; set; }
+
+    /// <summary>Whether it must be handed to the operating system, however few records it has.</summary>
+    public bool MustWrite { get; set; }
+
+    /// <summary>Whether a new file must begin after it.</summary>
+    public bool MustRoll { get; set; }
+
+    /// <summary>Whether the log must be finished after it.</summary>
+    public bool MustClose { get; set; }
+
+    public bool HasWork => Length > 0 || MustFlush || MustRoll || MustClose;
+
+    /// <summary>The records, in order.</summary>
+    public IReadOnlyList<ArraySegment<byte>> Chunks
+    {
+        get
+        {
+            if (_filled.Count == _chunkIndex && _chunkBytes > 0)
+            {
+                _filled.Add(new ArraySegment<byte>(_chunks[_chunkIndex], 0, _chunkBytes));
+            }
+
+            return _filled;
+        }
+    }
+
+    private PendingAppend? LastWaiting { get; set; }
+
+    /// <summary>Lays out a mutation behind the others.</summary>
+    public void Add(in KvMutation mutation, int size)
+    {
+        if (_chunks[_chunkIndex].Length - _chunkBytes < size)
+        {
+            NextChunk(size);
+        }
+
+        LogRecord.Lay(_chunks[_chunkIndex].AsSpan(_chunkBytes, size), mutation);
+        _chunkBytes += size;
+        Length += size;
+        HighestRevision = Math.Max(HighestRevision, mutation.Revision);
+    }
+
+    /// <summary>Adds one who waits.</summary>
+    public void Add(PendingAppend waiting)
+    {
+        if (LastWaiting is null)
+        {
+            FirstWaiting = waiting;
+        }
+        else
+        {
+            LastWaiting.Next = waiting;
+        }
+
+        LastWaiting = waiting;
+    }
+
+    /// <summary>Empties it for the next use.</summary>
+    public void Reset()
+    {
+        if (_chunks.Count > KeptChunks)
+        {
+            _chunks.RemoveRange(KeptChunks, _chunks.Count - KeptChunks);
+        }
+
+        _chunks.RemoveAll(chunk => chunk.Length > ChunkBytes);
+        if (_chunks.Count == 0)
+        {
+            _chunks.Add(GC.AllocateUninitializedArray<byte>(FirstChunkBytes));
+        }
+
+        _filled.Clear();
+        _chunkIndex = 0;
+        _chunkBytes = 0;
+        Length = 0;
+        HighestRevision = 0;
+        FirstWaiting = LastWaiting = null;
+        MustFlush = MustWrite = MustRoll = MustClose = false;
+    }
+
+    private void NextChunk(int size)
+    {
+        if (_chunkBytes > 0)
+        {
+            _filled.Add(new ArraySegment<byte>(_chunks[_chunkIndex], 0, _chunkBytes));
+            _chunkIndex++;
+            _chunkBytes = 0;
+        }
+
+        if (_chunkIndex == _chunks.Count || _chunks[_chunkIndex].Length < size)
+        {
+            _chunks.Insert(_chunkIndex, GC.AllocateUninitializedArray<byte>(Math.Max(ChunkBytes, size)));
+        }
+    }
+}

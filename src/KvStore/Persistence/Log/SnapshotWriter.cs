@@ -1,0 +1,132 @@
+using System.Buffers;
+using KvStore.Persistence.Storage;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>
+/// Writes a snapshot: records as in a log, an index of the places where reading can begin, and an end. It has a temporary
+/// name until it is complete and on the disk.
+/// </summary>
+/// <remarks>Not thread-safe.</remarks>
+internal sealed class SnapshotWriter : IDisposable
+{
+    private const int BufferBytes = 1024 * 1024;
+
+    private readonly IStorage _storage;
+    private readonly long _number;
+    private readonly IStorageFile _file;
+    private readonly uint _seed;
+    private readonly List<long> _chunkOffsets = [];
+    private readonly uint _nowSeconds;
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+    private int _buffered;
+    private long _written;
+    private long _records;
+    private long _payloadBytes;
+    private long _highestRevision;
+    private bool _isPublished;
+
+    /// <summary>Begins a snapshot that stands for all logs up to a number.</summary>
+    public SnapshotWriter(IStorage storage, long number, long nowSeconds)
+    {
+        _storage = storage;
+        _number = number;
+        _nowSeconds = (uint)Math.Clamp(nowSeconds, 0, uint.MaxValue);
+        _file = storage.Create(TemporaryName);
+        _seed = FileHeader.Write(_buffer, FileKind.Snapshot, number).Seed;
+        _buffered = LogFormat.HeaderBytes;
+    }
+
+    /// <summary>The length so far.</summary>
+    public long Length => _written + _buffered;
+
+    private string TemporaryName => FileNames.Temporary(FileNames.Snapshot(_number));
+
+    /// <summary>Adds an entry, unless it has expired.</summary>
+    public void Add(in KvMutation mutation)
+    {
+        _highestRevision = Math.Max(_highestRevision, mutation.Revision);
+        if (mutation.IsDelete || (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds))
+        {
+            return;
+        }
+
+        var size = LogRecord.SizeOf(mutation);
+        var record = Reserve(size, beginsChunk: true);
+        LogRecord.Lay(record, mutation);
+        LogRecord.Seal(record, _seed, 0);
+        _records++;
+        _payloadBytes += size - LogFormat.RecordHeaderBytes;
+    }
+
+    /// <summary>Completes the snapshot and puts it on the disk, still under its temporary name.</summary>
+    public void Finish(long highestRevision)
+    {
+        var indexOffset = Length;
+        var index = Reserve(LogFormat.RecordBytes(0, 0, _chunkOffsets.Count * sizeof(long)), beginsChunk: false);
+        LogRecord.LayIndex(index, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_chunkOffsets));
+        LogRecord.Seal(index, _seed, 0);
+        var end = Reserve(LogFormat.EndBytes, beginsChunk: false);
+        LogRecord.LayEnd(end, new FileEnd(Math.Max(highestRevision, _highestRevision), _records, _payloadBytes, indexOffset));
+        LogRecord.Seal(end, _seed, 0);
+        WriteBuffer();
+        _file.Flush();
+    }
+
+    /// <summary>Gives the snapshot its name: from now on it counts.</summary>
+    public void Publish()
+    {
+        _file.Dispose();
+        _storage.Rename(TemporaryName, FileNames.Snapshot(_number));
+        _storage.FlushDirectory();
+        _isPublished = true;
+    }
+
+    /// <summary>Gives up what was not published.</summary>
+    public void Dispose()
+    {
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = [];
+        _file.Dispose();
+        if (!_isPublished)
+        {
+            try
+            {
+                _storage.Delete(TemporaryName);
+            }
+            catch (IOException)
+            {
+                // It is removed when the directory is opened the next time.
+            }
+        }
+    }
+
+    private Span<byte> Reserve(int size, bool beginsChunk)
+    {
+        if (_buffer.Length - _buffered < size)
+        {
+            WriteBuffer();
+            if (_buffer.Length < size)
+            {
+                ArrayPool<byte>.Shared.Return(_buffer);
+                _buffer = ArrayPool<byte>.Shared.Rent(size);
+            }
+        }
+
+        if (beginsChunk && (_chunkOffsets.Count == 0 || Length - _chunkOffsets[^1] >= BufferBytes))
+        {
+            _chunkOffsets.Add(Length);
+        }
+
+        var reserved = _buffer.AsSpan(_buffered, size);
+        _buffered += size;
+        return reserved;
+    }
+
+    private void WriteBuffer()
+    {
+        _file.Write(_buffer.AsSpan(0, _buffered), _written);
+        _written += _buffered;
+        _buffered = 0;
+    }
+}

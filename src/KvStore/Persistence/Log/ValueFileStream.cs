@@ -1,0 +1,159 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using KvStore.Persistence.Storage;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>Reads a large value from its file. Every block is verified before a byte of it is given out.</summary>
+internal sealed class ValueFileStream(IStorageFile file, string path, uint seed, ValueFile.Lease lease) : Stream
+{
+    private byte[] _block = ArrayPool<byte>.Shared.Rent(LogFormat.ValueBlockBytes);
+    private long _blockIndex = -1;
+    private int _blockDataBytes;
+    private long _position;
+    private bool _isDisposed;
+
+    public override bool CanRead => !_isDisposed;
+
+    public override bool CanSeek => !_isDisposed;
+
+    public override bool CanWrite => false;
+
+    public override long Length => lease.File.Reference.Length;
+
+    public override long Position
+    {
+        get => _position;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            _position = value;
+        }
+    }
+
+    public override int Read(Span<byte> buffer)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (buffer.IsEmpty || _position >= Length)
+        {
+            return 0;
+        }
+
+        if (NeedsBlock(out var index))
+        {
+            Accept(index, file.Read(_block.AsSpan(0, BlockBytes(index)), OffsetOf(index)));
+        }
+
+        return Take(buffer);
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (buffer.IsEmpty || _position >= Length)
+        {
+            return 0;
+        }
+
+        if (NeedsBlock(out var index))
+        {
+            var read = await file.ReadAsync(_block.AsMemory(0, BlockBytes(index)), OffsetOf(index), cancellationToken).ConfigureAwait(false);
+            Accept(index, read);
+        }
+
+        return Take(buffer.Span);
+    }
+
+    public override int Read(byte[] buffer, int offset, int count)
+    {
+        ValidateBufferArguments(buffer, offset, count);
+        return Read(buffer.AsSpan(offset, count));
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+    {
+        ValidateBufferArguments(buffer, offset, count);
+        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+
+    public override long Seek(long offset, SeekOrigin origin)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var position = offset + origin switch
+        {
+            SeekOrigin.Begin => 0,
+            SeekOrigin.Current => _position,
+            SeekOrigin.End => Length,
+            _ => throw new ArgumentOutOfRangeException(nameof(origin)),
+        };
+        if (position < 0)
+        {
+            throw new IOException("A stream has no position before its beginning.");
+        }
+
+        return _position = position;
+    }
+
+    public override void Flush()
+    {
+        // Nothing is ever written.
+    }
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && !_isDisposed)
+        {
+            _isDisposed = true;
+            ArrayPool<byte>.Shared.Return(_block);
+            _block = [];
+            file.Dispose();
+            lease.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static long OffsetOf(long blockIndex) => LogFormat.HeaderBytes + (blockIndex * LogFormat.ValueBlockBytes);
+
+    private bool NeedsBlock(out long index)
+    {
+        index = _position / LogFormat.ValueBlockDataBytes;
+        return index != _blockIndex;
+    }
+
+    private int BlockBytes(long index) =>
+        sizeof(uint) + (int)Math.Min(LogFormat.ValueBlockDataBytes, Length - (index * LogFormat.ValueBlockDataBytes));
+
+    private void Accept(long index, int bytes)
+    {
+        // Should it fail, the block at hand is none.
+        _blockIndex = -1;
+        var block = _block.AsSpan(0, bytes);
+        if (bytes < BlockBytes(index))
+        {
+            throw new KvDamagedFileException(path, OffsetOf(index) + bytes, "the file ends within the value");
+        }
+
+        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueFileWriter.Checksum(seed, index, block[sizeof(uint)..]))
+        {
+            throw new KvDamagedFileException(path, OffsetOf(index), "the checksum of the block is wrong");
+        }
+
+        _blockIndex = index;
+        _blockDataBytes = bytes - sizeof(uint);
+    }
+
+    private int Take(Span<byte> buffer)
+    {
+        var offset = (int)(_position - (_blockIndex * LogFormat.ValueBlockDataBytes));
+        var taken = Math.Min(buffer.Length, _blockDataBytes - offset);
+        _block.AsSpan(sizeof(uint) + offset, taken).CopyTo(buffer);
+        _position += taken;
+        return taken;
+    }
+}

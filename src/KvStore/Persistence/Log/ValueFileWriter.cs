@@ -1,0 +1,143 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using KvStore.Persistence.Storage;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>Writes a large value to its file as it comes, block by block, each with a checksum.</summary>
+internal sealed class ValueFileWriter : KvLargeValueWriter
+{
+    private readonly ValueFiles _owner;
+    private readonly IStorage _storage;
+    private readonly long _id;
+    private readonly IStorageFile _file;
+    private readonly uint _seed;
+    private byte[] _block = ArrayPool<byte>.Shared.Rent(LogFormat.ValueBlockBytes);
+    private int _blockBytes = sizeof(uint);
+    private long _blockIndex;
+    private long _length;
+    private bool _isComplete;
+    private bool _isDisposed;
+
+    public ValueFileWriter(ValueFiles owner, IStorage storage, long id)
+    {
+        _owner = owner;
+        _storage = storage;
+        _id = id;
+        _file = storage.Create(FileNames.Value(id));
+        _seed = FileHeader.Write(_block, FileKind.Value, id).Seed;
+        try
+        {
+            _file.Write(_block.AsSpan(0, LogFormat.HeaderBytes), 0);
+        }
+        catch
+        {
+            _file.Dispose();
+            throw;
+        }
+    }
+
+    public override long Length => _length;
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
+    {
+        ThrowIfEnded();
+        cancellationToken.ThrowIfCancellationRequested();
+        var left = bytes.Span;
+        while (!left.IsEmpty)
+        {
+            var taken = Math.Min(left.Length, LogFormat.ValueBlockBytes - _blockBytes);
+            left[..taken].CopyTo(_block.AsSpan(_blockBytes));
+            left = left[taken..];
+            _blockBytes += taken;
+            _length += taken;
+            if (_blockBytes == LogFormat.ValueBlockBytes)
+            {
+                WriteBlock();
+            }
+        }
+
+        return default;
+    }
+
+    public override async ValueTask<KvValueReference> CompleteAsync(CancellationToken cancellationToken = default)
+    {
+        ThrowIfEnded();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (_blockBytes > sizeof(uint))
+        {
+            WriteBlock();
+        }
+
+        // A flush takes milliseconds, during which the thread of whoever writes the value has something better to do.
+        await Task.Run(FlushFile, CancellationToken.None).ConfigureAwait(false);
+        _isComplete = true;
+        var reference = new KvValueReference(_id, _length);
+        _owner.Add(reference);
+        return reference;
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        if (!_isDisposed)
+        {
+            _isDisposed = true;
+            ArrayPool<byte>.Shared.Return(_block);
+            _block = [];
+            _file.Dispose();
+            if (!_isComplete)
+            {
+                _owner.Delete(_id);
+            }
+        }
+
+        return default;
+    }
+
+    /// <summary>The checksum of a block: of its place and of its bytes, in this file.</summary>
+    internal static uint Checksum(uint seed, long blockIndex, ReadOnlySpan<byte> data)
+    {
+        Span<byte> place = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(place, blockIndex);
+        return Crc32C.Append(Crc32C.Append(seed, place), data);
+    }
+
+    private void WriteBlock()
+    {
+        var block = _block.AsSpan(0, _blockBytes);
+        BinaryPrimitives.WriteUInt32LittleEndian(block, Checksum(_seed, _blockIndex, block[sizeof(uint)..]));
+        try
+        {
+            _file.Write(block, LogFormat.HeaderBytes + (_blockIndex * LogFormat.ValueBlockBytes));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw _owner.Failed(e);
+        }
+
+        _blockIndex++;
+        _blockBytes = sizeof(uint);
+    }
+
+    private void FlushFile()
+    {
+        try
+        {
+            _file.Flush();
+            _storage.FlushDirectory();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw _owner.Failed(e);
+        }
+    }
+
+    private void ThrowIfEnded()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (_isComplete)
+        {
+            throw new InvalidOperationException("The value is complete.");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// The program that is killed: several callers put and delete as fast as they can, and each acknowledgement is a line on
+// standard output, "caller number", written before the caller goes on. Files are so small that logs roll and are compacted all the time.
+//
+// Arguments: directory, seed, and for each caller the number that it goes on with.
+using System.Globalization;
+using System.Text;
+using KvStore;
+using KvStore.TestKit.Persistence;
+
+var directory = args[0];
+var seed = int.Parse(args[1], CultureInfo.InvariantCulture);
+var next = args[2..].Select(number => int.Parse(number, CultureInfo.InvariantCulture)).ToArray();
+
+await using var persistence = new FilePersistence(directory, new FilePersistenceOptions
+{
+    LogFileBytes = 32 * 1024,
+    CompactionBytesMin = 64 * 1024,
+    LargeValueBytes = 4096,
+});
+var host = await DictionaryHost.OpenAsync(persistence, TimeProvider.System);
+var output = Console.OpenStandardOutput();
+var gate = new Lock();
+
+await Task.WhenAll(next.Select((first, caller) => Task.Run(async () =>
+{
+    for (var number = first; ; number++)
+    {
+        var (kind, key, value) = CrashScript.Step(seed, caller, number);
+        await (kind switch
+        {
+            CrashScript.Kind.Delete => host.DeleteAsync(key),
+            CrashScript.Kind.PutLarge => host.PutLargeAsync(key, value),
+            _ => host.PutAsync(key, value),
+        });
+        var line = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{caller} {number}\n"));
+        lock (gate)
+        {
+            output.Write(line);
+        }
+    }
+})));

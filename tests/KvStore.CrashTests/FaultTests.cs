@@ -1,0 +1,260 @@
+namespace KvStore.CrashTests;
+
+/// <summary>A disk that fails at the first to the n-th call: the put fails, reads go on, writes are refused until it is opened again.</summary>
+public sealed class FaultTests
+{
+    private const string NoSpace = "No space left on device";
+    private const string InputOutputError = "Input/output error";
+
+    public static TheoryData<string, string, bool, Durability> Faults
+    {
+        get
+        {
+            var faults = new TheoryData<string, string, bool, Durability>();
+            foreach (var durability in Enum.GetValues<Durability>())
+            {
+                foreach (var isForGood in new[] { false, true })
+                {
+                    faults.Add("write", NoSpace, isForGood, durability);
+                    faults.Add("write", InputOutputError, isForGood, durability);
+                    faults.Add("flush", InputOutputError, isForGood, durability);
+                    faults.Add("flush directory", InputOutputError, isForGood, durability);
+                    faults.Add("create", NoSpace, isForGood, durability);
+                    faults.Add("rename", InputOutputError, isForGood, durability);
+                    faults.Add("set length", InputOutputError, isForGood, durability);
+                }
+            }
+
+            return faults;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task A_failure_at_any_call_fails_the_put_and_loses_nothing_that_was_acknowledged(
+        string operation, string message, bool isForGood, Durability durability)
+    {
+        var options = Stores.Small with { Durability = durability };
+        for (var call = 1; ; call++)
+        {
+            var disk = new SimulatedDisk();
+            var host = await Stores.OpenAsync(disk, options);
+            var fault = new FaultyDisk(disk, operation, call, message, isForGood);
+            var acknowledged = new SortedDictionary<string, string>(host.State);
+            var states = new List<string> { Text(acknowledged) };
+            Exception? failure = null;
+            for (var i = 0; i < 60 && failure is null; i++)
+            {
+                var key = $"key {i % 5}";
+                var value = $"{i} {new string('v', i * 31 % 600)}";
+                try
+                {
+                    await (i % 10 == 6 ? host.PutLargeAsync(key, value) : host.PutAsync(key, value));
+                    acknowledged[key] = value;
+                    states.Add(Text(acknowledged));
+                }
+                catch (KvPersistenceException e)
+                {
+                    failure = e;
+                }
+            }
+
+            failure ??= await RecordAsync(() => host.Persistence.FlushAsync().AsTask());
+            if (!fault.HasFailed)
+            {
+                failure.Should().BeNull();
+                disk.BeforeStep = null;
+                await host.Persistence.DisposeAsync();
+                break;
+            }
+
+            failure.Should().BeOfType<KvPersistenceException>("{0} failed at call {1}", operation, call);
+            failure!.ToString().Should().Contain(message);
+            Text(host.State).Should().Be(states[^1], "reads go on, and show nothing that failed");
+            host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Failed);
+            host.Persistence.Health.Reason.Should().Contain(message);
+
+            // Refused from now on, even if the disk would work again.
+            disk.BeforeStep = null;
+            (await RecordAsync(() => host.PutAsync("late", "x"))).Should().BeOfType<KvPersistenceException>();
+            (await RecordAsync(() => host.PutLargeAsync("late", "x"))).Should().BeOfType<KvPersistenceException>();
+            (await RecordAsync(() => host.Persistence.FlushAsync().AsTask())).Should().BeOfType<KvPersistenceException>();
+            (await RecordAsync(() => host.Persistence.CompactAsync().AsTask())).Should().BeOfType<KvPersistenceException>();
+            (await RecordAsync(() => host.Persistence.DisposeAsync().AsTask())).Should().BeNull();
+
+            // Opened again: exactly what was acknowledged, since nothing but this failure happened to the disk.
+            var again = await Stores.OpenAsync(disk, options);
+            var recovered = Text(again.State);
+            if (durability == Durability.Immediate)
+            {
+                recovered.Should().Be(states[^1], "{0} failed at call {1}", operation, call);
+            }
+            else
+            {
+                states.Should().Contain(recovered, "{0} failed at call {1}", operation, call);
+            }
+
+            again.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+            await again.PutAsync("again", "it works");
+            await again.Persistence.DisposeAsync();
+            (await Stores.StateOfAsync(disk)).Should().ContainKey("again");
+        }
+    }
+
+    [Theory]
+    [InlineData("write", NoSpace)]
+    [InlineData("flush", InputOutputError)]
+    [InlineData("create", NoSpace)]
+    public async Task A_compaction_that_fails_loses_nothing_and_writes_go_on(string operation, string message)
+    {
+        for (var call = 1; ; call++)
+        {
+            var disk = new SimulatedDisk();
+            var host = await Stores.OpenAsync(disk);
+            for (var i = 0; i < 30; i++)
+            {
+                await host.PutAsync($"key {i % 5}", $"{i} {new string('v', 200)}");
+            }
+
+            var before = host.State;
+            var fault = new FaultyDisk(disk, operation, call, message, only: "snapshot");
+            var failure = await RecordAsync(() => host.Persistence.CompactAsync().AsTask());
+            disk.BeforeStep = null;
+            if (!fault.HasFailed)
+            {
+                call.Should().BeGreaterThan(1);
+                failure.Should().BeNull();
+                return;
+            }
+
+            failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(message);
+            host.State.Should().Equal(before);
+            disk.Files.Keys.Should().NotContain(name => name.Contains("snapshot"));
+            await host.PutAsync("after", "the failure");
+            before["after"] = "the failure";
+            await host.Persistence.CompactAsync();
+
+            await host.Persistence.DisposeAsync();
+            (await Stores.StateOfAsync(disk)).Should().Equal(before);
+        }
+    }
+
+    [Fact]
+    public async Task A_compaction_in_the_background_that_fails_shows_in_the_health_and_is_tried_again()
+    {
+        var disk = new SimulatedDisk();
+        var host = await Stores.OpenAsync(disk, Stores.Small with { CompactionBytesMin = 16 * 1024 });
+        var isFailing = true;
+        disk.BeforeStep = (operation, name) =>
+        {
+            if (Volatile.Read(ref isFailing) && name.Contains("snapshot", StringComparison.Ordinal))
+            {
+                throw new IOException(NoSpace);
+            }
+        };
+
+        var puts = 0;
+        while (host.Persistence.Health.Status != KvPersistenceStatus.Degraded)
+        {
+            await host.PutAsync($"key {puts++ % 5}", new string('v', 500));
+        }
+
+        host.Persistence.Health.Reason.Should().Contain(NoSpace);
+        Volatile.Write(ref isFailing, false);
+        while (host.Persistence.Health.Status != KvPersistenceStatus.Healthy)
+        {
+            await host.PutAsync($"key {puts++ % 5}", new string('v', 500));
+        }
+
+        disk.Files.Keys.Should().Contain(name => name.EndsWith(".snapshot", StringComparison.Ordinal));
+        var before = host.State;
+        await host.Persistence.DisposeAsync();
+        (await Stores.StateOfAsync(disk)).Should().Equal(before);
+    }
+
+    [Fact]
+    public async Task All_that_wait_for_a_failed_flush_fail_and_none_of_them_is_recovered()
+    {
+        var disk = new SimulatedDisk();
+        var host = await Stores.OpenAsync(disk);
+        await host.PutAsync("before", "x");
+        using var atFlush = new ManualResetEventSlim();
+        using var proceed = new ManualResetEventSlim();
+        disk.BeforeStep = (operation, _) =>
+        {
+            if (operation == "flush")
+            {
+                atFlush.Set();
+                proceed.Wait();
+                throw new IOException(InputOutputError);
+            }
+        };
+
+        var first = host.PutAsync("first", "x");
+        atFlush.Wait();
+        var others = Enumerable.Range(0, 20).Select(i => host.PutAsync($"other {i}", "x")).ToArray();
+        proceed.Set();
+
+        foreach (var put in others.Prepend(first))
+        {
+            var failure = await RecordAsync(() => put);
+            failure.Should().BeOfType<KvPersistenceException>().Which.InnerException!.Message.Should().Contain(InputOutputError);
+        }
+
+        disk.BeforeStep = null;
+        host.State.Keys.Should().Equal("before");
+        await host.Persistence.DisposeAsync();
+        (await Stores.StateOfAsync(disk)).Keys.Should().Equal("before");
+    }
+
+    [Fact]
+    public async Task A_failure_on_closing_is_not_swallowed()
+    {
+        var disk = new SimulatedDisk();
+        var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = Durability.Buffered });
+        await host.PutAsync("a", "one");
+        _ = new FaultyDisk(disk, "flush", 1, InputOutputError);
+
+        var failure = await RecordAsync(() => host.Persistence.DisposeAsync().AsTask());
+
+        failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(InputOutputError);
+        disk.BeforeStep = null;
+        (await Stores.OpenAsync(disk)).Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
+    [Fact]
+    public async Task A_failure_on_opening_is_an_error_and_leaves_the_directory_free()
+    {
+        for (var call = 1; ; call++)
+        {
+            var disk = await Stores.CrashedAsync(host => host.PutAsync("a", "one"));
+            var fault = new FaultyDisk(disk, "write", call, NoSpace);
+            var failure = await RecordAsync(() => Stores.OpenAsync(disk));
+            disk.BeforeStep = null;
+            if (!fault.HasFailed)
+            {
+                failure.Should().BeNull();
+                call.Should().BeGreaterThan(2);
+                return;
+            }
+
+            failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(NoSpace);
+            (await Stores.OpenAsync(disk)).State.Should().ContainKey("a");
+        }
+    }
+
+    private static string Text(SortedDictionary<string, string> state) => string.Join('\n', state.Select(pair => $"{pair.Key}={pair.Value}"));
+
+    private static async Task<Exception?> RecordAsync(Func<Task> action)
+    {
+        try
+        {
+            await action();
+            return null;
+        }
+        catch (Exception e)
+        {
+            return e;
+        }
+    }
+}

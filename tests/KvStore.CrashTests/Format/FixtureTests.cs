@@ -1,0 +1,79 @@
+namespace KvStore.CrashTests.Format;
+
+/// <summary>A directory of every format version that was ever written opens as it did then.</summary>
+public sealed class FixtureTests : IDisposable
+{
+    private static readonly Dictionary<string, string> s_expected = new()
+    {
+        ["empty"] = "",
+        ["greeting"] = "hello",
+        ["large"] = string.Concat(Enumerable.Range(0, 14_000).Select(i => $"{i:D5}")),
+        ["last"] = "of a log without an end",
+        ["overwritten"] = "new",
+    };
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("kvstore-fixture-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Theory]
+    [InlineData("version1")]
+    public async Task A_directory_of_this_version_opens(string version)
+    {
+        var source = Path.Combine(AppContext.BaseDirectory, "Fixtures", version);
+        foreach (var file in Directory.EnumerateFiles(source))
+        {
+            File.Copy(file, Path.Combine(_directory, Path.GetFileName(file)));
+        }
+
+        var host = await DictionaryHost.OpenAsync(new FilePersistence(_directory));
+        await using (host.Persistence)
+        {
+            host.State.Should().Equal(s_expected);
+            host.MetadataOf("greeting").Should().Be("{\"lang\":\"en\"}");
+            host.DeadlineOf("overwritten").Should().Be(4_000_000_000);
+            host.Recovery.HighestRevision.Should().Be(10);
+            await host.PutAsync("new", "goes on");
+        }
+
+        IndependentReader.Read(_directory, 1_700_000_000).Should().Equal(s_expected.Append(new("new", "goes on")).OrderBy(pair => pair.Key, StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_documentation_is_enough_to_read_it()
+    {
+        var directory = Path.Combine(AppContext.BaseDirectory, "Fixtures", "version1");
+
+        IndependentReader.Read(directory, 1_700_000_000).Should().Equal(s_expected);
+        IndependentReader.Read(directory, 4_000_000_000).Should().NotContainKey("overwritten", "it has expired, and so has what it replaced");
+    }
+
+    [Theory]
+    [InlineData(Durability.Immediate)]
+    [InlineData(Durability.Interval)]
+    public async Task The_documentation_is_enough_to_read_what_is_written_now(Durability durability)
+    {
+        var persistence = new FilePersistence(_directory, new FilePersistenceOptions
+        {
+            Durability = durability,
+            LogFileBytes = 4096,
+            CompactionBytesMin = 8192,
+            LargeValueBytes = 1024,
+        });
+        var host = await DictionaryHost.OpenAsync(persistence);
+        for (var i = 0; i < 300; i++)
+        {
+            await host.PutAsync($"key {i % 20}", $"{i} {new string('v', i)}", metadata: "{}");
+            if (i % 20 == 7)
+            {
+                await host.DeleteAsync($"key {i % 13}");
+                await host.PutLargeAsync("large", new string('L', i * 1000));
+            }
+        }
+
+        var state = host.State;
+        await persistence.DisposeAsync();
+
+        IndependentReader.Read(_directory, 1_700_000_000).Should().Equal(state);
+    }
+}

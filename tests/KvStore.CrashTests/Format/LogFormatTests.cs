@@ -1,0 +1,149 @@
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
+using KvStore.Persistence.Log;
+
+namespace KvStore.CrashTests.Format;
+
+/// <summary>What is written is what is read, for any mutation; and nothing else is.</summary>
+public sealed class LogFormatTests
+{
+    private const uint Seed = 0x1234_5678;
+
+    private static Gen<byte[]> Bytes(int min, int max) =>
+        from length in Gen.Choose(min, max)
+        from seed in Gen.Choose(0, int.MaxValue)
+        select RandomBytes(length, seed);
+
+    private static Gen<KvMutation> Mutations =>
+        from key in Gen.OneOf(Bytes(1, 40), Bytes(1, 4095))
+        from metadata in Gen.OneOf(Gen.Constant<byte[]>([]), Bytes(0, 300), Bytes(65_000, 65_535))
+        from value in Gen.OneOf(Bytes(0, 20), Bytes(0, 5000))
+        from revision in Gen.Choose(1, int.MaxValue)
+        from high in Gen.Choose(0, int.MaxValue)
+        from deadline in Gen.Choose(int.MinValue, int.MaxValue)
+        from kind in Gen.Choose(0, 2)
+        select kind switch
+        {
+            0 => new KvMutation { Key = key, Revision = ((long)high << 31) + revision, IsDelete = true },
+            1 => new KvMutation
+            {
+                Key = key,
+                Metadata = metadata,
+                LargeValue = new KvValueReference(revision, ((long)high << 31) + value.Length),
+                Revision = revision,
+                DeadlineSeconds = (uint)deadline,
+            },
+            _ => new KvMutation { Key = key, Metadata = metadata, Value = value, Revision = revision, DeadlineSeconds = (uint)deadline },
+        };
+
+    [Fact]
+    public void Any_mutation_is_read_as_it_was_written() =>
+        Prop.ForAll(Mutations.ToArbitrary(), mutation =>
+        {
+            var bytes = Written(mutation);
+            (bytes.Length % LogFormat.Alignment).Should().Be(0);
+
+            LogRecord.TryRead(bytes, Seed, out var record).Should().Be(RecordOutcome.Whole);
+            record.Size.Should().Be(bytes.Length);
+            record.FlushedThrough.Should().Be(4711);
+            var read = record.ToMutation(bytes);
+
+            read.Key.ToArray().Should().Equal(mutation.Key.ToArray());
+            read.Metadata.ToArray().Should().Equal(mutation.Metadata.ToArray());
+            read.Value.ToArray().Should().Equal(mutation.Value.ToArray());
+            read.LargeValue.Should().Be(mutation.LargeValue);
+            read.Revision.Should().Be(mutation.Revision);
+            read.DeadlineSeconds.Should().Be(mutation.DeadlineSeconds);
+            read.IsDelete.Should().Be(mutation.IsDelete);
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void A_record_of_another_file_is_none() =>
+        Prop.ForAll(Mutations.ToArbitrary(), mutation =>
+            LogRecord.TryRead(Written(mutation), Seed + 1, out _).Should().Be(RecordOutcome.Wrong)).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void A_record_that_is_cut_off_is_told_from_one_that_is_wrong() =>
+        Prop.ForAll(Mutations.ToArbitrary(), mutation =>
+        {
+            var bytes = Written(mutation);
+            foreach (var length in new[] { 0, 1, 27, 28, bytes.Length / 2, bytes.Length - 1 }.Where(length => length < bytes.Length))
+            {
+                LogRecord.TryRead(bytes.AsSpan(0, length), Seed, out _).Should().Be(RecordOutcome.Cut);
+            }
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Bytes_of_chance_are_no_record() =>
+        Prop.ForAll(Bytes(0, 300).ToArbitrary(), bytes =>
+            LogRecord.TryRead(bytes, Seed, out _).Should().NotBe(RecordOutcome.Whole)).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void The_checksum_is_the_castagnoli_one_of_rfc_3720()
+    {
+        Crc32C.Compute("123456789"u8).Should().Be(0xE306_9283);
+        Crc32C.Compute(new byte[32]).Should().Be(0x8A91_36AA);
+        Crc32C.Compute(Enumerable.Repeat((byte)0xFF, 32).ToArray()).Should().Be(0x62A8_AB43);
+        Crc32C.Compute([.. Enumerable.Range(0, 32).Select(i => (byte)i)]).Should().Be(0x46DD_794E);
+        Crc32C.Compute([]).Should().Be(0);
+    }
+
+    [Fact]
+    public void A_checksum_goes_on_where_another_one_ended() =>
+        Prop.ForAll(Bytes(0, 100).ToArbitrary(), bytes =>
+        {
+            for (var cut = 0; cut <= bytes.Length; cut++)
+            {
+                Crc32C.Append(Crc32C.Compute(bytes.AsSpan(0, cut)), bytes.AsSpan(cut)).Should().Be(Crc32C.Compute(bytes));
+            }
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void A_file_is_named_after_its_number_and_what_it_is()
+    {
+        FileNames.Log(7).Should().Be("00000000000000000007.log");
+        FileNames.Snapshot(long.MaxValue).Should().Be("09223372036854775807.snapshot");
+        FileNames.TryParse(FileNames.Value(12), out var kind, out var number).Should().BeTrue();
+        (kind, number).Should().Be((FileKind.Value, 12L));
+        foreach (var other in new[] { "lock", "spare", "7.log", "00000000000000000000.log", "0000000000000000000x.log", "00000000000000000007.log.tmp", "00000000000000000007.txt" })
+        {
+            FileNames.TryParse(other, out _, out _).Should().BeFalse(other);
+        }
+    }
+
+    [Theory]
+    [InlineData(0, 0, 1)]
+    [InlineData(4096, 0, 1)]
+    [InlineData(1, 65_536, 1)]
+    [InlineData(1, 0, 0)]
+    [InlineData(1, 0, -1)]
+    public void A_mutation_that_the_format_cannot_hold_is_refused(int keyBytes, int metadataBytes, long revision)
+    {
+        var mutation = new KvMutation { Key = new byte[keyBytes], Metadata = new byte[metadataBytes], Revision = revision };
+
+        var act = () => LogRecord.SizeOf(mutation);
+
+        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes} and {revision}*");
+    }
+
+    private static byte[] Written(KvMutation mutation)
+    {
+        // Full of something, so that a byte that is not written shows.
+        var bytes = new byte[LogRecord.SizeOf(mutation)];
+        Array.Fill(bytes, (byte)0xEE);
+        LogRecord.Lay(bytes, mutation);
+        LogRecord.Seal(bytes, Seed, 4711);
+        var length = LogFormat.RecordHeaderBytes + mutation.Key.Length + mutation.Metadata.Length
+            + (mutation.LargeValue.IsNone ? mutation.Value.Length : LogFormat.ReferenceBytes);
+        bytes.AsSpan(length).IndexOfAnyExcept((byte)0).Should().Be(-1, "what aligns the next record is zero");
+        return bytes;
+    }
+
+    private static byte[] RandomBytes(int length, int seed)
+    {
+        var bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+}

@@ -1,0 +1,47 @@
+namespace KvStore.TestKit.Persistence;
+
+/// <summary>
+/// What each caller of the crash program does, as a function of its number and of how often it has done something: the program
+/// does it, and the test that killed it knows without being told what must be there.
+/// </summary>
+internal static class CrashScript
+{
+    private const int Keys = 20;
+
+    public enum Kind
+    {
+        Put,
+        Delete,
+        PutLarge,
+    }
+
+    /// <summary>What a caller does as its n-th thing, counted from 1.</summary>
+    public static (Kind Kind, string Key, string Value) Step(int seed, int caller, int number)
+    {
+        var random = new Random(HashCode(seed, caller, number));
+        var key = $"{caller}/{random.Next(Keys)}";
+        var letter = (char)('a' + random.Next(26));
+        return random.Next(20) switch
+        {
+            < 4 => (Kind.Delete, key, ""),
+            4 => (Kind.PutLarge, key, $"{number} {new string(letter, 5000 + random.Next(100_000))}"),
+            _ => (Kind.Put, key, $"{number} {new string(letter, random.Next(900))}"),
+        };
+    }
+
+    /// <summary>Applies a step to a state.</summary>
+    public static void Apply(SortedDictionary<string, string> state, (Kind Kind, string Key, string Value) step)
+    {
+        if (step.Kind == Kind.Delete)
+        {
+            state.Remove(step.Key);
+        }
+        else
+        {
+            state[step.Key] = step.Value;
+        }
+    }
+
+    // The same in every process, which the hash of the runtime is not.
+    private static int HashCode(int seed, int caller, int number) => (int)unchecked((((uint)seed * 31) + (uint)caller) * 2_654_435_761u) ^ number;
+}
