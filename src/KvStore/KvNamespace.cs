@@ -83,8 +83,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     /// <returns>Whether the key exists and has not expired.</returns>
     /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public bool TryGet(string key, out KvValue value)
     {
+        // Never inlined, like GetAsync and the reads of text and JSON: a caller's loop would use up what the compiler is willing
+        // to inline, and the search below would be left as a dozen calls.
         if (KvMetrics.IsObserved)
         {
             return TryGetObserved(key, out value);
@@ -114,9 +117,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
         KvMetrics.IsObserved ? GetObserved(key, options, cancellationToken) : Get(key, options, cancellationToken);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
@@ -265,6 +270,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (KvMetrics.IsObserved)
@@ -275,6 +281,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return GetCachedText(key, options, cancellationToken);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
@@ -316,7 +323,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             return _store.TryFind(new AsciiKey(key, hash), out record, out word);
         }
 
-        return TryFindEncoded(key, operation, out record, out word);
+        // By way of locals: whose address is taken here would live in memory on the short way too.
+        var isFound = TryFindEncoded(key, operation, out var encodedRecord, out var encodedWord);
+        record = encodedRecord;
+        word = encodedWord;
+        return isFound;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -368,6 +379,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryGetObserved(string key, out KvValue value)
     {
         var isHit = TryGetCore(key, out value);
@@ -375,9 +387,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return isHit;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         _telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<string?> GetCachedTextObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
 
@@ -407,6 +421,7 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return false;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

@@ -206,7 +206,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         var word = index.WordsOf(number)[slot];
         var record = segments.RecordAt(word);
         var isValue = (word & IndexWord.TombstoneBit) == 0;
-        _occupied -= index.RemoveHoldingLock(number, slot);
+        _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(isValue);
         Kill(record, word);

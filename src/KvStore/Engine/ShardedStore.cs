@@ -90,7 +90,7 @@ internal sealed class ShardedStore : IDisposable
     {
         foreach (var hash in hashes)
         {
-            _index.PrefetchWord(hash);
+            _index.PrefetchWords(hash);
         }
 
         foreach (var hash in hashes)
