@@ -30,38 +30,32 @@ public static class KvBulk
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(stream);
         var imported = 0L;
-        var index = 0L;
         var errorCount = 0L;
         var errors = new List<KvBulkError>();
-        try
+        using var reader = new BulkReader(stream);
+        while (await ReadAsync(reader, imported, cancellationToken).ConfigureAwait(false) is { } json)
         {
-            await foreach (var element in JsonSerializer.DeserializeAsyncEnumerable(stream, BulkJson.Default.JsonElement, cancellationToken).ConfigureAwait(false))
+            string? key = null;
+            try
             {
-                string? key = null;
-                try
+                BulkEntry entry;
+                using (var document = BulkEntry.Open(json))
                 {
-                    key = BulkEntry.KeyOf(element);
-                    var entry = BulkEntry.Parse(element, key);
-                    await kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken).ConfigureAwait(false);
-                    imported++;
-                }
-                catch (Exception e) when (e is FormatException or KvException or ArgumentException)
-                {
-                    errorCount++;
-                    if (errors.Count < ErrorsMax)
-                    {
-                        errors.Add(new KvBulkError(index, key, e.Message));
-                    }
+                    key = BulkEntry.KeyOf(document.RootElement);
+                    entry = BulkEntry.Parse(document.RootElement, key);
                 }
 
-                index++;
+                await kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken).ConfigureAwait(false);
+                imported++;
             }
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {index} entries, of which {imported} were put, in line {e.LineNumber + 1} at byte {e.BytePositionInLine + 1}. {e.Message}",
-                e);
+            catch (Exception e) when (e is FormatException or KvException or ArgumentException)
+            {
+                errorCount++;
+                if (errors.Count < ErrorsMax)
+                {
+                    errors.Add(new KvBulkError(reader.Count - 1, key, e.Message));
+                }
+            }
         }
 
         return new KvBulkResult(imported, errorCount, errors);
@@ -91,10 +85,30 @@ public static class KvBulk
                 if (value.Exists)
                 {
                     await writer.WriteAsync(listed.Name, value, cancellationToken).ConfigureAwait(false);
+                    if (kv is KvNamespace)
+                    {
+                        // Nobody else has this view.
+                        value.Release();
+                    }
                 }
             }
 
             return await writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(BulkReader reader, long imported, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (JsonException e)
+        {
+            var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? $", in line {line + 1} at byte {column + 1}" : "";
+            throw new InvalidDataException(
+                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {imported} were put{position}. {e.Message}",
+                e);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace KvStore;
 /// activity an operation. Both are tagged by the OpenTelemetry conventions for databases: <c>db.system.name</c>,
 /// <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>. Keys never become tags.</para>
 /// <para>Where nobody listens, each operation costs one check. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>,
-/// is counted but not traced.</para>
+/// is counted, but neither timed nor traced.</para>
 /// </remarks>
 public static class KvDiagnostics
 {

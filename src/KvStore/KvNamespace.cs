@@ -15,11 +15,12 @@ namespace KvStore;
 /// A namespace in this process: the whole Workers KV binding on log-structured memory.
 /// </summary>
 /// <remarks>
-/// <para>Thread safety: all members, from any thread. A read never waits: not for a writer, not for background work.</para>
-/// <para>Disposing it stops its background work and frees its memory; views that were handed out keep their bytes. Every
-/// later call throws <see cref="ObjectDisposedException"/>.</para>
+/// <para>Thread safety: all members, from any thread. A read never waits: not for a writer, not for background work, not for a
+/// disk; but for the bytes of a large value (<see cref="KvValue.IsLarge"/>).</para>
+/// <para>Disposing it makes durable what is not yet, stops its background work and frees its memory; views that were handed
+/// out keep their bytes. Every later call throws <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
-public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
+public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 {
     private readonly KvLimits _limits;
     private readonly CoarseClock _clock;
@@ -53,28 +54,24 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
     /// <summary>Makes an empty namespace in memory.</summary>
     /// <param name="name">Its name, not empty.</param>
-    /// <param name="options">How it behaves; null for the defaults.</param>
+    /// <param name="options">How it behaves; null for the defaults. One that persists is opened by <see cref="OpenAsync"/>.</param>
     /// <returns>The namespace, which the caller disposes.</returns>
-    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// The name is empty, or an option is out of its range, or a persistence provider is given; the message names it.
+    /// </exception>
     public static KvNamespace Create(string name, KvNamespaceOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         options ??= new KvNamespaceOptions();
         options.Validate();
-        return new KvNamespace(name, options);
-    }
+        if (options.Persistence is not null)
+        {
+            throw new ArgumentException(
+                $"{nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Persistence)} is set, which {nameof(Create)} cannot recover from; use {nameof(OpenAsync)}.",
+                nameof(options));
+        }
 
-    /// <summary>Opens a namespace, recovering what its persistence holds.</summary>
-    /// <param name="name">Its name, not empty.</param>
-    /// <param name="options">How it behaves; null for the defaults.</param>
-    /// <param name="cancellationToken">Cancels the opening.</param>
-    /// <returns>The namespace, which the caller disposes.</returns>
-    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
-    public static ValueTask<KvNamespace> OpenAsync(
-        string name, KvNamespaceOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        return new(Create(name, options));
+        return new KvNamespace(name, options);
     }
 
     /// <summary>The synchronous read, for hot paths: no allocation, no lock, no wait.</summary>
@@ -86,8 +83,8 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     [MethodImpl(MethodImplOptions.NoInlining)]
     public bool TryGet(string key, out KvValue value)
     {
-        // Never inlined, like GetAsync and the reads of text and JSON: a caller's loop would use up what the compiler is willing
-        // to inline, and the search below would be left as a dozen calls.
+        // Never inlined, like the read of text: a caller's loop would use up what the compiler is willing to inline, and the
+        // search below would be left as a dozen calls.
         if (KvMetrics.IsObserved)
         {
             return TryGetObserved(key, out value);
@@ -106,8 +103,8 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var isHit = _store.TryFind(new Utf8Key(utf8Key), out var record);
-        value = isHit ? record.ToValue() : default;
+        value = default;
+        var isHit = _store.TryFind(new Utf8Key(utf8Key), out var record) && TryView(new Utf8Key(utf8Key), record, out value);
         if (KvMetrics.IsObserved)
         {
             _telemetry.CountRead(isHit);
@@ -117,11 +114,9 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
     }
 
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.NoInlining)]
     public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
         KvMetrics.IsObserved ? GetObserved(key, options, cancellationToken) : Get(key, options, cancellationToken);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
@@ -163,7 +158,8 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             if (!result.TryGetValue(key, out var value))
             {
                 // An unpaired surrogate is no error among many keys; nothing is stored under it.
-                value = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) ? record.ToValue() : default;
+                value = default;
+                _ = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out value);
                 result.Add(key, value);
             }
 
@@ -213,13 +209,11 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            _commit.Delete(new AsciiKey(key, hash));
-            return default;
+            return _commit.DeleteAsync(new AsciiKey(key, hash));
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
-        _commit.Delete(encoded.Key);
-        return default;
+        return _commit.DeleteAsync(encoded.Key);
     }
 
     /// <inheritdoc/>
@@ -249,26 +243,6 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
         return new(ListPage.Read(_store, Encoding.UTF8.GetBytes(prefixText), after, limit));
     }
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        Dispose();
-        return default;
-    }
-
-    /// <summary>Does what <see cref="DisposeAsync"/> does, for containers that are disposed synchronously.</summary>
-    public void Dispose()
-    {
-        if (!_isDisposed)
-        {
-            _isDisposed = true;
-            _telemetry.Dispose();
-            _store.Dispose();
-            _clock.Dispose();
-            _logger.NamespaceDisposed(Name);
-        }
-    }
-
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
@@ -289,9 +263,24 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryFind(key, "GET", out var record, out var word)
-            ? new(_texts.Get(record, word & IndexWord.AddressMask))
-            : default;
+        if (!TryFind(key, "GET", out var record, out var word))
+        {
+            return default;
+        }
+
+        return record.IsLarge ? GetLargeTextAsync(key, record, cancellationToken) : new(_texts.Get(record, word & IndexWord.AddressMask));
+    }
+
+    private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)
+    {
+        if (!TryView(key, record, out var value))
+        {
+            return null;
+        }
+
+        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
+        value.Release();
+        return loaded.GetText();
     }
 
     // The searches that follow find their words and records on their way already.
@@ -353,72 +342,73 @@ public sealed class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 
         if (content.IsStreamed)
         {
-            return PutStreamedAsync(name, content, metadata, deadline, cancellationToken);
+            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, cancellationToken);
         }
 
-        if (content.Text is { } text)
-        {
-            _commit.Put(key, text, metadata.Span, deadline);
-        }
-        else
-        {
-            _commit.Put(key, content.Bytes.Span, metadata.Span, deadline);
-        }
-
-        return default;
+        return content.Text is { } text
+            ? _commit.PutAsync(key, text, metadata, deadline, cancellationToken)
+            : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, cancellationToken);
     }
-
-    private async ValueTask PutStreamedAsync(
-        string name, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
-    {
-        using var value = await StreamedValue.ReadAsync(content, _limits.ValueBytesMax, cancellationToken).ConfigureAwait(false);
-        cancellationToken.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var key = Encoding.UTF8.GetBytes(name);
-        _commit.Put(new Utf8Key(key), value, metadata.Span, deadline);
-    }
-
-    // What is observed takes the long way, in methods of its own: their closures would cost the short way an allocation.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryGetObserved(string key, out KvValue value)
-    {
-        var isHit = TryGetCore(key, out value);
-        _telemetry.CountRead(isHit);
-        return isHit;
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ValueTask<string?> GetCachedTextObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
-
-    private ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyObserved(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, cancellationToken), static _ => "ok");
-
-    private async ValueTask PutObserved(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("put", () => Put(key, content, options, cancellationToken)).ConfigureAwait(false);
-
-    private async ValueTask DeleteObserved(string key, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("delete", () => Delete(key, cancellationToken)).ConfigureAwait(false);
-
-    private ValueTask<KvListPage> ListObserved(KvListOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryGetCore(string key, out KvValue value)
     {
         if (TryFind(key, "GET", out var record, out _))
         {
-            value = record.ToValue();
-            return true;
+            return TryView(key, record, out value);
         }
 
         value = default;
         return false;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryView(string key, in Record record, out KvValue value)
+    {
+        if (record.IsLarge)
+        {
+            return TryViewLarge(Encoding.UTF8.GetBytes(key), record, out value);
+        }
+
+        value = record.ToValue();
+        return true;
+    }
+
+    private bool TryView(in Utf8Key key, in Record record, out KvValue value)
+    {
+        if (record.IsLarge)
+        {
+            var bytes = new byte[key.Utf8Bytes];
+            key.CopyTo(bytes);
+            return TryViewLarge(bytes, record, out value);
+        }
+
+        value = record.ToValue();
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryViewLarge(byte[] key, Record record, out KvValue value)
+    {
+        while (record.IsLarge)
+        {
+            if (_commit.Log is { LargeValues: { } largeValues } && largeValues.TryOpen(record.LargeValue, out var large))
+            {
+                value = record.ToValue(large);
+                return true;
+            }
+
+            // Replaced between the look-up and here; or expired, if it still leads here.
+            var before = record.LargeValue;
+            if (!_store.TryFind(new Utf8Key(key), out record) || record.LargeValue == before)
+            {
+                value = default;
+                return false;
+            }
+        }
+
+        value = record.ToValue();
+        return true;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

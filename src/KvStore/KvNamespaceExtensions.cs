@@ -30,10 +30,11 @@ public static class KvNamespaceExtensions
         }
 
         ArgumentNullException.ThrowIfNull(kv);
-        var get = kv.GetAsync(key, options, cancellationToken);
-        return get.IsCompletedSuccessfully ? new(get.Result.GetText()) : Await(get);
+        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(value.GetText()) : Await(kv, get, cancellationToken);
 
-        static async ValueTask<string?> Await(ValueTask<KvValue> get) => (await get.ConfigureAwait(false)).GetText();
+        static async ValueTask<string?> Await(
+            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
+            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetText();
     }
 
     /// <summary>Reads a value as JSON, with the web defaults of System.Text.Json (camel case).</summary>
@@ -50,10 +51,11 @@ public static class KvNamespaceExtensions
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        var get = kv.GetAsync(key, options, cancellationToken);
-        return get.IsCompletedSuccessfully ? new(get.Result.GetJson<T>()) : Await(get);
+        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(value.GetJson<T>()) : Await(kv, get, cancellationToken);
 
-        static async ValueTask<T?> Await(ValueTask<KvValue> get) => (await get.ConfigureAwait(false)).GetJson<T>();
+        static async ValueTask<T?> Await(
+            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
+            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetJson<T>();
     }
 
     /// <summary>Reads a value as JSON by generated code.</summary>
@@ -73,11 +75,13 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        var get = kv.GetAsync(key, options, cancellationToken);
-        return get.IsCompletedSuccessfully ? new(get.Result.GetJson(jsonTypeInfo)) : Await(get, jsonTypeInfo);
+        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
+            ? new(value.GetJson(jsonTypeInfo))
+            : Await(kv, get, jsonTypeInfo, cancellationToken);
 
-        static async ValueTask<T?> Await(ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo) =>
-            (await get.ConfigureAwait(false)).GetJson(jsonTypeInfo);
+        static async ValueTask<T?> Await(
+            IKvNamespace kv, ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo, CancellationToken cancellationToken) =>
+            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetJson(jsonTypeInfo);
     }
 
     /// <summary>Reads a value as bytes: a view that never changes, not a copy. Null when the key does not exist.</summary>
@@ -90,13 +94,14 @@ public static class KvNamespaceExtensions
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        var get = kv.GetAsync(key, options, cancellationToken);
-        return get.IsCompletedSuccessfully ? new(Bytes(get.Result)) : Await(get);
+        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(Bytes(value)) : Await(kv, get, cancellationToken);
 
         // A bare null would be an empty array, which converts to memory that is not null.
         static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : default(ReadOnlyMemory<byte>?);
 
-        static async ValueTask<ReadOnlyMemory<byte>?> Await(ValueTask<KvValue> get) => Bytes(await get.ConfigureAwait(false));
+        static async ValueTask<ReadOnlyMemory<byte>?> Await(
+            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
+            Bytes(await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Opens a value as a stream. Null when the key does not exist.</summary>
@@ -110,11 +115,16 @@ public static class KvNamespaceExtensions
     {
         ArgumentNullException.ThrowIfNull(kv);
         var get = kv.GetAsync(key, options, cancellationToken);
-        return get.IsCompletedSuccessfully ? new(Open(get.Result)) : Await(get);
+        return get.IsCompletedSuccessfully ? new(Open(kv, get.Result)) : Await(kv, get);
 
-        static Stream? Open(in KvValue value) => value.Exists ? value.OpenStream() : null;
+        static Stream? Open(IKvNamespace kv, in KvValue value)
+        {
+            var stream = value.Exists ? value.OpenStream() : null;
+            ReleaseIfOwned(kv, value);
+            return stream;
+        }
 
-        static async ValueTask<Stream?> Await(ValueTask<KvValue> get) => Open(await get.ConfigureAwait(false));
+        static async ValueTask<Stream?> Await(IKvNamespace kv, ValueTask<KvValue> get) => Open(kv, await get.ConfigureAwait(false));
     }
 
     /// <summary>Reads 1 to 100 values as text. Missing keys are null; a key named twice is answered once.</summary>
@@ -131,6 +141,7 @@ public static class KvNamespaceExtensions
     {
         ArgumentNullException.ThrowIfNull(kv);
         var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
+        values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
         return Project(values, static value => Unmarked(value).GetText());
     }
 
@@ -152,6 +163,7 @@ public static class KvNamespaceExtensions
     {
         ArgumentNullException.ThrowIfNull(kv);
         var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
+        values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
         return ProjectJson(values, static value => value.GetJson<T>());
     }
 
@@ -173,6 +185,7 @@ public static class KvNamespaceExtensions
     {
         ArgumentNullException.ThrowIfNull(kv);
         var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
+        values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
         return ProjectJson(values, value => value.GetJson(jsonTypeInfo));
     }
 
@@ -244,6 +257,62 @@ public static class KvNamespaceExtensions
             cursor = page.Cursor;
         }
         while (cursor is not null);
+    }
+
+    // Whether the value has been found already, and is in memory. A task's result may be taken only once, so one that is taken
+    // for nothing becomes a new task.
+    private static bool TryTake(ValueTask<KvValue> get, out KvValue value, out ValueTask<KvValue> stillToAwait)
+    {
+        if (!get.IsCompletedSuccessfully)
+        {
+            value = default;
+            stillToAwait = get;
+            return false;
+        }
+
+        value = get.Result;
+        stillToAwait = value.IsLarge ? new(value) : default;
+        return !value.IsLarge;
+    }
+
+    private static async ValueTask<KvValue> LoadAsync(IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken)
+    {
+        var value = await get.ConfigureAwait(false);
+        if (!value.IsLarge)
+        {
+            return value;
+        }
+
+        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
+        ReleaseIfOwned(kv, value);
+        return loaded;
+    }
+
+    private static async ValueTask<IReadOnlyDictionary<string, KvValue>> LoadAsync(
+        IKvNamespace kv, IReadOnlyDictionary<string, KvValue> values, CancellationToken cancellationToken)
+    {
+        if (!values.Values.Any(static value => value.IsLarge))
+        {
+            return values;
+        }
+
+        var loaded = new OrderedDictionary<string, KvValue>(values.Count, StringComparer.Ordinal);
+        foreach (var (key, value) in values)
+        {
+            loaded.Add(key, await value.LoadAsync(cancellationToken).ConfigureAwait(false));
+            ReleaseIfOwned(kv, value);
+        }
+
+        return loaded;
+    }
+
+    // A namespace of this process makes a new view for each get, so nobody else has this one.
+    private static void ReleaseIfOwned(IKvNamespace kv, in KvValue value)
+    {
+        if (value.IsLarge && kv is KvNamespace)
+        {
+            value.Release();
+        }
     }
 
     private static OrderedDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)

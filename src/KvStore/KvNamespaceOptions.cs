@@ -15,6 +15,12 @@ public sealed record KvNamespaceOptions
     /// <summary>What the namespace accepts. The defaults are the documented limits of Workers KV.</summary>
     public KvLimits Limits { get; init; } = new();
 
+    /// <summary>
+    /// Makes the namespace outlive the process, as <c>new FilePersistence("data/cache")</c> does; null for memory alone. One
+    /// provider belongs to one namespace, which disposes it. Needs <see cref="KvNamespace.OpenAsync"/>.
+    /// </summary>
+    public IKvPersistence? Persistence { get; init; }
+
     /// <summary>Where background work reports; null for nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -12,13 +13,16 @@ namespace KvStore;
 /// A view on one immutable record: nothing was copied, and the bytes stay as they are whatever happens to the key
 /// afterwards, whether it is overwritten, deleted or expires, or the namespace is disposed. Keeping the view keeps a
 /// segment of memory (up to 4 MiB) alive; copy what is to be kept for long. Safe to use from any thread.
+/// <para>A large value of a namespace that persists is a view on a file (<see cref="IsLarge"/>): <see cref="OpenStream"/> reads
+/// from there as it goes, <see cref="ReadBytesAsync"/> brings it into memory; the members that return it whole at once read
+/// the file while the caller waits.</para>
 /// </remarks>
 public readonly struct KvValue
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
-    // The metadata lies right before the value, so that one offset finds both.
-    private readonly byte[]? _segment;
+    // An array in which the metadata lies right before the value, so that one offset finds both; or a LargeValueView.
+    private readonly object? _source;
     private readonly int _valueOffset;
     private readonly int _valueBytes;
     private readonly uint _deadlineSeconds;
@@ -27,7 +31,16 @@ public readonly struct KvValue
 
     internal KvValue(byte[] segment, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
     {
-        _segment = segment;
+        _source = segment;
+        _valueOffset = valueOffset;
+        _valueBytes = valueBytes;
+        _metadataBytes = (ushort)metadataBytes;
+        _deadlineSeconds = deadlineSeconds;
+    }
+
+    internal KvValue(LargeValueView view, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
+    {
+        _source = view;
         _valueOffset = valueOffset;
         _valueBytes = valueBytes;
         _metadataBytes = (ushort)metadataBytes;
@@ -49,12 +62,16 @@ public readonly struct KvValue
     }
 
     /// <summary>Whether the key exists and has not expired.</summary>
-    public bool Exists => _segment is not null;
+    public bool Exists => _source is not null;
+
+    /// <summary>Whether the value is not in memory but in a file of the namespace's persistence provider.</summary>
+    public bool IsLarge => _source is LargeValueView;
 
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
     public KvMetadata Metadata => _metadataBytes == 0
         ? default
-        : KvMetadata.FromStored(new ReadOnlyMemory<byte>(_segment, _valueOffset - _metadataBytes, _metadataBytes));
+        : KvMetadata.FromStored(new ReadOnlyMemory<byte>(
+            _source as byte[] ?? ((LargeValueView)_source!).Segment, _valueOffset - _metadataBytes, _metadataBytes));
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
     public DateTimeOffset? Expiration =>
@@ -93,7 +110,7 @@ public readonly struct KvValue
 
     /// <summary>The value as text: UTF-8, with U+FFFD in place of bytes that are not; null when the key does not exist.</summary>
     /// <returns>A new string.</returns>
-    public string? GetText() => _segment is null ? null : Encoding.UTF8.GetString(Span);
+    public string? GetText() => _source is null ? null : Encoding.UTF8.GetString(GetBytes().Span);
 
     /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
     /// <typeparam name="T">The type to read.</typeparam>
@@ -103,7 +120,7 @@ public readonly struct KvValue
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
     public T? GetJson<T>(JsonSerializerOptions? options = null) =>
-        _segment is null ? default : JsonSerializer.Deserialize<T>(KvJson.Repair(Span), options ?? KvJson.Options);
+        _source is null ? default : JsonSerializer.Deserialize<T>(KvJson.Repair(GetBytes().Span), options ?? KvJson.Options);
 
     /// <summary>The value read as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
@@ -111,17 +128,35 @@ public readonly struct KvValue
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
-        _segment is null ? default : JsonSerializer.Deserialize(KvJson.Repair(Span), jsonTypeInfo);
+        _source is null ? default : JsonSerializer.Deserialize(KvJson.Repair(GetBytes().Span), jsonTypeInfo);
 
     /// <summary>The bytes of the value: a view that never changes, not a copy. Empty when the key does not exist.</summary>
     /// <returns>The bytes.</returns>
-    public ReadOnlyMemory<byte> GetBytes() => new(_segment, _valueOffset, _valueBytes);
+    public ReadOnlyMemory<byte> GetBytes() => _source is LargeValueView large
+        ? large.ReadAll()
+        // It is an array or null: the only other kind was ruled out.
+        : new ReadOnlyMemory<byte>(Unsafe.As<byte[]>(_source), _valueOffset, _valueBytes);
+
+    /// <summary>The bytes of the value, read without blocking where it is a large one; otherwise <see cref="GetBytes"/>.</summary>
+    /// <param name="cancellationToken">Ends the reading of a large value.</param>
+    /// <returns>The bytes.</returns>
+    /// <exception cref="KvDamagedFileException">The file of a large value does not hold what was written.</exception>
+    public ValueTask<ReadOnlyMemory<byte>> ReadBytesAsync(CancellationToken cancellationToken = default)
+    {
+        return _source is LargeValueView large ? Read(large, cancellationToken) : new(GetBytes());
+
+        static async ValueTask<ReadOnlyMemory<byte>> Read(LargeValueView large, CancellationToken cancellationToken) =>
+            await large.ReadAllAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>A stream over the value, which cannot be written. Empty when the key does not exist.</summary>
     /// <returns>A new stream on the same bytes.</returns>
-    public Stream OpenStream() => _segment is null
-        ? new MemoryStream([], writable: false)
-        : new MemoryStream(_segment, _valueOffset, _valueBytes, writable: false, publiclyVisible: false);
+    public Stream OpenStream() => _source switch
+    {
+        null => new MemoryStream([], writable: false),
+        LargeValueView large => large.Value.OpenStream(),
+        _ => new MemoryStream((byte[])_source, _valueOffset, _valueBytes, writable: false, publiclyVisible: false),
+    };
 
     /// <summary>The same entry with the status <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c>.</summary>
     /// <param name="cacheStatus">The status, or null for none.</param>
@@ -137,9 +172,15 @@ public readonly struct KvValue
     });
 
     /// <summary>The same entry; its value without the UTF-8 byte order mark, if it begins with one.</summary>
-    internal KvValue WithoutByteOrderMark() => Span.StartsWith("\uFEFF"u8)
-        ? new KvValue(Span[3..].ToArray(), 0, _valueBytes - 3, 0, _deadlineSeconds)
+    internal KvValue WithoutByteOrderMark() => GetBytes().Span is var bytes && bytes.StartsWith("\uFEFF"u8)
+        ? new KvValue(bytes[3..].ToArray(), 0, _valueBytes - 3, 0, _deadlineSeconds)
         : this;
 
-    private ReadOnlySpan<byte> Span => new(_segment, _valueOffset, _valueBytes);
+    /// <summary>The same value in memory, without metadata.</summary>
+    internal async ValueTask<KvValue> LoadAsync(CancellationToken cancellationToken) => _source is LargeValueView large
+        ? new KvValue(await large.ReadAllAsync(cancellationToken).ConfigureAwait(false), 0, _valueBytes, 0, _deadlineSeconds)
+        : this;
+
+    /// <summary>Lets go of the file of a large value. For whoever handed this to nobody else.</summary>
+    internal void Release() => (_source as LargeValueView)?.Value.Dispose();
 }

@@ -1,21 +1,33 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using KvStore;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace EdgeSite.Tests;
 
 /// <summary>The pages over HTTP, each test with a site of its own.</summary>
-public sealed partial class SiteTests : IDisposable
+public sealed partial class SiteTests : IAsyncLifetime
 {
-    private readonly WebApplicationFactory<Program> _site = new();
+    private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
+    private readonly WebApplicationFactory<Program> _site;
     private readonly HttpClient _visitor;
+    private readonly HashSet<WebApplicationFactory<Program>> _stopped = [];
 
-    public SiteTests() => _visitor = _site.CreateClient();
+    public SiteTests()
+    {
+        _site = Start();
+        _visitor = _site.CreateClient();
+    }
 
-    public void Dispose()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         _visitor.Dispose();
-        _site.Dispose();
+        await StopAsync(_site);
+        Directory.Delete(_data, recursive: true);
     }
 
     [Fact]
@@ -125,6 +137,43 @@ public sealed partial class SiteTests : IDisposable
     }
 
     [Fact]
+    public async Task Theme_message_and_flags_survive_a_restart()
+    {
+        using var client = _site.CreateClient(new WebApplicationFactoryClientOptions { AllowAutoRedirect = false });
+        var response = await Post(client, "/", "/theme", ("theme", "dark"));
+        var cookie = response.Headers.GetValues("Set-Cookie").Single(c => c.StartsWith("session=", StringComparison.Ordinal)).Split(';')[0];
+        await Post(_visitor, "/message", "/message", ("text", "Lunch at noon"));
+        await Post(_visitor, "/flags", "/flags/add", ("tenant", "acme"), ("name", "one-click"), ("by", "linus"));
+        await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "one-click"));
+        await Post(_visitor, "/flags", "/flags/delete", ("tenant", "acme"), ("name", "beta-checkout"));
+
+        await StopAsync(_site);
+        var again = Start();
+        using var visitor = again.CreateClient(new WebApplicationFactoryClientOptions { HandleCookies = false });
+        visitor.DefaultRequestHeaders.Add("Cookie", cookie);
+
+        (await visitor.GetStringAsync("/")).Should().Contain("data-theme=\"dark\"");
+        (await visitor.GetStringAsync("/message")).Should().Contain("<blockquote>Lunch at noon</blockquote>");
+        var flags = await visitor.GetStringAsync("/flags?tenant=acme");
+        StateOf(flags, "one-click").Should().Be("on");
+        flags.Should().Contain("linus").And.NotContain("beta-checkout</code>");
+        await StopAsync(again);
+    }
+
+    [Fact]
+    public async Task A_message_that_was_taken_down_stays_down_after_a_restart()
+    {
+        await Post(_visitor, "/message", "/message", ("text", ""));
+
+        await StopAsync(_site);
+        var again = Start();
+        using var visitor = again.CreateClient();
+
+        (await visitor.GetStringAsync("/message")).Should().Contain("Nothing is pinned.");
+        await StopAsync(again);
+    }
+
+    [Fact]
     public async Task A_flag_with_markup_in_its_name_is_shown_and_can_be_deleted()
     {
         const string Name = "<b onclick=\"x\">&amp;'";
@@ -163,6 +212,26 @@ public sealed partial class SiteTests : IDisposable
         response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
         (await _visitor.GetStringAsync("/message")).Should().NotContain("forged");
         (await _visitor.GetStringAsync("/flags")).Should().Contain("beta-checkout");
+    }
+
+    private WebApplicationFactory<Program> Start() =>
+        new WebApplicationFactory<Program>().WithWebHostBuilder(host => host.UseSetting("Data", _data));
+
+    // The site's own thread disposes it too, and whoever comes second does not wait for the first; the namespaces do.
+    private async Task StopAsync(WebApplicationFactory<Program> site)
+    {
+        if (!_stopped.Add(site))
+        {
+            return;
+        }
+
+        var factory = site.Services.GetRequiredService<IKvNamespaceFactory>();
+        var namespaces = factory.Names.Select(factory.Get).Cast<IAsyncDisposable>().ToList();
+        await site.DisposeAsync();
+        foreach (var kv in namespaces)
+        {
+            await kv.DisposeAsync();
+        }
     }
 
     private static string StateOf(string page, string flag) =>

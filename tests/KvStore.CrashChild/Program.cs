@@ -11,13 +11,13 @@ var directory = args[0];
 var seed = int.Parse(args[1], CultureInfo.InvariantCulture);
 var next = args[2..].Select(number => int.Parse(number, CultureInfo.InvariantCulture)).ToArray();
 
-await using var persistence = new FilePersistence(directory, new FilePersistenceOptions
+var persistence = new FilePersistence(directory, new FilePersistenceOptions
 {
     LogFileBytes = 32 * 1024,
     CompactionBytesMin = 64 * 1024,
     LargeValueBytes = 4096,
 });
-var host = await DictionaryHost.OpenAsync(persistence, TimeProvider.System);
+await using var host = await NamespaceHost.OpenAsync(persistence, TimeProvider.System);
 var output = Console.OpenStandardOutput();
 var gate = new Lock();
 

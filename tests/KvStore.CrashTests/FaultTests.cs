@@ -1,10 +1,12 @@
 namespace KvStore.CrashTests;
 
 /// <summary>A disk that fails at the first to the n-th call: the put fails, reads go on, writes are refused until it is opened again.</summary>
-public sealed class FaultTests
+public abstract class FaultTests
 {
     private const string NoSpace = "No space left on device";
     private const string InputOutputError = "Input/output error";
+
+    private protected abstract Task<IDurableStore> OpenAsync(SimulatedDisk disk, FilePersistenceOptions? options = null);
 
     public static TheoryData<string, string, bool, Durability> Faults
     {
@@ -38,7 +40,7 @@ public sealed class FaultTests
         for (var call = 1; ; call++)
         {
             var disk = new SimulatedDisk();
-            var host = await Stores.OpenAsync(disk, options);
+            var host = await OpenAsync(disk, options);
             var fault = new FaultyDisk(disk, operation, call, message, isForGood);
             var acknowledged = new SortedDictionary<string, string>(host.State);
             var states = new List<string> { Text(acknowledged) };
@@ -46,7 +48,7 @@ public sealed class FaultTests
             for (var i = 0; i < 60 && failure is null; i++)
             {
                 var key = $"key {i % 5}";
-                var value = $"{i} {new string('v', i * 31 % 600)}";
+                var value = $"{i} {new string('v', i * 31 % 600)}{(i % 10 == 6 ? new string('L', 2000) : "")}";
                 try
                 {
                     await (i % 10 == 6 ? host.PutLargeAsync(key, value) : host.PutAsync(key, value));
@@ -64,7 +66,7 @@ public sealed class FaultTests
             {
                 failure.Should().BeNull();
                 disk.BeforeStep = null;
-                await host.Persistence.DisposeAsync();
+                await host.DisposeAsync();
                 break;
             }
 
@@ -80,10 +82,10 @@ public sealed class FaultTests
             (await RecordAsync(() => host.PutLargeAsync("late", "x"))).Should().BeOfType<KvPersistenceException>();
             (await RecordAsync(() => host.Persistence.FlushAsync().AsTask())).Should().BeOfType<KvPersistenceException>();
             (await RecordAsync(() => host.Persistence.CompactAsync().AsTask())).Should().BeOfType<KvPersistenceException>();
-            (await RecordAsync(() => host.Persistence.DisposeAsync().AsTask())).Should().BeNull();
+            (await RecordAsync(() => host.DisposeAsync().AsTask())).Should().BeNull();
 
             // Opened again: exactly what was acknowledged, since nothing but this failure happened to the disk.
-            var again = await Stores.OpenAsync(disk, options);
+            var again = await OpenAsync(disk, options);
             var recovered = Text(again.State);
             if (durability == Durability.Immediate)
             {
@@ -96,7 +98,7 @@ public sealed class FaultTests
 
             again.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
             await again.PutAsync("again", "it works");
-            await again.Persistence.DisposeAsync();
+            await again.DisposeAsync();
             (await Stores.StateOfAsync(disk)).Should().ContainKey("again");
         }
     }
@@ -110,7 +112,7 @@ public sealed class FaultTests
         for (var call = 1; ; call++)
         {
             var disk = new SimulatedDisk();
-            var host = await Stores.OpenAsync(disk);
+            var host = await OpenAsync(disk);
             for (var i = 0; i < 30; i++)
             {
                 await host.PutAsync($"key {i % 5}", $"{i} {new string('v', 200)}");
@@ -134,7 +136,7 @@ public sealed class FaultTests
             before["after"] = "the failure";
             await host.Persistence.CompactAsync();
 
-            await host.Persistence.DisposeAsync();
+            await host.DisposeAsync();
             (await Stores.StateOfAsync(disk)).Should().Equal(before);
         }
     }
@@ -143,7 +145,7 @@ public sealed class FaultTests
     public async Task A_compaction_in_the_background_that_fails_shows_in_the_health_and_is_tried_again()
     {
         var disk = new SimulatedDisk();
-        var host = await Stores.OpenAsync(disk, Stores.Small with { CompactionBytesMin = 16 * 1024 });
+        var host = await OpenAsync(disk, Stores.Small with { CompactionBytesMin = 16 * 1024 });
         var isFailing = true;
         disk.BeforeStep = (operation, name) =>
         {
@@ -168,7 +170,7 @@ public sealed class FaultTests
 
         disk.Files.Keys.Should().Contain(name => name.EndsWith(".snapshot", StringComparison.Ordinal));
         var before = host.State;
-        await host.Persistence.DisposeAsync();
+        await host.DisposeAsync();
         (await Stores.StateOfAsync(disk)).Should().Equal(before);
     }
 
@@ -176,7 +178,7 @@ public sealed class FaultTests
     public async Task All_that_wait_for_a_failed_flush_fail_and_none_of_them_is_recovered()
     {
         var disk = new SimulatedDisk();
-        var host = await Stores.OpenAsync(disk);
+        var host = await OpenAsync(disk);
         await host.PutAsync("before", "x");
         using var atFlush = new ManualResetEventSlim();
         using var proceed = new ManualResetEventSlim();
@@ -203,7 +205,7 @@ public sealed class FaultTests
 
         disk.BeforeStep = null;
         host.State.Keys.Should().Equal("before");
-        await host.Persistence.DisposeAsync();
+        await host.DisposeAsync();
         (await Stores.StateOfAsync(disk)).Keys.Should().Equal("before");
     }
 
@@ -211,15 +213,31 @@ public sealed class FaultTests
     public async Task A_failure_on_closing_is_not_swallowed()
     {
         var disk = new SimulatedDisk();
-        var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = Durability.Buffered });
+        var host = await OpenAsync(disk, Stores.Small with { Durability = Durability.Buffered });
         await host.PutAsync("a", "one");
         _ = new FaultyDisk(disk, "flush", 1, InputOutputError);
 
-        var failure = await RecordAsync(() => host.Persistence.DisposeAsync().AsTask());
+        var failure = await RecordAsync(() => host.DisposeAsync().AsTask());
 
         failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(InputOutputError);
         disk.BeforeStep = null;
-        (await Stores.OpenAsync(disk)).Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+        (await OpenAsync(disk)).Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
+    [Theory]
+    [InlineData("flush directory")]
+    [InlineData("delete")]
+    public async Task A_failure_on_closing_what_nothing_was_written_to_is_not_swallowed_either(string operation)
+    {
+        var disk = new SimulatedDisk();
+        var host = await OpenAsync(disk);
+        _ = new FaultyDisk(disk, operation, 1, InputOutputError);
+
+        var failure = await RecordAsync(() => host.DisposeAsync().AsTask());
+
+        failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(InputOutputError);
+        disk.BeforeStep = null;
+        (await OpenAsync(disk)).Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
     }
 
     [Fact]
@@ -229,7 +247,7 @@ public sealed class FaultTests
         {
             var disk = await Stores.CrashedAsync(host => host.PutAsync("a", "one"));
             var fault = new FaultyDisk(disk, "write", call, NoSpace);
-            var failure = await RecordAsync(() => Stores.OpenAsync(disk));
+            var failure = await RecordAsync(() => OpenAsync(disk));
             disk.BeforeStep = null;
             if (!fault.HasFailed)
             {
@@ -239,7 +257,7 @@ public sealed class FaultTests
             }
 
             failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain(NoSpace);
-            (await Stores.OpenAsync(disk)).State.Should().ContainKey("a");
+            (await OpenAsync(disk)).State.Should().ContainKey("a");
         }
     }
 
@@ -257,4 +275,18 @@ public sealed class FaultTests
             return e;
         }
     }
+}
+
+/// <summary>The disk fails under the file provider by itself.</summary>
+public sealed class FaultOfProviderTests : FaultTests
+{
+    private protected override async Task<IDurableStore> OpenAsync(SimulatedDisk disk, FilePersistenceOptions? options = null) =>
+        await Stores.OpenAsync(disk, options);
+}
+
+/// <summary>The disk fails under a whole namespace.</summary>
+public sealed class FaultOfNamespaceTests : FaultTests
+{
+    private protected override async Task<IDurableStore> OpenAsync(SimulatedDisk disk, FilePersistenceOptions? options = null) =>
+        await NamespaceHost.OpenAsync(Stores.On(disk, options));
 }

@@ -29,8 +29,7 @@ public sealed class KilledChildTests : IDisposable
         for (var cycle = 0; cycle < s_cycles; cycle++)
         {
             var acknowledged = await RunAndKillAsync(seed, next, killAfter: random.Next(1, 2000));
-            await using var persistence = new FilePersistence(_directory);
-            var recovered = (await DictionaryHost.OpenAsync(persistence)).State;
+            var recovered = await StateAsync(cycle);
             for (var caller = 0; caller < Callers; caller++)
             {
                 for (; next[caller] <= acknowledged[caller]; next[caller]++)
@@ -58,6 +57,17 @@ public sealed class KilledChildTests : IDisposable
         }
 
         Directory.GetFiles(_directory).Should().HaveCountLessThan(400, "what is not needed is removed");
+    }
+
+    // In turn by the namespace itself, and by the simplest reader of the files there is.
+    private async Task<SortedDictionary<string, string>> StateAsync(int cycle)
+    {
+        var persistence = new FilePersistence(_directory);
+        IDurableStore store = cycle % 2 == 0 ? await NamespaceHost.OpenAsync(persistence) : await DictionaryHost.OpenAsync(persistence);
+        await using (store)
+        {
+            return store.State;
+        }
     }
 
     private static string Text(IEnumerable<KeyValuePair<string, string>> state) =>

@@ -2,13 +2,16 @@ namespace KvStore.CrashTests;
 
 /// <summary>
 /// The story: one caller puts and deletes, compacts and reopens, with logs of a few records. The power is cut at every step
-/// that the disk ever does, what was not flushed is dropped, kept or torn, and the directory is opened again.
+/// that the disk ever does, what was not flushed is dropped, kept or torn, and the directory is opened again. Once for the
+/// provider behind the simplest state there is, and once for a whole namespace.
 /// </summary>
-public sealed class PowerCutTests
+public abstract class PowerCutTests
 {
     private const int Keys = 7;
 
     private static readonly int[] s_seeds = [0, 1, 2, 3];
+
+    private protected abstract Task<IDurableStore> OpenAsync(SimulatedDisk disk, FilePersistenceOptions? options = null);
 
     [Fact]
     public async Task After_a_power_cut_at_any_step_the_state_is_the_acknowledged_one() =>
@@ -39,8 +42,8 @@ public sealed class PowerCutTests
                 recovering.CutAt(second);
                 try
                 {
-                    var host = await Stores.OpenAsync(recovering);
-                    await host.Persistence.DisposeAsync();
+                    var host = await OpenAsync(recovering);
+                    await host.DisposeAsync();
                     break;
                 }
                 catch (Exception e) when (recovering.IsOff)
@@ -66,9 +69,10 @@ public sealed class PowerCutTests
             disk.CutAt(step);
             var acknowledged = new int[8];
             var attempted = new int[8];
+            IDurableStore? host = null;
             try
             {
-                var host = await Stores.OpenAsync(disk);
+                host = await OpenAsync(disk);
                 await Task.WhenAll(Enumerable.Range(0, 8).Select(caller => Task.Run(async () =>
                 {
                     for (var i = 1; i <= 200; i++)
@@ -82,9 +86,10 @@ public sealed class PowerCutTests
             catch (Exception) when (disk.IsOff)
             {
                 // That is what it is about.
+                await AbandonAsync(host);
             }
 
-            var after = await Stores.OpenAsync(disk.Restart(step));
+            await using var after = await OpenAsync(disk.Restart(step));
             for (var caller = 0; caller < 8; caller++)
             {
                 var value = after.State.GetValueOrDefault($"caller {caller}");
@@ -95,7 +100,7 @@ public sealed class PowerCutTests
         }
     }
 
-    private static async Task CutEverywhereAsync(FilePersistenceOptions options, Action<Run, string> check)
+    private async Task CutEverywhereAsync(FilePersistenceOptions options, Action<Run, string> check)
     {
         var steps = await CountStepsAsync(options);
         steps.Should().BeGreaterThan(100);
@@ -120,7 +125,7 @@ public sealed class PowerCutTests
         }
     }
 
-    private static async Task<int> CountStepsAsync(FilePersistenceOptions options)
+    private async Task<int> CountStepsAsync(FilePersistenceOptions options)
     {
         var disk = new SimulatedDisk();
         var run = await RunAsync(disk, options);
@@ -128,12 +133,12 @@ public sealed class PowerCutTests
         return disk.Steps;
     }
 
-    private static async Task<string> StateAsync(IReadOnlyDictionary<string, byte[]> files, string when)
+    private async Task<string> StateAsync(IReadOnlyDictionary<string, byte[]> files, string when)
     {
         try
         {
-            var host = await Stores.OpenAsync(SimulatedDisk.With(files));
-            await using (host.Persistence)
+            var host = await OpenAsync(SimulatedDisk.With(files));
+            await using (host)
             {
                 return Text(host.State);
             }
@@ -148,16 +153,17 @@ public sealed class PowerCutTests
         string.Join('\n', state.Select(pair => $"{pair.Key}={pair.Value[..Math.Min(20, pair.Value.Length)]}#{pair.Value.Length}"));
 
     /// <summary>The script. Every state that was acknowledged is noted, and the one that was on its way when the power went.</summary>
-    private static async Task<Run> RunAsync(SimulatedDisk disk, FilePersistenceOptions options)
+    private async Task<Run> RunAsync(SimulatedDisk disk, FilePersistenceOptions options)
     {
         var run = new Run();
         var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
         run.States.Add(Text(model));
+        IDurableStore? host = null;
         try
         {
             for (var session = 0; session < 2; session++)
             {
-                var host = await Stores.OpenAsync(disk, options);
+                host = await OpenAsync(disk, options);
                 for (var i = 0; i < 45; i++)
                 {
                     var key = $"key {i % Keys}";
@@ -185,7 +191,7 @@ public sealed class PowerCutTests
 
                 await host.Persistence.FlushAsync();
                 run.Flushed = run.States.Count - 1;
-                await host.Persistence.DisposeAsync();
+                await host.DisposeAsync();
             }
 
             run.IsComplete = true;
@@ -193,6 +199,7 @@ public sealed class PowerCutTests
         catch (Exception) when (disk.IsOff)
         {
             // That is what it is about.
+            await AbandonAsync(host);
         }
 
         return run;
@@ -207,6 +214,19 @@ public sealed class PowerCutTests
         }
     }
 
+    // What holds memory is let go; the disk hears nothing of it any more.
+    private static async Task AbandonAsync(IDurableStore? host)
+    {
+        try
+        {
+            await (host?.DisposeAsync() ?? default);
+        }
+        catch (KvPersistenceException)
+        {
+            // Closing a disk that is off fails.
+        }
+    }
+
     private sealed class Run
     {
         public List<string> States { get; } = [];
@@ -217,4 +237,18 @@ public sealed class PowerCutTests
 
         public bool IsComplete { get; set; }
     }
+}
+
+/// <summary>The power is cut under the file provider by itself.</summary>
+public sealed class PowerCutOfProviderTests : PowerCutTests
+{
+    private protected override async Task<IDurableStore> OpenAsync(SimulatedDisk disk, FilePersistenceOptions? options = null) =>
+        await Stores.OpenAsync(disk, options);
+}
+
+/// <summary>The power is cut under a whole namespace.</summary>
+public sealed class PowerCutOfNamespaceTests : PowerCutTests
+{
+    private protected override async Task<IDurableStore> OpenAsync(SimulatedDisk disk, FilePersistenceOptions? options = null) =>
+        await NamespaceHost.OpenAsync(Stores.On(disk, options));
 }

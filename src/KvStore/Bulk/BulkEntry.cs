@@ -1,13 +1,33 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace KvStore.Bulk;
 
 /// <summary>One entry of a bulk file, ready to be put.</summary>
 internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOptions? Options)
 {
+    // Metadata lies in an entry.
+    private static readonly JsonDocumentOptions s_options = new() { MaxDepth = KvJson.DepthMax + 1 };
+
+    /// <summary>Opens the JSON of an entry, which is not copied.</summary>
+    /// <exception cref="FormatException">It is nested too deeply.</exception>
+    public static JsonDocument Open(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            return JsonDocument.Parse(json, s_options);
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.", e);
+        }
+    }
+
     /// <summary>The key of an entry, or null where it has none that can be read.</summary>
+    /// <exception cref="FormatException">It holds what is not Unicode.</exception>
     public static string? KeyOf(JsonElement entry) =>
-        entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("key"u8, out var key) && key.ValueKind == JsonValueKind.String
+        entry.ValueKind == JsonValueKind.Object && TryGet(entry, "key", out var key) && key.ValueKind == JsonValueKind.String
             ? TextOf(key, "key")
             : null;
 
@@ -25,13 +45,13 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
             throw new FormatException("\"key\" is missing, or not a text.");
         }
 
-        if (!entry.TryGetProperty("value"u8, out var value) || value.ValueKind != JsonValueKind.String)
+        if (!TryGet(entry, "value", out var value) || value.ValueKind != JsonValueKind.String)
         {
             throw new FormatException("\"value\" is missing, or not a text.");
         }
 
         KvContent content = IsBase64(entry) ? BytesOf(value) : TextOf(value, "value");
-        var metadata = entry.TryGetProperty("metadata"u8, out var json) ? KvMetadata.FromJson(json.GetRawText()) : default;
+        var metadata = TryGet(entry, "metadata", out var json) ? MetadataOf(json) : default;
         var ttl = SecondsOf(entry, "expiration_ttl");
         var expiration = SecondsOf(entry, "expiration");
         if (metadata.IsNull && ttl is null && expiration is null)
@@ -49,7 +69,7 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
 
     private static bool IsBase64(JsonElement entry)
     {
-        if (!entry.TryGetProperty("base64"u8, out var base64))
+        if (!TryGet(entry, "base64", out var base64))
         {
             return false;
         }
@@ -66,9 +86,20 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         ? bytes
         : throw new FormatException("\"value\" is not base64, which \"base64\": true says that it is.");
 
+    private static KvMetadata MetadataOf(JsonElement json)
+    {
+        var utf8 = JsonMarshal.GetRawUtf8Value(json);
+        if (!Utf8.IsValid(utf8))
+        {
+            throw new FormatException("\"metadata\" holds bytes that are not UTF-8.");
+        }
+
+        return KvMetadata.FromUtf8Json(utf8.ToArray());
+    }
+
     private static int? SecondsOf(JsonElement entry, string name)
     {
-        if (!entry.TryGetProperty(name, out var number) || number.ValueKind == JsonValueKind.Null)
+        if (!TryGet(entry, name, out var number) || number.ValueKind == JsonValueKind.Null)
         {
             return null;
         }
@@ -76,6 +107,18 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var seconds)
             ? seconds
             : throw new FormatException($"\"{name}\" must be a whole number of seconds, {int.MinValue} to {int.MaxValue}.");
+    }
+
+    private static bool TryGet(JsonElement entry, string name, out JsonElement value)
+    {
+        try
+        {
+            return entry.TryGetProperty(name, out value);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new FormatException("The name of a property holds an escape that is half of a surrogate pair.", e);
+        }
     }
 
     private static string TextOf(JsonElement text, string name)

@@ -14,7 +14,11 @@ internal sealed class BulkWriter : IAsyncDisposable
 
     public BulkWriter(Stream stream)
     {
-        _json = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        _json = new Utf8JsonWriter(stream, new JsonWriterOptions
+        {
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            MaxDepth = KvJson.DepthMax + 2,
+        });
         _json.WriteStartArray();
     }
 
@@ -23,17 +27,7 @@ internal sealed class BulkWriter : IAsyncDisposable
     {
         _json.WriteStartObject();
         _json.WriteString("key"u8, key);
-        var bytes = value.GetBytes().Span;
-        if (Utf8.IsValid(bytes))
-        {
-            _json.WriteString("value"u8, bytes);
-        }
-        else
-        {
-            _json.WriteBase64String("value"u8, bytes);
-            _json.WriteBoolean("base64"u8, true);
-        }
-
+        await WriteValueAsync(await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         if (value.Expiration is { } expiration)
         {
             _json.WriteNumber("expiration"u8, expiration.ToUnixTimeSeconds());
@@ -42,7 +36,9 @@ internal sealed class BulkWriter : IAsyncDisposable
         if (!value.Metadata.IsNull)
         {
             _json.WritePropertyName("metadata"u8);
-            _json.WriteRawValue(value.Metadata.Utf8Json.Span);
+
+            // Checked when it became metadata.
+            _json.WriteRawValue(value.Metadata.Utf8Json.Span, skipInputValidation: true);
         }
 
         _json.WriteEndObject();
@@ -60,6 +56,37 @@ internal sealed class BulkWriter : IAsyncDisposable
         _json.WriteEndArray();
         await _json.FlushAsync(cancellationToken).ConfigureAwait(false);
         return _count;
+    }
+
+    // In parts, so that a large value is not in memory a second time, several times as long.
+    private async ValueTask WriteValueAsync(ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
+    {
+        var isText = Utf8.IsValid(value.Span);
+        _json.WritePropertyName("value"u8);
+        do
+        {
+            var part = value.Span[..Math.Min(value.Length, FlushBytes)];
+            value = value[part.Length..];
+            if (isText)
+            {
+                _json.WriteStringValueSegment(part, isFinalSegment: value.IsEmpty);
+            }
+            else
+            {
+                _json.WriteBase64StringSegment(part, isFinalSegment: value.IsEmpty);
+            }
+
+            if (_json.BytesPending >= FlushBytes)
+            {
+                await _json.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        while (!value.IsEmpty);
+
+        if (!isText)
+        {
+            _json.WriteBoolean("base64"u8, true);
+        }
     }
 
     public ValueTask DisposeAsync() => _json.DisposeAsync();

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Collections.Concurrent;
 using System.Text;
 using KvStore.Engine;
 using KvStore.Keys;
@@ -6,49 +8,163 @@ using KvStore.Values;
 namespace KvStore.Commit;
 
 /// <summary>
-/// The way of every mutation: encode one record, then publish it. The only place that writes to the engine on behalf of a
-/// caller.
+/// The way of every mutation: encode one record, make it durable where that is asked for, then publish it. The only place
+/// that writes to the engine on behalf of a caller.
 /// </summary>
 /// <remarks>
-/// Thread safety: all members, from any thread. A record is complete before it is published, and nothing is published when
-/// encoding it fails.
+/// Thread safety: all members, from any thread, but for <see cref="OpenAsync"/>, which comes first. A record is complete before it
+/// is published, and nothing is published when encoding it or making it durable fails.
 /// </remarks>
 internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
 {
+    /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
+    public MutationLog? Log { get; private set; }
+
+    /// <summary>Whether nothing is taken any more. A stream that is still being read then ends in an exception.</summary>
+    public bool IsClosed { get; set; }
+
+    /// <summary>Recovers what a provider keeps, and hands it every mutation from then on.</summary>
+    public async ValueTask<KvRecovery> OpenAsync(KvNamespaceOptions options, IKvPersistence persistence, CancellationToken cancellationToken)
+    {
+        // Those that are replaced before the provider stands ready are none of its concern, or are told afterwards.
+        var goneWhileOpening = new ConcurrentQueue<KvValueReference>();
+        store.LargeValueGone = goneWhileOpening.Enqueue;
+        var host = new PersistenceHost(store, options);
+        var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
+        var log = new MutationLog(store, persistence);
+        store.ContinueAfter(recovery.HighestRevision);
+        store.ForgetTombstones(recovery.HighestRevision);
+        store.LargeValueGone = log.Release;
+        while (goneWhileOpening.TryDequeue(out var gone))
+        {
+            log.Release(gone);
+        }
+
+        host.Log = log;
+        Log = log;
+        return recovery;
+    }
+
     /// <summary>Puts text.</summary>
-    public void Put<TKey>(in TKey key, string text, ReadOnlySpan<byte> metadata, uint deadline)
+    public ValueTask PutAsync<TKey>(
+        in TKey key, string text, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
         ValueLimit.Check(valueBytes, valueBytesMax);
+        if (Log?.LargeValues is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(valueBytes);
+            Encoding.UTF8.GetBytes(text, buffer);
+            var value = StreamedValue.StoreAsync(buffer.AsSpan(0, valueBytes), largeValues, cancellationToken);
+            ArrayPool<byte>.Shared.Return(buffer);
+            return PutLargeAsync(KeyOf(key), value, metadata, deadline);
+        }
+
         var draft = store.Draft(key, metadata.Length, valueBytes, deadline);
-        metadata.CopyTo(draft.Record.DraftMetadata);
+        metadata.Span.CopyTo(draft.Record.DraftMetadata);
         Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
-        store.Publish(key, draft);
+        return CommitAsync(key, draft);
     }
 
     /// <summary>Puts bytes.</summary>
-    public void Put<TKey>(in TKey key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> metadata, uint deadline)
+    public ValueTask PutAsync<TKey>(
+        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         ValueLimit.Check(value.Length, valueBytesMax);
+        if (Log?.LargeValues is { } largeValues && value.Length >= largeValues.ThresholdBytes)
+        {
+            return PutLargeAsync(KeyOf(key), StreamedValue.StoreAsync(value, largeValues, cancellationToken), metadata, deadline);
+        }
+
         var draft = store.Draft(key, metadata.Length, value.Length, deadline);
-        metadata.CopyTo(draft.Record.DraftMetadata);
+        metadata.Span.CopyTo(draft.Record.DraftMetadata);
         value.CopyTo(draft.Record.DraftValue);
-        store.Publish(key, draft);
+        return CommitAsync(key, draft);
     }
 
-    /// <summary>Puts a value that was read from a stream.</summary>
-    public void Put<TKey>(in TKey key, StreamedValue value, ReadOnlySpan<byte> metadata, uint deadline)
-        where TKey : struct, IKey, allows ref struct
+    /// <summary>Puts what a stream or pipe yields until its end.</summary>
+    public async ValueTask PutStreamedAsync(
+        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
     {
-        var draft = store.Draft(key, metadata.Length, value.Length, deadline);
-        metadata.CopyTo(draft.Record.DraftMetadata);
-        value.CopyTo(draft.Record.DraftValue);
-        store.Publish(key, draft);
+        var value = await StreamedValue.ReadAsync(content, valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
+        await using (value.ConfigureAwait(false))
+        {
+            try
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+            catch when (!value.Reference.IsNone)
+            {
+                Log!.Release(value.Reference);
+                throw;
+            }
+
+            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline)).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Deletes a key.</summary>
-    public void Delete<TKey>(in TKey key)
-        where TKey : struct, IKey, allows ref struct => store.Delete(key);
+    public ValueTask DeleteAsync<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (Log is { } log)
+        {
+            return log.DeleteAsync(key);
+        }
+
+        store.Delete(key);
+        return default;
+    }
+
+    private static byte[] KeyOf<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var bytes = new byte[key.Utf8Bytes];
+        key.CopyTo(bytes);
+        return bytes;
+    }
+
+    private async ValueTask PutLargeAsync(byte[] key, ValueTask<StreamedValue> storing, ReadOnlyMemory<byte> metadata, uint deadline)
+    {
+        var value = await storing.ConfigureAwait(false);
+        await using (value.ConfigureAwait(false))
+        {
+            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline)).ConfigureAwait(false);
+        }
+    }
+
+    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, uint deadline)
+    {
+        var utf8Key = new Utf8Key(key);
+        var draft = value.Reference.IsNone
+            ? store.Draft(utf8Key, metadata.Length, value.Length, deadline)
+            : store.Draft(utf8Key, metadata.Length, value.Reference, deadline);
+        metadata.CopyTo(draft.Record.DraftMetadata);
+        if (value.Reference.IsNone)
+        {
+            value.CopyTo(draft.Record.DraftValue);
+        }
+
+        return draft;
+    }
+
+    private ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (Log is { } log)
+        {
+            return log.PutAsync(key, draft);
+        }
+
+        if (IsClosed)
+        {
+            ShardedStore.Abandon(draft);
+            throw new ObjectDisposedException(nameof(KvNamespace));
+        }
+
+        store.Publish(key, draft);
+        return default;
+    }
 }

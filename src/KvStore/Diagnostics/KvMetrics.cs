@@ -15,8 +15,20 @@ internal static class KvMetrics
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
 
     /// <summary>How long operations take.</summary>
-    public static Histogram<double> Duration { get; } =
-        s_meter.CreateHistogram<double>("db.client.operation.duration", "s", "How long operations take.");
+    /// <remarks>
+    /// The boundaries that the conventions advise begin at a millisecond, since they think of a network: every read of
+    /// memory would be in the first bucket.
+    /// </remarks>
+    public static Histogram<double> Duration { get; } = s_meter.CreateHistogram(
+        "db.client.operation.duration",
+        "s",
+        "How long operations take.",
+        tags: null,
+        new InstrumentAdvice<double>
+        {
+            HistogramBucketBoundaries =
+                [0.000001, 0.0000025, 0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+        });
 
     /// <summary>The source of activities.</summary>
     public static ActivitySource Activities { get; } = new(KvDiagnostics.ActivitySourceName);

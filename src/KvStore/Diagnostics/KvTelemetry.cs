@@ -32,8 +32,7 @@ internal sealed class KvTelemetry : IDisposable
     /// <summary>Carries out an operation, and tells what became of it.</summary>
     public async ValueTask<T> ObserveAsync<T>(string operation, Func<ValueTask<T>> carryOut, Func<T, string> outcomeOf)
     {
-        using var activity = KvMetrics.Activities.StartActivity($"{operation} {NamespaceTag.Value}", ActivityKind.Client);
-        activity?.SetTag("db.system.name", "kvstore").SetTag(NamespaceTag.Key, NamespaceTag.Value).SetTag("db.operation.name", operation);
+        using var activity = StartActivity(operation);
         var started = _timeProvider.GetTimestamp();
         try
         {
@@ -62,6 +61,12 @@ internal sealed class KvTelemetry : IDisposable
 
     /// <summary>Counts a synchronous read.</summary>
     public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
+
+    // With its tags from the start: whoever samples decides by them.
+    private Activity? StartActivity(string operation) => KvMetrics.Activities.HasListeners()
+        ? KvMetrics.Activities.StartActivity(
+            ActivityKind.Client, parentContext: default, TagsOf(operation, errorType: null), name: $"{operation} {NamespaceTag.Value}")
+        : null;
 
     private void Report(string operation, string outcome, long started, string? errorType)
     {

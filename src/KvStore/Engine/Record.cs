@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -15,14 +16,19 @@ namespace KvStore.Engine;
 /// 18 metadata length 2 bytes
 /// 20 key, metadata, value
 /// </code>
-/// Complete before it is published and immutable afterwards, but for one bit: <see cref="DeadFlag"/>, set under the lock of
-/// the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
-/// to look up; no reader of a view looks at it.
+/// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="DeadFlag"/>, set under the lock
+/// of the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
+/// to look up; no reader of a view looks at it.</para>
+/// <para>With <see cref="LargeFlag"/> the value is kept outside memory, and in its place stands where: the number and the
+/// length of a <see cref="KvValueReference"/>, 8 bytes each.</para>
 /// </remarks>
 internal readonly struct Record(byte[] segment, int offset)
 {
     /// <summary>The bytes before the key.</summary>
     public const int HeaderBytes = 20;
+
+    /// <summary>The bytes that say where a value is that is kept outside memory.</summary>
+    public const int ReferenceBytes = 2 * sizeof(long);
 
     /// <summary>Records begin at multiples of this.</summary>
     public const int Alignment = 8;
@@ -34,6 +40,7 @@ internal readonly struct Record(byte[] segment, int offset)
 
     private const int KeyBytesMask = 0x0FFF;
     private const ushort DeadFlag = 0x8000;
+    private const ushort LargeFlag = 0x4000;
 
     /// <summary>The segment that holds the record.</summary>
     public readonly byte[] Segment = segment;
@@ -50,7 +57,7 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The second at which it is gone, 0 for never.</summary>
     public uint Deadline => Read<uint>(DeadlineOffset);
 
-    /// <summary>The length of the value.</summary>
+    /// <summary>The length of the value, or of what stands in its place.</summary>
     public int ValueBytes => Read<int>(ValueBytesOffset);
 
     /// <summary>The length of the key.</summary>
@@ -61,6 +68,14 @@ internal readonly struct Record(byte[] segment, int offset)
 
     /// <summary>Whether the index has left this record for another, or for none.</summary>
     public bool IsDead => (Read<ushort>(KeyBytesOffset) & DeadFlag) != 0;
+
+    /// <summary>Whether the value is kept outside memory.</summary>
+    public bool IsLarge => (Read<ushort>(KeyBytesOffset) & LargeFlag) != 0;
+
+    /// <summary>Where the value is kept, when that is outside memory; otherwise none.</summary>
+    public KvValueReference LargeValue => IsLarge
+        ? new KvValueReference(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]))
+        : default;
 
     /// <summary>The first byte of the key, for a comparison that knows the length.</summary>
     public ref readonly byte KeyStart
@@ -104,6 +119,14 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The value's bytes in a record that nobody else can see yet.</summary>
     public Span<byte> DraftValue => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
 
+    /// <summary>Says where the value is kept, in a record that nobody else can see yet and that has <see cref="ReferenceBytes"/> for it.</summary>
+    public void SetLargeValue(KvValueReference reference)
+    {
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue, reference.Id);
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue[sizeof(long)..], reference.Length);
+        Write(KeyBytesOffset, (ushort)(Read<ushort>(KeyBytesOffset) | LargeFlag));
+    }
+
     /// <summary>Numbers a record that nobody else can see yet.</summary>
     public void SetRevision(long revision) => Write(0, revision);
 
@@ -114,13 +137,32 @@ internal readonly struct Record(byte[] segment, int offset)
         bytes.CopyTo(Segment.AsSpan(Offset, bytes.Length));
 
         // The original may have died while it was copied; the copy's own word decides whether it lives.
-        Write(KeyBytesOffset, (ushort)other.KeyBytes);
+        Write(KeyBytesOffset, (ushort)(other.Read<ushort>(KeyBytesOffset) & ~DeadFlag));
     }
 
     /// <summary>Marks the record dead. Only under the lock of the key's shard, after the index has left it.</summary>
     public void MarkDead() => Write(KeyBytesOffset, (ushort)(Read<ushort>(KeyBytesOffset) | DeadFlag));
 
-    /// <summary>A view on the record for a caller.</summary>
+    /// <summary>The record as a mutation for a persistence provider: views, no copy.</summary>
+    public KvMutation ToMutation(long revision)
+    {
+        var metadataOffset = Offset + HeaderBytes + KeyBytes;
+        return new KvMutation
+        {
+            Key = new ReadOnlyMemory<byte>(Segment, Offset + HeaderBytes, KeyBytes),
+            Metadata = new ReadOnlyMemory<byte>(Segment, metadataOffset, MetadataBytes),
+            Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
+            LargeValue = LargeValue,
+            Revision = revision,
+            DeadlineSeconds = Deadline,
+        };
+    }
+
+    /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
+    public KvValue ToValue(KvLargeValue value) => new(
+        new LargeValueView(value, Segment), Offset + HeaderBytes + KeyBytes + MetadataBytes, checked((int)value.Length), MetadataBytes, Deadline);
+
+    /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public KvValue ToValue()
     {

@@ -45,6 +45,24 @@ internal sealed class SegmentTable
     /// <summary>The bytes of all segments.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
+    /// <summary>The bytes of all records that are not dead.</summary>
+    public long LiveBytes
+    {
+        get
+        {
+            var bytes = 0L;
+            lock (_gate)
+            {
+                foreach (var segment in _segments)
+                {
+                    bytes += segment is null ? 0 : segment.UsedBytes - segment.DeadBytes;
+                }
+            }
+
+            return bytes;
+        }
+    }
+
     /// <summary>The array of a word or address; null, or another's, when the segment has been dropped meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte[]? ArrayOf(long word)

@@ -13,6 +13,9 @@ namespace KvStore.Engine;
 /// </remarks>
 internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
 {
+    // What is announced may be much more than what comes.
+    private const int PreparedWordsMax = 1 << 20;
+
     private long[] _newKeys = [];
     private int _newKeyCount;
     private int _live;
@@ -24,6 +27,15 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
     public Lock Gate { get; } = new();
+
+    /// <summary>
+    /// Called under the lock, once for each record whose value is kept outside memory and that the index has left for good, or
+    /// that came too late.
+    /// </summary>
+    public Action<KvValueReference>? LargeValueGone { get; set; }
+
+    /// <summary>How many deletes are remembered. Any thread may ask.</summary>
+    public int Tombstones => Volatile.Read(ref _tombstones);
 
     /// <summary>Keys that have a value. Any thread may ask.</summary>
     public int Live => Volatile.Read(ref _live);
@@ -38,7 +50,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     public bool IsSparse => index.WordsOf(number).Length is var words && words > HashIndex.WordsMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
 
-    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one.</summary>
+    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one, or this one already.</summary>
     public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isTombstone)
         where TKey : struct, IKey, allows ref struct
     {
@@ -46,15 +58,23 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         var hadValue = false;
         if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
-            if (old.Revision > draft.Record.Revision)
+            if (old.Revision >= draft.Record.Revision)
             {
+                if (old.Revision != draft.Record.Revision)
+                {
+                    TellGone(draft.Record.LargeValue);
+                }
+
+                // The same mutation again: recovery may meet it in a snapshot and in the log after it.
                 return false;
             }
 
             ref var word = ref index.WordsOf(number)[slot];
             var oldWord = word;
             Volatile.Write(ref word, newWord);
+            var gone = old.LargeValue;
             Kill(old, oldWord);
+            TellGone(gone);
             hadValue = (oldWord & IndexWord.TombstoneBit) == 0;
             CountGone(hadValue);
         }
@@ -134,6 +154,22 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         }
     }
 
+    /// <summary>Makes room for so many keys.</summary>
+    public void PrepareHoldingLock(int keys)
+    {
+        var wordCount = HashIndex.WordsMin;
+        while (wordCount < keys * 2L && wordCount < PreparedWordsMax)
+        {
+            wordCount *= 2;
+        }
+
+        if (wordCount > index.WordsOf(number).Length)
+        {
+            index.ResizeHoldingLock(number, wordCount);
+            _occupied = _live + _tombstones;
+        }
+    }
+
     /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
     public void ResizeHoldingLock()
     {
@@ -209,7 +245,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(isValue);
+        var gone = record.LargeValue;
         Kill(record, word);
+        TellGone(gone);
         return isValue;
     }
 
@@ -222,6 +260,14 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         else
         {
             _tombstones--;
+        }
+    }
+
+    private void TellGone(KvValueReference reference)
+    {
+        if (!reference.IsNone)
+        {
+            LargeValueGone?.Invoke(reference);
         }
     }
 

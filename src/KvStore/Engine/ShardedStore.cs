@@ -65,6 +65,40 @@ internal sealed class ShardedStore : IDisposable
     /// <summary>The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used.</summary>
     public long MemoryBytes => _segments.Bytes + _index.Bytes + _ordered.Bytes;
 
+    /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
+    public long TombstoneCount
+    {
+        get
+        {
+            var count = 0L;
+            foreach (var shard in _shards)
+            {
+                count += shard.Tombstones;
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>The bytes of all live records, about.</summary>
+    public long LiveBytes => _segments.LiveBytes;
+
+    /// <summary>
+    /// Called once for each record whose value is kept outside memory and that will not be found any more: overwritten,
+    /// deleted, expired, or too late to be published. Under the lock of a shard, so it must be quick and not come back.
+    /// </summary>
+    public Action<KvValueReference>? LargeValueGone
+    {
+        get => _shards[0].LargeValueGone;
+        set
+        {
+            foreach (var shard in _shards)
+            {
+                shard.LargeValueGone = value;
+            }
+        }
+    }
+
     /// <summary>The highest revision given or seen.</summary>
     public long Revision => Volatile.Read(ref _revision);
 
@@ -132,11 +166,38 @@ internal sealed class ShardedStore : IDisposable
         draft.Segment.Settle(bytes);
     }
 
+    /// <summary>A draft whose value is kept outside memory.</summary>
+    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, KvValueReference value, uint deadline)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var draft = Draft(key, metadataBytes, Record.ReferenceBytes, deadline);
+        draft.Record.SetLargeValue(value);
+        return draft;
+    }
+
+    /// <summary>The number of the next mutation, higher than any before.</summary>
+    public long TakeRevision() => Interlocked.Increment(ref _revision);
+
+    /// <summary>Numbers what comes from now on higher than this.</summary>
+    public void ContinueAfter(long revision) => _ = Number(revision);
+
+    /// <summary>Makes room for so many keys, so that tables need not grow while they come.</summary>
+    public void Prepare(long keys)
+    {
+        foreach (var shard in _shards)
+        {
+            lock (shard.Gate)
+            {
+                shard.PrepareHoldingLock((int)Math.Min(keys / _shards.Length, int.MaxValue / 4));
+            }
+        }
+    }
+
     /// <summary>Makes a draft the newest record of its key.</summary>
     /// <param name="key">The key that the draft was made for.</param>
     /// <param name="draft">The draft.</param>
     /// <param name="revision">The number of the mutation, or 0 for the next one.</param>
-    /// <returns>False when the key has a newer record; then the draft is given up.</returns>
+    /// <returns>False when the key has a newer record, or this very one; then the draft is given up.</returns>
     public bool Publish<TKey>(in TKey key, in RecordDraft draft, long revision = 0)
         where TKey : struct, IKey, allows ref struct
     {
@@ -176,12 +237,20 @@ internal sealed class ShardedStore : IDisposable
         }
     }
 
+    /// <summary>Whether the index knows a key, be it by a value that has expired or by a tombstone.</summary>
+    public bool Knows<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct => _index.TryFind(key, out _, out _);
+
     /// <summary>Deletes a key by a mutation that has its number, and that an older put may still follow.</summary>
     /// <returns>False when the key has a newer record.</returns>
     public bool Delete<TKey>(in TKey key, long revision)
+        where TKey : struct, IKey, allows ref struct =>
+        PublishTombstone(key, Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0), revision);
+
+    /// <summary>The same, with a draft that has neither metadata nor value.</summary>
+    public bool PublishTombstone<TKey>(in TKey key, in RecordDraft draft, long revision)
         where TKey : struct, IKey, allows ref struct
     {
-        var draft = Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0);
         var shard = ShardOf(key.Hash);
         bool isNewest;
         lock (shard.Gate)

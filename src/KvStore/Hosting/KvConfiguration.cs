@@ -1,5 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace KvStore.Hosting;
 
@@ -9,22 +11,41 @@ namespace KvStore.Hosting;
 /// </summary>
 internal static class KvConfiguration
 {
+    /// <summary>A path, relative to the content root of the host where there is one, or else to the current directory.</summary>
+    public static string PathOf(IServiceProvider services, string path) =>
+        services.GetService<IHostEnvironment>() is { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
+
     /// <summary>The options with what the section says in place of what they said.</summary>
     /// <exception cref="FormatException">An entry is not known or cannot be read.</exception>
-    public static KvNamespaceOptions Apply(IConfiguration section, KvNamespaceOptions options)
+    public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options)
     {
+        CheckHasEntries(section);
         foreach (var entry in section.GetChildren())
         {
-            options = Is(entry, nameof(KvNamespaceOptions.Limits))
-                ? options with { Limits = ApplyLimits(entry, options.Limits) }
-                : throw Unknown(entry, nameof(KvNamespaceOptions.Limits));
+            options = entry.Key.ToUpperInvariant() switch
+            {
+                "LIMITS" => options with { Limits = ApplyLimits(entry, options.Limits) },
+                "PERSISTENCE" => options with { Persistence = ReadPersistence(services, entry) },
+                _ => throw Unknown(entry, $"{nameof(KvNamespaceOptions.Limits)} and {nameof(KvNamespaceOptions.Persistence)}"),
+            };
         }
 
         return options;
     }
 
+    /// <summary>Refuses a section that is a bare value, which nothing would read.</summary>
+    /// <exception cref="FormatException">It is one.</exception>
+    public static void CheckHasEntries(IConfiguration section)
+    {
+        if (section is IConfigurationSection { Value: { Length: > 0 } value } entry)
+        {
+            throw new FormatException($"The configuration has \"{value}\" for {entry.Path}, which is a section with entries of its own.");
+        }
+    }
+
     private static KvLimits ApplyLimits(IConfigurationSection section, KvLimits limits)
     {
+        CheckHasEntries(section);
         foreach (var entry in section.GetChildren())
         {
             limits = entry.Key.ToUpperInvariant() switch
@@ -46,7 +67,63 @@ internal static class KvConfiguration
         return limits;
     }
 
-    private static bool Is(IConfigurationSection entry, string name) => string.Equals(entry.Key, name, StringComparison.OrdinalIgnoreCase);
+    private static FilePersistence ReadPersistence(IServiceProvider services, IConfigurationSection section)
+    {
+        CheckHasEntries(section);
+        var options = new FilePersistenceOptions();
+        string? directory = null;
+        foreach (var entry in section.GetChildren())
+        {
+            switch (entry.Key.ToUpperInvariant())
+            {
+                case "DIRECTORY":
+                    directory = entry.Value;
+                    break;
+                case "DURABILITY":
+                    options = options with { Durability = DurabilityOf(entry) };
+                    break;
+                case "INTERVAL":
+                    options = options with { Interval = Span(entry) };
+                    break;
+                case "LOGFILEBYTES":
+                    options = options with { LogFileBytes = Int32(entry) };
+                    break;
+                case "COMPACTIONDEADRATIO":
+                    options = options with { CompactionDeadRatio = Double(entry) };
+                    break;
+                case "COMPACTIONBYTESMIN":
+                    options = options with { CompactionBytesMin = Int64(entry) };
+                    break;
+                case "LARGEVALUEBYTES":
+                    options = options with { LargeValueBytes = Int32(entry) };
+                    break;
+                case "READONLY":
+                    options = options with { ReadOnly = Boolean(entry) };
+                    break;
+                default:
+                    throw Unknown(
+                        entry,
+                        $"{nameof(FilePersistence.Directory)}, {nameof(FilePersistenceOptions.Durability)}, {nameof(FilePersistenceOptions.Interval)}, {nameof(FilePersistenceOptions.LogFileBytes)}, {nameof(FilePersistenceOptions.CompactionDeadRatio)}, {nameof(FilePersistenceOptions.CompactionBytesMin)}, {nameof(FilePersistenceOptions.LargeValueBytes)} and {nameof(FilePersistenceOptions.ReadOnly)}");
+            }
+        }
+
+        return string.IsNullOrWhiteSpace(directory)
+            ? throw new FormatException($"The configuration has {section.Path} without {nameof(FilePersistence.Directory)}, which says where.")
+            : new FilePersistence(PathOf(services, directory), options);
+    }
+
+    private static Durability DurabilityOf(IConfigurationSection entry) =>
+        Enum.TryParse<Durability>(entry.Value, ignoreCase: true, out var value) && !int.TryParse(entry.Value, CultureInfo.InvariantCulture, out _)
+            ? value
+            : throw Unreadable(entry, $"{nameof(Durability.Immediate)}, {nameof(Durability.Interval)} or {nameof(Durability.Buffered)}");
+
+    private static bool Boolean(IConfigurationSection entry) =>
+        bool.TryParse(entry.Value, out var value) ? value : throw Unreadable(entry, "true or false");
+
+    private static double Double(IConfigurationSection entry) =>
+        double.TryParse(entry.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
+            ? value
+            : throw Unreadable(entry, "a number");
 
     private static int Int32(IConfigurationSection entry) =>
         int.TryParse(entry.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var value)
@@ -58,8 +135,10 @@ internal static class KvConfiguration
             ? value
             : throw Unreadable(entry, "a whole number");
 
+    // A bare number would be days, where whoever writes 60 means the seconds of the binding.
     private static TimeSpan Span(IConfigurationSection entry) =>
-        TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
+        entry.Value?.Contains(':', StringComparison.Ordinal) == true
+            && TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Unreadable(entry, "a span of time such as 00:01:00");
 

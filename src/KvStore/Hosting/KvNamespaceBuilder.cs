@@ -51,14 +51,33 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>
+    /// Keeps the namespace in a directory: <c>kv.PersistTo("data/cache")</c>. Everything acknowledged is there after a crash;
+    /// <c>docs/durability.md</c> says what survives what.
+    /// </summary>
+    /// <param name="directory">
+    /// The directory, which belongs to this namespace alone and is created when need be. A relative path starts at the content
+    /// root of the host, or at the current directory where there is none.
+    /// </param>
+    /// <param name="options">How it is kept; null for the defaults.</param>
+    /// <returns>This builder.</returns>
+    /// <exception cref="ArgumentException">The directory is empty, or an option is out of its range; the message names it.</exception>
+    public KvNamespaceBuilder PersistTo(string directory, FilePersistenceOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(directory);
+        options?.Validate();
+        return Configure((services, o) =>
+            o with { Persistence = new FilePersistence(Hosting.KvConfiguration.PathOf(services, directory), options) });
+    }
+
+    /// <summary>
     /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read without being asked for.
     /// </summary>
-    /// <param name="section">A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>.</param>
+    /// <param name="section">A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>, and <c>Persistence</c>.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Bind(IConfiguration section)
     {
         ArgumentNullException.ThrowIfNull(section);
-        return Configure(options => Hosting.KvConfiguration.Apply(section, options));
+        return Configure((services, options) => Hosting.KvConfiguration.Apply(services, section, options));
     }
 
     internal KvNamespaceOptions Build(IServiceProvider services, KvNamespaceOptions options)

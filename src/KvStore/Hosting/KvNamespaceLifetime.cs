@@ -3,21 +3,14 @@ using Microsoft.Extensions.Hosting;
 namespace KvStore.Hosting;
 
 /// <summary>
-/// Opens every registered namespace before the host's first service starts: a wrong option stops the host, rather than the
-/// first request that needs the namespace. The container disposes them.
+/// Opens every registered namespace before the host's first service starts, so that what they keep is recovered before the
+/// first request, and a wrong option or a damaged file stops the host; flushes them when its last service has stopped. The
+/// container disposes them.
 /// </summary>
-internal sealed class KvNamespaceLifetime(IKvNamespaceFactory factory) : IHostedLifecycleService
+internal sealed class KvNamespaceLifetime(KvNamespaceOpener opener, KvNamespaceRegistry registry) : IHostedLifecycleService
 {
-    public Task StartingAsync(CancellationToken cancellationToken)
-    {
-        foreach (var name in factory.Names)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            _ = factory.Get(name);
-        }
-
-        return Task.CompletedTask;
-    }
+    public Task StartingAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(registry.Names.Select(name => opener.OpenAsync(name, cancellationToken)));
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -27,5 +20,6 @@ internal sealed class KvNamespaceLifetime(IKvNamespaceFactory factory) : IHosted
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StoppedAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(opener.Opened.Select(kv => kv.FlushAsync(cancellationToken).AsTask()));
 }

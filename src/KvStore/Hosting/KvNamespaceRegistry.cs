@@ -20,13 +20,17 @@ internal sealed class KvNamespaceRegistry
     {
         if (!_builders.TryAdd(builder.Name, builder))
         {
-            throw new ArgumentException($"A KV namespace named \"{builder.Name}\" is registered already; each name can be registered once.");
+            throw new ArgumentException(IsTaken(builder.Name));
         }
     }
 
-    /// <summary>Makes a namespace as it was registered.</summary>
+    /// <summary>Says that a name cannot be registered again.</summary>
+    public static string IsTaken(string name) => $"A KV namespace named \"{name}\" is registered already; each name can be registered once.";
+
+    /// <summary>Opens a namespace as it was registered.</summary>
     /// <exception cref="OptionsValidationException">An option is wrong; the message names the namespace and the option.</exception>
-    public KvNamespace Create(IServiceProvider services, string name)
+    /// <exception cref="KvPersistenceException">What it keeps cannot be opened.</exception>
+    public async Task<KvNamespace> OpenAsync(IServiceProvider services, string name, CancellationToken cancellationToken)
     {
         var options = new KvNamespaceOptions
         {
@@ -38,11 +42,13 @@ internal sealed class KvNamespaceRegistry
         {
             if (services.GetService<IConfiguration>() is { } configuration)
             {
-                options = KvConfiguration.Apply(configuration.GetSection($"KvStore:{name}"), options);
+                var section = configuration.GetSection("KvStore");
+                KvConfiguration.CheckHasEntries(section);
+                options = KvConfiguration.Apply(services, section.GetSection(name), options);
             }
 
             options = _builders[name].Build(services, options);
-            return KvNamespace.Create(name, options);
+            return await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {

@@ -13,8 +13,11 @@ public static class KvServiceCollectionExtensions
     /// and all of them through <see cref="IKvNamespaceFactory"/>.
     /// </summary>
     /// <remarks>
-    /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one; the clock and the
-    /// logging are those of the container. Options are checked when the host starts. The container disposes the namespace.
+    /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one: numbers in bytes or
+    /// keys, spans of time as <c>hh:mm:ss</c> (<c>"00:01:00"</c> is a minute; a bare <c>60</c> is refused). Where it persists is
+    /// read from <c>KvStore:{name}:Persistence</c>: <c>Directory</c>, and the entries of <see cref="FilePersistenceOptions"/>.
+    /// The clock and the logging are those of the container. The host opens the namespace before its first service starts, and
+    /// flushes it when the last has stopped; without a host it is opened when it is first asked for. The container disposes it.
     /// </remarks>
     /// <param name="services">Where to register it.</param>
     /// <param name="name">Its name, for example <c>CACHE_KV</c>.</param>
@@ -31,7 +34,8 @@ public static class KvServiceCollectionExtensions
         configure?.Invoke(builder);
         registry.Add(builder);
 
-        services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => registry.Create(provider, name));
+        services.TryAddSingleton(provider => new KvNamespaceOpener(provider, registry));
+        services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
         services.TryAddSingleton(provider => provider.GetRequiredKeyedService<IKvNamespace>(name));
         services.TryAddSingleton<IKvNamespaceFactory>(provider => new KvNamespaceFactory(provider, registry));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
@@ -45,7 +49,7 @@ public static class KvServiceCollectionExtensions
     /// <param name="services">Where to register them.</param>
     /// <param name="path">
     /// A <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are allowed. A relative
-    /// path starts at the current directory.
+    /// path starts at the content root of the host that is being built, or else at the current directory.
     /// </param>
     /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
     /// <returns>The same services.</returns>
@@ -58,33 +62,45 @@ public static class KvServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        foreach (var binding in WranglerFile.Read(path))
+        path = FromContentRoot(services, path);
+        var bindings = WranglerFile.Read(path);
+
+        // All of them before any is registered: a file that is wrong changes nothing.
+        var taken = new HashSet<string>(FindRegistry(services)?.Names ?? [], StringComparer.Ordinal);
+        foreach (var binding in bindings)
         {
-            try
+            if (!taken.Add(binding.Name))
             {
-                services.AddKvNamespace(binding.Name, configure);
+                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {KvNamespaceRegistry.IsTaken(binding.Name)}");
             }
-            catch (ArgumentException e)
-            {
-                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {e.Message}", e);
-            }
+        }
+
+        foreach (var binding in bindings)
+        {
+            services.AddKvNamespace(binding.Name, configure);
         }
 
         return services;
     }
 
+    private static string FromContentRoot(IServiceCollection services, string path)
+    {
+        var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
+        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
+    }
+
     private static KvNamespaceRegistry RegistryOf(IServiceCollection services)
     {
-        foreach (var service in services)
+        var registry = FindRegistry(services);
+        if (registry is null)
         {
-            if (service.ServiceType == typeof(KvNamespaceRegistry))
-            {
-                return (KvNamespaceRegistry)service.ImplementationInstance!;
-            }
+            registry = new KvNamespaceRegistry();
+            services.AddSingleton(registry);
         }
 
-        var registry = new KvNamespaceRegistry();
-        services.AddSingleton(registry);
         return registry;
     }
+
+    private static KvNamespaceRegistry? FindRegistry(IServiceCollection services) =>
+        (KvNamespaceRegistry?)services.FirstOrDefault(service => service.ServiceType == typeof(KvNamespaceRegistry))?.ImplementationInstance;
 }

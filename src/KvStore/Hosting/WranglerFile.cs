@@ -40,7 +40,7 @@ internal static class WranglerFile
         Expect(ref reader, JsonTokenType.StartObject, "the file must hold one object", path, json);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (!reader.ValueTextEquals("kv_namespaces"u8))
+            if (!IsProperty(ref reader, "kv_namespaces"u8, path, json))
             {
                 reader.Skip();
                 continue;
@@ -69,7 +69,7 @@ internal static class WranglerFile
         Binding? binding = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (!reader.ValueTextEquals("binding"u8))
+            if (!IsProperty(ref reader, "binding"u8, path, json))
             {
                 reader.Skip();
                 continue;
@@ -78,10 +78,35 @@ internal static class WranglerFile
             reader.Read();
             Expect(ref reader, JsonTokenType.String, "\"binding\" must be a text", path, json);
             var (line, column) = PositionOf(json, reader.TokenStartIndex);
-            binding = new Binding(reader.GetString()!, line, column);
+            binding = new Binding(NameOf(ref reader, path, json), line, column);
         }
 
         return binding ?? throw Error("an entry of \"kv_namespaces\" has no \"binding\"", path, json, start);
+    }
+
+    private static string NameOf(ref Utf8JsonReader reader, string path, ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            var name = reader.GetString();
+            return string.IsNullOrWhiteSpace(name) ? throw Error("\"binding\" is empty", path, json, reader.TokenStartIndex) : name;
+        }
+        catch (InvalidOperationException)
+        {
+            throw Error("\"binding\" holds what is not Unicode", path, json, reader.TokenStartIndex);
+        }
+    }
+
+    private static bool IsProperty(ref Utf8JsonReader reader, ReadOnlySpan<byte> name, string path, ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            return reader.ValueTextEquals(name);
+        }
+        catch (InvalidOperationException)
+        {
+            throw Error("the name of a property holds what is not Unicode", path, json, reader.TokenStartIndex);
+        }
     }
 
     private static void Expect(ref Utf8JsonReader reader, JsonTokenType type, string what, string path, ReadOnlySpan<byte> json)

@@ -5,27 +5,36 @@ namespace KvStore.Values;
 
 /// <summary>
 /// A value read from a stream or a pipe to its end, in pooled chunks, before anything of it is stored: one that fails, is
-/// cancelled or turns out too long leaves nothing behind.
+/// cancelled or turns out too long leaves nothing behind. One that is long enough to be kept outside memory is written there
+/// as it comes.
 /// </summary>
-internal sealed class StreamedValue : IDisposable
+internal sealed class StreamedValue : IAsyncDisposable
 {
     private const int ChunkBytesMin = 4 * 1024;
     private const int ChunkBytesMax = 1024 * 1024;
 
+    private readonly IKvLargeValues? _largeValues;
     private readonly List<ArraySegment<byte>> _chunks = [];
+    private KvLargeValueWriter? _writer;
 
-    private StreamedValue()
-    {
-    }
+    private StreamedValue(IKvLargeValues? largeValues) => _largeValues = largeValues;
 
     /// <summary>The length of the whole value.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Where the value is kept, when that is outside memory. Whoever doesn't use it releases it.</summary>
+    public KvValueReference Reference { get; private set; }
+
     /// <summary>Reads a value to its end.</summary>
+    /// <param name="content">A stream or a pipe.</param>
+    /// <param name="valueBytesMax">The limit on its length.</param>
+    /// <param name="largeValues">Takes long values; null when all are kept in memory.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="KvException">It is longer than the limit (413), told at the first byte over it.</exception>
-    public static async ValueTask<StreamedValue> ReadAsync(KvContent content, int valueBytesMax, CancellationToken cancellationToken)
+    public static async ValueTask<StreamedValue> ReadAsync(
+        KvContent content, int valueBytesMax, IKvLargeValues? largeValues, CancellationToken cancellationToken)
     {
-        var value = new StreamedValue();
+        var value = new StreamedValue(largeValues);
         try
         {
             if (content.Stream is { } stream)
@@ -37,16 +46,40 @@ internal sealed class StreamedValue : IDisposable
                 await value.ReadPipeAsync(content.Pipe!, valueBytesMax, cancellationToken).ConfigureAwait(false);
             }
 
+            await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
             return value;
         }
         catch
         {
-            value.Dispose();
+            await value.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    /// <summary>Writes the whole value.</summary>
+    /// <summary>Keeps a value outside memory that is there as a whole. Its bytes are read before this returns.</summary>
+    public static ValueTask<StreamedValue> StoreAsync(
+        ReadOnlySpan<byte> bytes, IKvLargeValues largeValues, CancellationToken cancellationToken)
+    {
+        var value = new StreamedValue(largeValues);
+        value.Append(bytes);
+        return Store(value, cancellationToken);
+
+        static async ValueTask<StreamedValue> Store(StreamedValue value, CancellationToken cancellationToken)
+        {
+            try
+            {
+                await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
+                return value;
+            }
+            catch
+            {
+                await value.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+    }
+
+    /// <summary>Writes the whole value, when it is kept in memory.</summary>
     public void CopyTo(Span<byte> destination)
     {
         foreach (var chunk in _chunks)
@@ -56,8 +89,14 @@ internal sealed class StreamedValue : IDisposable
         }
     }
 
-    /// <summary>Gives the chunks back. The value must not be used afterwards.</summary>
-    public void Dispose()
+    /// <summary>Gives the chunks back, and abandons what was begun. The value must not be used afterwards.</summary>
+    public ValueTask DisposeAsync()
+    {
+        FreeChunks();
+        return _writer?.DisposeAsync() ?? default;
+    }
+
+    private void FreeChunks()
     {
         foreach (var chunk in _chunks)
         {
@@ -80,6 +119,7 @@ internal sealed class StreamedValue : IDisposable
             var room = valueBytesMax - Length + 1;
             var buffer = ArrayPool<byte>.Shared.Rent(Math.Min(NextChunkBytes(), room));
             var filled = 0;
+            var isAdded = false;
             try
             {
                 var wanted = Math.Min(buffer.Length, room);
@@ -96,13 +136,15 @@ internal sealed class StreamedValue : IDisposable
 
                 var isEnd = filled < wanted;
                 Add(new ArraySegment<byte>(buffer, 0, filled));
+                isAdded = true;
                 ValueLimit.Check(Length, valueBytesMax);
+                await SpillAsync(cancellationToken).ConfigureAwait(false);
                 if (isEnd)
                 {
                     return;
                 }
             }
-            catch when (_chunks.Count == 0 || _chunks[^1].Array != buffer)
+            catch when (!isAdded)
             {
                 ArrayPool<byte>.Shared.Return(buffer);
                 throw;
@@ -130,10 +172,37 @@ internal sealed class StreamedValue : IDisposable
 
             pipe.AdvanceTo(taken.End);
             ValueLimit.Check(Length, valueBytesMax);
+            await SpillAsync(cancellationToken).ConfigureAwait(false);
             if (result.IsCompleted && taken.Length == result.Buffer.Length)
             {
                 return;
             }
+        }
+    }
+
+    // Once the value is long enough, what has gathered goes to where large values are kept.
+    private async ValueTask SpillAsync(CancellationToken cancellationToken)
+    {
+        if (_largeValues is null || Length < _largeValues.ThresholdBytes)
+        {
+            return;
+        }
+
+        _writer ??= _largeValues.Create();
+        foreach (var chunk in _chunks)
+        {
+            await _writer.WriteAsync(chunk, cancellationToken).ConfigureAwait(false);
+        }
+
+        FreeChunks();
+    }
+
+    private async ValueTask CompleteAsync(CancellationToken cancellationToken)
+    {
+        await SpillAsync(cancellationToken).ConfigureAwait(false);
+        if (_writer is not null)
+        {
+            Reference = await _writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -7,7 +7,7 @@ namespace KvStore.TestKit.Persistence;
 /// The simplest state that a persistence provider can stand behind: a dictionary under a lock. It stands in for the engine,
 /// keeps its contract to the letter, and shows what it holds as text.
 /// </summary>
-internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPersistenceHost
+internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPersistenceHost, IDurableStore
 {
     private readonly Lock _gate = new();
     private readonly Lock _order = new();
@@ -95,6 +95,8 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
         var reference = await writer.CompleteAsync();
         await CommitAsync(key, new Entry(0, false, [], [], deadlineSeconds, reference));
     }
+
+    public ValueTask DisposeAsync() => Persistence.DisposeAsync();
 
     public KvValueReference ReferenceOf(string key)
     {

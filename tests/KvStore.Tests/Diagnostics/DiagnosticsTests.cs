@@ -92,6 +92,45 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
+    public async Task Whoever_samples_sees_the_tags_and_an_activity_is_the_child_of_the_one_around_it()
+    {
+        var sampled = new List<string>();
+        Activity? stopped = null;
+        using var around = new Activity("around").Start();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == KvDiagnostics.ActivitySourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> options) =>
+            {
+                sampled.AddRange(options.Tags!.Select(tag => $"{tag.Key}={tag.Value}"));
+                return ActivitySamplingResult.AllData;
+            },
+            ActivityStopped = activity => stopped = activity,
+        };
+        ActivitySource.AddActivityListener(listener);
+
+        await _kv.PutAsync("secret-key", "v");
+
+        sampled.Should().BeEquivalentTo("db.system.name=kvstore", $"db.namespace={_name}", "db.operation.name=put");
+        stopped!.ParentSpanId.Should().Be(around.SpanId);
+        Activity.Current.Should().Be(around);
+    }
+
+    [Fact]
+    public void Durations_of_a_read_of_memory_are_told_apart()
+    {
+        using var listener = new MeterListener();
+        IReadOnlyList<double>? boundaries = null;
+        listener.InstrumentPublished = (instrument, _) =>
+            boundaries = instrument is Histogram<double> { Meter.Name: KvDiagnostics.MeterName } histogram
+                ? histogram.Advice?.HistogramBucketBoundaries
+                : boundaries;
+        listener.Start();
+
+        boundaries.Should().BeInAscendingOrder().And.Contain(0.000001).And.Contain(10);
+    }
+
+    [Fact]
     public async Task Reads_allocate_nothing_when_nobody_listens()
     {
         await _kv.PutAsync("k", "v");

@@ -105,6 +105,11 @@ public sealed class AddKvNamespaceTests
     [InlineData("KvStore:CACHE_KV:Limits:KeyBytesMax", "0", "*CACHE_KV*KeyBytesMax is 0*1 to 4095*")]
     [InlineData("KvStore:CACHE_KV:Limits:KeyBytesMax", "many", "*CACHE_KV*\"many\"*KvStore:CACHE_KV:Limits:KeyBytesMax*whole number*")]
     [InlineData("KvStore:CACHE_KV:Limits:ExpirationTtlMin", "soon", "*CACHE_KV*\"soon\"*ExpirationTtlMin*span of time*")]
+    [InlineData("KvStore:CACHE_KV:Limits:ExpirationTtlMin", "60", "*CACHE_KV*\"60\"*ExpirationTtlMin*span of time*")]
+    [InlineData("KvStore:CACHE_KV:Limits", "60", "*CACHE_KV*\"60\"*KvStore:CACHE_KV:Limits*entries of its own*")]
+    [InlineData("KvStore:CACHE_KV", "60", "*CACHE_KV*\"60\"*KvStore:CACHE_KV*entries of its own*")]
+    [InlineData("KvStore", "60", "*CACHE_KV*\"60\"*KvStore*entries of its own*")]
+    [InlineData("KvStore:CACHE_KV:Limits:CacheTtlMin", "", "*CACHE_KV*\"\"*CacheTtlMin*span of time*")]
     [InlineData("KvStore:CACHE_KV:Limits:KeyByteMax", "10", "*CACHE_KV*KvStore:CACHE_KV:Limits:KeyByteMax*no option*KeyBytesMax*")]
     [InlineData("KvStore:CACHE_KV:Limit", "10", "*CACHE_KV*KvStore:CACHE_KV:Limit*no option*Limits*")]
     public async Task A_wrong_option_stops_the_host_and_is_named(string key, string value, string message)

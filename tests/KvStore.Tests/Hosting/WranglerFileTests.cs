@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace KvStore.Tests.Hosting;
 
@@ -68,7 +69,10 @@ public sealed class WranglerFileTests : IDisposable
     [InlineData("", "(1,1): not JSON*")]
     [InlineData("{} x", "(1,4): not JSON*")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\" },\n{ \"binding\": \"A\" } ] }", "(2,14): *\"A\" is registered already*")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\\ud800\" } ] }", "(1,35): \"binding\" holds what is not Unicode.")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\" } ] }", "(1,35): *empty*")]
+    [InlineData("{ \"\\ud800v_namespaces\": [] }", "(1,3): the name of a property holds what is not Unicode.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"\\ud800ding\": \"A\" } ] }", "(1,24): the name of a property holds what is not Unicode.")]
     public void What_is_wrong_is_told_with_its_position(string json, string message)
     {
         var path = Write(json);
@@ -76,6 +80,40 @@ public sealed class WranglerFileTests : IDisposable
         var act = () => new ServiceCollection().AddKvNamespacesFromWrangler(path);
 
         act.Should().Throw<InvalidDataException>().WithMessage($"{path}{message}");
+    }
+
+    [Fact]
+    public void A_file_that_is_wrong_registers_nothing()
+    {
+        var path = Write("""{ "kv_namespaces": [ { "binding": "A" }, { "binding": "B" }, { "binding": "A" } ] }""");
+        var services = new ServiceCollection();
+
+        var act = () => services.AddKvNamespacesFromWrangler(path);
+
+        act.Should().Throw<InvalidDataException>();
+        services.Should().BeEmpty();
+    }
+
+    [Fact]
+    public void A_binding_that_code_has_registered_is_told_with_its_position()
+    {
+        var path = Write("""{ "kv_namespaces": [ { "binding": "A" } ] }""");
+        var services = new ServiceCollection().AddKvNamespace("A");
+
+        var act = () => services.AddKvNamespacesFromWrangler(path);
+
+        act.Should().Throw<InvalidDataException>().WithMessage($"{path}(1,35): *\"A\" is registered already*");
+    }
+
+    [Fact]
+    public void A_relative_path_starts_at_the_content_root()
+    {
+        Write("""{ "kv_namespaces": [ { "binding": "A" } ] }""");
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = _directory });
+
+        builder.Services.AddKvNamespacesFromWrangler("wrangler.jsonc");
+
+        builder.Services.Should().Contain(service => Equals(service.ServiceKey, "A"));
     }
 
     private string Write(string json)

@@ -22,6 +22,7 @@ internal sealed class LogFile : IDisposable
     private readonly IStorageFile _file;
     private readonly bool _writesAhead;
     private long _aheadTo;
+    private bool _isDisposed;
 
     private LogFile(IStorageFile file, in FileHeader header, bool writesAhead)
     {
@@ -110,17 +111,27 @@ internal sealed class LogFile : IDisposable
     /// </summary>
     public void Forget()
     {
+        if (_isDisposed)
+        {
+            // It was empty and is being removed: there is nothing to forget.
+            return;
+        }
+
         try
         {
             _file.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // The disk has failed already, and that has been reported.
         }
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _isDisposed = true;
+        _file.Dispose();
+    }
 
     private void WriteAhead(int fileBytes, long needed)
     {

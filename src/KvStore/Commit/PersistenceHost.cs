@@ -1,0 +1,81 @@
+using System.Buffers;
+using KvStore.Engine;
+using KvStore.Keys;
+using Microsoft.Extensions.Logging;
+
+namespace KvStore.Commit;
+
+/// <summary>The engine as a persistence provider sees it: what takes the recovered state, and shows the live one.</summary>
+internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions options) : IKvPersistenceHost
+{
+    private const int PageEntries = 1024;
+
+    /// <summary>What the provider's appends are in flight with; null while it opens.</summary>
+    public MutationLog? Log { get; set; }
+
+    public TimeProvider TimeProvider => options.TimeProvider;
+
+    public ILoggerFactory? LoggerFactory => options.LoggerFactory;
+
+    public long LiveEntries => store.Count;
+
+    public long LiveBytes => store.LiveBytes;
+
+    public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
+
+    public void Recover(in KvMutation mutation)
+    {
+        var key = new Utf8Key(mutation.Key.Span);
+        if (mutation.IsDelete)
+        {
+            store.Delete(key, mutation.Revision);
+            return;
+        }
+
+        var draft = mutation.LargeValue.IsNone
+            ? store.Draft(key, mutation.Metadata.Length, mutation.Value.Length, mutation.DeadlineSeconds)
+            : store.Draft(key, mutation.Metadata.Length, mutation.LargeValue, mutation.DeadlineSeconds);
+        mutation.Metadata.Span.CopyTo(draft.Record.DraftMetadata);
+        if (mutation.LargeValue.IsNone)
+        {
+            mutation.Value.Span.CopyTo(draft.Record.DraftValue);
+        }
+
+        store.Publish(key, draft, mutation.Revision);
+    }
+
+    public bool IsCurrent(ReadOnlySpan<byte> key, long revision) =>
+        store.TryFind(new Utf8Key(key), out var record) && record.Revision == revision;
+
+    public async ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken)
+    {
+        if (Log is { } log)
+        {
+            await log.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        var page = ArrayPool<Record>.Shared.Rent(PageEntries);
+        try
+        {
+            byte[] after = [];
+            int count;
+            do
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                count = store.List(prefix: [], after, page.AsSpan(0, PageEntries));
+                foreach (var record in page.AsSpan(0, count))
+                {
+                    write(record.ToMutation(record.Revision));
+                }
+
+                after = count == 0 ? after : page[count - 1].Key.ToArray();
+            }
+            while (count == PageEntries);
+        }
+        finally
+        {
+            // Not to keep segments alive from the pool.
+            ArrayPool<Record>.Shared.Return(page, clearArray: true);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+namespace KvStore;
+
+/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory.</summary>
+/// <param name="value">The value, held so that it stays readable.</param>
+/// <param name="segment">The memory with the metadata.</param>
+internal sealed class LargeValueView(KvLargeValue value, byte[] segment)
+{
+    public KvLargeValue Value { get; } = value;
+
+    public byte[] Segment { get; } = segment;
+
+    /// <summary>Reads the whole value.</summary>
+    public byte[] ReadAll()
+    {
+        var bytes = new byte[Value.Length];
+        using var stream = Value.OpenStream();
+        stream.ReadExactly(bytes);
+        return bytes;
+    }
+
+    /// <summary>Reads the whole value without blocking.</summary>
+    public async ValueTask<byte[]> ReadAllAsync(CancellationToken cancellationToken)
+    {
+        var bytes = new byte[Value.Length];
+        var stream = Value.OpenStream();
+        await using (stream.ConfigureAwait(false))
+        {
+            await stream.ReadExactlyAsync(bytes, cancellationToken).ConfigureAwait(false);
+        }
+
+        return bytes;
+    }
+}

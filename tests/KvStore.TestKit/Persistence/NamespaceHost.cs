@@ -1,0 +1,78 @@
+using System.IO.Pipelines;
+using System.Text;
+
+namespace KvStore.TestKit.Persistence;
+
+/// <summary>A namespace with a persistence provider, its entries shown as text.</summary>
+internal sealed class NamespaceHost(KvNamespace kv, IKvPersistence persistence) : IDurableStore
+{
+    private int _largePuts;
+
+    public KvNamespace Namespace => kv;
+
+    public IKvPersistence Persistence => persistence;
+
+    public SortedDictionary<string, string> State
+    {
+        get
+        {
+            var state = new SortedDictionary<string, string>(StringComparer.Ordinal);
+            string? cursor = null;
+            do
+            {
+                // In memory, so it is there at once.
+                var page = kv.ListAsync(new KvListOptions { Cursor = cursor }).AsTask().Result;
+                foreach (var key in page.Keys)
+                {
+                    if (kv.TryGet(key.Name, out var value))
+                    {
+                        state[key.Name] = Encoding.Latin1.GetString(value.GetBytes().Span);
+                    }
+                }
+
+                cursor = page.Cursor;
+            }
+            while (cursor is not null);
+
+            return state;
+        }
+    }
+
+    public static async Task<NamespaceHost> OpenAsync(IKvPersistence persistence, TimeProvider? timeProvider = null)
+    {
+        var kv = await KvNamespace.OpenAsync("CRASH_KV", new KvNamespaceOptions
+        {
+            Persistence = persistence,
+            TimeProvider = timeProvider ?? new ManualTimeProvider(),
+            Limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) },
+        });
+        return new NamespaceHost(kv, persistence);
+    }
+
+    public Task PutAsync(string key, string value, uint deadlineSeconds = 0, string metadata = "") =>
+        kv.PutAsync(key, Encoding.Latin1.GetBytes(value), Options(deadlineSeconds, metadata)).AsTask();
+
+    public Task PutLargeAsync(string key, string value, uint deadlineSeconds = 0)
+    {
+        // In each of the ways in which a value can come.
+        var bytes = Encoding.Latin1.GetBytes(value);
+        KvContent content = (Interlocked.Increment(ref _largePuts) % 4) switch
+        {
+            0 => bytes,
+            1 => new MemoryStream(bytes),
+            2 => PipeReader.Create(new MemoryStream(bytes)),
+            _ => Ascii.IsValid(value) ? value : bytes,
+        };
+        return kv.PutAsync(key, content, Options(deadlineSeconds, "")).AsTask();
+    }
+
+    public Task DeleteAsync(string key) => kv.DeleteAsync(key).AsTask();
+
+    public ValueTask DisposeAsync() => kv.DisposeAsync();
+
+    private static KvPutOptions Options(uint deadlineSeconds, string metadata) => new()
+    {
+        Expiration = deadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(deadlineSeconds),
+        Metadata = metadata.Length == 0 ? default : KvMetadata.FromJson(metadata),
+    };
+}
