@@ -23,6 +23,7 @@ namespace KvStore;
 public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 {
     private readonly KvLimits _limits;
+    private readonly int _keyBytesMax;
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly CommitPath _commit;
@@ -35,6 +36,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     {
         Name = name;
         _limits = options.Limits;
+        _keyBytesMax = _limits.KeyBytesMax;
         _clock = new CoarseClock(options.TimeProvider);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
@@ -80,11 +82,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     /// <returns>Whether the key exists and has not expired.</returns>
     /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryGet(string key, out KvValue value)
     {
-        // Never inlined, like the read of text: a caller's loop would use up what the compiler is willing to inline, and the
-        // search below would be left as a dozen calls.
         if (KvMetrics.IsObserved)
         {
             return TryGetObserved(key, out value);
@@ -103,14 +103,14 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        value = default;
-        var isHit = _store.TryFind(new Utf8Key(utf8Key), out var record) && TryView(new Utf8Key(utf8Key), record, out value);
+        var source = Find(utf8Key, out var place, out var extent);
+        value = new KvValue(source, place, extent);
         if (KvMetrics.IsObserved)
         {
-            _telemetry.CountRead(isHit);
+            _telemetry.CountRead(source is not null);
         }
 
-        return isHit;
+        return source is not null;
     }
 
     /// <inheritdoc/>
@@ -244,7 +244,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     }
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (KvMetrics.IsObserved)
@@ -255,7 +254,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         return GetCachedText(key, options, cancellationToken);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
@@ -263,12 +261,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
             CheckRead(key, options, cancellationToken);
         }
 
-        if (!TryFind(key, "GET", out var record, out var word))
-        {
-            return default;
-        }
-
-        return record.IsLarge ? GetLargeTextAsync(key, record, cancellationToken) : new(_texts.Get(record, word & IndexWord.AddressMask));
+        return FindCachedText(key) is { } text ? new(text) : GetUncachedText(key, cancellationToken);
     }
 
     private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)
@@ -304,30 +297,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         _store.Prefetch(hashes[..count]);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryFind(string key, string operation, out Record record, out long word)
-    {
-        if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-        {
-            return _store.TryFind(new AsciiKey(key, hash), out record, out word);
-        }
-
-        // By way of locals: whose address is taken here would live in memory on the short way too.
-        var isFound = TryFindEncoded(key, operation, out var encodedRecord, out var encodedWord);
-        record = encodedRecord;
-        word = encodedWord;
-        return isFound;
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryFindEncoded(string key, string operation, out Record record, out long word)
-    {
-        ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
-        return _store.TryFind(encoded.Key, out record, out word);
-    }
-
     private ValueTask Put<TKey>(
         in TKey key, string name, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
@@ -353,62 +322,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryGetCore(string key, out KvValue value)
     {
-        if (TryFind(key, "GET", out var record, out _))
-        {
-            return TryView(key, record, out value);
-        }
-
-        value = default;
-        return false;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryView(string key, in Record record, out KvValue value)
-    {
-        if (record.IsLarge)
-        {
-            return TryViewLarge(Encoding.UTF8.GetBytes(key), record, out value);
-        }
-
-        value = record.ToValue();
-        return true;
-    }
-
-    private bool TryView(in Utf8Key key, in Record record, out KvValue value)
-    {
-        if (record.IsLarge)
-        {
-            var bytes = new byte[key.Utf8Bytes];
-            key.CopyTo(bytes);
-            return TryViewLarge(bytes, record, out value);
-        }
-
-        value = record.ToValue();
-        return true;
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryViewLarge(byte[] key, Record record, out KvValue value)
-    {
-        while (record.IsLarge)
-        {
-            if (_commit.Log is { LargeValues: { } largeValues } && largeValues.TryOpen(record.LargeValue, out var large))
-            {
-                value = record.ToValue(large);
-                return true;
-            }
-
-            // Replaced between the look-up and here; or expired, if it still leads here.
-            var before = record.LargeValue;
-            if (!_store.TryFind(new Utf8Key(key), out record) || record.LargeValue == before)
-            {
-                value = default;
-                return false;
-            }
-        }
-
-        value = record.ToValue();
-        return true;
+        var source = Find(key, out var place, out var extent);
+        value = new KvValue(source, place, extent);
+        return source is not null;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -63,13 +63,15 @@ internal sealed class HashIndex
     /// <summary>The words of a shard's table, for the holder of its lock.</summary>
     public Span<long> WordsOf(int shard) => WordsOf(_tables[shard]);
 
-    /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>
+    /// <summary>
+    /// Looks for a key in its home line, at the first word that fits: where it nearly always is. This is all of a search that
+    /// a hot path takes in, so that what it works with stays in registers.
+    /// </summary>
+    /// <returns>What is certain: <see cref="Sighting.None"/> asks for <see cref="TryFind"/>.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryFind<TKey>(in TKey key, out Record record, out long word)
+    public Sighting Look<TKey>(in TKey key, out Record record, out long word)
         where TKey : struct, IKey, allows ref struct
     {
-        // Nearly always the first word of the home line that fits is the one. This is all of the search that a caller takes
-        // in, so that what it works with stays in registers.
         // In bounds: the shard is below ShardCount by its six bits. The first line begins within the padding, the mask leaves
         // multiples of eight below the table's 2^n words, and the bit that is found is below eight.
         var hash = key.Hash;
@@ -79,29 +81,31 @@ internal sealed class HashIndex
         if (candidates != 0)
         {
             ref var place = ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates));
-            var candidate = Volatile.Read(ref place);
-            var array = _segments.ArrayOf(candidate);
-            if (candidate < 0 && Volatile.Read(ref place) == candidate)
+            word = Volatile.Read(ref place);
+            var array = _segments.ArrayOf(word);
+            if (word < 0 && Volatile.Read(ref place) == word)
             {
-                var found = new Record(array!, IndexWord.OffsetOf(candidate));
-                if (found.KeyBytes == key.Utf8Bytes && key.Matches(in found.KeyStart))
+                record = new Record(array!, IndexWord.OffsetOf(word));
+                if (record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart))
                 {
-                    record = found;
-                    word = candidate;
-                    return true;
+                    return Sighting.Key;
                 }
             }
         }
+        else if (WordLine.Find(in line, IndexWord.Moved) == 0 && WordLine.Find(in line, IndexWord.Empty) != 0)
+        {
+            record = default;
+            word = IndexWord.Empty;
+            return Sighting.Absence;
+        }
 
-        // By way of locals: whose address is taken here would live in memory on the short way too.
-        var isFound = TryFindInLines(key, out var searchedRecord, out var searchedWord);
-        record = searchedRecord;
-        word = searchedWord;
-        return isFound;
+        record = default;
+        word = IndexWord.Empty;
+        return Sighting.None;
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryFindInLines<TKey>(TKey key, out Record record, out long word)
+    /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>
+    public bool TryFind<TKey>(in TKey key, out Record record, out long word)
         where TKey : struct, IKey, allows ref struct
     {
         var hash = key.Hash;

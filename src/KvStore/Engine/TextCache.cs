@@ -1,3 +1,7 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 
 namespace KvStore.Engine;
@@ -22,25 +26,31 @@ internal sealed class TextCache
     // Made when the first text is read: most namespaces hold something else.
     private Table? _table;
 
-    /// <summary>The text of a record.</summary>
-    public string Get(Record record, long address)
+    /// <summary>The text of a record if it is kept; otherwise null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public string? Find(long address)
     {
-        var set = (int)((ulong)(address * unchecked((long)0x9E37_79B9_7F4A_7C15)) >> (64 - SetBits));
         if (_table is { } table)
         {
-            // The addresses of a set share a cache line; only the one that fits is followed to its entry.
-            var addresses = table.Addresses.AsSpan(set * Ways, Ways);
-            for (var way = 0; way < addresses.Length; way++)
+            // In bounds: the set is below 2^SetBits, and the bit that is found is below the number of ways. The addresses of a
+            // set share a cache line; only the one that fits is followed to its entry.
+            var first = SetOf(address) * Ways;
+            var found = Vector256.Equals(
+                Vector256.LoadUnsafe(ref MemoryMarshal.GetArrayDataReference(table.Addresses), (nuint)first), Vector256.Create(address));
+            var ways = found.ExtractMostSignificantBits();
+            if (ways != 0 && table.Entries[first + BitOperations.TrailingZeroCount(ways)] is { } entry && entry.Address == address)
             {
-                if (addresses[way] == address && table.Entries[(set * Ways) + way] is { } entry && entry.Address == address)
-                {
-                    return entry.Text;
-                }
+                return entry.Text;
             }
         }
 
-        return Decode(record, address, set);
+        return null;
     }
+
+    /// <summary>The text of a record.</summary>
+    public string Get(Record record, long address) => Find(address) ?? Decode(record, address, SetOf(address));
+
+    private static int SetOf(long address) => (int)((ulong)(address * unchecked((long)0x9E37_79B9_7F4A_7C15)) >> (64 - SetBits));
 
     private string Decode(Record record, long address, int set)
     {
