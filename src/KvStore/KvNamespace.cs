@@ -148,24 +148,14 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
             throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key");
         }
 
-        Prefetch(keys);
-        var result = new OrderedDictionary<string, KvValue>(keys.Count, StringComparer.Ordinal);
-        var totalBytes = 0L;
         foreach (var key in keys)
         {
             KeyRules.CheckInBulk(key, _limits.KeyBytesMax);
             CheckCacheTtl(cacheTtl, "GET_BULK");
-            if (!result.TryGetValue(key, out var value))
-            {
-                // An unpaired surrogate is no error among many keys; nothing is stored under it.
-                value = default;
-                _ = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out value);
-                result.Add(key, value);
-            }
-
-            totalBytes += value.Length;
         }
 
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var result = FindMany(keys, out var totalBytes);
         if (totalBytes > _limits.GetManyBytesMax)
         {
             throw new KvException(413, "GET_BULK", $"Total size of request exceeds the limit of {_limits.GetManyBytesMax >> 20}MB");
@@ -274,27 +264,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
         value.Release();
         return loaded.GetText();
-    }
-
-    // The searches that follow find their words and records on their way already.
-    private void Prefetch(IReadOnlyCollection<string> keys)
-    {
-        Span<ulong> hashes = stackalloc ulong[128];
-        var count = 0;
-        foreach (var key in keys)
-        {
-            if (count == hashes.Length)
-            {
-                break;
-            }
-
-            if (key is not null && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-            {
-                hashes[count++] = hash;
-            }
-        }
-
-        _store.Prefetch(hashes[..count]);
     }
 
     private ValueTask Put<TKey>(

@@ -315,7 +315,7 @@ public static class KvNamespaceExtensions
         }
     }
 
-    private static OrderedDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    private static IReadOnlyDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
     {
         try
         {
@@ -327,8 +327,13 @@ public static class KvNamespaceExtensions
         }
     }
 
-    private static OrderedDictionary<string, T?> Project<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    private static IReadOnlyDictionary<string, T?> Project<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
     {
+        if (values is KeyedValues<KvValue> keyed)
+        {
+            return keyed.Select(value => value.Exists ? read(value) : default);
+        }
+
         var result = new OrderedDictionary<string, T?>(values.Count);
         foreach (var (key, value) in values)
         {

@@ -168,8 +168,11 @@ internal sealed class HashIndex
         }
     }
 
-    /// <summary>Fetches the record that a search for a hash will probably end at: of those in its home line that fit, the first.</summary>
-    public void PrefetchRecord(ulong hash)
+    /// <summary>
+    /// Fetches the record that a search for a hash will probably end at, as far as its key goes: of those in its home line
+    /// that fit, the first.
+    /// </summary>
+    public void PrefetchRecord(ulong hash, int keyBytes)
     {
         // In bounds as in TryFind.
         var table = Volatile.Read(ref _tables[ShardOf(hash)]);
@@ -178,7 +181,10 @@ internal sealed class HashIndex
         if (candidates != 0)
         {
             var word = Volatile.Read(ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates)));
-            Prefetch(_segments.ArrayOf(word), IndexWord.OffsetOf(word));
+            var array = _segments.ArrayOf(word);
+            var offset = IndexWord.OffsetOf(word);
+            Prefetch(array, offset);
+            Prefetch(array, offset + Record.HeaderBytes + keyBytes - 1);
         }
     }
 

@@ -131,19 +131,13 @@ internal sealed class ShardedStore : IDisposable
             : sighting;
     }
 
-    /// <summary>Fetches what searches for these hashes will touch, all at once, so that none has to wait for the other.</summary>
-    public void Prefetch(ReadOnlySpan<ulong> hashes)
-    {
-        foreach (var hash in hashes)
-        {
-            _index.PrefetchWords(hash);
-        }
+    /// <summary>Fetches the words of a search to come, so that it need not wait for them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchWords(ulong hash) => _index.PrefetchWords(hash);
 
-        foreach (var hash in hashes)
-        {
-            _index.PrefetchRecord(hash);
-        }
-    }
+    /// <summary>Fetches the record of a search to come, once its words have arrived.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchRecord(ulong hash, int keyBytes) => _index.PrefetchRecord(hash, keyBytes);
 
     /// <summary>
     /// Finds the first keys in order that begin with a prefix and come after a key (empty: from the beginning), with their
