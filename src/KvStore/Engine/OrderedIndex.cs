@@ -29,6 +29,7 @@ namespace KvStore.Engine;
 internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock)
 {
     private const int ChunkEntries = 32;
+    private const int TypicalKeyBytes = 24;
     private const int RefreshLeaves = 64;
     private const int OptimisticAttempts = 4;
 
@@ -154,6 +155,12 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         }
 
         var chunk = default(RecordChunk);
+        var keyBytes = TypicalKeyBytes;
+        if (leafIndex < leaves.Length)
+        {
+            Prefetch(leaves[leafIndex], entryIndex, keyBytes);
+        }
+
         for (; leafIndex < leaves.Length; leafIndex++, entryIndex = 0)
         {
             var leaf = leaves[leafIndex];
@@ -169,9 +176,18 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
                 for (var i = 0; i < length; i++)
                 {
                     var entry = entries[entryIndex + i];
-                    var array = segments.ArrayOf(entry);
-                    chunk[i] = new Record(array!, IndexWord.OffsetOf(entry));
-                    HashIndex.Prefetch(array, IndexWord.OffsetOf(entry));
+                    chunk[i] = new Record(segments.ArrayOf(entry)!, IndexWord.OffsetOf(entry));
+                }
+
+                // These records have been asked for while the ones before were looked at; now those that come after them.
+                var isLastOfLeaf = entryIndex + length >= entries.Length;
+                if (!isLastOfLeaf)
+                {
+                    Prefetch(leaf, entryIndex + length, keyBytes);
+                }
+                else if (leafIndex + 1 < leaves.Length)
+                {
+                    Prefetch(leaves[leafIndex + 1], 0, keyBytes);
                 }
 
                 if (!IsStill(version))
@@ -193,10 +209,24 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
                 }
 
                 entryIndex += length;
+                keyBytes = chunk[0].KeyBytes;
             }
         }
 
         return IsStill(version);
+    }
+
+    // A record begins anywhere in a line of the cache, and its key mostly ends in the next one: both are asked for.
+    private void Prefetch(Leaf leaf, int first, int keyBytes)
+    {
+        var entries = leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
+        foreach (var entry in entries[Math.Min(first, entries.Length)..Math.Min(first + ChunkEntries, entries.Length)])
+        {
+            var array = segments.ArrayOf(entry);
+            var offset = IndexWord.OffsetOf(entry);
+            HashIndex.Prefetch(array, offset);
+            HashIndex.Prefetch(array, offset + Record.HeaderBytes + keyBytes - 1);
+        }
     }
 
     // The first entry that is not before the key, or, when exclusive, that is after it.
