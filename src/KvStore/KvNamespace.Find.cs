@@ -94,25 +94,6 @@ public sealed partial class KvNamespace
         return true;
     }
 
-    // By itself for the same reason as Find.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private string? FindCachedText(string key) =>
-        !_isDisposed && KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            && _store.Look(new AsciiKey(key, hash), out _, out var word) == Sighting.Key
-            ? _texts.Find(word & IndexWord.AddressMask)
-            : null;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ValueTask<string?> GetUncachedText(string key, CancellationToken cancellationToken)
-    {
-        if (!TryFind(key, "GET", out var record, out var word))
-        {
-            return default;
-        }
-
-        return record.IsLarge ? GetLargeTextAsync(key, record, cancellationToken) : new(_texts.Get(record, word & IndexWord.AddressMask));
-    }
-
     private bool TryFind(string key, string operation, out Record record, out long word)
     {
         if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))

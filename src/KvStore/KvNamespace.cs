@@ -27,7 +27,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly CommitPath _commit;
-    private readonly TextCache _texts = new();
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
     private volatile bool _isDisposed;
@@ -231,39 +230,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         }
 
         return new(ListPage.Read(_store, Encoding.UTF8.GetBytes(prefixText), after, limit));
-    }
-
-    /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
-    internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
-    {
-        if (KvMetrics.IsObserved)
-        {
-            return GetCachedTextObserved(key, options, cancellationToken);
-        }
-
-        return GetCachedText(key, options, cancellationToken);
-    }
-
-    private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
-    {
-        if (options is not null || cancellationToken.IsCancellationRequested)
-        {
-            CheckRead(key, options, cancellationToken);
-        }
-
-        return FindCachedText(key) is { } text ? new(text) : GetUncachedText(key, cancellationToken);
-    }
-
-    private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)
-    {
-        if (!TryView(key, record, out var value))
-        {
-            return null;
-        }
-
-        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
-        value.Release();
-        return loaded.GetText();
     }
 
     private ValueTask Put<TKey>(

@@ -181,6 +181,9 @@ public readonly struct KvValue
         _ => throw new ArgumentException($"\"{cacheStatus}\" is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
     });
 
+    /// <summary>Whether both are views on the same memory.</summary>
+    internal bool IsSameAs(in KvValue other) => ReferenceEquals(_source, other._source) && _place == other._place;
+
     /// <summary>The parts, as the constructor takes them.</summary>
     internal object? Split(out ulong place, out ulong extent)
     {
