@@ -181,10 +181,7 @@ internal sealed class HashIndex
         if (candidates != 0)
         {
             var word = Volatile.Read(ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates)));
-            var array = _segments.ArrayOf(word);
-            var offset = IndexWord.OffsetOf(word);
-            Prefetch(array, offset);
-            Prefetch(array, offset + Record.HeaderBytes + keyBytes - 1);
+            Prefetch(_segments.ArrayOf(word), IndexWord.OffsetOf(word), keyBytes);
         }
     }
 
@@ -299,6 +296,13 @@ internal sealed class HashIndex
 
     /// <summary>Replaces a shard's table by an empty one. Holding the shard's lock.</summary>
     public void ClearHoldingLock(int shard) => Replace(shard, NewTable(WordsMin));
+
+    /// <summary>Fetches a record as far as its key goes: it begins anywhere in a line of the cache, and mostly ends in the next.</summary>
+    public static void Prefetch(byte[]? segment, int offset, int keyBytes)
+    {
+        Prefetch(segment, offset);
+        Prefetch(segment, offset + Record.HeaderBytes + keyBytes - 1);
+    }
 
     /// <summary>Fetches the beginning of a record.</summary>
     public static unsafe void Prefetch(byte[]? segment, int offset)

@@ -30,6 +30,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
 {
     private const int ChunkEntries = 32;
     private const int TypicalKeyBytes = 24;
+    private const int PrefetchAhead = 16;
     private const int RefreshLeaves = 64;
     private const int OptimisticAttempts = 4;
 
@@ -216,16 +217,12 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         return IsStill(version);
     }
 
-    // A record begins anywhere in a line of the cache, and its key mostly ends in the next one: both are asked for.
     private void Prefetch(Leaf leaf, int first, int keyBytes)
     {
         var entries = leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
         foreach (var entry in entries[Math.Min(first, entries.Length)..Math.Min(first + ChunkEntries, entries.Length)])
         {
-            var array = segments.ArrayOf(entry);
-            var offset = IndexWord.OffsetOf(entry);
-            HashIndex.Prefetch(array, offset);
-            HashIndex.Prefetch(array, offset + Record.HeaderBytes + keyBytes - 1);
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), keyBytes);
         }
     }
 
@@ -372,8 +369,12 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         var span = CollectionsMarshal.AsSpan(addresses);
         var kept = 0;
-        foreach (var address in span)
+        for (var i = 0; i < span.Length; i++)
         {
+            // The first to touch what writers have left here and there; the sort finds it near.
+            var ahead = span[Math.Min(i + PrefetchAhead, span.Length - 1)];
+            HashIndex.Prefetch(segments.ArrayOf(ahead), IndexWord.OffsetOf(ahead), TypicalKeyBytes);
+            var address = span[i];
             var record = segments.RecordAt(address);
             if (!record.IsDead)
             {
@@ -392,10 +393,13 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         start = Math.Min(start, _leaves.Length);
         var end = Math.Min(start + RefreshLeaves, _leaves.Length);
+        var refresh = new LeafRefresh(segments, index, concerns);
         BeginChange();
         for (var i = start; i < end; i++)
         {
-            RefreshLeaf(_leaves[i], concerns);
+            var before = _leaves[i].Count;
+            refresh.Run(_leaves[i]);
+            Volatile.Write(ref _entryCount, _entryCount - (before - _leaves[i].Count));
         }
 
         var merge = new LeafMerge(segments, _leaves);
@@ -403,27 +407,6 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         _leaves = merge.Leaves;
         EndChange();
         return end;
-    }
-
-    private void RefreshLeaf(Leaf leaf, Func<int, bool>? concerns)
-    {
-        var entries = leaf.Used;
-        var kept = 0;
-        foreach (var entry in entries)
-        {
-            var isConcerned = concerns is null || concerns(IndexWord.SegmentIdOf(entry));
-            if (!isConcerned || segments.RecordAt(entry) is var record && !record.IsDead)
-            {
-                entries[kept++] = entry;
-            }
-            else if (TryAddressOfNewest(record, out _, out var newest))
-            {
-                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), newest);
-            }
-        }
-
-        Volatile.Write(ref _entryCount, _entryCount - (entries.Length - kept));
-        leaf.Count = kept;
     }
 
     [InlineArray(ChunkEntries)]

@@ -151,10 +151,14 @@ internal sealed class ShardedStore : IDisposable
     public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
         where TKey : struct, IKey, allows ref struct
     {
+        // Publishing will look for the key under a lock, across which the processor overlaps nothing: so what that touches is
+        // asked for here, and comes while the record is written.
         var keyBytes = key.Utf8Bytes;
+        _index.PrefetchWords(key.Hash);
         var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
+        _index.PrefetchRecord(key.Hash, keyBytes);
         if (deadline != 0)
         {
             draft.Segment.NoteDeadline(deadline);
