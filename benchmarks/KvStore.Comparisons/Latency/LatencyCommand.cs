@@ -19,7 +19,8 @@ internal static class LatencyCommand
             access[reader] = Workload.Zipf(options.Keys, Math.Max(1000, Math.Min(options.Keys, 500_000)), seed: 20 + reader);
         }
 
-        var sources = PeerSource.InMemory.Where(source => source.IsConcurrent && options.TakesPart(source.Name)).ToArray();
+        var sources = PeerSource.InMemory.Where(source => source.IsConcurrent).Append(PeerSource.Persistent)
+            .Where(source => options.TakesPart(source.Name)).ToArray();
         var results = sources.Where(source => source.Create is not null).Select(source => new LatencyResult(source.Name)).ToArray();
         var progress = new Progress(options.Rounds * results.Length);
         for (var round = 0; round < options.Rounds; round++)

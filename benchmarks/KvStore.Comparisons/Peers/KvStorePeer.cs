@@ -10,10 +10,28 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     private static readonly KvPutOptions[] s_shortLived =
         [.. Enumerable.Range(0, 60).Select(seconds => new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(Math.Max(1, seconds)) })];
 
+    private readonly ScratchDirectory? _directory;
+
     public KvStorePeer()
+        : this(durability: null)
     {
-        _local = KvNamespace.Create(
-            "BENCH_KV", new KvNamespaceOptions { Limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) } });
+    }
+
+    /// <summary>A namespace that is logged to files as well, where a durability is given.</summary>
+    public KvStorePeer(Durability? durability)
+    {
+        var limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) };
+        if (durability is { } asked)
+        {
+            _directory = new ScratchDirectory();
+            var persistence = new FilePersistence(_directory.Path, new FilePersistenceOptions { Durability = asked });
+            _local = Now(KvNamespace.OpenAsync("BENCH_KV", new KvNamespaceOptions { Limits = limits, Persistence = persistence }));
+        }
+        else
+        {
+            _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Limits = limits });
+        }
+
         _kv = _local;
     }
 
@@ -90,6 +108,28 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         }
     }
 
+    /// <summary>The values with their metadata, through the interface.</summary>
+    public int GetMetadataAll(ArraySegment<string> keys) => Now(GetMetadataAllAsync(_kv, keys));
+
+    /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1 with metadata.</summary>
+    public void FillWithMetadata(int from, int to)
+    {
+        var options = new KvPutOptions { Metadata = KvMetadata.FromJson("""{"by":"ada"}""") };
+        for (var i = from; i < to; i++)
+        {
+            Now(_local.PutAsync(Workload.Key(i), Workload.Value(i), options));
+        }
+    }
+
+    /// <summary>Puts a value under all keys, with options.</summary>
+    public void PutAll(string[] keys, byte[] value, KvPutOptions options)
+    {
+        foreach (var key in keys)
+        {
+            Now(_local.PutAsync(key, value, options));
+        }
+    }
+
     /// <summary>The keys of each group in one call.</summary>
     public int GetManyAll(ArraySegment<string[]> groups) => Now(GetManyAllAsync(_kv, groups));
 
@@ -109,6 +149,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     public override void Dispose()
     {
         _local.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _directory?.Dispose();
         base.Dispose();
     }
 
@@ -161,6 +202,19 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         {
             var document = await kv.GetJsonAsync(array[i], DocumentContext.Default.Document).ConfigureAwait(false);
             sum += document!.Age;
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> GetMetadataAllAsync(IKvNamespace kv, ArraySegment<string> keys)
+    {
+        var sum = 0;
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            var entry = await kv.GetAsync(array[i]).ConfigureAwait(false);
+            sum += entry.Length + (entry.Metadata.IsNull ? 0 : 1);
         }
 
         return sum;

@@ -47,6 +47,10 @@ internal sealed record PeerSource(string Name, Func<Peer>? Create, string? Missi
         Database("LMDB", Lmdb.MissingBecause, static () => new LmdbPeer()),
     ];
 
+    /// <summary>A namespace that logs what is written to files, which a long run compacts.</summary>
+    public static PeerSource Persistent { get; } =
+        new("KvStore with a file log", static () => new KvStorePeer(Durability.Buffered)) { IsConcurrent = true };
+
     public static IReadOnlyList<PeerSource> All { get; } = [.. InMemory, .. Databases];
 
     private static PeerSource Database(string name, string? missingBecause, Func<Peer> create) =>
