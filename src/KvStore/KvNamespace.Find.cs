@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using KvStore.Diagnostics;
 using KvStore.Engine;
 using KvStore.Keys;
 
@@ -8,6 +9,20 @@ namespace KvStore;
 /// <content>How a read finds its record: the hot path, and the way around for what is rare.</content>
 public sealed partial class KvNamespace
 {
+    /// <summary>The read behind the typed ones, where nothing speaks against reading at once: no observer, no cancellation.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool TryFindNow(string key, CancellationToken cancellationToken, out KvValue value)
+    {
+        if (KvMetrics.IsObserved || cancellationToken.IsCancellationRequested)
+        {
+            value = default;
+            return false;
+        }
+
+        _ = TryGetCore(key, out value);
+        return true;
+    }
+
     // The whole of a read is this one method, which is never inlined: a caller's loop would use up what the compiler is
     // willing to inline, and the search would be left as a dozen calls. It returns the parts of a KvValue, and a caller that
     // is inlined puts them together: writing the reference through another one would cost a write barrier.

@@ -110,6 +110,11 @@ public static class KvNamespaceExtensions
     public static ValueTask<ReadOnlyMemory<byte>?> GetBytesAsync(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
+        if (options is null && kv is KvNamespace local && local.TryFindNow(key, cancellationToken, out var found))
+        {
+            return found.IsLarge ? Await(kv, new(found), cancellationToken) : new(Bytes(found));
+        }
+
         ArgumentNullException.ThrowIfNull(kv);
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(Bytes(value)) : Await(kv, get, cancellationToken);
 
