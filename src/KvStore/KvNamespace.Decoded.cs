@@ -15,6 +15,7 @@ public sealed partial class KvNamespace
     private readonly DecodedCache _objects = new();
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (KvMetrics.IsObserved)
@@ -53,6 +54,7 @@ public sealed partial class KvNamespace
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (options is not null || cancellationToken.IsCancellationRequested)
