@@ -1,14 +1,12 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Text;
 using KvStore.Persistence.Log;
 using KvStore.Persistence.Storage;
-using Microsoft.Extensions.Logging;
 
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// What does it cost to keep what is put, and to get it back? The provider by itself, beside what the disk does by itself: a
+/// What does it cost to keep what is put, and to get it back? A namespace that persists, beside what the disk does by itself: a
 /// loop that appends and flushes, and one that reads and adds up checksums. Files lie below the current directory.
 /// </summary>
 internal static class PersistQuestions
@@ -23,6 +21,7 @@ internal static class PersistQuestions
         }
 
         yield return new("persist/buffered", Buffered);
+        yield return new("persist/room", Room);
         foreach (var keys in options.KeyCounts(1_000_000))
         {
             yield return new($"persist/recover {keys:N0}", session => Recover(session, keys));
@@ -42,31 +41,78 @@ internal static class PersistQuestions
             ours[round] = InDirectory(directory => PutAsync(directory, callers, duration).GetAwaiter().GetResult());
         }
 
-        Progress.Clear();
-        session.Report.Add(ResultTable.OfRounds(
+        Report(
+            session,
             $"persist/durable: puts that are on the disk when they complete, {callers} callers; ratio to appending and flushing {callers} records at a time",
-            "us/put", 1000, Raw, [("KvStore FilePersistence, Immediate", ours), (Raw, raw)]));
+            "us/put", 1000, Raw, [("KvStore PutAsync, Immediate", ours), (Raw, raw)]);
     }
 
     private static void Buffered(Session session)
     {
+        const string Memory = "KvStore PutAsync, memory alone";
         var puts = session.Options.IsShort ? 1000 : 2_000_000;
-        List<(string, Sample[])> rows = [];
+        List<(string, Sample[])> rows = [(Memory, Rounds(session, Memory, () => FillMemory(puts)))];
         foreach (var durability in new[] { Durability.Buffered, Durability.Interval })
         {
-            var rounds = new Sample[session.Options.Rounds];
-            for (var round = 0; round < rounds.Length; round++)
-            {
-                session.Progress.Show((double)round / rounds.Length, $"{durability}, round {round + 1}");
-                rounds[round] = InDirectory(directory => FillAsync(directory, puts, durability).GetAwaiter().GetResult());
-            }
-
-            rows.Add(($"KvStore FilePersistence, {durability}", rounds));
+            var name = $"KvStore PutAsync, {durability}";
+            rows.Add((name, Rounds(session, name, () => InDirectory(directory => FillAsync(directory, puts, durability).GetAwaiter().GetResult()))));
         }
 
+        Report(session, "persist/buffered: puts of one thread that are on the disk some time later", "ns/put", 1, Memory, rows);
+    }
+
+    private static Sample[] Rounds(Session session, string name, Func<Sample> measure)
+    {
+        var rounds = new Sample[session.Options.Rounds];
+        for (var round = 0; round < rounds.Length; round++)
+        {
+            session.Progress.Show((double)round / rounds.Length, $"{name}, round {round + 1}");
+            rounds[round] = measure();
+        }
+
+        return rounds;
+    }
+
+    private static void Report(
+        Session session, string title, string unit, double nanosecondsPerUnit, string baseline, IReadOnlyList<(string Name, Sample[] Rounds)> rows)
+    {
         Progress.Clear();
-        session.Report.Add(ResultTable.OfRounds(
-            "persist/buffered: puts of one thread that are on the disk some time later", "ns/put", 1, rows[0].Item1, rows));
+        session.Report.Add(ResultTable.OfRounds(title, unit, nanosecondsPerUnit, baseline, rows));
+    }
+
+    private static Sample FillMemory(int puts)
+    {
+        using var kv = KvNamespace.Create("BENCH_KV");
+        var keys = Workload.Keys(puts);
+        var value = new byte[Workload.ValueBytes];
+        var allocated = GC.GetTotalAllocatedBytes();
+        var clock = Stopwatch.StartNew();
+        for (var i = 0; i < puts; i++)
+        {
+            kv.PutAsync(keys[i], value).AsTask().GetAwaiter().GetResult();
+        }
+
+        return new Sample(clock.Elapsed.TotalNanoseconds / puts, (GC.GetTotalAllocatedBytes() - allocated) / (double)puts);
+    }
+
+    /// <summary>What a compacted directory takes, for each byte of keys and values in it.</summary>
+    private static void Room(Session session)
+    {
+        const string Live = "live bytes";
+        var keys = session.Options.IsShort ? 1000 : 1_000_000;
+        var bytes = InDirectory(directory =>
+        {
+            FillAsync(directory, keys, Durability.Buffered).GetAwaiter().GetResult();
+            FillAsync(directory, keys / 2, Durability.Buffered).GetAwaiter().GetResult();
+            var kv = OpenAsync(directory).AsTask().GetAwaiter().GetResult();
+            kv.CompactAsync().AsTask().GetAwaiter().GetResult();
+            kv.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            return new Sample(new DirectoryInfo(directory).EnumerateFiles().Sum(file => file.Length), 0);
+        });
+        Report(
+            session,
+            $"persist/room: {keys:N0} entries after half of as many overwrites and a compaction; bytes on disk for each live one",
+            "bytes", 1, Live, [("KvStore on disk", [bytes]), (Live, [new Sample((24L + Workload.ValueBytes) * keys, 0)])]);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -78,23 +124,21 @@ internal static class PersistQuestions
         InDirectory(directory =>
         {
             FillAsync(directory, keys, Durability.Buffered).GetAwaiter().GetResult();
-            for (var round = 0; round < floor.Length; round++)
+            for (var round = 0; round < session.Options.Rounds; round++)
             {
-                session.Progress.Show((double)round / floor.Length, $"round {round + 1}");
                 floor[round] = ReadAndChecksum(directory);
                 var clock = Stopwatch.StartNew();
-                var persistence = new FilePersistence(directory);
-                persistence.OpenAsync(new Host()).AsTask().GetAwaiter().GetResult();
+                var kv = OpenAsync(directory).AsTask().GetAwaiter().GetResult();
                 ours[round] = new Sample(clock.Elapsed.TotalNanoseconds, 0);
-                persistence.DisposeAsync().AsTask().GetAwaiter().GetResult();
+                kv.DisposeAsync().AsTask().GetAwaiter().GetResult();
             }
 
             return default;
         });
-        Progress.Clear();
-        session.Report.Add(ResultTable.OfRounds(
-            $"persist/recover: opening {keys:N0} entries, handed to a host that keeps nothing; ratio to reading the files and their checksum",
-            "ms", 1_000_000, Floor, [("KvStore FilePersistence", ours), (Floor, floor)]));
+        Report(
+            session,
+            $"persist/recover: opening a namespace with {keys:N0} entries; ratio to reading the files and their checksum",
+            "ms", 1_000_000, Floor, [("KvStore OpenAsync", ours), (Floor, floor)]);
     }
 
     private static Sample AppendAndFlush(string directory, int batch, TimeSpan duration)
@@ -122,12 +166,9 @@ internal static class PersistQuestions
 
     private static async Task<Sample> PutAsync(string directory, int callers, TimeSpan duration)
     {
-        await using var persistence = new FilePersistence(directory);
-        await persistence.OpenAsync(new Host());
-        var keys = Array.ConvertAll(Workload.Keys(1000), Encoding.ASCII.GetBytes);
+        await using var kv = await OpenAsync(directory);
+        var keys = Workload.Keys(1000);
         var value = new byte[Workload.ValueBytes];
-        var gate = new Lock();
-        var revision = 0L;
         var puts = 0L;
         var clock = Stopwatch.StartNew();
         await Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(async () =>
@@ -135,13 +176,7 @@ internal static class PersistQuestions
             var count = 0;
             for (; clock.Elapsed < duration; count++)
             {
-                ValueTask put;
-                lock (gate)
-                {
-                    put = persistence.AppendAsync(new KvMutation { Key = keys[(caller + count) % keys.Length], Value = value, Revision = ++revision });
-                }
-
-                await put.ConfigureAwait(false);
+                await kv.PutAsync(keys[(caller + count) % keys.Length], value).ConfigureAwait(false);
             }
 
             Interlocked.Add(ref puts, count);
@@ -151,20 +186,21 @@ internal static class PersistQuestions
 
     private static async Task<Sample> FillAsync(string directory, int puts, Durability durability)
     {
-        await using var persistence = new FilePersistence(
-            directory, new FilePersistenceOptions { Durability = durability, CompactionBytesMin = long.MaxValue });
-        await persistence.OpenAsync(new Host());
-        var keys = Array.ConvertAll(Workload.Keys(puts), Encoding.ASCII.GetBytes);
+        await using var kv = await OpenAsync(directory, new FilePersistenceOptions { Durability = durability, CompactionBytesMin = long.MaxValue });
+        var keys = Workload.Keys(puts);
         var value = new byte[Workload.ValueBytes];
         var allocated = GC.GetTotalAllocatedBytes();
         var clock = Stopwatch.StartNew();
         for (var i = 0; i < puts; i++)
         {
-            await persistence.AppendAsync(new KvMutation { Key = keys[i], Value = value, Revision = i + 1 }).ConfigureAwait(false);
+            await kv.PutAsync(keys[i], value).ConfigureAwait(false);
         }
 
         return new Sample(clock.Elapsed.TotalNanoseconds / puts, (GC.GetTotalAllocatedBytes() - allocated) / (double)puts);
     }
+
+    private static ValueTask<KvNamespace> OpenAsync(string directory, FilePersistenceOptions? options = null) =>
+        KvNamespace.OpenAsync("BENCH_KV", new KvNamespaceOptions { Persistence = new FilePersistence(directory, options) });
 
     private static Sample ReadAndChecksum(string directory)
     {
@@ -195,27 +231,5 @@ internal static class PersistQuestions
         {
             Directory.Delete(directory, recursive: true);
         }
-    }
-
-    /// <summary>Stands where the engine does, and keeps nothing, so that the provider alone is measured.</summary>
-    private sealed class Host : IKvPersistenceHost
-    {
-        private int _seen;
-
-        public TimeProvider TimeProvider => TimeProvider.System;
-
-        public ILoggerFactory? LoggerFactory => null;
-
-        public long LiveEntries => 1000;
-
-        public long LiveBytes => 1000 * (24 + Workload.ValueBytes);
-
-        public void Prepare(long mutations, long bytes) => _seen = 0;
-
-        public void Recover(in KvMutation mutation) => _seen |= mutation.Key.Span[0] | mutation.Value.Span[0];
-
-        public bool IsCurrent(ReadOnlySpan<byte> key, long revision) => true;
-
-        public ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken) => default;
     }
 }

@@ -30,10 +30,13 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
         var goneWhileOpening = new ConcurrentQueue<KvValueReference>();
         store.LargeValueGone = goneWhileOpening.Enqueue;
         var host = new PersistenceHost(store, options);
+        store.HoldMaintenance();
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
+        host.Dispose();
         var log = new MutationLog(store, persistence);
         store.ContinueAfter(recovery.HighestRevision);
         store.ForgetTombstones(recovery.HighestRevision);
+        store.ReleaseMaintenance();
         store.LargeValueGone = log.Release;
         while (goneWhileOpening.TryDequeue(out var gone))
         {

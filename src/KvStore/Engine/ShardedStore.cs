@@ -219,13 +219,11 @@ internal sealed class ShardedStore : IDisposable
             isNewest = shard.PublishHoldingLock(key, draft, isTombstone: false);
         }
 
-        if (!isNewest)
+        if (!Settle(draft, isNewest))
         {
-            Abandon(draft);
             return false;
         }
 
-        draft.Segment.Settle(draft.Record.SizeInSegment);
         if (shard.NewKeyCount >= NewKeysPerShardMax)
         {
             _maintenance.RequestMerge();
@@ -269,15 +267,30 @@ internal sealed class ShardedStore : IDisposable
             isNewest = shard.PublishHoldingLock(key, draft, isTombstone: true);
         }
 
-        if (!isNewest)
+        return Settle(draft, isNewest);
+    }
+
+    /// <summary>
+    /// The same for a put or a delete whose draft has its number already, while <see cref="HoldMaintenance"/> is in force and
+    /// until <see cref="ContinueAfter"/> is told of the numbers.
+    /// </summary>
+    public bool PublishNumbered(in Utf8Key key, in RecordDraft draft, bool isTombstone)
+    {
+        var shard = ShardOf(key.Hash);
+        bool isNewest;
+        lock (shard.Gate)
         {
-            Abandon(draft);
-            return false;
+            isNewest = shard.PublishHoldingLock(key, draft, isTombstone);
         }
 
-        draft.Segment.Settle(draft.Record.SizeInSegment);
-        return true;
+        return Settle(draft, isNewest);
     }
+
+    /// <summary>Puts background work off, while so much comes that it would only be in the way.</summary>
+    public void HoldMaintenance() => _maintenance.Hold();
+
+    /// <summary>Lets background work begin, with what was put off.</summary>
+    public void ReleaseMaintenance() => _maintenance.Release();
 
     /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
     public void ForgetTombstones(long throughRevision)
@@ -359,6 +372,20 @@ internal sealed class ShardedStore : IDisposable
 
         _ordered.Clear();
         _segments.Clear();
+    }
+
+    private static bool Settle(in RecordDraft draft, bool isPublished)
+    {
+        if (isPublished)
+        {
+            draft.Segment.Settle(draft.Record.SizeInSegment);
+        }
+        else
+        {
+            Abandon(draft);
+        }
+
+        return isPublished;
     }
 
     private Shard ShardOf(ulong hash) => _shards[HashIndex.ShardOf(hash)];
