@@ -47,35 +47,58 @@ public sealed partial class KvNamespace
     /// <summary>Keeps what a value was decoded to, if nobody can change it and the value is read often.</summary>
     internal void KeepDecoded<T>(string key, object form, in KvValue value, T? decoded)
     {
-        if (ImmutableType<T>.IsProven && decoded is not null && decoded.GetType() == typeof(T) && !_isDisposed
+        if (ImmutableType<T>.IsProven && decoded is not null && decoded.GetType() == typeof(T) && _isPlain
             && TryFind(key, "GET", out var record, out var word) && !record.IsLarge && record.ToValue().IsSameAs(value))
         {
             _objects.Offer(record, word & IndexWord.AddressMask, form, decoded);
         }
     }
 
+    /// <summary>The text of a record whose value is in memory, from the cache when it is there.</summary>
+    internal string TextOf(Record record, long address)
+    {
+        if (_texts.Find(address, _texts) is string kept)
+        {
+            return kept;
+        }
+
+        var text = Encoding.UTF8.GetString(record.Value);
+        _texts.Offer(record, address, _texts, text);
+        return text;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        if (options is not null || cancellationToken.IsCancellationRequested)
+        if (options is null && !cancellationToken.IsCancellationRequested && FindDecoded(_texts, key, _texts) is { } text)
         {
-            CheckRead(key, options, cancellationToken);
+            return new(Unsafe.As<string>(text));
         }
 
-        return FindDecoded(_texts, key, _texts) is { } text ? new(Unsafe.As<string>(text)) : GetUncachedText(key, cancellationToken);
+        return GetUncachedText(key, options, cancellationToken);
     }
 
     // By itself for the same reason as Find.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? FindDecoded(DecodedCache cache, string key, object form) =>
-        !_isDisposed && KeyRules.TryAscii(key, _keyBytesMax, out var hash)
+        _isPlain && KeyRules.TryAscii(key, _keyBytesMax, out var hash)
             && _store.Look(new AsciiKey(key, hash), out _, out var word) == Sighting.Key
             ? cache.Find(word & IndexWord.AddressMask, form)
             : null;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private ValueTask<string?> GetUncachedText(string key, CancellationToken cancellationToken)
+    private ValueTask<string?> GetUncachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
+        if (!_isPlain)
+        {
+            return Home().GetText(key, options, cancellationToken);
+        }
+
+        if (options is not null || cancellationToken.IsCancellationRequested)
+        {
+            CheckRead(key, options, cancellationToken);
+        }
+
         if (!TryFind(key, "GET", out var record, out var word))
         {
             return default;
@@ -86,9 +109,7 @@ public sealed partial class KvNamespace
             return GetLargeTextAsync(key, record, cancellationToken);
         }
 
-        var text = Encoding.UTF8.GetString(record.Value);
-        _texts.Offer(record, word & IndexWord.AddressMask, _texts, text);
-        return new(text);
+        return new(TextOf(record, word & IndexWord.AddressMask));
     }
 
     private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)

@@ -29,7 +29,7 @@ public sealed partial class KvNamespace
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? Find(string key, out ulong place, out ulong extent)
     {
-        if (!_isDisposed && KeyRules.TryAscii(key, _keyBytesMax, out var hash))
+        if (_isPlain && KeyRules.TryAscii(key, _keyBytesMax, out var hash))
         {
             var sighting = _store.Look(new AsciiKey(key, hash), out var record, out _);
             if (sighting == Sighting.Key && !record.IsLarge)
@@ -54,13 +54,27 @@ public sealed partial class KvNamespace
     private object? FindAnywhere(string key, out ulong place, out ulong extent)
     {
         KvValue value = default;
-        _ = TryFind(key, "GET", out var record, out _) && TryView(key, record, out value);
+        if (!_isPlain)
+        {
+            value = Home().Get(key, "GET", cacheTtlSeconds: null);
+        }
+        else
+        {
+            _ = TryFind(key, "GET", out var record, out _) && TryView(key, record, out value);
+        }
+
         return value.Split(out place, out extent);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? Find(ReadOnlySpan<byte> utf8Key, out ulong place, out ulong extent)
     {
+        if (!_isPlain)
+        {
+            _ = Home().TryGet(utf8Key, out var seen);
+            return seen.Split(out place, out extent);
+        }
+
         if (_store.Look(new Utf8Key(utf8Key), out var record, out _) == Sighting.Key && !record.IsLarge)
         {
             place = record.Place;
@@ -109,9 +123,10 @@ public sealed partial class KvNamespace
         return true;
     }
 
+    // For a plain namespace.
     private bool TryFind(string key, string operation, out Record record, out long word)
     {
-        if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
             return _store.TryFind(new AsciiKey(key, hash), out record, out word);
         }

@@ -62,6 +62,24 @@ public sealed partial class KvNamespace
         return result;
     }
 
+    // As a region sees them: what it holds, and caches, is looked up key by key.
+    private KeyedValues<KvValue> FindMany(IReadOnlyCollection<string> keys, KvRegion region, int? cacheTtl, out long totalBytes)
+    {
+        KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
+        var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
+        foreach (var key in keys)
+        {
+            var (number, isNew) = result.Add(key, s_hashOf(key));
+            if (isNew && KeyRules.IsUnicode(key))
+            {
+                result.ValuesToFill[number] = region.Get(key, "GET_BULK", cacheTtl);
+            }
+        }
+
+        totalBytes = SumOf(keys, result);
+        return result;
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private KvValue FindOneOfMany(string key, ulong hash)
     {

@@ -116,6 +116,7 @@ public sealed partial class KvNamespace
     private async Task CloseAsync()
     {
         _isDisposed = true;
+        _isPlain = false;
         _commit.IsClosed = true;
         try
         {
@@ -127,6 +128,7 @@ public sealed partial class KvNamespace
         finally
         {
             _telemetry.Dispose();
+            _replicated?.Dispose();
             _store.Dispose();
             _clock.Dispose();
             _logger.NamespaceDisposed(Name);

@@ -19,7 +19,9 @@ internal static class CompareCommand
         Question[] questions =
         [
             .. MemoryQuestions.All(options),
+            .. RegionMemoryQuestions.All(options),
             .. GetQuestions.All(options),
+            .. RegionQuestions.All(options),
             .. PutQuestions.All(options),
             .. ListQuestions.All(options),
             .. ThreadQuestions.All(options),

@@ -1,6 +1,6 @@
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>A namespace in memory, read in each of the ways that its API offers.</summary>
+/// <summary>A namespace in memory, or a region's view of it, read in each of the ways that its API offers.</summary>
 internal sealed class KvStorePeer : Peer, ITimedPeer
 {
     private readonly KvNamespace _local;
@@ -13,12 +13,23 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     private readonly ScratchDirectory? _directory;
 
     public KvStorePeer()
-        : this(durability: null)
+        : this(durability: null, replication: null)
     {
     }
 
-    /// <summary>A namespace that is logged to files as well, where a durability is given.</summary>
-    public KvStorePeer(Durability? durability)
+    /// <summary>A namespace that has regions.</summary>
+    public KvStorePeer(KvReplicationOptions replication)
+        : this(durability: null, replication)
+    {
+    }
+
+    /// <summary>A namespace that is logged to files as well.</summary>
+    public KvStorePeer(Durability durability)
+        : this(durability, replication: null)
+    {
+    }
+
+    private KvStorePeer(Durability? durability, KvReplicationOptions? replication)
     {
         var limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) };
         if (durability is { } asked)
@@ -29,10 +40,16 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         }
         else
         {
-            _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Limits = limits });
+            _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Limits = limits, Replication = replication });
         }
 
         _kv = _local;
+    }
+
+    private KvStorePeer(KvNamespace local, string region)
+    {
+        _local = local;
+        _kv = local.InRegion(region);
     }
 
     public override string Name => "KvStore";
@@ -40,6 +57,15 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     public IKvNamespace Namespace => _kv;
 
     public bool ExpiresByItself => true;
+
+    /// <summary>The same namespace as a region sees it; it ends with this one.</summary>
+    public KvStorePeer InRegion(string region) => new(_local, region);
+
+    /// <summary>Whether it has regions.</summary>
+    public bool IsReplicated => _local.Replication is not null;
+
+    /// <summary>What is on its way between its regions.</summary>
+    public KvReplication Replication => _local.Replication!;
 
     public override int GetAll(ArraySegment<string> keys)
     {
