@@ -1,0 +1,4 @@
+var builder = WebApplication.CreateBuilder(args);
+builder.Services.AddKvCatalog(Path.Combine(Directory.GetCurrentDirectory(), "data"));
+var app = builder.Build();
+app.Run();
