@@ -171,7 +171,8 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         }
         catch (System.Text.Json.JsonException)
         {
-            throw new KvException(400, "PUT", "Metadata must be valid JSON");
+            // What the runtime sends for metadata that JSON cannot express, and how it has always been answered.
+            throw new KvException(500, "PUT", "Internal Server Error");
         }
     }
 

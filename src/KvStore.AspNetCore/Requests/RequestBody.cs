@@ -33,15 +33,20 @@ internal static class RequestBody
 
             if (length <= SmallBytesMax && reader.TryRead(out var read))
             {
-                if (read.Buffer.Length == length && read.Buffer.IsSingleSegment)
+                var isWhole = read.Buffer.Length == length && read.Buffer.IsSingleSegment;
+                try
                 {
-                    // Copied when the put is called.
-                    var put = kv.PutAsync(key, read.Buffer.First, options, context.RequestAborted);
-                    reader.AdvanceTo(read.Buffer.End);
-                    return put;
+                    if (isWhole)
+                    {
+                        // Copied when the put is called.
+                        return kv.PutAsync(key, read.Buffer.First, options, context.RequestAborted);
+                    }
                 }
-
-                reader.AdvanceTo(read.Buffer.Start);
+                finally
+                {
+                    // Also when it is refused: a read that is not ended would cost the connection.
+                    reader.AdvanceTo(isWhole ? read.Buffer.End : read.Buffer.Start);
+                }
             }
         }
 
