@@ -49,7 +49,14 @@ public sealed class KvNamespaceCatalog : IAsyncDisposable, IDisposable
         options ??= new KvCatalogOptions();
         options.Limits.Validate();
         options.Persistence.Validate();
-        var file = options.Directory is { } directory ? new CatalogFile(new FileStorage(directory)) : null;
+        return await OpenAsync(
+            options, options.Directory is { } directory ? new FileStorage(directory) : null, registered, cancellationToken).ConfigureAwait(false);
+    }
+
+    internal static async ValueTask<KvNamespaceCatalog> OpenAsync(
+        KvCatalogOptions options, IStorage? storage, IEnumerable<IKvNamespace>? registered, CancellationToken cancellationToken = default)
+    {
+        var file = storage is null ? null : new CatalogFile(storage);
         var catalog = new KvNamespaceCatalog(options, file);
         try
         {

@@ -3,9 +3,11 @@ namespace KvStore;
 /// <summary>The names under which namespaces report what they do, for whoever wants to listen.</summary>
 /// <remarks>
 /// <para>Metrics: <c>kvstore.requests</c> (by operation, and hit or miss), <c>db.client.operation.duration</c> in seconds,
-/// and for each namespace <c>kvstore.entries</c>, <c>kvstore.memory</c> in bytes and <c>kvstore.expired</c>. Traces: one
-/// activity an operation. Both are tagged by the OpenTelemetry conventions for databases: <c>db.system.name</c>,
-/// <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>. Keys never become tags.</para>
+/// and for each namespace <c>kvstore.entries</c>, <c>kvstore.memory</c> in bytes and <c>kvstore.expired</c>; for
+/// each of its regions <c>kvstore.replication.lag</c> and <c>kvstore.replication.staleness</c> in seconds, and
+/// <c>kvstore.replication.pending</c>. Traces: one activity an operation. Both are tagged by the OpenTelemetry conventions for
+/// databases: <c>db.system.name</c>, <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>; and by
+/// <c>kvstore.region</c>. Keys never become tags.</para>
 /// <para>Where nobody listens, each operation costs one check. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>,
 /// is counted, but neither timed nor traced.</para>
 /// </remarks>

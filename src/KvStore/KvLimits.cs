@@ -30,6 +30,21 @@ public sealed record KvLimits
     /// <summary>The most bytes of values read at once. Default 26,214,400 (25 MiB); at least 0.</summary>
     public long GetManyBytesMax { get; init; } = 25 * 1024 * 1024;
 
+    /// <summary>The most keys that the namespace may hold; null for any number. Default null; at least 1. Counted at each put.</summary>
+    public long? NamespaceKeysMax { get; init; }
+
+    /// <summary>The most bytes of keys, metadata and values that the namespace may hold; null for any number. Default null; at least 1. Counted at each put.</summary>
+    public long? NamespaceBytesMax { get; init; }
+
+    /// <summary>Whether listings have pages. When not, a limit or a cursor is refused (400), and a list shows all keys. Default true.</summary>
+    public bool IsListPaged { get; init; } = true;
+
+    /// <summary>The least time between two writes to one key, where <see cref="KvNamespaceOptions.EnforceWriteRate"/>. Default one second; 0 or more.</summary>
+    public TimeSpan KeyWriteInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The least time between any two writes, where <see cref="KvNamespaceOptions.EnforceWriteRate"/>. Default 0; 0 or more.</summary>
+    public TimeSpan NamespaceWriteInterval { get; init; }
+
     /// <summary>Checks every limit against its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A limit is out of its range; the message names it, its value and the range.</exception>
     internal void Validate()
@@ -42,6 +57,10 @@ public sealed record KvLimits
         Check(nameof(ListKeysMax), ListKeysMax, 1, 1_000_000);
         Check(nameof(GetManyKeysMax), GetManyKeysMax, 1, 1_000_000);
         Check(nameof(GetManyBytesMax), GetManyBytesMax, 0, long.MaxValue);
+        Check(nameof(NamespaceKeysMax), NamespaceKeysMax ?? 1, 1, long.MaxValue);
+        Check(nameof(NamespaceBytesMax), NamespaceBytesMax ?? 1, 1, long.MaxValue);
+        Check(nameof(KeyWriteInterval) + " (seconds)", (long)Math.Floor(KeyWriteInterval.TotalSeconds), 0, int.MaxValue);
+        Check(nameof(NamespaceWriteInterval) + " (seconds)", (long)Math.Floor(NamespaceWriteInterval.TotalSeconds), 0, int.MaxValue);
     }
 
     private static void Check(string name, long value, long min, long max)

@@ -119,6 +119,7 @@ public sealed partial class KvNamespace
     private async Task CloseAsync()
     {
         _isDisposed = true;
+        _isPlain = false;
         _commit.IsClosed = true;
         try
         {
@@ -130,6 +131,7 @@ public sealed partial class KvNamespace
         finally
         {
             _telemetry.Dispose();
+            _replicated?.Dispose();
             _store.Dispose();
             _clock.Dispose();
             _logger.NamespaceDisposed(Name);

@@ -23,15 +23,16 @@ public sealed partial class KvNamespace
         _telemetry.ObserveAsync("get", () => GetCachedText(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
 
     private ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyObserved(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, cancellationToken), static _ => "ok");
+        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("get_many", () => GetMany(keys, options, region, cancellationToken), static _ => "ok");
 
-    private async ValueTask PutObserved(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("put", () => Put(key, content, options, cancellationToken)).ConfigureAwait(false);
+    private async ValueTask PutObserved(
+        string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        await _telemetry.ObserveAsync("put", () => Put(key, content, options, region, cancellationToken)).ConfigureAwait(false);
 
-    private async ValueTask DeleteObserved(string key, CancellationToken cancellationToken) =>
-        await _telemetry.ObserveAsync("delete", () => Delete(key, cancellationToken)).ConfigureAwait(false);
+    private async ValueTask DeleteObserved(string key, KvRegion? region, CancellationToken cancellationToken) =>
+        await _telemetry.ObserveAsync("delete", () => Delete(key, region, cancellationToken)).ConfigureAwait(false);
 
-    private ValueTask<KvListPage> ListObserved(KvListOptions? options, CancellationToken cancellationToken) =>
-        _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
+    private ValueTask<KvListPage> ListObserved(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
+        _telemetry.ObserveAsync("list", () => List(options, region, cancellationToken), static _ => "ok");
 }

@@ -5,6 +5,7 @@ using KvStore.Diagnostics;
 using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Replication;
 using KvStore.Values;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -31,6 +32,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private readonly ILogger _logger;
     private volatile bool _isDisposed;
 
+    // Not replicated and not disposed: a read goes straight to the engine. One question instead of two.
+    private volatile bool _isPlain;
+
     private KvNamespace(string name, KvNamespaceOptions options)
     {
         Name = name;
@@ -38,8 +42,16 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         _clock = new CoarseClock(options.TimeProvider);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
-        _commit = new CommitPath(_store, _limits.ValueBytesMax);
+        _commit = new CommitPath(_store, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        if (options.Replication is { } replication)
+        {
+            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, () => _commit.Log?.LargeValues);
+            _home = ViewFrom(_replicated.Home);
+            Replication = new KvReplication(_replicated);
+        }
+
+        _isPlain = _replicated is null;
         _logger.NamespaceCreated(name);
     }
 
@@ -99,9 +111,10 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
         value = default;
-        var isHit = _store.TryFind(new Utf8Key(utf8Key), out var record) && TryView(new Utf8Key(utf8Key), record, out value);
+        var isHit = _isPlain
+            ? _store.TryFind(new Utf8Key(utf8Key), out var record) && TryView(new Utf8Key(utf8Key), record, out value)
+            : Home().TryGet(utf8Key, out value);
         if (KvMetrics.IsObserved)
         {
             _telemetry.CountRead(isHit);
@@ -116,67 +129,60 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
+        if (!_isPlain)
+        {
+            return Home().Get(key, options, cancellationToken);
+        }
+
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
             CheckRead(key, options, cancellationToken);
         }
 
-        return TryGetCore(key, out var value) ? new(value) : default;
+        return TryFind(key, "GET", out var record, out _) && TryView(key, record, out var value) ? new(value) : default;
     }
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
         IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? GetManyObserved(keys, options, cancellationToken) : GetMany(keys, options, cancellationToken);
+        GetManyAsync(keys, options, _home, cancellationToken);
 
     private ValueTask<IReadOnlyDictionary<string, KvValue>> GetMany(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken)
+        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
-        var cacheTtl = options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : (int?)null;
-        if (keys.Count > _limits.GetManyKeysMax)
-        {
-            throw new KvException(400, "GET_BULK", $"You can request a maximum of {_limits.GetManyKeysMax} keys");
-        }
-
-        if (keys.Count == 0)
-        {
-            throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key");
-        }
-
-        Prefetch(keys);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var cacheTtl = ReadRules.CacheTtlSeconds(options);
+        ReadRules.CheckKeyCount(keys.Count, _limits);
+        KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
         var result = new OrderedDictionary<string, KvValue>(keys.Count, StringComparer.Ordinal);
         var totalBytes = 0L;
         foreach (var key in keys)
         {
-            KeyRules.CheckInBulk(key, _limits.KeyBytesMax);
-            CheckCacheTtl(cacheTtl, "GET_BULK");
+            ReadRules.CheckInBulk(key, cacheTtl, _limits);
             if (!result.TryGetValue(key, out var value))
             {
                 // An unpaired surrogate is no error among many keys; nothing is stored under it.
-                value = default;
-                _ = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out value);
+                value = !KeyRules.IsUnicode(key) ? default
+                    : region is not null ? region.Get(key, "GET_BULK", cacheTtl)
+                    : TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out var found) ? found : default;
                 result.Add(key, value);
             }
 
             totalBytes += value.Length;
         }
 
-        if (totalBytes > _limits.GetManyBytesMax)
-        {
-            throw new KvException(413, "GET_BULK", $"Total size of request exceeds the limit of {_limits.GetManyBytesMax >> 20}MB");
-        }
-
+        ReadRules.CheckTotal(totalBytes, _limits);
         return new(result);
     }
 
     /// <inheritdoc/>
     public ValueTask PutAsync(
         string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? PutObserved(key, content, options, cancellationToken) : Put(key, content, options, cancellationToken);
+        PutAsync(key, content, options, _home, cancellationToken);
 
-    private ValueTask Put(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
+    private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -188,56 +194,43 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            return Put(new AsciiKey(key, hash), key, content, options, cancellationToken);
+            return Put(new AsciiKey(key, hash), key, content, options, region?.View, cancellationToken);
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
-        return Put(encoded.Key, key, content, options, cancellationToken);
+        return Put(encoded.Key, key, content, options, region?.View, cancellationToken);
     }
 
     /// <inheritdoc/>
     public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? DeleteObserved(key, cancellationToken) : Delete(key, cancellationToken);
+        DeleteAsync(key, _home, cancellationToken);
 
-    private ValueTask Delete(string key, CancellationToken cancellationToken)
+    private ValueTask Delete(string key, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
-            return _commit.DeleteAsync(new AsciiKey(key, hash));
+            return _commit.DeleteAsync(new AsciiKey(key, hash), region?.View);
         }
 
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
-        return _commit.DeleteAsync(encoded.Key);
+        return _commit.DeleteAsync(encoded.Key, region?.View);
     }
 
     /// <inheritdoc/>
     public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
-        KvMetrics.IsObserved ? ListObserved(options, cancellationToken) : List(options, cancellationToken);
+        ListAsync(options, _home, cancellationToken);
 
-    private ValueTask<KvListPage> List(KvListOptions? options, CancellationToken cancellationToken)
+    private ValueTask<KvListPage> List(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        var limit = options?.Limit is { } asked and > 0 ? asked : _limits.ListKeysMax;
-        if (limit > _limits.ListKeysMax)
-        {
-            throw new KvException(
-                400, "GET", $"Invalid key_count_limit of {limit}. Please specify an integer less than {_limits.ListKeysMax}.");
-        }
-
-        var prefixText = options?.Prefix ?? "";
-        KeyRules.CheckLength(prefixText, _limits.KeyBytesMax, "GET");
-        var after = ListCursor.Parse(options?.Cursor, _limits.KeyBytesMax);
-        if (!KeyRules.IsUnicode(prefixText))
-        {
-            // No key holds an unpaired surrogate, so none begins with one.
-            return new(new KvListPage([], cursor: null));
-        }
-
-        return new(ListPage.Read(_store, Encoding.UTF8.GetBytes(prefixText), after, limit));
+        var asked = ListRequest.Parse(options, _limits);
+        return new(asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
+            : region is null ? ListPage.Read(_store, prefix, asked.After, asked.Limit)
+            : region.View.List(prefix, asked.After, asked.Limit));
     }
 
     /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
@@ -253,6 +246,11 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
     private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
+        if (!_isPlain)
+        {
+            return Home().GetText(key, options, cancellationToken);
+        }
+
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
             CheckRead(key, options, cancellationToken);
@@ -278,31 +276,11 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         return loaded.GetText();
     }
 
-    // The searches that follow find their words and records on their way already.
-    private void Prefetch(IReadOnlyCollection<string> keys)
-    {
-        Span<ulong> hashes = stackalloc ulong[128];
-        var count = 0;
-        foreach (var key in keys)
-        {
-            if (count == hashes.Length)
-            {
-                break;
-            }
-
-            if (key is not null && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-            {
-                hashes[count++] = hash;
-            }
-        }
-
-        _store.Prefetch(hashes[..count]);
-    }
-
+    // For a plain namespace.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryFind(string key, string operation, out Record record, out long word)
     {
-        if (!_isDisposed && KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
             return _store.TryFind(new AsciiKey(key, hash), out record, out word);
         }
@@ -320,7 +298,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     }
 
     private ValueTask Put<TKey>(
-        in TKey key, string name, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
+        in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var deadline = 0u;
@@ -333,17 +311,23 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
         if (content.IsStreamed)
         {
-            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, cancellationToken);
+            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, origin, cancellationToken);
         }
 
         return content.Text is { } text
-            ? _commit.PutAsync(key, text, metadata, deadline, cancellationToken)
-            : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, cancellationToken);
+            ? _commit.PutAsync(key, text, metadata, deadline, origin, cancellationToken)
+            : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryGetCore(string key, out KvValue value)
     {
+        if (!_isPlain)
+        {
+            value = Home().Get(key, "GET", cacheTtlSeconds: null);
+            return value.Exists;
+        }
+
         if (TryFind(key, "GET", out var record, out _))
         {
             return TryView(key, record, out value);
@@ -402,25 +386,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         return true;
     }
 
-    private void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    internal void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var cacheTtl = options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : (int?)null;
-        KeyRules.CheckShape(key, _limits.KeyBytesMax, "GET");
-        if (!KeyRules.IsUnicode(key))
-        {
-            throw new KvException(400, "GET", KeyRules.UnpairedSurrogate);
-        }
-
-        CheckCacheTtl(cacheTtl, "GET");
-    }
-
-    private void CheckCacheTtl(int? seconds, string operation)
-    {
-        var least = (int)_limits.CacheTtlMin.TotalSeconds;
-        if (seconds < least)
-        {
-            throw new KvException(400, operation, $"Invalid cache_ttl of {seconds}. Cache TTL must be at least {least}.");
-        }
+        ReadRules.Check(key, options, _limits);
     }
 }

@@ -29,6 +29,11 @@ public static class KvNamespaceExtensions
             return local.GetCachedTextAsync(key, options, cancellationToken);
         }
 
+        if (kv is KvRegion region)
+        {
+            return region.GetTextAsync(key, options, cancellationToken);
+        }
+
         ArgumentNullException.ThrowIfNull(kv);
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(value.GetText()) : Await(kv, get, cancellationToken);
 

@@ -24,6 +24,15 @@ public sealed record KvNamespaceOptions
     /// <summary>Where background work reports; null for nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
+    /// <summary>Which regions the namespace has, and how late each sees what was written in another; null for one place only.</summary>
+    public KvReplicationOptions? Replication { get; init; }
+
+    /// <summary>
+    /// Whether a write that comes sooner after another than <see cref="KvLimits.KeyWriteInterval"/> and
+    /// <see cref="KvLimits.NamespaceWriteInterval"/> say is refused (429), as the service does. Default false.
+    /// </summary>
+    public bool EnforceWriteRate { get; init; }
+
     /// <summary>Checks every option against its range.</summary>
     /// <exception cref="ArgumentException">An option is out of its range; the message names it, its value and the range.</exception>
     internal void Validate()
@@ -31,5 +40,6 @@ public sealed record KvNamespaceOptions
         ArgumentNullException.ThrowIfNull(TimeProvider);
         ArgumentNullException.ThrowIfNull(Limits);
         Limits.Validate();
+        Replication?.Validate(Limits);
     }
 }

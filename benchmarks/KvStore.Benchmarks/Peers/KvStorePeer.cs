@@ -1,20 +1,35 @@
 namespace KvStore.Benchmarks.Peers;
 
-/// <summary>A namespace in memory, read in each of the ways that its API offers.</summary>
+/// <summary>A namespace in memory, or a region's view of it, read in each of the ways that its API offers.</summary>
 internal sealed class KvStorePeer : Peer
 {
     private readonly KvNamespace _local;
     private readonly IKvNamespace _kv;
 
-    public KvStorePeer()
+    public KvStorePeer(KvReplicationOptions? replication = null)
     {
-        _local = KvNamespace.Create("BENCH_KV");
+        _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Replication = replication });
         _kv = _local;
+    }
+
+    private KvStorePeer(KvNamespace local, string region)
+    {
+        _local = local;
+        _kv = local.InRegion(region);
     }
 
     public override string Name => "KvStore";
 
     public IKvNamespace Namespace => _kv;
+
+    /// <summary>The same namespace as a region sees it; it ends with this one.</summary>
+    public KvStorePeer InRegion(string region) => new(_local, region);
+
+    /// <summary>Whether it has regions.</summary>
+    public bool IsReplicated => _local.Replication is not null;
+
+    /// <summary>What is on its way between its regions.</summary>
+    public KvReplication Replication => _local.Replication!;
 
     public override int GetAll(ArraySegment<string> keys)
     {

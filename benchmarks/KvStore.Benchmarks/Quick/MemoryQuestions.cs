@@ -56,7 +56,7 @@ internal static class MemoryQuestions
     }
 
     /// <summary>Managed bytes once background work has come to rest.</summary>
-    private static long SettledBytes()
+    internal static long SettledBytes()
     {
         var last = long.MaxValue;
         for (var attempt = 0; attempt < 20; attempt++)

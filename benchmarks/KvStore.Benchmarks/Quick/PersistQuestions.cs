@@ -1,14 +1,12 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Text;
 using KvStore.Persistence.Log;
 using KvStore.Persistence.Storage;
-using Microsoft.Extensions.Logging;
 
 namespace KvStore.Benchmarks.Quick;
 
 /// <summary>
-/// What does it cost to keep what is put, and to get it back? The provider by itself, beside what the disk does by itself: a
+/// What does it cost to keep what is put, and to get it back? A namespace that persists, beside what the disk does by itself: a
 /// loop that appends and flushes, and one that reads and adds up checksums. Files lie below the current directory.
 /// </summary>
 internal static class PersistQuestions
@@ -28,6 +26,11 @@ internal static class PersistQuestions
         if (options.Asks("persist/buffered"))
         {
             Buffered(options);
+        }
+
+        if (options.Asks("persist/room"))
+        {
+            Room(options);
         }
 
         if (options.Asks("persist/recover"))
@@ -55,14 +58,21 @@ internal static class PersistQuestions
         }
 
         table.Add("append and fdatasync", raw, 1000);
-        table.Add("FilePersistence, Immediate", ours, 1000);
+        table.Add("PutAsync, Immediate", ours, 1000);
         table.Print();
     }
 
     private static void Buffered(QuickOptions options)
     {
-        var table = new ResultTable("persist/buffered: puts of one thread that are on the disk some time later", "ns/put", "FilePersistence, Buffered");
+        var table = new ResultTable("persist/buffered: puts of one thread that are on the disk some time later", "ns/put", "PutAsync, memory alone");
         var puts = options.IsShort ? 1000 : 2_000_000;
+        var memory = new Sample[options.Rounds];
+        for (var round = 0; round < memory.Length; round++)
+        {
+            memory[round] = FillMemory(puts);
+        }
+
+        table.Add("PutAsync, memory alone", memory, 1);
         foreach (var durability in new[] { Durability.Buffered, Durability.Interval })
         {
             var rounds = new Sample[options.Rounds];
@@ -71,9 +81,43 @@ internal static class PersistQuestions
                 rounds[round] = InDirectory(directory => FillAsync(directory, puts, durability).GetAwaiter().GetResult());
             }
 
-            table.Add($"FilePersistence, {durability}", rounds, 1);
+            table.Add($"PutAsync, {durability}", rounds, 1);
         }
 
+        table.Print();
+    }
+
+    private static Sample FillMemory(int puts)
+    {
+        using var kv = KvNamespace.Create("BENCH_KV");
+        var keys = Workload.Keys(puts);
+        var value = new byte[Workload.ValueBytes];
+        var allocated = GC.GetTotalAllocatedBytes();
+        var clock = Stopwatch.StartNew();
+        for (var i = 0; i < puts; i++)
+        {
+            kv.PutAsync(keys[i], value).AsTask().GetAwaiter().GetResult();
+        }
+
+        return new Sample(clock.Elapsed.TotalNanoseconds / puts, (GC.GetTotalAllocatedBytes() - allocated) / (double)puts);
+    }
+
+    /// <summary>What a compacted directory takes, for each byte of keys and values in it.</summary>
+    private static void Room(QuickOptions options)
+    {
+        var keys = options.IsShort ? 1000 : 1_000_000;
+        var table = new ResultTable($"persist/room: {keys:N0} entries after half of as many overwrites and a compaction; bytes on disk for each live one", "bytes", "live bytes");
+        var bytes = InDirectory(directory =>
+        {
+            FillAsync(directory, keys, Durability.Buffered).GetAwaiter().GetResult();
+            FillAsync(directory, keys / 2, Durability.Buffered).GetAwaiter().GetResult();
+            var kv = OpenAsync(directory).AsTask().GetAwaiter().GetResult();
+            kv.CompactAsync().AsTask().GetAwaiter().GetResult();
+            kv.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            return new Sample(new DirectoryInfo(directory).EnumerateFiles().Sum(file => file.Length), 0);
+        });
+        table.Add("live bytes", [new Sample((24L + Workload.ValueBytes) * keys, 0)], 1);
+        table.Add("on disk", [bytes], 1);
         table.Print();
     }
 
@@ -81,7 +125,7 @@ internal static class PersistQuestions
     private static void Recover(QuickOptions options, int keys)
     {
         var table = new ResultTable(
-            $"persist/recover: opening {keys:N0} entries, handed to a host that keeps nothing; ratio to reading the files and their checksum", "ms", "read and checksum");
+            $"persist/recover: opening a namespace with {keys:N0} entries; ratio to reading the files and their checksum", "ms", "read and checksum");
         var floor = new Sample[options.Rounds];
         var ours = new Sample[options.Rounds];
         InDirectory(directory =>
@@ -91,16 +135,15 @@ internal static class PersistQuestions
             {
                 floor[round] = ReadAndChecksum(directory);
                 var clock = Stopwatch.StartNew();
-                var persistence = new FilePersistence(directory);
-                persistence.OpenAsync(new Host()).AsTask().GetAwaiter().GetResult();
+                var kv = OpenAsync(directory).AsTask().GetAwaiter().GetResult();
                 ours[round] = new Sample(clock.Elapsed.TotalNanoseconds, 0);
-                persistence.DisposeAsync().AsTask().GetAwaiter().GetResult();
+                kv.DisposeAsync().AsTask().GetAwaiter().GetResult();
             }
 
             return default;
         });
         table.Add("read and checksum", floor, 1_000_000);
-        table.Add("FilePersistence", ours, 1_000_000);
+        table.Add("KvNamespace.OpenAsync", ours, 1_000_000);
         table.Print();
     }
 
@@ -129,12 +172,9 @@ internal static class PersistQuestions
 
     private static async Task<Sample> PutAsync(string directory, int callers, TimeSpan duration)
     {
-        await using var persistence = new FilePersistence(directory);
-        await persistence.OpenAsync(new Host());
-        var keys = Array.ConvertAll(Workload.Keys(1000), Encoding.ASCII.GetBytes);
+        await using var kv = await OpenAsync(directory);
+        var keys = Workload.Keys(1000);
         var value = new byte[Workload.ValueBytes];
-        var gate = new Lock();
-        var revision = 0L;
         var puts = 0L;
         var clock = Stopwatch.StartNew();
         await Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(async () =>
@@ -142,13 +182,7 @@ internal static class PersistQuestions
             var count = 0;
             for (; clock.Elapsed < duration; count++)
             {
-                ValueTask put;
-                lock (gate)
-                {
-                    put = persistence.AppendAsync(new KvMutation { Key = keys[(caller + count) % keys.Length], Value = value, Revision = ++revision });
-                }
-
-                await put.ConfigureAwait(false);
+                await kv.PutAsync(keys[(caller + count) % keys.Length], value).ConfigureAwait(false);
             }
 
             Interlocked.Add(ref puts, count);
@@ -158,20 +192,21 @@ internal static class PersistQuestions
 
     private static async Task<Sample> FillAsync(string directory, int puts, Durability durability)
     {
-        await using var persistence = new FilePersistence(
-            directory, new FilePersistenceOptions { Durability = durability, CompactionBytesMin = long.MaxValue });
-        await persistence.OpenAsync(new Host());
-        var keys = Array.ConvertAll(Workload.Keys(puts), Encoding.ASCII.GetBytes);
+        await using var kv = await OpenAsync(directory, new FilePersistenceOptions { Durability = durability, CompactionBytesMin = long.MaxValue });
+        var keys = Workload.Keys(puts);
         var value = new byte[Workload.ValueBytes];
         var allocated = GC.GetTotalAllocatedBytes();
         var clock = Stopwatch.StartNew();
         for (var i = 0; i < puts; i++)
         {
-            await persistence.AppendAsync(new KvMutation { Key = keys[i], Value = value, Revision = i + 1 }).ConfigureAwait(false);
+            await kv.PutAsync(keys[i], value).ConfigureAwait(false);
         }
 
         return new Sample(clock.Elapsed.TotalNanoseconds / puts, (GC.GetTotalAllocatedBytes() - allocated) / (double)puts);
     }
+
+    private static ValueTask<KvNamespace> OpenAsync(string directory, FilePersistenceOptions? options = null) =>
+        KvNamespace.OpenAsync("BENCH_KV", new KvNamespaceOptions { Persistence = new FilePersistence(directory, options) });
 
     private static Sample ReadAndChecksum(string directory)
     {
@@ -202,27 +237,5 @@ internal static class PersistQuestions
         {
             Directory.Delete(directory, recursive: true);
         }
-    }
-
-    /// <summary>Stands where the engine does, and keeps nothing, so that the provider alone is measured.</summary>
-    private sealed class Host : IKvPersistenceHost
-    {
-        private int _seen;
-
-        public TimeProvider TimeProvider => TimeProvider.System;
-
-        public ILoggerFactory? LoggerFactory => null;
-
-        public long LiveEntries => 1000;
-
-        public long LiveBytes => 1000 * (24 + Workload.ValueBytes);
-
-        public void Prepare(long mutations, long bytes) => _seen = 0;
-
-        public void Recover(in KvMutation mutation) => _seen |= mutation.Key.Span[0] | mutation.Value.Span[0];
-
-        public bool IsCurrent(ReadOnlySpan<byte> key, long revision) => true;
-
-        public ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken) => default;
     }
 }

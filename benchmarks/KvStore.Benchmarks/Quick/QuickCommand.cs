@@ -31,7 +31,9 @@ internal static class QuickCommand
 #endif
         // First, while the heap is empty: later questions leave the collector's own bookkeeping behind.
         MemoryQuestions.Ask(options);
+        RegionMemoryQuestions.Ask(options);
         GetQuestions.Ask(options);
+        RegionQuestions.Ask(options);
         PutQuestions.Ask(options);
         ListQuestions.Ask(options);
         ThreadQuestions.Ask(options);

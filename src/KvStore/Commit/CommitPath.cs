@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using KvStore.Engine;
 using KvStore.Keys;
+using KvStore.Replication;
 using KvStore.Values;
 
 namespace KvStore.Commit;
@@ -12,10 +13,11 @@ namespace KvStore.Commit;
 /// that writes to the engine on behalf of a caller.
 /// </summary>
 /// <remarks>
+/// Each mutation has the region where it is made; null where nothing is replicated.
 /// Thread safety: all members, from any thread, but for <see cref="OpenAsync"/>, which comes first. A record is complete before it
 /// is published, and nothing is published when encoding it or making it durable fails.
 /// </remarks>
-internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
+internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, int valueBytesMax)
 {
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
     public MutationLog? Log { get; private set; }
@@ -30,10 +32,13 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
         var goneWhileOpening = new ConcurrentQueue<KvValueReference>();
         store.LargeValueGone = goneWhileOpening.Enqueue;
         var host = new PersistenceHost(store, options);
+        store.HoldMaintenance();
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
+        host.Dispose();
         var log = new MutationLog(store, persistence);
         store.ContinueAfter(recovery.HighestRevision);
         store.ForgetTombstones(recovery.HighestRevision);
+        store.ReleaseMaintenance();
         store.LargeValueGone = log.Release;
         while (goneWhileOpening.TryDequeue(out var gone))
         {
@@ -47,46 +52,48 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
 
     /// <summary>Puts text.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, string text, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
+        in TKey key, string text, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
         ValueLimit.Check(valueBytes, valueBytesMax);
+        admission?.AdmitPut(key, metadata.Length + valueBytes);
         if (Log?.LargeValues is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
         {
             var buffer = ArrayPool<byte>.Shared.Rent(valueBytes);
             Encoding.UTF8.GetBytes(text, buffer);
             var value = StreamedValue.StoreAsync(buffer.AsSpan(0, valueBytes), largeValues, cancellationToken);
             ArrayPool<byte>.Shared.Return(buffer);
-            return PutLargeAsync(KeyOf(key), value, metadata, deadline);
+            return PutLargeAsync(KeyOf(key), value, metadata, deadline, origin);
         }
 
         var draft = store.Draft(key, metadata.Length, valueBytes, deadline);
         metadata.Span.CopyTo(draft.Record.DraftMetadata);
         Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
-        return CommitAsync(key, draft);
+        return CommitAsync(key, draft, origin);
     }
 
     /// <summary>Puts bytes.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
+        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         ValueLimit.Check(value.Length, valueBytesMax);
+        admission?.AdmitPut(key, metadata.Length + value.Length);
         if (Log?.LargeValues is { } largeValues && value.Length >= largeValues.ThresholdBytes)
         {
-            return PutLargeAsync(KeyOf(key), StreamedValue.StoreAsync(value, largeValues, cancellationToken), metadata, deadline);
+            return PutLargeAsync(KeyOf(key), StreamedValue.StoreAsync(value, largeValues, cancellationToken), metadata, deadline, origin);
         }
 
         var draft = store.Draft(key, metadata.Length, value.Length, deadline);
         metadata.Span.CopyTo(draft.Record.DraftMetadata);
         value.CopyTo(draft.Record.DraftValue);
-        return CommitAsync(key, draft);
+        return CommitAsync(key, draft, origin);
     }
 
     /// <summary>Puts what a stream or pipe yields until its end.</summary>
     public async ValueTask PutStreamedAsync(
-        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, CancellationToken cancellationToken)
+        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         var value = await StreamedValue.ReadAsync(content, valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
         await using (value.ConfigureAwait(false))
@@ -94,6 +101,7 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
             try
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                admission?.AdmitPut(new Utf8Key(key), metadata.Length + value.Length);
             }
             catch when (!value.Reference.IsNone)
             {
@@ -101,20 +109,23 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
                 throw;
             }
 
-            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline)).ConfigureAwait(false);
+            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline), origin).ConfigureAwait(false);
         }
     }
 
     /// <summary>Deletes a key.</summary>
-    public ValueTask DeleteAsync<TKey>(in TKey key)
+    public ValueTask DeleteAsync<TKey>(in TKey key, RegionView? origin)
         where TKey : struct, IKey, allows ref struct
     {
+        admission?.AdmitDelete(key);
+        var departure = origin?.Depart();
         if (Log is { } log)
         {
-            return log.DeleteAsync(key);
+            return log.DeleteAsync(key, departure);
         }
 
-        store.Delete(key);
+        store.Delete(key, departure);
+        departure?.Complete(key);
         return default;
     }
 
@@ -126,12 +137,12 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
         return bytes;
     }
 
-    private async ValueTask PutLargeAsync(byte[] key, ValueTask<StreamedValue> storing, ReadOnlyMemory<byte> metadata, uint deadline)
+    private async ValueTask PutLargeAsync(byte[] key, ValueTask<StreamedValue> storing, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin)
     {
         var value = await storing.ConfigureAwait(false);
         await using (value.ConfigureAwait(false))
         {
-            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline)).ConfigureAwait(false);
+            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline), origin).ConfigureAwait(false);
         }
     }
 
@@ -150,21 +161,67 @@ internal sealed class CommitPath(ShardedStore store, int valueBytesMax)
         return draft;
     }
 
-    private ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft)
+    private ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, RegionView? origin)
         where TKey : struct, IKey, allows ref struct
     {
+        if (origin is not null)
+        {
+            return CommitFromRegionAsync(key, draft, origin);
+        }
+
         if (Log is { } log)
         {
             return log.PutAsync(key, draft);
         }
 
+        CheckOpen(draft);
+        store.Publish(key, draft);
+        return default;
+    }
+
+    private ValueTask CommitFromRegionAsync<TKey>(in TKey key, in RecordDraft draft, RegionView origin)
+        where TKey : struct, IKey, allows ref struct
+    {
+        Departure departure;
+        try
+        {
+            departure = origin.Depart();
+        }
+        catch
+        {
+            GiveUp(draft);
+            throw;
+        }
+
+        if (Log is { } log)
+        {
+            return log.PutAsync(key, draft, departure);
+        }
+
+        CheckOpen(draft);
+        store.Publish(key, draft, revision: 0, departure);
+        departure.Complete(key);
+        return default;
+    }
+
+    private void GiveUp(in RecordDraft draft)
+    {
+        if (Log is { } log)
+        {
+            log.GiveUp(draft);
+        }
+        else
+        {
+            ShardedStore.Abandon(draft);
+        }
+    }
+
+    private void CheckOpen(in RecordDraft draft)
+    {
         if (IsClosed)
         {
             ShardedStore.Abandon(draft);
             throw new ObjectDisposedException(nameof(KvNamespace));
         }
-
-        store.Publish(key, draft);
-        return default;
     }
 }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KvStore.Engine;
 using KvStore.Keys;
+using KvStore.Replication;
 
 namespace KvStore.Commit;
 
@@ -13,6 +14,8 @@ namespace KvStore.Commit;
 /// whatever order that happens: the highest revision of a key wins.</para>
 /// <para>A delete needs no tombstone when no older mutation is on its way. Those that had to be left are forgotten once they
 /// are many and nothing older can arrive.</para>
+/// <para>A mutation that loses because of a wrong clock, against one that its region has not heard of, is not appended: it
+/// is never the newest, and what is recovered is the winner.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence)
@@ -31,7 +34,7 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
     public IKvPersistence Persistence => persistence;
 
     /// <summary>Makes a put durable, then visible. The draft is given up when that fails.</summary>
-    public ValueTask PutAsync<TKey>(in TKey key, in RecordDraft draft)
+    public ValueTask PutAsync<TKey>(in TKey key, in RecordDraft draft, Departure? departure = null)
         where TKey : struct, IKey, allows ref struct
     {
         ValueTask append;
@@ -42,12 +45,18 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
             lock (_order)
             {
                 ThrowIfClosed();
+                if (departure is not null && !departure.Decide(key))
+                {
+                    Publish(key, draft, revision: 0, departure);
+                    return default;
+                }
+
                 revision = store.TakeRevision();
                 append = persistence.AppendAsync(draft.Record.ToMutation(revision));
                 if (append.IsCompletedSuccessfully)
                 {
                     append.GetAwaiter().GetResult();
-                    store.Publish(key, draft, revision);
+                    Publish(key, draft, revision, departure);
                     return default;
                 }
 
@@ -60,11 +69,11 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
             throw;
         }
 
-        return PublishWhenDurableAsync(append, draft, revision, place);
+        return PublishWhenDurableAsync(append, draft, revision, place, departure);
     }
 
     /// <summary>Makes a delete durable, then visible.</summary>
-    public ValueTask DeleteAsync<TKey>(in TKey key)
+    public ValueTask DeleteAsync<TKey>(in TKey key, Departure? departure = null)
         where TKey : struct, IKey, allows ref struct
     {
         ValueTask append;
@@ -75,8 +84,15 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
         {
             ThrowIfClosed();
             var isAlone = _settled.IsIdle;
-            if (isAlone && !store.Knows(key))
+            if (isAlone && !store.Knows(key) && departure?.IsInFlight(key) != true)
             {
+                return default;
+            }
+
+            if (departure is not null && !departure.Decide(key))
+            {
+                store.Delete(key, departure);
+                departure.Complete(key);
                 return default;
             }
 
@@ -89,7 +105,8 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
                 {
                     append.GetAwaiter().GetResult();
                     ShardedStore.Abandon(draft);
-                    store.Delete(key);
+                    store.Delete(key, departure);
+                    departure?.Complete(key);
                     return default;
                 }
 
@@ -102,7 +119,7 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
             }
         }
 
-        return DeleteWhenDurableAsync(append, draft, revision, place);
+        return DeleteWhenDurableAsync(append, draft, revision, place, departure);
     }
 
     /// <summary>Completes when every mutation up to a revision that was appended is visible, or has failed.</summary>
@@ -137,8 +154,21 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
     /// <summary>Lets go of a large value that was written for a put which then was not made.</summary>
     public void Release(KvValueReference reference) => LargeValues?.Release(reference);
 
+    /// <summary>Gives up a draft that may refer to a large value.</summary>
+    /// <remarks>Whether the log has it is not known, so the value is only released: the provider removes it when that is safe.</remarks>
+    public void GiveUp(in RecordDraft draft)
+    {
+        var reference = draft.Record.LargeValue;
+        ShardedStore.Abandon(draft);
+        if (!reference.IsNone)
+        {
+            Release(reference);
+        }
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask PublishWhenDurableAsync(ValueTask append, RecordDraft draft, long revision, long place)
+    private async ValueTask PublishWhenDurableAsync(
+        ValueTask append, RecordDraft draft, long revision, long place, Departure? departure)
     {
         try
         {
@@ -152,7 +182,7 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
                 throw;
             }
 
-            store.Publish(new Utf8Key(draft.Record.Key), draft, revision);
+            Publish(new Utf8Key(draft.Record.Key), draft, revision, departure);
         }
         finally
         {
@@ -161,7 +191,8 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask DeleteWhenDurableAsync(ValueTask append, RecordDraft draft, long revision, long place)
+    private async ValueTask DeleteWhenDurableAsync(
+        ValueTask append, RecordDraft draft, long revision, long place, Departure? departure)
     {
         try
         {
@@ -175,7 +206,8 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
                 throw;
             }
 
-            store.PublishTombstone(new Utf8Key(draft.Record.Key), draft, revision);
+            store.PublishTombstone(new Utf8Key(draft.Record.Key), draft, revision, departure);
+            departure?.Complete(new Utf8Key(draft.Record.Key));
         }
         finally
         {
@@ -185,14 +217,17 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
         ForgetTombstones();
     }
 
-    // Whether the log has it is not known, so the value is only released: the provider removes it when that is safe.
-    private void GiveUp(in RecordDraft draft)
+    private void Publish<TKey>(in TKey key, in RecordDraft draft, long revision, Departure? departure)
+        where TKey : struct, IKey, allows ref struct
     {
-        var reference = draft.Record.LargeValue;
-        ShardedStore.Abandon(draft);
-        if (!reference.IsNone)
+        if (departure is null)
         {
-            Release(reference);
+            store.Publish(key, draft, revision);
+        }
+        else
+        {
+            store.Publish(key, draft, revision, departure);
+            departure.Complete(key);
         }
     }
 

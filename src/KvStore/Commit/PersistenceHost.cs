@@ -6,9 +6,12 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Commit;
 
 /// <summary>The engine as a persistence provider sees it: what takes the recovered state, and shows the live one.</summary>
-internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions options) : IKvPersistenceHost
+internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions options) : IKvPersistenceHost, IDisposable
 {
     private const int PageEntries = 1024;
+
+    // One for each thread that recovers.
+    private readonly ThreadLocal<RecoveryIntake> _intakes = new(() => new RecoveryIntake(store), trackAllValues: true);
 
     /// <summary>What the provider's appends are in flight with; null while it opens.</summary>
     public MutationLog? Log { get; set; }
@@ -23,29 +26,21 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
 
     public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
 
-    public void Recover(in KvMutation mutation)
+    public void Recover(in KvMutation mutation) => _intakes.Value!.Add(mutation);
+
+    public bool IsCurrent(ReadOnlySpan<byte> key, long revision)
     {
-        var key = new Utf8Key(mutation.Key.Span);
-        if (mutation.IsDelete)
-        {
-            store.Delete(key, mutation.Revision);
-            return;
-        }
-
-        var draft = mutation.LargeValue.IsNone
-            ? store.Draft(key, mutation.Metadata.Length, mutation.Value.Length, mutation.DeadlineSeconds)
-            : store.Draft(key, mutation.Metadata.Length, mutation.LargeValue, mutation.DeadlineSeconds);
-        mutation.Metadata.Span.CopyTo(draft.Record.DraftMetadata);
-        if (mutation.LargeValue.IsNone)
-        {
-            mutation.Value.Span.CopyTo(draft.Record.DraftValue);
-        }
-
-        store.Publish(key, draft, mutation.Revision);
+        // Asked by one thread, when no other recovers any more.
+        CompleteIntakes();
+        return store.TryFind(new Utf8Key(key), out var record) && record.Revision == revision;
     }
 
-    public bool IsCurrent(ReadOnlySpan<byte> key, long revision) =>
-        store.TryFind(new Utf8Key(key), out var record) && record.Revision == revision;
+    /// <summary>Ends recovery: everything that came can be found afterwards, and nothing comes any more.</summary>
+    public void Dispose()
+    {
+        CompleteIntakes();
+        _intakes.Dispose();
+    }
 
     public async ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken)
     {
@@ -76,6 +71,14 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
         {
             // Not to keep segments alive from the pool.
             ArrayPool<Record>.Shared.Return(page, clearArray: true);
+        }
+    }
+
+    private void CompleteIntakes()
+    {
+        foreach (var intake in _intakes.Values)
+        {
+            intake.Complete();
         }
     }
 }

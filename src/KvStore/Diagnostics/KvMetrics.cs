@@ -10,6 +10,9 @@ internal static class KvMetrics
     private static readonly ConcurrentDictionary<KvTelemetry, bool> s_namespaces = new();
     private static readonly Meter s_meter = new(KvDiagnostics.MeterName);
 
+    /// <summary>The meter of all instruments.</summary>
+    public static Meter Meter => s_meter;
+
     /// <summary>Operations, by what they were and what became of them.</summary>
     public static Counter<long> Requests { get; } =
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");

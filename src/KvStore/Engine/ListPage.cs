@@ -13,20 +13,25 @@ internal static class ListPage
         var records = ArrayPool<Record>.Shared.Rent(limit + 1);
         try
         {
-            var found = store.List(prefix, after, records.AsSpan(0, limit + 1));
-            var keys = new KvListKey[Math.Min(found, limit)];
-            for (var i = 0; i < keys.Length; i++)
-            {
-                ref readonly var record = ref records[i];
-                keys[i] = new KvListKey(Encoding.UTF8.GetString(record.Key), record.Deadline, record.ToMetadata());
-            }
-
-            return new KvListPage(keys, found > limit ? ListCursor.After(records[limit - 1].Key) : null);
+            return Of(records.AsSpan(0, store.List(prefix, after, records.AsSpan(0, limit + 1))), limit);
         }
         finally
         {
             // Not to keep segments alive from the pool.
             ArrayPool<Record>.Shared.Return(records, clearArray: true);
         }
+    }
+
+    /// <summary>The page that these records make. One more than the limit tells that there is another page.</summary>
+    public static KvListPage Of(ReadOnlySpan<Record> found, int limit, string? cacheStatus = null)
+    {
+        var keys = new KvListKey[Math.Min(found.Length, limit)];
+        for (var i = 0; i < keys.Length; i++)
+        {
+            ref readonly var record = ref found[i];
+            keys[i] = new KvListKey(Encoding.UTF8.GetString(record.Key), record.Deadline, record.ToMetadata());
+        }
+
+        return new KvListPage(keys, found.Length > limit ? ListCursor.After(found[limit - 1].Key) : null, cacheStatus);
     }
 }

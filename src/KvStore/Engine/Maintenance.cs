@@ -29,6 +29,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     private int _isTicking;
     private volatile bool _isMergeWanted;
     private volatile bool _isCleaningWanted;
+    private volatile bool _isHeld;
     private volatile bool _isDisposed;
 
     public Maintenance(ShardedStore store, CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onFailure)
@@ -58,6 +59,18 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             _isCleaningWanted = true;
             Request();
         }
+    }
+
+    /// <summary>Does nothing until <see cref="Release"/>; what is asked for meanwhile waits.</summary>
+    public void Hold() => _isHeld = true;
+
+    /// <summary>Goes on, with what was asked for meanwhile.</summary>
+    public void Release()
+    {
+        _isHeld = false;
+        _isMergeWanted = true;
+        _isCleaningWanted = true;
+        Request();
     }
 
     void IThreadPoolWorkItem.Execute()
@@ -93,7 +106,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     private void Tick()
     {
         // One waits at the most, however long the work before takes.
-        if (Interlocked.Exchange(ref _isTicking, 1) == 0)
+        if (!_isHeld && Interlocked.Exchange(ref _isTicking, 1) == 0)
         {
             Guard(static maintenance => maintenance.DoAll());
         }
@@ -115,7 +128,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
 
     private void Request()
     {
-        if (Interlocked.Exchange(ref _isRequested, 1) == 0)
+        if (!_isHeld && Interlocked.Exchange(ref _isRequested, 1) == 0)
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }

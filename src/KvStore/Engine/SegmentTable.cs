@@ -92,6 +92,18 @@ internal sealed class SegmentTable
     /// <param name="bytesToCome">How much more the cleaner is about to move, this record included.</param>
     public RecordDraft ReserveForCleaner(int bytes, long bytesToCome) => Reserve(ref _cleanerTail, bytes, bytesToCome);
 
+    /// <summary>Takes room in a tail that belongs to the caller, who seals it in the end.</summary>
+    public RecordDraft Reserve(ref Segment? tail, int bytes) => Reserve(ref tail, bytes, bytesToCome: null);
+
+    /// <summary>Ends appending to a segment, so that it can be walked once it is settled.</summary>
+    public void Seal(Segment segment)
+    {
+        lock (_gate)
+        {
+            segment.Seal();
+        }
+    }
+
     /// <summary>Ends appending to the segments in use, so that they can be walked once they are settled.</summary>
     public void SealTails(Func<Segment, bool> predicate)
     {

@@ -209,30 +209,43 @@ internal sealed class ShardedStore : IDisposable
             isNewest = shard.PublishHoldingLock(key, draft, isTombstone: false);
         }
 
-        if (!isNewest)
+        return Settle(shard, draft, isNewest);
+    }
+
+    /// <summary>The same, heard of and decided by an observer. Apart, so that where nobody observes nothing is asked.</summary>
+    public bool Publish<TKey>(in TKey key, in RecordDraft draft, long revision, PublicationObserver observer)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var shard = ShardOf(key.Hash);
+        bool isNewest;
+        lock (shard.Gate)
         {
-            Abandon(draft);
-            return false;
+            draft.Record.SetRevision(Number(revision));
+            var isAdmitted = IsAdmittedHoldingLock(observer, key, draft.Record.Key, draft.Record, draft.Record.Revision);
+            isNewest = isAdmitted && shard.PublishHoldingLock(key, draft, isTombstone: false);
+            if (!isAdmitted && draft.Record.LargeValue is { IsNone: false } refused)
+            {
+                shard.LargeValueGone?.Invoke(refused);
+            }
         }
 
-        draft.Segment.Settle(draft.Record.SizeInSegment);
-        if (shard.NewKeyCount >= NewKeysPerShardMax)
-        {
-            _maintenance.RequestMerge();
-        }
-
-        return true;
+        return Settle(shard, draft, isNewest);
     }
 
     /// <summary>Deletes a key, as the newest mutation.</summary>
     /// <returns>Whether it had a value.</returns>
-    public bool Delete<TKey>(in TKey key)
+    public bool Delete<TKey>(in TKey key, PublicationObserver? observer = null)
         where TKey : struct, IKey, allows ref struct
     {
         var shard = ShardOf(key.Hash);
         lock (shard.Gate)
         {
-            _ = Number(0);
+            var revision = Number(0);
+            if (observer is not null && !IsDeleteAdmittedHoldingLock(observer, key, revision))
+            {
+                return false;
+            }
+
             return shard.TryRemoveHoldingLock(key, out var record) && !_clock.HasPassed(record.Deadline);
         }
     }
@@ -248,7 +261,7 @@ internal sealed class ShardedStore : IDisposable
         PublishTombstone(key, Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0), revision);
 
     /// <summary>The same, with a draft that has neither metadata nor value.</summary>
-    public bool PublishTombstone<TKey>(in TKey key, in RecordDraft draft, long revision)
+    public bool PublishTombstone<TKey>(in TKey key, in RecordDraft draft, long revision, PublicationObserver? observer = null)
         where TKey : struct, IKey, allows ref struct
     {
         var shard = ShardOf(key.Hash);
@@ -256,18 +269,37 @@ internal sealed class ShardedStore : IDisposable
         lock (shard.Gate)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = shard.PublishHoldingLock(key, draft, isTombstone: true);
+            isNewest = (observer is null || IsDeleteAdmittedHoldingLock(observer, key, draft.Record.Revision))
+                && shard.PublishHoldingLock(key, draft, isTombstone: true);
         }
 
-        if (!isNewest)
-        {
-            Abandon(draft);
-            return false;
-        }
-
-        draft.Segment.Settle(draft.Record.SizeInSegment);
-        return true;
+        return Settle(shard, draft, isNewest);
     }
+
+    /// <summary>
+    /// The same for a put or a delete whose draft has its number already, while <see cref="HoldMaintenance"/> is in force and
+    /// until <see cref="ContinueAfter"/> is told of the numbers.
+    /// </summary>
+    public bool PublishNumbered(in Utf8Key key, in RecordDraft draft, bool isTombstone)
+    {
+        var shard = ShardOf(key.Hash);
+        bool isNewest;
+        lock (shard.Gate)
+        {
+            isNewest = shard.PublishHoldingLock(key, draft, isTombstone);
+        }
+
+        return Settle(shard, draft, isNewest);
+    }
+
+    /// <summary>Puts background work off, while so much comes that it would only be in the way.</summary>
+    public void HoldMaintenance() => _maintenance.Hold();
+
+    /// <summary>Lets background work begin, with what was put off.</summary>
+    public void ReleaseMaintenance() => _maintenance.Release();
+
+    /// <summary>Fetches what a search for a hash will begin with.</summary>
+    public void PrefetchWord(ulong hash) => _index.PrefetchWord(hash);
 
     /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
     public void ForgetTombstones(long throughRevision)
@@ -349,6 +381,43 @@ internal sealed class ShardedStore : IDisposable
 
         _ordered.Clear();
         _segments.Clear();
+    }
+
+    private bool Settle(Shard shard, in RecordDraft draft, bool isNewest)
+    {
+        if (!isNewest)
+        {
+            Abandon(draft);
+            return false;
+        }
+
+        draft.Segment.Settle(draft.Record.SizeInSegment);
+        if (shard.NewKeyCount >= NewKeysPerShardMax)
+        {
+            _maintenance.RequestMerge();
+        }
+
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool IsDeleteAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, long revision)
+        where TKey : struct, IKey, allows ref struct
+    {
+        Span<byte> utf8 = stackalloc byte[key.Utf8Bytes];
+        key.CopyTo(utf8);
+        return IsAdmittedHoldingLock(observer, key, utf8, after: default, revision);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool IsAdmittedHoldingLock<TKey>(
+        PublicationObserver observer, in TKey key, ReadOnlySpan<byte> utf8, Record after, long revision)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var isThere = _index.TryFind(key, out var before, out var word);
+        var hasValue = isThere && (word & IndexWord.TombstoneBit) == 0;
+        var isNewest = !isThere || before.Revision < revision;
+        return observer.OnPublishing(utf8, key.Hash, hasValue ? before : default, after, revision, isNewest);
     }
 
     private Shard ShardOf(ulong hash) => _shards[HashIndex.ShardOf(hash)];

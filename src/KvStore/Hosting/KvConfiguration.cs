@@ -20,13 +20,20 @@ internal static class KvConfiguration
     public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options)
     {
         CheckHasEntries(section);
-        foreach (var entry in section.GetChildren())
+
+        // The profile first, whatever the order of entries: it replaces limits and lag, and the others change them.
+        foreach (var entry in section.GetChildren().OrderBy(static entry => entry.Key.Equals("PROFILE", StringComparison.OrdinalIgnoreCase) ? 0 : 1))
         {
             options = entry.Key.ToUpperInvariant() switch
             {
+                "PROFILE" => ReplicationConfiguration.Profile(entry).Apply(options),
                 "LIMITS" => options with { Limits = ApplyLimits(entry, options.Limits) },
                 "PERSISTENCE" => options with { Persistence = ReadPersistence(services, entry) },
-                _ => throw Unknown(entry, $"{nameof(KvNamespaceOptions.Limits)} and {nameof(KvNamespaceOptions.Persistence)}"),
+                "REPLICATION" => options with { Replication = ReplicationConfiguration.Apply(entry, options.Replication ?? new KvReplicationOptions()) },
+                "ENFORCEWRITERATE" => options with { EnforceWriteRate = Boolean(entry) },
+                _ => throw Unknown(
+                    entry,
+                    $"Profile, {nameof(KvNamespaceOptions.Limits)}, {nameof(KvNamespaceOptions.Persistence)}, {nameof(KvNamespaceOptions.Replication)} and {nameof(KvNamespaceOptions.EnforceWriteRate)}"),
             };
         }
 
@@ -58,9 +65,14 @@ internal static class KvConfiguration
                 "LISTKEYSMAX" => limits with { ListKeysMax = Int32(entry) },
                 "GETMANYKEYSMAX" => limits with { GetManyKeysMax = Int32(entry) },
                 "GETMANYBYTESMAX" => limits with { GetManyBytesMax = Int64(entry) },
+                "NAMESPACEKEYSMAX" => limits with { NamespaceKeysMax = Int64(entry) },
+                "NAMESPACEBYTESMAX" => limits with { NamespaceBytesMax = Int64(entry) },
+                "ISLISTPAGED" => limits with { IsListPaged = Boolean(entry) },
+                "KEYWRITEINTERVAL" => limits with { KeyWriteInterval = Span(entry) },
+                "NAMESPACEWRITEINTERVAL" => limits with { NamespaceWriteInterval = Span(entry) },
                 _ => throw Unknown(
                     entry,
-                    $"{nameof(KvLimits.KeyBytesMax)}, {nameof(KvLimits.ValueBytesMax)}, {nameof(KvLimits.MetadataBytesMax)}, {nameof(KvLimits.ExpirationTtlMin)}, {nameof(KvLimits.CacheTtlMin)}, {nameof(KvLimits.ListKeysMax)}, {nameof(KvLimits.GetManyKeysMax)} and {nameof(KvLimits.GetManyBytesMax)}"),
+                    $"{nameof(KvLimits.KeyBytesMax)}, {nameof(KvLimits.ValueBytesMax)}, {nameof(KvLimits.MetadataBytesMax)}, {nameof(KvLimits.ExpirationTtlMin)}, {nameof(KvLimits.CacheTtlMin)}, {nameof(KvLimits.ListKeysMax)}, {nameof(KvLimits.GetManyKeysMax)}, {nameof(KvLimits.GetManyBytesMax)}, {nameof(KvLimits.NamespaceKeysMax)}, {nameof(KvLimits.NamespaceBytesMax)}, {nameof(KvLimits.IsListPaged)}, {nameof(KvLimits.KeyWriteInterval)} and {nameof(KvLimits.NamespaceWriteInterval)}"),
             };
         }
 
@@ -117,7 +129,7 @@ internal static class KvConfiguration
             ? value
             : throw Unreadable(entry, $"{nameof(Durability.Immediate)}, {nameof(Durability.Interval)} or {nameof(Durability.Buffered)}");
 
-    private static bool Boolean(IConfigurationSection entry) =>
+    internal static bool Boolean(IConfigurationSection entry) =>
         bool.TryParse(entry.Value, out var value) ? value : throw Unreadable(entry, "true or false");
 
     private static double Double(IConfigurationSection entry) =>
@@ -125,7 +137,7 @@ internal static class KvConfiguration
             ? value
             : throw Unreadable(entry, "a number");
 
-    private static int Int32(IConfigurationSection entry) =>
+    internal static int Int32(IConfigurationSection entry) =>
         int.TryParse(entry.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Unreadable(entry, "a whole number");
@@ -136,15 +148,15 @@ internal static class KvConfiguration
             : throw Unreadable(entry, "a whole number");
 
     // A bare number would be days, where whoever writes 60 means the seconds of the binding.
-    private static TimeSpan Span(IConfigurationSection entry) =>
+    internal static TimeSpan Span(IConfigurationSection entry) =>
         entry.Value?.Contains(':', StringComparison.Ordinal) == true
             && TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Unreadable(entry, "a span of time such as 00:01:00");
 
-    private static FormatException Unknown(IConfigurationSection entry, string known) =>
+    internal static FormatException Unknown(IConfigurationSection entry, string known) =>
         new($"The configuration has {entry.Path}, which is no option. Options are: {known}.");
 
-    private static FormatException Unreadable(IConfigurationSection entry, string expected) =>
+    internal static FormatException Unreadable(IConfigurationSection entry, string expected) =>
         new($"The configuration has \"{entry.Value}\" for {entry.Path}; it must be {expected}.");
 }

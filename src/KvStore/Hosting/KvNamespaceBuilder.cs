@@ -51,6 +51,37 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>
+    /// Gives the namespace regions, each of which sees the others' writes late: <c>kv.Replicate(r =&gt; r.Regions("jnb",
+    /// "lhr").Lag(KvLag.Fixed(TimeSpan.FromSeconds(5))))</c>.
+    /// </summary>
+    /// <param name="replicate">Says which, and how late.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder Replicate(Action<KvReplicationBuilder> replicate)
+    {
+        ArgumentNullException.ThrowIfNull(replicate);
+        return Configure(options =>
+        {
+            var replication = new KvReplicationBuilder(options.Replication ?? new KvReplicationOptions());
+            replicate(replication);
+            return options with { Replication = replication.Options };
+        });
+    }
+
+    /// <summary>Rehearses a service: takes over its limits, and how its regions see each other's writes.</summary>
+    /// <param name="profile">The service.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder Profile(KvProfile profile)
+    {
+        ArgumentNullException.ThrowIfNull(profile);
+        return Configure(profile.Apply);
+    }
+
+    /// <summary>Refuses writes that come too soon after another (429); see <see cref="KvNamespaceOptions.EnforceWriteRate"/>.</summary>
+    /// <param name="enforce">Whether it does.</param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder EnforceWriteRate(bool enforce = true) => Configure(options => options with { EnforceWriteRate = enforce });
+
+    /// <summary>
     /// Keeps the namespace in a directory: <c>kv.PersistTo("data/cache")</c>. Everything acknowledged is there after a crash;
     /// <c>docs/durability.md</c> says what survives what.
     /// </summary>
@@ -72,7 +103,11 @@ public sealed class KvNamespaceBuilder
     /// <summary>
     /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read without being asked for.
     /// </summary>
-    /// <param name="section">A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>, and <c>Persistence</c>.</param>
+    /// <param name="section">
+    /// A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>, <c>Persistence</c>,
+    /// <c>Replication</c>, whose entries are named as those of <see cref="KvReplicationOptions"/>, <c>Profile</c> or
+    /// <c>EnforceWriteRate</c>.
+    /// </param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Bind(IConfiguration section)
     {

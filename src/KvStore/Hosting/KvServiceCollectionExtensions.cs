@@ -16,6 +16,8 @@ public static class KvServiceCollectionExtensions
     /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one: numbers in bytes or
     /// keys, spans of time as <c>hh:mm:ss</c> (<c>"00:01:00"</c> is a minute; a bare <c>60</c> is refused). Where it persists is
     /// read from <c>KvStore:{name}:Persistence</c>: <c>Directory</c>, and the entries of <see cref="FilePersistenceOptions"/>.
+    /// Which regions it has is read from <c>KvStore:{name}:Replication</c>, whose entries are those of
+    /// <see cref="KvReplicationOptions"/>, and from <c>Profile</c> and <c>EnforceWriteRate</c> beside it.
     /// The clock and the logging are those of the container. The host opens the namespace before its first service starts, and
     /// flushes it when the last has stopped; without a host it is opened when it is first asked for. The container disposes it.
     /// </remarks>

@@ -25,7 +25,7 @@ internal interface IKey
     bool Matches(ref readonly byte storedKey);
 
     /// <summary>Writes the UTF-8 bytes.</summary>
-    void CopyTo(Span<byte> destination);
+    void CopyTo(scoped Span<byte> destination);
 }
 
 /// <summary>A key that is ASCII, in the string that the caller gave.</summary>
@@ -81,7 +81,7 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
         return true;
     }
 
-    public void CopyTo(Span<byte> destination) => Encoding.ASCII.GetBytes(_text, destination);
+    public void CopyTo(scoped Span<byte> destination) => Encoding.ASCII.GetBytes(_text, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Narrow16(ref ushort chars, nuint offset) =>
@@ -107,5 +107,5 @@ internal readonly ref struct Utf8Key(ReadOnlySpan<byte> bytes, ulong hash) : IKe
     public bool Matches(ref readonly byte storedKey) =>
         _bytes.SequenceEqual(MemoryMarshal.CreateReadOnlySpan(in storedKey, _bytes.Length));
 
-    public void CopyTo(Span<byte> destination) => _bytes.CopyTo(destination);
+    public void CopyTo(scoped Span<byte> destination) => _bytes.CopyTo(destination);
 }

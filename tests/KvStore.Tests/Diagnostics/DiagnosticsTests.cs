@@ -122,7 +122,7 @@ public sealed class DiagnosticsTests : IDisposable
         using var listener = new MeterListener();
         IReadOnlyList<double>? boundaries = null;
         listener.InstrumentPublished = (instrument, _) =>
-            boundaries = instrument is Histogram<double> { Meter.Name: KvDiagnostics.MeterName } histogram
+            boundaries = instrument is Histogram<double> { Meter.Name: KvDiagnostics.MeterName, Name: "db.client.operation.duration" } histogram
                 ? histogram.Advice?.HistogramBucketBoundaries
                 : boundaries;
         listener.Start();

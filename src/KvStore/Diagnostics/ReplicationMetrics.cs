@@ -1,0 +1,45 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace KvStore.Diagnostics;
+
+/// <summary>The instruments that say how stale regions are.</summary>
+internal static class ReplicationMetrics
+{
+    private const string RegionTag = "kvstore.region";
+    private static readonly ConcurrentDictionary<Func<IEnumerable<Measurement<long>>>, bool> s_pending = new();
+
+    // From the milliseconds of a push between regions to the minutes of a cache or a partition.
+    private static readonly InstrumentAdvice<double> s_seconds = new()
+    {
+        HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+    };
+
+    /// <summary>How long mutations took to become visible in another region.</summary>
+    public static Histogram<double> Lag { get; } = KvMetrics.Meter.CreateHistogram<double>(
+        "kvstore.replication.lag", "s", "How long mutations took to become visible in another region.", tags: null, s_seconds);
+
+    /// <summary>How stale the reads were that were answered with something that is no longer so.</summary>
+    public static Histogram<double> Staleness { get; } = KvMetrics.Meter.CreateHistogram<double>(
+        "kvstore.replication.staleness", "s", "Of reads that were stale: for how long, at the most, the answer had no longer been the newest.", tags: null, s_seconds);
+
+    static ReplicationMetrics() => KvMetrics.Meter.CreateObservableGauge(
+        "kvstore.replication.pending", () => s_pending.Keys.SelectMany(of => of()), "{mutation}", "Mutations on their way, by the region that has not heard of them.");
+
+    /// <summary>Begins to measure what is on its way.</summary>
+    public static void Add(Func<IEnumerable<Measurement<long>>> pending) => s_pending.TryAdd(pending, true);
+
+    /// <summary>Ends it.</summary>
+    public static void Remove(Func<IEnumerable<Measurement<long>>> pending) => s_pending.TryRemove(pending, out _);
+
+    /// <summary>A measurement of a region.</summary>
+    public static Measurement<long> Measure(string @namespace, string region, long value) =>
+        new(value, new TagList { { "db.namespace", @namespace }, { RegionTag, region } });
+
+    public static void RecordLag(string @namespace, string from, string to, long ticks) => Lag.Record(
+        new TimeSpan(ticks).TotalSeconds, new TagList { { "db.namespace", @namespace }, { "kvstore.region.from", from }, { RegionTag, to } });
+
+    public static void RecordStaleness(string @namespace, string region, long ticks) => Staleness.Record(
+        new TimeSpan(ticks).TotalSeconds, new TagList { { "db.namespace", @namespace }, { RegionTag, region } });
+}

@@ -1,0 +1,30 @@
+using KvStore.Keys;
+
+namespace KvStore.Engine;
+
+/// <summary>Has what many searches will touch brought on its way at once, before the first of them.</summary>
+internal static class KeyPrefetch
+{
+    private const int KeysMax = 128;
+
+    /// <summary>Prefetches the words and records of keys; those that are not ASCII are left to their searches.</summary>
+    public static void Of(IReadOnlyCollection<string> keys, int keyBytesMax, ShardedStore store)
+    {
+        Span<ulong> hashes = stackalloc ulong[KeysMax];
+        var count = 0;
+        foreach (var key in keys)
+        {
+            if (count == hashes.Length)
+            {
+                break;
+            }
+
+            if (key is not null && KeyRules.TryAscii(key, keyBytesMax, out var hash))
+            {
+                hashes[count++] = hash;
+            }
+        }
+
+        store.Prefetch(hashes[..count]);
+    }
+}

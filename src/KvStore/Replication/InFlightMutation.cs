@@ -1,0 +1,39 @@
+using KvStore.Engine;
+
+namespace KvStore.Replication;
+
+/// <summary>One mutation of which some region has not heard yet. Immutable, and shared by all those regions.</summary>
+/// <remarks>
+/// The record is a view on a segment: nothing is copied, and the segment stays alive as long as the mutation is in flight.
+/// </remarks>
+internal sealed class InFlightMutation
+{
+    /// <summary>The record; none for a delete.</summary>
+    public required Record Record { get; init; }
+
+    /// <summary>Its value, when that is kept outside memory: held, so that it stays readable though it is replaced.</summary>
+    public KvLargeValue? Held { get; init; }
+
+    /// <summary>When it was made, in ticks of the clock of its region, but never before what that region had heard of.</summary>
+    public required long Stamp { get; init; }
+
+    /// <summary>Its number. Decides between equal stamps.</summary>
+    public required long Revision { get; init; }
+
+    /// <summary>Where and when it was made, and how long it travels; null for what was there before anything was in flight.</summary>
+    public required Departure? Departure { get; init; }
+
+    /// <summary>What stands there before anything is in flight: older than every mutation.</summary>
+    public static InFlightMutation Standing(Record before, KvLargeValue? held) => new()
+    {
+        Record = before,
+        Held = held,
+        Stamp = long.MinValue,
+        Revision = before.IsNone ? 0 : before.Revision,
+        Departure = null,
+    };
+
+    /// <summary>Whether it wins over another mutation of the key.</summary>
+    public bool IsNewerThan(InFlightMutation other) =>
+        Stamp != other.Stamp ? Stamp > other.Stamp : Revision > other.Revision;
+}

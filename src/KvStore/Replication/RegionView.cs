@@ -1,0 +1,239 @@
+using System.Runtime.CompilerServices;
+using KvStore.Engine;
+using KvStore.Expiry;
+using KvStore.Keys;
+
+namespace KvStore.Replication;
+
+/// <summary>
+/// A region's view of a store: the newest state, which is the engine's, except for what the region has not heard yet; and
+/// before that, where regions cache, what it has cached.
+/// </summary>
+/// <remarks>
+/// Where nothing is in flight for the region, a read asks one word before the engine and again after it: if that is the
+/// same, and says that there is nothing, then there was nothing in between either. Thread safety: all members, from any
+/// thread.
+/// </remarks>
+internal sealed class RegionView
+{
+    private readonly ShardedStore _store;
+    private readonly CoarseClock _clock;
+    private readonly ReplicationQueue _queue;
+    private readonly Func<IKvLargeValues?> _largeValues;
+
+    public RegionView(
+        Region region,
+        ShardedStore store,
+        CoarseClock clock,
+        ReplicationQueue queue,
+        Func<IKvLargeValues?> largeValues,
+        KvEdgeCacheOptions? cache,
+        string name)
+    {
+        Region = region;
+        _store = store;
+        _clock = clock;
+        _queue = queue;
+        _largeValues = largeValues;
+        Cache = cache is null ? null : new RegionCache(this, clock, queue, cache, name);
+    }
+
+    /// <summary>The region.</summary>
+    public Region Region { get; }
+
+    /// <summary>What it has cached; null when it doesn't cache.</summary>
+    public RegionCache? Cache { get; }
+
+    /// <summary>Prepares a mutation that is made in this region.</summary>
+    /// <exception cref="InvalidOperationException">The lag model gave a negative lag.</exception>
+    public Departure Depart() => _queue.Depart(Region, Cache);
+
+    /// <summary>Reads a key.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="cacheTtlSeconds">How old a cached answer may be; null for the default.</param>
+    /// <param name="value">The entry, with the status of the cache.</param>
+    /// <returns>Whether it exists.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryGet<TKey>(in TKey key, int? cacheTtlSeconds, out KvValue value)
+        where TKey : struct, IKey, allows ref struct
+    {
+        // The same as below, for what is true nearly always: nothing in flight, no cache, a value in memory.
+        var before = Region.Flights;
+        if ((uint)before == 0 && Cache is null)
+        {
+            var isFound = _store.TryFind(key, out var record, out _);
+            Volatile.ReadBarrier();
+            if (Region.Flights == before && !(isFound && record.IsLarge))
+            {
+                value = isFound ? record.ToValue() : default;
+                return isFound;
+            }
+        }
+
+        return TryGetSeldom(key, cacheTtlSeconds, out value);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryGetSeldom<TKey>(in TKey key, int? cacheTtlSeconds, out KvValue value)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (Cache is not null)
+        {
+            value = Cache.Get(key, cacheTtlSeconds);
+            return value.Exists;
+        }
+
+        value = default;
+        return TryFind(key, out var arrived) && TryView(key, arrived, out value);
+    }
+
+    /// <summary>Finds what has arrived of a key, whatever is cached.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="arrived">What has arrived.</param>
+    /// <returns>Whether there is a value that has not expired.</returns>
+    public bool TryFind<TKey>(in TKey key, out ArrivedRecord arrived)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var before = Region.Flights;
+        if ((uint)before == 0)
+        {
+            var isFound = _store.TryFind(key, out var record, out var word);
+
+            // What was read must have been read before the word is read again.
+            Volatile.ReadBarrier();
+            if (Region.Flights == before)
+            {
+                arrived = new ArrivedRecord(record, word, Held: null);
+                return isFound;
+            }
+        }
+
+        return _queue.InFlight.TryFind(Region, key, out arrived)
+            && (arrived.Word != 0 || !_clock.HasPassed(arrived.Record.Deadline));
+    }
+
+    /// <summary>A view for a caller on what has arrived.</summary>
+    /// <returns>False when the value was kept outside memory and is gone meanwhile.</returns>
+    public bool TryView<TKey>(in TKey key, in ArrivedRecord arrived, out KvValue value)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!arrived.Record.IsLarge)
+        {
+            value = arrived.Record.ToValue();
+            return true;
+        }
+
+        if (TryHold(key, arrived) is not { } held)
+        {
+            value = default;
+            return false;
+        }
+
+        value = held.Held is null ? held.Record.ToValue() : held.Record.ToValue(new SharedLargeValue(held.Held));
+        return true;
+    }
+
+    /// <summary>Holds a value that is kept outside memory, so that it stays readable though it is replaced.</summary>
+    /// <returns>What the region sees, with its value held where that is outside memory; null when it sees nothing any more.</returns>
+    public ArrivedRecord? TryHold<TKey>(in TKey key, in ArrivedRecord arrived)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var candidate = arrived;
+        while (candidate.Record.IsLarge && candidate.Held is null)
+        {
+            var reference = candidate.Record.LargeValue;
+            if (_largeValues() is { } largeValues && largeValues.TryOpen(reference, out var held))
+            {
+                return candidate with { Held = held };
+            }
+
+            // Replaced between the look-up and here; or expired, if it still leads here.
+            if (!TryFind(key, out candidate) || (candidate.Held is null && candidate.Record.LargeValue == reference))
+            {
+                return null;
+            }
+        }
+
+        return candidate;
+    }
+
+    /// <summary>Lists keys.</summary>
+    /// <param name="prefix">What they begin with.</param>
+    /// <param name="after">The key after which the page begins; empty for the first.</param>
+    /// <param name="limit">The most keys of the page.</param>
+    /// <returns>A page, with the status of the cache.</returns>
+    public KvListPage List(byte[] prefix, byte[] after, int limit) =>
+        Cache is null ? ListArrived(prefix, after, limit) : Cache.List(prefix, after, limit);
+
+    /// <summary>Lists the keys that have arrived, whatever is cached.</summary>
+    public KvListPage ListArrived(byte[] prefix, byte[] after, int limit)
+    {
+        var before = Region.Flights;
+        if ((uint)before == 0)
+        {
+            var page = ListPage.Read(_store, prefix, after, limit);
+            Volatile.ReadBarrier();
+            if (Region.Flights == before)
+            {
+                return page;
+            }
+        }
+
+        _queue.Sweep();
+        return ListPage.Of(Merge(prefix, after, limit + 1), limit);
+    }
+
+    // The engine's keys, with what the region sees in place of what it has not heard.
+    private Record[] Merge(byte[] prefix, byte[] after, int count)
+    {
+        var results = new List<Record>(count);
+        var newest = new Record[count];
+        var inFlight = new List<(byte[] Key, Record Visible)>();
+        bool isEnd;
+        do
+        {
+            // First the engine, then what is in flight: whatever is in the one too early is in the other as well.
+            var found = _store.List(prefix, after, newest);
+            isEnd = found < newest.Length;
+            inFlight.Clear();
+            _queue.InFlight.Collect(Region, prefix, after, inFlight);
+            inFlight.Sort(static (left, right) => left.Key.AsSpan().SequenceCompareTo(right.Key));
+
+            var next = 0;
+            foreach (ref readonly var record in newest.AsSpan(0, found))
+            {
+                var order = -1;
+                while (next < inFlight.Count && (order = inFlight[next].Key.AsSpan().SequenceCompareTo(record.Key)) < 0)
+                {
+                    Add(inFlight[next++].Visible);
+                }
+
+                if (next < inFlight.Count && order == 0)
+                {
+                    Add(inFlight[next++].Visible);
+                }
+                else
+                {
+                    results.Add(record);
+                }
+            }
+
+            while (isEnd && next < inFlight.Count)
+            {
+                Add(inFlight[next++].Visible);
+            }
+
+            after = found == 0 ? after : newest[found - 1].Key.ToArray();
+        }
+        while (!isEnd && results.Count < count);
+        return [.. results.Take(count)];
+
+        void Add(Record visible)
+        {
+            if (!visible.IsNone && !_clock.HasPassed(visible.Deadline))
+            {
+                results.Add(visible);
+            }
+        }
+    }
+}
