@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 
 namespace KvStore.AspNetCore.Tests;
@@ -45,7 +46,9 @@ public sealed class BindingTests : IAsyncLifetime
         get.Headers.GetValues("CF-KV-Metadata").Single().Should().Be("""{"\u00e9":"\ud83d\ude00"}""");
 
         var list = await SendAsync(_loopback, HttpMethod.Get, "/?prefix=a%2Fb%2Bc&key_count_limit=1");
-        (await list.Content.ReadAsStringAsync()).Should().Contain("\"metadata\":\"{\\\"é\\\":\\\"😀\\\"}\"").And.Contain("\"list_complete\":true");
+        var page = JsonSerializer.Deserialize<JsonElement>(await list.Content.ReadAsByteArrayAsync());
+        page.GetProperty("list_complete").GetBoolean().Should().BeTrue();
+        page.GetProperty("keys")[0].GetProperty("metadata").GetString().Should().Be("{\"é\":\"😀\"}", "the runtime parses the text");
         (await SendAsync(_loopback, HttpMethod.Get, "/?prefix=a%2Fb+c")).StatusCode.Should().Be(HttpStatusCode.OK, "a plus in a query is a space");
 
         (await SendAsync(_loopback, HttpMethod.Delete, "/a%2Fb+c?urlencoded=true")).StatusCode.Should().Be(HttpStatusCode.OK);

@@ -38,6 +38,7 @@ internal static class QuickCommand
         ListQuestions.Ask(options);
         ThreadQuestions.Ask(options);
         PersistQuestions.Ask(options);
+        HttpQuestions.Ask(options);
         Console.WriteLine();
         Console.WriteLine($"Took {clock.Elapsed.TotalSeconds:0} s.");
         return 0;

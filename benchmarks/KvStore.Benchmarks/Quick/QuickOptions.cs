@@ -10,7 +10,7 @@ internal sealed class QuickOptions
 
     public const string Usage =
         """
-        quick [--filter get,put,list,memory,gc,threads,persist,region] [--keys 1000,100000,1000000] [--rounds 7] [--short]
+        quick [--filter get,put,list,memory,gc,threads,persist,region,http] [--keys 1000,100000,1000000] [--rounds 7] [--short]
 
           --filter   only questions whose name contains one of these
           --keys     how many keys, in place of each question's own sizes
