@@ -240,6 +240,9 @@ public sealed class KvNamespaceCatalog : IAsyncDisposable, IDisposable
                 if (_options.Directory is not null && Directory.Exists(DirectoryOf(id)))
                 {
                     Directory.Delete(DirectoryOf(id), recursive: true);
+
+                    // Before the catalogue forgets the id: nobody would remove what a power cut brings back.
+                    NativeFlush.Directory(Path.Combine(_options.Directory, NamespacesDirectory));
                 }
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
