@@ -8,6 +8,9 @@ public sealed partial class KvNamespace
     private readonly Lock _disposing = new();
     private Task? _disposal;
 
+    /// <summary>What this namespace accepts.</summary>
+    internal KvLimits Limits => _limits;
+
     /// <summary>
     /// Whether writes are taken, and if not, why: after the disk has failed a namespace goes on serving reads and refuses
     /// writes until it is opened again. Always healthy for a namespace that lives in memory alone.

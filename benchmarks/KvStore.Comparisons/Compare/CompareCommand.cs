@@ -26,6 +26,7 @@ internal static class CompareCommand
             .. ListQuestions.All(options),
             .. ThreadQuestions.All(options),
             .. PersistQuestions.All(options),
+            .. HttpQuestions.All(),
         ];
         questions = [.. questions.Where(question => options.Asks(question.Name))];
         var session = new Session(options, new Report(options), new Progress(questions.Length));

@@ -1,0 +1,19 @@
+using Microsoft.Extensions.Logging;
+
+namespace KvStore.Catalog;
+
+/// <summary>What a catalog reports.</summary>
+internal static partial class CatalogLog
+{
+    [LoggerMessage(1, LogLevel.Information, "Namespace {Id} \"{Title}\" was created.")]
+    public static partial void Created(this ILogger logger, string id, string title);
+
+    [LoggerMessage(2, LogLevel.Information, "Namespace {Id} is called \"{Title}\" now.")]
+    public static partial void Renamed(this ILogger logger, string id, string title);
+
+    [LoggerMessage(3, LogLevel.Information, "Namespace {Id} \"{Title}\" was deleted.")]
+    public static partial void Deleted(this ILogger logger, string id, string title);
+
+    [LoggerMessage(4, LogLevel.Warning, "The files of the deleted namespace {Id} could not be removed; it is tried again when the catalog is opened the next time.")]
+    public static partial void FilesStay(this ILogger logger, string id, Exception exception);
+}

@@ -1,0 +1,35 @@
+using KvStore.Transport;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Microsoft.AspNetCore.Hosting;
+
+/// <summary>Prepares an address of Kestrel for keys.</summary>
+public static class KvListenOptionsExtensions
+{
+    /// <summary>
+    /// Lets keys hold NUL: Kestrel answers 400 to a path with <c>%00</c> in it before anybody else sees it. HTTP/1.1 only;
+    /// over TLS, call it after <c>UseHttps</c>.
+    /// </summary>
+    /// <param name="listen">The address.</param>
+    /// <returns>The same address.</returns>
+    public static ListenOptions AllowNulInKeys(this ListenOptions listen)
+    {
+        ArgumentNullException.ThrowIfNull(listen);
+        listen.Use(next => async connection =>
+        {
+            var transport = connection.Transport;
+            connection.Transport = new ScannedTransport(transport);
+            connection.Features.Set(NulMarks.Instance);
+            try
+            {
+                await next(connection).ConfigureAwait(false);
+            }
+            finally
+            {
+                connection.Transport = transport;
+            }
+        });
+        return listen;
+    }
+}

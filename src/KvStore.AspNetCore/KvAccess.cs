@@ -1,0 +1,11 @@
+namespace KvStore;
+
+/// <summary>What a bearer of a token may do.</summary>
+public enum KvAccess
+{
+    /// <summary>Get and list.</summary>
+    Read,
+
+    /// <summary>Get, list, put and delete; with a token for all namespaces also create, rename and delete namespaces.</summary>
+    ReadWrite,
+}

@@ -1,0 +1,112 @@
+using System.Text.Json;
+using System.Text.Unicode;
+using Microsoft.AspNetCore.Http;
+
+namespace KvStore.Requests;
+
+/// <summary>A get of many keys, as both protocols send it: <c>{"keys": [...], "type": "text", "withMetadata": false}</c>.</summary>
+internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJson, bool WithMetadata, KvGetOptions? Options)
+{
+    private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
+
+    /// <summary>Reads the body, whose length has been bounded.</summary>
+    /// <exception cref="KvException">Something is missing or of the wrong type (400).</exception>
+    public static async Task<BulkGetRequest> ReadAsync(HttpContext context)
+    {
+        try
+        {
+            using var json = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted).ConfigureAwait(false);
+            var root = json.RootElement;
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("keys"u8, out var keys) || keys.ValueKind != JsonValueKind.Array)
+            {
+                throw Bad("The body must be {\"keys\": [...]}.");
+            }
+
+            var type = root.TryGetProperty("type"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : "";
+            if (type is not ("" or "text" or "json"))
+            {
+                throw Bad($"\"{type}\" is not a valid type. Use \"json\" or \"text\"");
+            }
+
+            return new BulkGetRequest(
+                [.. keys.EnumerateArray().Select(key => key.GetString() ?? throw Bad("Keys must be texts."))],
+                type == "json",
+                root.TryGetProperty("withMetadata"u8, out var with) && with.ValueKind == JsonValueKind.True,
+                CacheTtl(root));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw Bad("The body must be JSON: {\"keys\": [...]}, where each key is a text.");
+        }
+    }
+
+    /// <summary>Checks that all values are JSON, before the first is written.</summary>
+    /// <exception cref="KvException">One is not (400).</exception>
+    public static async Task CheckAllAreJsonAsync(IEnumerable<KvValue> values, CancellationToken cancellationToken)
+    {
+        foreach (var value in values)
+        {
+            if (value.Exists && !IsOneJson((await LoadAsync(value, cancellationToken).ConfigureAwait(false)).Span))
+            {
+                throw Bad(NotJson);
+            }
+        }
+    }
+
+    /// <summary>Writes a value that exists: as a text, or as the JSON that it is.</summary>
+    public async ValueTask WriteValueAsync(Utf8JsonWriter json, KvValue value, CancellationToken cancellationToken)
+    {
+        var bytes = await LoadAsync(value, cancellationToken).ConfigureAwait(false);
+        if (IsJson)
+        {
+            json.WriteRawValue(KvJson.Repair(bytes.Span), skipInputValidation: true);
+        }
+        else if (Utf8.IsValid(bytes.Span))
+        {
+            json.WriteStringValue(bytes.Span);
+        }
+        else
+        {
+            json.WriteStringValue(System.Text.Encoding.UTF8.GetString(bytes.Span));
+        }
+    }
+
+    // Among many, a byte order mark is not part of the value.
+    private static async ValueTask<ReadOnlyMemory<byte>> LoadAsync(KvValue value, CancellationToken cancellationToken)
+    {
+        var bytes = await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false);
+        return bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
+    }
+
+    private static bool IsOneJson(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(KvJson.Repair(bytes), new JsonReaderOptions { MaxDepth = KvJson.DepthMax });
+            if (!reader.Read())
+            {
+                return false;
+            }
+
+            reader.Skip();
+            return !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static KvGetOptions? CacheTtl(JsonElement root)
+    {
+        if (!root.TryGetProperty("cacheTtl"u8, out var ttl) || ttl.ValueKind == JsonValueKind.Null)
+        {
+            return null;
+        }
+
+        var text = ttl.ValueKind == JsonValueKind.String ? ttl.GetString() : ttl.GetRawText();
+        return new KvGetOptions { CacheTtl = Seconds.CacheTtl(text!, "GET_BULK") };
+    }
+
+    private static KvException Bad(string reason) => new(400, "GET_BULK", reason);
+}

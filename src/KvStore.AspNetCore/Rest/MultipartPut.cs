@@ -1,0 +1,136 @@
+using KvStore.Requests;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
+
+namespace KvStore.Rest;
+
+/// <summary>
+/// A put with metadata: <c>multipart/form-data</c> with the parts <c>value</c> and <c>metadata</c>, in any order. A value that
+/// is not small waits in a temporary file for the end of the body: one that breaks off changes nothing.
+/// </summary>
+internal static class MultipartPut
+{
+    private const int InMemoryBytesMax = 64 * 1024;
+    private const int BoundaryCharsMax = 200;
+    private const int MetadataBytesMax = 256 * 1024;
+
+    // The framing around the parts: headers and boundaries.
+    private const int FramingBytesMax = 64 * 1024;
+
+    public static async Task PutAsync(HttpContext context, IKvNamespace kv, string key)
+    {
+        var valueBytesMax = RequestBody.LimitOf(kv);
+        RequestBody.Bound(context, (long)valueBytesMax + MetadataBytesMax + FramingBytesMax);
+        var reader = new MultipartReader(Boundary(context.Request), context.Request.Body) { HeadersCountLimit = 16, HeadersLengthLimit = 8 * 1024 };
+        FileBufferingReadStream? value = null;
+        try
+        {
+            KvMetadata? metadata = null;
+            while (await NextAsync(reader, context).ConfigureAwait(false) is { } section)
+            {
+                switch (NameOf(section))
+                {
+                    case "value" when value is null:
+                        value = new FileBufferingReadStream(section.Body, InMemoryBytesMax, (long)valueBytesMax + 1, Path.GetTempPath());
+                        await DrainAsync(value, valueBytesMax, context).ConfigureAwait(false);
+                        break;
+                    case "metadata" when metadata is null:
+                        metadata = await ReadMetadataAsync(section.Body, context.RequestAborted).ConfigureAwait(false);
+                        break;
+                    case var name:
+                        throw Malformed($"Part \"{name}\" is unknown or came twice; a put has the parts \"value\" and \"metadata\", once each.");
+                }
+            }
+
+            if (value is null)
+            {
+                throw Malformed("The part \"value\" is missing.");
+            }
+
+            value.Position = 0;
+            await kv.PutAsync(key, value, PutQuery.Read(context.Request, metadata ?? default), context.RequestAborted).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (value is not null)
+            {
+                await value.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        await Envelope.WriteDoneAsync(context.Response).ConfigureAwait(false);
+    }
+
+    private static async Task<MultipartSection?> NextAsync(MultipartReader reader, HttpContext context)
+    {
+        try
+        {
+            return await reader.ReadNextSectionAsync(context.RequestAborted).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is InvalidDataException or (IOException and not BadHttpRequestException) && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw Malformed($"The multipart body is malformed: {e.Message}");
+        }
+    }
+
+    private static async Task DrainAsync(FileBufferingReadStream value, int valueBytesMax, HttpContext context)
+    {
+        try
+        {
+            await value.DrainAsync(context.RequestAborted).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw value.Length > valueBytesMax
+                ? new RefusedException(new Failure(413, 10025, $"Value length of {value.Length} exceeds limit of {valueBytesMax}."))
+                : Malformed($"The multipart body is malformed: {e.Message}");
+        }
+    }
+
+    private static async Task<KvMetadata> ReadMetadataAsync(Stream body, CancellationToken cancellationToken)
+    {
+        using var bytes = new MemoryStream();
+        var buffer = new byte[4096];
+        try
+        {
+            while (await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is var read and > 0)
+            {
+                if (bytes.Length + read > MetadataBytesMax)
+                {
+                    throw new RefusedException(new Failure(413, 10025, $"Metadata length of more than {MetadataBytesMax} bytes."));
+                }
+
+                bytes.Write(buffer, 0, read);
+            }
+        }
+        catch (IOException e) when (e is not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
+        {
+            throw Malformed($"The multipart body is malformed: {e.Message}");
+        }
+
+        try
+        {
+            return KvMetadata.FromUtf8Json(bytes.ToArray());
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            throw Malformed("The part \"metadata\" must be one JSON value.");
+        }
+    }
+
+    private static string Boundary(HttpRequest request)
+    {
+        var boundary = MediaTypeHeaderValue.TryParse(request.ContentType, out var type) ? HeaderUtilities.RemoveQuotes(type.Boundary).Value : null;
+        return boundary is { Length: > 0 and <= BoundaryCharsMax }
+            ? boundary
+            : throw Malformed("The content type multipart/form-data needs a boundary of at most 200 characters.");
+    }
+
+    private static string? NameOf(MultipartSection section) =>
+        ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition)
+            ? HeaderUtilities.RemoveQuotes(disposition.Name).Value
+            : null;
+
+    private static RefusedException Malformed(string message) => new(Failure.Malformed(message));
+}

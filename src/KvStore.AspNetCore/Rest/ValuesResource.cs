@@ -1,0 +1,61 @@
+using System.Globalization;
+using KvStore.Requests;
+using KvStore.Transport;
+using Microsoft.AspNetCore.Http;
+
+namespace KvStore.Rest;
+
+/// <summary><c>/{id}/values/{key}</c>: the raw bytes of a value.</summary>
+internal static class ValuesResource
+{
+    public static Task GetAsync(HttpContext context, IKvNamespace kv, ReadOnlySpan<char> encodedKey)
+    {
+        if (kv is KvNamespace local)
+        {
+            return RequestKey.TryGet(local, encodedKey, NulMarks.AreSet(context, encodedKey), out var value) ? WriteAsync(context, value) : throw KeyNotFound();
+        }
+
+        return GetAsync(context, kv, RequestKey.Decode(encodedKey, NulMarks.AreSet(context, encodedKey), "GET"));
+    }
+
+    public static Task PutAsync(HttpContext context, IKvNamespace kv, string key)
+    {
+        var request = context.Request;
+        if (request.ContentType is { } type && type.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase))
+        {
+            return MultipartPut.PutAsync(context, kv, key);
+        }
+
+        var put = RequestBody.PutAsync(context, kv, key, PutQuery.Read(request, default));
+        return put.IsCompletedSuccessfully ? Envelope.WriteDoneAsync(context.Response) : ThenDone(put.AsTask(), context);
+    }
+
+    public static Task DeleteAsync(HttpContext context, IKvNamespace kv, string key) =>
+        ThenDone(kv.DeleteAsync(key, context.RequestAborted).AsTask(), context);
+
+    public static RefusedException KeyNotFound() => new(new Failure(404, Failure.KeyNotFoundCode, "get: 'key not found'"));
+
+    private static async Task ThenDone(Task task, HttpContext context)
+    {
+        await task.ConfigureAwait(false);
+        await Envelope.WriteDoneAsync(context.Response).ConfigureAwait(false);
+    }
+
+    private static async Task GetAsync(HttpContext context, IKvNamespace kv, string key)
+    {
+        var value = await kv.GetAsync(key, options: null, context.RequestAborted).ConfigureAwait(false);
+        await (value.Exists ? WriteAsync(context, value) : throw KeyNotFound()).ConfigureAwait(false);
+    }
+
+    private static Task WriteAsync(HttpContext context, in KvValue value)
+    {
+        var response = context.Response;
+        response.ContentType = "application/octet-stream";
+        if (value.Expiration is { } expiration)
+        {
+            response.Headers["expiration"] = expiration.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+        }
+
+        return ValueResponse.WriteAsync(response, value);
+    }
+}

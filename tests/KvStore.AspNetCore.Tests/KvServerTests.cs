@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.RegularExpressions;
+
+namespace KvStore.AspNetCore.Tests;
+
+/// <summary>The server that is ready to run, as a process of its own.</summary>
+public sealed partial class KvServerTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("kvstore-server-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task The_token_of_the_first_start_and_what_was_put_outlive_a_server_that_is_killed()
+    {
+        string secret;
+        string id;
+        using (var server = await Server.StartAsync(_directory))
+        {
+            secret = NewToken().Match(server.Printed).Groups[1].Value;
+            secret.Should().HaveLength(43);
+            File.ReadAllText(Path.Combine(_directory, "data", "token.sha256")).Should().NotContain(secret);
+            using var api = new ApiClient(server.Url, secret);
+            id = (await api.PostAsync("namespaces", """{"title":"settings"}""")).Result.GetProperty("id").GetString()!;
+            (await api.PutAsync($"namespaces/{id}/values/theme", "dark")).Status.Should().Be(HttpStatusCode.OK);
+
+            using var runtime = new HttpClient();
+            runtime.DefaultRequestHeaders.Add("X-Namespace", "settings");
+            (await runtime.GetStringAsync(server.BindingUrl + "/theme?urlencoded=true")).Should().Be("dark");
+            (await runtime.GetStringAsync(server.Url + "/healthz")).Should().Be("Healthy");
+            (await runtime.GetAsync($"{server.Url}/client/v4/accounts/local/storage/kv/namespaces")).StatusCode.Should().Be(HttpStatusCode.Unauthorized);
+        }
+
+        using (var server = await Server.StartAsync(_directory))
+        {
+            NewToken().IsMatch(server.Printed).Should().BeFalse("it is shown once");
+            using var api = new ApiClient(server.Url, secret);
+            (await api.GetAsync($"namespaces/{id}/values/theme")).Text.Should().Be("dark");
+        }
+    }
+
+    [GeneratedRegex("shown this once: (.+)")]
+    private static partial Regex NewToken();
+
+    private sealed partial class Server(Process process, string printed) : IDisposable
+    {
+        public string Printed => printed;
+
+        public string Url { get; } = ListensOn().Match(printed).Groups[1].Value;
+
+        public string BindingUrl { get; } = BindingOn().Match(printed).Groups[1].Value;
+
+        public static async Task<Server> StartAsync(string directory)
+        {
+            var start = new ProcessStartInfo(
+                "dotnet",
+                [Path.Combine(AppContext.BaseDirectory, "KvServer.dll"), "--urls", "http://127.0.0.1:0", "--binding-url", "http://127.0.0.1:0"])
+            {
+                RedirectStandardOutput = true,
+                WorkingDirectory = directory,
+            };
+            start.Environment.Remove("KVSTORE_TOKEN");
+            start.Environment.Remove("KVSTORE_BINDING_SECRET");
+            var process = Process.Start(start)!;
+            var printed = "";
+            while (!printed.Contains("Without KVSTORE_BINDING_SECRET", StringComparison.Ordinal))
+            {
+                printed += await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The server ended:\n{printed}");
+                printed += "\n";
+            }
+
+            // It must not come to wait for its output to be read.
+            _ = process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
+            return new Server(process, printed);
+        }
+
+        public void Dispose()
+        {
+            process.Kill();
+            process.WaitForExit();
+            process.Dispose();
+        }
+
+        [GeneratedRegex("KvServer listens on (.+)")]
+        private static partial Regex ListensOn();
+
+        [GeneratedRegex("workerd, on (.+);")]
+        private static partial Regex BindingOn();
+    }
+}
