@@ -4,13 +4,7 @@ using BenchmarkDotNet.Diagnosers;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
-using KvStore.Benchmarks.Quick;
 using KvStore.Benchmarks.Suites;
-
-if (args is ["quick", .. var quick])
-{
-    return QuickCommand.Run(quick);
-}
 
 // The short form shows that every suite runs, once and in this process; it measures nothing.
 var isShort = args.Contains("--short");
@@ -36,4 +30,4 @@ foreach (var summary in failed)
     Console.Error.WriteLine($"{summary.Title} has failed.");
 }
 
-return failed.Length > 0 ? 1 : isShort ? QuickCommand.Run(["--short"]) : 0;
+return failed.Length > 0 ? 1 : 0;

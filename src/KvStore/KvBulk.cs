@@ -9,12 +9,11 @@ namespace KvStore;
 /// where only key and value are required. Source: Workers KV, "Write data in bulk".
 /// </summary>
 /// <remarks>
-/// Files are streamed, one entry in memory at a time, so a file may be larger than memory. Safe to call from any thread.
+/// Files are streamed, a few entries in memory at a time, so a file may be larger than memory. Where a put has to wait for a
+/// disk the next ones are begun meanwhile, in order. Safe to call from any thread.
 /// </remarks>
 public static class KvBulk
 {
-    private const int ErrorsMax = 1000;
-
     /// <summary>Puts the entries of a bulk file, in order. One that is refused is reported, and the rest goes in.</summary>
     /// <param name="kv">Where to put them.</param>
     /// <param name="stream">The file, read from where it stands to its end, and not closed.</param>
@@ -29,36 +28,25 @@ public static class KvBulk
     {
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(stream);
-        var imported = 0L;
-        var errorCount = 0L;
-        var errors = new List<KvBulkError>();
         using var reader = new BulkReader(stream);
-        while (await ReadAsync(reader, imported, cancellationToken).ConfigureAwait(false) is { } json)
+        var puts = new BulkPuts(kv);
+        try
         {
-            string? key = null;
-            try
+            while (await ReadAsync(reader, puts, cancellationToken).ConfigureAwait(false) is { } json)
             {
-                BulkEntry entry;
-                using (var document = BulkEntry.Open(json))
-                {
-                    key = BulkEntry.KeyOf(document.RootElement);
-                    entry = BulkEntry.Parse(document.RootElement, key);
-                }
+                await puts.PutAsync(reader.Count - 1, json, cancellationToken).ConfigureAwait(false);
+            }
 
-                await kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken).ConfigureAwait(false);
-                imported++;
-            }
-            catch (Exception e) when (e is FormatException or KvException or ArgumentException)
-            {
-                errorCount++;
-                if (errors.Count < ErrorsMax)
-                {
-                    errors.Add(new KvBulkError(reader.Count - 1, key, e.Message));
-                }
-            }
+            await puts.CompleteAsync().ConfigureAwait(false);
+        }
+        catch
+        {
+            // What was begun ends before the caller hears of it.
+            await puts.AbandonAsync().ConfigureAwait(false);
+            throw;
         }
 
-        return new KvBulkResult(imported, errorCount, errors);
+        return puts.ToResult();
     }
 
     /// <summary>
@@ -97,7 +85,7 @@ public static class KvBulk
         }
     }
 
-    private static async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(BulkReader reader, long imported, CancellationToken cancellationToken)
+    private static async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(BulkReader reader, BulkPuts puts, CancellationToken cancellationToken)
     {
         try
         {
@@ -105,9 +93,10 @@ public static class KvBulk
         }
         catch (JsonException e)
         {
+            await puts.CompleteAsync().ConfigureAwait(false);
             var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? $", in line {line + 1} at byte {column + 1}" : "";
             throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {imported} were put{position}. {e.Message}",
+                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{position}. {e.Message}",
                 e);
         }
     }

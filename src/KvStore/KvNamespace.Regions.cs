@@ -52,5 +52,5 @@ public sealed partial class KvNamespace
         return _home!;
     }
 
-    private KvRegion ViewFrom(RegionView view) => new(this, view, _telemetry, _texts, _limits.KeyBytesMax);
+    private KvRegion ViewFrom(RegionView view) => new(this, view, _telemetry, _limits.KeyBytesMax);
 }

@@ -24,10 +24,10 @@ namespace KvStore;
 public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
 {
     private readonly KvLimits _limits;
+    private readonly int _keyBytesMax;
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly CommitPath _commit;
-    private readonly TextCache _texts = new();
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
     private volatile bool _isDisposed;
@@ -39,6 +39,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     {
         Name = name;
         _limits = options.Limits;
+        _keyBytesMax = _limits.KeyBytesMax;
         _clock = new CoarseClock(options.TimeProvider);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
@@ -92,6 +93,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     /// <returns>Whether the key exists and has not expired.</returns>
     /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryGet(string key, out KvValue value)
     {
         if (KvMetrics.IsObserved)
@@ -111,16 +113,14 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
-        value = default;
-        var isHit = _isPlain
-            ? _store.TryFind(new Utf8Key(utf8Key), out var record) && TryView(new Utf8Key(utf8Key), record, out value)
-            : Home().TryGet(utf8Key, out value);
+        var source = Find(utf8Key, out var place, out var extent);
+        value = new KvValue(source, place, extent);
         if (KvMetrics.IsObserved)
         {
-            _telemetry.CountRead(isHit);
+            _telemetry.CountRead(source is not null);
         }
 
-        return isHit;
+        return source is not null;
     }
 
     /// <inheritdoc/>
@@ -129,17 +129,14 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        if (!_isPlain)
-        {
-            return Home().Get(key, options, cancellationToken);
-        }
-
         if (options is not null || cancellationToken.IsCancellationRequested)
         {
-            CheckRead(key, options, cancellationToken);
+            return GetCarefully(key, options, cancellationToken);
         }
 
-        return TryFind(key, "GET", out var record, out _) && TryView(key, record, out var value) ? new(value) : default;
+        // Also one that does not exist: it may have the status of a cache.
+        _ = TryGetCore(key, out var value);
+        return new(value);
     }
 
     /// <inheritdoc/>
@@ -155,24 +152,12 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var cacheTtl = ReadRules.CacheTtlSeconds(options);
         ReadRules.CheckKeyCount(keys.Count, _limits);
-        KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
-        var result = new OrderedDictionary<string, KvValue>(keys.Count, StringComparer.Ordinal);
-        var totalBytes = 0L;
         foreach (var key in keys)
         {
             ReadRules.CheckInBulk(key, cacheTtl, _limits);
-            if (!result.TryGetValue(key, out var value))
-            {
-                // An unpaired surrogate is no error among many keys; nothing is stored under it.
-                value = !KeyRules.IsUnicode(key) ? default
-                    : region is not null ? region.Get(key, "GET_BULK", cacheTtl)
-                    : TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out var found) ? found : default;
-                result.Add(key, value);
-            }
-
-            totalBytes += value.Length;
         }
 
+        var result = region is null ? FindMany(keys, out var totalBytes) : FindMany(keys, region, cacheTtl, out totalBytes);
         ReadRules.CheckTotal(totalBytes, _limits);
         return new(result);
     }
@@ -233,70 +218,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
             : region.View.List(prefix, asked.After, asked.Limit));
     }
 
-    /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
-    internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
-    {
-        if (KvMetrics.IsObserved)
-        {
-            return GetCachedTextObserved(key, options, cancellationToken);
-        }
-
-        return GetCachedText(key, options, cancellationToken);
-    }
-
-    private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
-    {
-        if (!_isPlain)
-        {
-            return Home().GetText(key, options, cancellationToken);
-        }
-
-        if (options is not null || cancellationToken.IsCancellationRequested)
-        {
-            CheckRead(key, options, cancellationToken);
-        }
-
-        if (!TryFind(key, "GET", out var record, out var word))
-        {
-            return default;
-        }
-
-        return record.IsLarge ? GetLargeTextAsync(key, record, cancellationToken) : new(_texts.Get(record, word & IndexWord.AddressMask));
-    }
-
-    private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)
-    {
-        if (!TryView(key, record, out var value))
-        {
-            return null;
-        }
-
-        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
-        value.Release();
-        return loaded.GetText();
-    }
-
-    // For a plain namespace.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryFind(string key, string operation, out Record record, out long word)
-    {
-        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-        {
-            return _store.TryFind(new AsciiKey(key, hash), out record, out word);
-        }
-
-        return TryFindEncoded(key, operation, out record, out word);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryFindEncoded(string key, string operation, out Record record, out long word)
-    {
-        ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
-        return _store.TryFind(encoded.Key, out record, out word);
-    }
-
     private ValueTask Put<TKey>(
         in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
@@ -319,73 +240,28 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
             : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryGetCore(string key, out KvValue value)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         if (!_isPlain)
         {
-            value = Home().Get(key, "GET", cacheTtlSeconds: null);
-            return value.Exists;
+            return Home().Get(key, options, cancellationToken);
         }
 
-        if (TryFind(key, "GET", out var record, out _))
-        {
-            return TryView(key, record, out value);
-        }
-
-        value = default;
-        return false;
+        CheckRead(key, options, cancellationToken);
+        _ = TryGetCore(key, out var value);
+        return new(value);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryView(string key, in Record record, out KvValue value)
+    private bool TryGetCore(string key, out KvValue value)
     {
-        if (record.IsLarge)
-        {
-            return TryViewLarge(Encoding.UTF8.GetBytes(key), record, out value);
-        }
-
-        value = record.ToValue();
-        return true;
-    }
-
-    private bool TryView(in Utf8Key key, in Record record, out KvValue value)
-    {
-        if (record.IsLarge)
-        {
-            var bytes = new byte[key.Utf8Bytes];
-            key.CopyTo(bytes);
-            return TryViewLarge(bytes, record, out value);
-        }
-
-        value = record.ToValue();
-        return true;
+        var source = Find(key, out var place, out var extent);
+        value = new KvValue(source, place, extent);
+        return source is not null;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryViewLarge(byte[] key, Record record, out KvValue value)
-    {
-        while (record.IsLarge)
-        {
-            if (_commit.Log is { LargeValues: { } largeValues } && largeValues.TryOpen(record.LargeValue, out var large))
-            {
-                value = record.ToValue(large);
-                return true;
-            }
-
-            // Replaced between the look-up and here; or expired, if it still leads here.
-            var before = record.LargeValue;
-            if (!_store.TryFind(new Utf8Key(key), out record) || record.LargeValue == before)
-            {
-                value = default;
-                return false;
-            }
-        }
-
-        value = record.ToValue();
-        return true;
-    }
-
     internal void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

@@ -50,13 +50,25 @@ public static class KvNamespaceExtensions
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    /// <remarks>
+    /// Where nobody can change a <typeparamref name="T"/>, because all that it holds can only be set when it is made (a record of
+    /// numbers and strings) or because it has an <see cref="System.ComponentModel.ImmutableObjectAttribute"/>, a key that is read
+    /// often may return the same object again.
+    /// </remarks>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
     public static ValueTask<T?> GetJsonAsync<T>(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(value.GetJson<T>()) : Await(kv, get, cancellationToken);
+        if (options is null && kv is KvNamespace local && local.TryGetDecoded(key, JsonForm<T>.Default, cancellationToken, out T? decoded))
+        {
+            return new(decoded);
+        }
+
+        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
+            ? new(Keep(kv, key, JsonForm<T>.Default, value, value.GetJson<T>()))
+            : Await(kv, get, cancellationToken);
 
         static async ValueTask<T?> Await(
             IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
@@ -80,8 +92,13 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
+        if (options is null && kv is KvNamespace local && local.TryGetDecoded(key, jsonTypeInfo, cancellationToken, out T? decoded))
+        {
+            return new(decoded);
+        }
+
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(value.GetJson(jsonTypeInfo))
+            ? new(Keep(kv, key, jsonTypeInfo, value, value.GetJson(jsonTypeInfo)))
             : Await(kv, get, jsonTypeInfo, cancellationToken);
 
         static async ValueTask<T?> Await(
@@ -98,6 +115,11 @@ public static class KvNamespaceExtensions
     public static ValueTask<ReadOnlyMemory<byte>?> GetBytesAsync(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
+        if (options is null && kv is KvNamespace local && local.TryFindNow(key, cancellationToken, out var found))
+        {
+            return found.IsLarge ? Await(kv, new(found), cancellationToken) : new(Bytes(found));
+        }
+
         ArgumentNullException.ThrowIfNull(kv);
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(Bytes(value)) : Await(kv, get, cancellationToken);
 
@@ -264,6 +286,16 @@ public static class KvNamespaceExtensions
         while (cursor is not null);
     }
 
+    private static T? Keep<T>(IKvNamespace kv, string key, object form, in KvValue value, T? decoded)
+    {
+        if (kv is KvNamespace local)
+        {
+            local.KeepDecoded(key, form, value, decoded);
+        }
+
+        return decoded;
+    }
+
     // Whether the value has been found already, and is in memory. A task's result may be taken only once, so one that is taken
     // for nothing becomes a new task.
     private static bool TryTake(ValueTask<KvValue> get, out KvValue value, out ValueTask<KvValue> stillToAwait)
@@ -320,7 +352,7 @@ public static class KvNamespaceExtensions
         }
     }
 
-    private static OrderedDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    private static IReadOnlyDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
     {
         try
         {
@@ -332,8 +364,13 @@ public static class KvNamespaceExtensions
         }
     }
 
-    private static OrderedDictionary<string, T?> Project<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    private static IReadOnlyDictionary<string, T?> Project<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
     {
+        if (values is KeyedValues<KvValue> keyed)
+        {
+            return keyed.Select(value => value.Exists ? read(value) : default);
+        }
+
         var result = new OrderedDictionary<string, T?>(values.Count);
         foreach (var (key, value) in values)
         {
@@ -341,6 +378,12 @@ public static class KvNamespaceExtensions
         }
 
         return result;
+    }
+
+    // Tells reading as this type with the defaults from every other way of reading.
+    private static class JsonForm<T>
+    {
+        public static readonly object Default = new();
     }
 
     // The binding drops a byte order mark when it reads many keys, and keeps it when it reads one.

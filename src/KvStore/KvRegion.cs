@@ -7,7 +7,7 @@ namespace KvStore;
 
 /// <summary>A region's view of a namespace, as a namespace.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
-internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry telemetry, TextCache texts, int keyBytesMax) : IKvNamespace
+internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry telemetry, int keyBytesMax) : IKvNamespace
 {
     /// <summary>The namespace that it is a view of.</summary>
     public KvNamespace Owner => owner;
@@ -93,7 +93,7 @@ internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry t
 
             if (arrived.Word != 0 && !arrived.Record.IsLarge)
             {
-                return new(texts.Get(arrived.Record, arrived.Word & IndexWord.AddressMask));
+                return new(owner.TextOf(arrived.Record, arrived.Word & IndexWord.AddressMask));
             }
         }
 

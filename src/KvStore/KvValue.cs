@@ -21,36 +21,40 @@ public readonly struct KvValue
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
+    private const int MetadataBytesShift = 32;
+    private const int CacheStateShift = 48;
+
     // An array in which the metadata lies right before the value, so that one offset finds both; or a LargeValueView.
     private readonly object? _source;
-    private readonly int _valueOffset;
-    private readonly int _valueBytes;
-    private readonly uint _deadlineSeconds;
-    private readonly ushort _metadataBytes;
-    private readonly CacheState _cacheState;
+
+    // Two words for all the rest, so that a read hands over three registers and not six fields.
+    private readonly ulong _place;
+    private readonly ulong _extent;
 
     internal KvValue(byte[] segment, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
+        : this(segment, PlaceOf(valueOffset, metadataBytes), ExtentOf(valueBytes, deadlineSeconds))
     {
-        _source = segment;
-        _valueOffset = valueOffset;
-        _valueBytes = valueBytes;
-        _metadataBytes = (ushort)metadataBytes;
-        _deadlineSeconds = deadlineSeconds;
     }
 
     internal KvValue(LargeValueView view, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
+        : this(view, PlaceOf(valueOffset, metadataBytes), ExtentOf(valueBytes, deadlineSeconds))
     {
-        _source = view;
-        _valueOffset = valueOffset;
-        _valueBytes = valueBytes;
-        _metadataBytes = (ushort)metadataBytes;
-        _deadlineSeconds = deadlineSeconds;
+    }
+
+    /// <summary>An entry from its parts; of three defaults, one that does not exist.</summary>
+    /// <param name="source">An array or a view, as above; or null.</param>
+    /// <param name="place">What <see cref="PlaceOf"/> makes.</param>
+    /// <param name="extent">What <see cref="ExtentOf"/> makes.</param>
+    internal KvValue(object? source, ulong place, ulong extent)
+    {
+        _source = source;
+        _place = place;
+        _extent = extent;
     }
 
     private KvValue(in KvValue entry, CacheState cacheState)
+        : this(entry._source, (entry._place & ~((ulong)byte.MaxValue << CacheStateShift)) | ((ulong)cacheState << CacheStateShift), entry._extent)
     {
-        this = entry;
-        _cacheState = cacheState;
     }
 
     private enum CacheState : byte
@@ -68,20 +72,20 @@ public readonly struct KvValue
     public bool IsLarge => _source is LargeValueView;
 
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
-    public KvMetadata Metadata => _metadataBytes == 0
+    public KvMetadata Metadata => MetadataBytes == 0
         ? default
         : KvMetadata.FromStored(new ReadOnlyMemory<byte>(
-            _source as byte[] ?? ((LargeValueView)_source!).Segment, _valueOffset - _metadataBytes, _metadataBytes));
+            _source as byte[] ?? ((LargeValueView)_source!).Segment, ValueOffset - MetadataBytes, MetadataBytes));
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
     public DateTimeOffset? Expiration =>
-        _deadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(_deadlineSeconds);
+        DeadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(DeadlineSeconds);
 
     /// <summary>
     /// <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c> where a region caches what it reads; otherwise null, as with a binding
     /// that has no cache before it.
     /// </summary>
-    public string? CacheStatus => _cacheState switch
+    public string? CacheStatus => (CacheState)(byte)(_place >> CacheStateShift) switch
     {
         CacheState.Hit => "HIT",
         CacheState.Miss => "MISS",
@@ -90,7 +94,13 @@ public readonly struct KvValue
     };
 
     /// <summary>The length of the value in bytes; 0 when the key does not exist.</summary>
-    public int Length => _valueBytes;
+    public int Length => (int)(_extent >> 32);
+
+    private int ValueOffset => (int)_place;
+
+    private int MetadataBytes => (ushort)(_place >> MetadataBytesShift);
+
+    private uint DeadlineSeconds => (uint)_extent;
 
     /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
     /// <param name="value">The value.</param>
@@ -135,7 +145,7 @@ public readonly struct KvValue
     public ReadOnlyMemory<byte> GetBytes() => _source is LargeValueView large
         ? large.ReadAll()
         // It is an array or null: the only other kind was ruled out.
-        : new ReadOnlyMemory<byte>(Unsafe.As<byte[]>(_source), _valueOffset, _valueBytes);
+        : new ReadOnlyMemory<byte>(Unsafe.As<byte[]>(_source), ValueOffset, Length);
 
     /// <summary>The bytes of the value, read without blocking where it is a large one; otherwise <see cref="GetBytes"/>.</summary>
     /// <param name="cancellationToken">Ends the reading of a large value.</param>
@@ -155,7 +165,7 @@ public readonly struct KvValue
     {
         null => new MemoryStream([], writable: false),
         LargeValueView large => large.Value.OpenStream(),
-        _ => new MemoryStream((byte[])_source, _valueOffset, _valueBytes, writable: false, publiclyVisible: false),
+        _ => new MemoryStream((byte[])_source, ValueOffset, Length, writable: false, publiclyVisible: false),
     };
 
     /// <summary>The same entry with the status <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c>.</summary>
@@ -171,14 +181,32 @@ public readonly struct KvValue
         _ => throw new ArgumentException($"\"{cacheStatus}\" is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
     });
 
+    /// <summary>Whether both are views on the same memory.</summary>
+    internal bool IsSameAs(in KvValue other) => ReferenceEquals(_source, other._source) && _place == other._place;
+
+    /// <summary>The parts, as the constructor takes them.</summary>
+    internal object? Split(out ulong place, out ulong extent)
+    {
+        place = _place;
+        extent = _extent;
+        return _source;
+    }
+
+    /// <summary>Where a value and the metadata before it lie: the offset of the value, and above it the length of the metadata.</summary>
+    internal static ulong PlaceOf(int valueOffset, int metadataBytes) =>
+        (uint)valueOffset | ((ulong)(ushort)metadataBytes << MetadataBytesShift);
+
+    /// <summary>How far a value goes in memory and time: its deadline, and above it its length.</summary>
+    internal static ulong ExtentOf(int valueBytes, uint deadlineSeconds) => deadlineSeconds | ((ulong)(uint)valueBytes << 32);
+
     /// <summary>The same entry; its value without the UTF-8 byte order mark, if it begins with one.</summary>
     internal KvValue WithoutByteOrderMark() => GetBytes().Span is var bytes && bytes.StartsWith("\uFEFF"u8)
-        ? new KvValue(bytes[3..].ToArray(), 0, _valueBytes - 3, 0, _deadlineSeconds)
+        ? new KvValue(bytes[3..].ToArray(), 0, Length - 3, 0, DeadlineSeconds)
         : this;
 
     /// <summary>The same value in memory, without metadata.</summary>
     internal async ValueTask<KvValue> LoadAsync(CancellationToken cancellationToken) => _source is LargeValueView large
-        ? new KvValue(await large.ReadAllAsync(cancellationToken).ConfigureAwait(false), 0, _valueBytes, 0, _deadlineSeconds)
+        ? new KvValue(await large.ReadAllAsync(cancellationToken).ConfigureAwait(false), 0, Length, 0, DeadlineSeconds)
         : this;
 
     /// <summary>Lets go of the file of a large value. For whoever handed this to nobody else.</summary>

@@ -194,6 +194,59 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task An_import_shares_flushes_and_puts_in_the_order_of_the_file()
+    {
+        var kv = await OpenAsync(Stores.Small with { LogFileBytes = 1024 * 1024 });
+        var counting = new CountingNamespace(kv);
+        var isShared = false;
+        _disk.BeforeStep = (operation, _) =>
+        {
+            // The first put is held on its way to the disk; whoever waits for it begins no other.
+            if (operation == "flush" && counting.Begun > 0 && !isShared)
+            {
+                isShared = SpinWait.SpinUntil(() => counting.Begun >= 100, TimeSpan.FromSeconds(30));
+            }
+        };
+        var json = string.Join(",", Enumerable.Range(0, 2000).Select(i => $"{{\"key\":\"key {i % 500}\",\"value\":\"{i}\"}}"));
+        using var file = new MemoryStream(Encoding.UTF8.GetBytes($"[{json},{{\"key\":\"\",\"value\":\"x\"}}]"));
+
+        var result = await KvBulk.ImportAsync(counting, file);
+
+        result.Imported.Should().Be(2000);
+        result.Errors.Should().ContainSingle().Which.Index.Should().Be(2000);
+        isShared.Should().BeTrue("many wait for the disk together");
+        for (var i = 1500; i < 2000; i++)
+        {
+            (await kv.GetTextAsync($"key {i % 500}")).Should().Be($"{i}", "the last one of a key wins");
+        }
+    }
+
+    [Fact]
+    public async Task An_import_onto_a_disk_that_fails_says_so_when_nothing_is_on_its_way_any_more()
+    {
+        var kv = await OpenAsync();
+        var writes = 0;
+        _disk.BeforeStep = (operation, _) =>
+        {
+            if (operation == "write" && Interlocked.Increment(ref writes) > 3)
+            {
+                throw new IOException("No space left on device");
+            }
+        };
+        var json = string.Join(",", Enumerable.Range(0, 2000).Select(i => $"{{\"key\":\"key {i:D4}\",\"value\":\"{new string('v', 100)}\"}}"));
+        using var file = new MemoryStream(Encoding.UTF8.GetBytes($"[{json}]"));
+
+        var import = () => KvBulk.ImportAsync(kv, file).AsTask();
+
+        (await import.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*No space left*");
+        _disk.BeforeStep = null;
+        var seen = (await StateAsync(kv)).Keys;
+        var recovered = (await StateAsync(await ReopenAsync(kv))).Keys;
+        seen.Except(recovered).Should().BeEmpty();
+        recovered.Should().Equal(Enumerable.Range(0, recovered.Count).Select(i => $"key {i:D4}"));
+    }
+
+    [Fact]
     public async Task A_copy_of_a_live_namespace_is_a_state_that_it_had_and_opens_as_it_is()
     {
         var copy = new SimulatedDisk();
@@ -299,6 +352,34 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
                 int.Parse((await after.GetTextAsync($"caller {caller}"))!).Should().BeInRange(acknowledged[caller], acknowledged[caller] + 1);
             }
         }
+    }
+
+    /// <summary>Counts the puts that were begun.</summary>
+    private sealed class CountingNamespace(IKvNamespace inner) : IKvNamespace
+    {
+        private int _begun;
+
+        public string Name => inner.Name;
+
+        public int Begun => Volatile.Read(ref _begun);
+
+        public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
+            inner.GetAsync(key, options, cancellationToken);
+
+        public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
+            IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken) =>
+            inner.GetManyAsync(keys, options, cancellationToken);
+
+        public ValueTask PutAsync(string key, KvContent content, KvPutOptions? options, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _begun);
+            return inner.PutAsync(key, content, options, cancellationToken);
+        }
+
+        public ValueTask DeleteAsync(string key, CancellationToken cancellationToken) => inner.DeleteAsync(key, cancellationToken);
+
+        public ValueTask<KvListPage> ListAsync(KvListOptions? options, CancellationToken cancellationToken) =>
+            inner.ListAsync(options, cancellationToken);
     }
 
     private static async Task<SortedDictionary<string, string>> StateAsync(KvNamespace kv)

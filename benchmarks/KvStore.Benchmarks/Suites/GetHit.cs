@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
-using KvStore.Benchmarks.Peers;
+using KvStore.Comparisons;
+using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 
@@ -27,6 +28,9 @@ public class GetHit : ReadSuite
     [GlobalSetup(Target = nameof(MemoryCache))]
     public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
 
+    [GlobalSetup(Target = nameof(Sqlite))]
+    public void SetUpSqlite() => SetUp(new SqlitePeer());
+
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int KvStoreTryGet() => KvStore.GetAll(Next());
 
@@ -53,6 +57,9 @@ public class GetHit : ReadSuite
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int MemoryCache() => Peer.GetAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public int Sqlite() => Peer.GetAll(Next());
 
     protected override string[] Accesses(int keys, int accesses) =>
         Popularity == Popularity.Zipf ? Workload.Zipf(keys, accesses) : Workload.Uniform(keys, accesses);

@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
-using KvStore.Benchmarks.Peers;
+using KvStore.Comparisons;
+using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 

@@ -1,3 +1,5 @@
+using KvStore.Keys;
+
 namespace KvStore.Engine;
 
 /// <summary>
@@ -13,6 +15,8 @@ internal sealed class Cleaner(ShardedStore store)
 {
     // Less than this is not worth a pass over the ordered index.
     private const int DeadBytesMin = 256 * 1024;
+
+    private const int RecordsAhead = 8;
 
     // Copying more than three live bytes to win a dead one is not worth it either.
     private const int DeadShareMin = 4;
@@ -93,8 +97,18 @@ internal sealed class Cleaner(ShardedStore store)
 
     private void Evacuate(Segment victim, ref long bytesToMove)
     {
+        // The words of a few records ahead are asked for, so that moving one need not wait for them.
+        var ahead = 0;
+        var fetched = 0;
         for (var offset = 0; offset < victim.EndBytes;)
         {
+            for (; fetched < RecordsAhead && ahead < victim.EndBytes; fetched++)
+            {
+                var next = new Record(victim.Bytes, ahead);
+                store.PrefetchWords(KeyHash.OfUtf8(next.Key));
+                ahead += next.SizeInSegment;
+            }
+
             var record = new Record(victim.Bytes, offset);
             var bytes = record.SizeInSegment;
             if (!record.IsDead)
@@ -104,6 +118,7 @@ internal sealed class Cleaner(ShardedStore store)
             }
 
             offset += bytes;
+            fetched--;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
@@ -6,16 +7,17 @@ using KvStore.Keys;
 namespace KvStore.Engine;
 
 /// <summary>
-/// Finds the newest record of a key: open addressing over 64-bit words (<see cref="IndexWord"/>), one table a shard.
+/// Finds the newest record of a key: open addressing over lines of eight 64-bit words (<see cref="WordLine"/>,
+/// <see cref="IndexWord"/>), one table a shard.
 /// </summary>
 /// <remarks>
-/// <para>Readers take no lock, write nothing, and never wait. They load the table, then words from the key's home slot on;
-/// where the tag fits they load the record's array, and look at the word once more. If it still stands there, the array is
-/// the right one (see <see cref="SegmentTable"/>), and the record in it is complete and immutable. If not, they begin
-/// again.</para>
+/// <para>Readers take no lock, write nothing, and never wait. They load the table, then lines from the key's home line on;
+/// where the tag of a word fits they load the record's array, and look at the word once more. If it still stands there, the
+/// array is the right one (see <see cref="SegmentTable"/>), and the record in it is complete and immutable. If not, they
+/// begin again.</para>
 /// <para>Writers hold the lock of the shard. What is always true:</para>
 /// <list type="number">
-/// <item>A key has at most one word, reachable from its home slot without crossing an empty one.</item>
+/// <item>A key has at most one word, reachable from its home line without crossing a line that has an empty word.</item>
 /// <item>A record is complete before its word is written, and the word is one atomic store.</item>
 /// <item>A table that is replaced is complete in its successor before that is published, and every one of its words becomes
 /// <see cref="IndexWord.Moved"/> before anything else changes in the shard: so nobody trusts an old table's word.</item>
@@ -28,12 +30,18 @@ internal sealed class HashIndex
     public const int ShardCount = 1 << ShardBits;
 
     /// <summary>The least number of words in a shard's table.</summary>
-    public const int WordsMin = 8;
+    public const int WordsMin = WordLine.Words;
 
     private const int ShardBits = 6;
     private const int RehashBatch = 16;
 
+    // A line of words is a line of the processor's cache only if the table begins with one: so an array never moves, and is
+    // longer by this, the words before the first line and behind the last.
+    private const int Padding = WordLine.Words - 1;
+
     private readonly SegmentTable _segments;
+
+    // Pinned, of 2^n words and the padding.
     private readonly long[][] _tables = new long[ShardCount][];
 
     public HashIndex(SegmentTable segments)
@@ -41,7 +49,7 @@ internal sealed class HashIndex
         _segments = segments;
         for (var i = 0; i < _tables.Length; i++)
         {
-            _tables[i] = new long[WordsMin];
+            _tables[i] = NewTable(WordsMin);
         }
     }
 
@@ -53,10 +61,50 @@ internal sealed class HashIndex
     public static int ShardOf(ulong hash) => (int)(hash >> (64 - ShardBits));
 
     /// <summary>The words of a shard's table, for the holder of its lock.</summary>
-    public long[] WordsOf(int shard) => _tables[shard];
+    public Span<long> WordsOf(int shard) => WordsOf(_tables[shard]);
+
+    /// <summary>
+    /// Looks for a key in its home line, at the first word that fits: where it nearly always is. This is all of a search that
+    /// a hot path takes in, so that what it works with stays in registers.
+    /// </summary>
+    /// <returns>What is certain: <see cref="Sighting.None"/> asks for <see cref="TryFind"/>.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Sighting Look<TKey>(in TKey key, out Record record, out long word)
+        where TKey : struct, IKey, allows ref struct
+    {
+        // In bounds: the shard is below ShardCount by its six bits. The first line begins within the padding, the mask leaves
+        // multiples of eight below the table's 2^n words, and the bit that is found is below eight.
+        var hash = key.Hash;
+        var table = Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_tables), (nint)(hash >> (64 - ShardBits))));
+        ref var line = ref Unsafe.Add(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
+        var candidates = WordLine.Find(in line, IndexWord.TagMask, IndexWord.TagOf(hash));
+        if (candidates != 0)
+        {
+            ref var place = ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates));
+            word = Volatile.Read(ref place);
+            var array = _segments.ArrayOf(word);
+            if (word < 0 && Volatile.Read(ref place) == word)
+            {
+                record = new Record(array!, IndexWord.OffsetOf(word));
+                if (record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart))
+                {
+                    return Sighting.Key;
+                }
+            }
+        }
+        else if (WordLine.Find(in line, IndexWord.Moved) == 0 && WordLine.Find(in line, IndexWord.Empty) != 0)
+        {
+            record = default;
+            word = IndexWord.Empty;
+            return Sighting.Absence;
+        }
+
+        record = default;
+        word = IndexWord.Empty;
+        return Sighting.None;
+    }
 
     /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryFind<TKey>(in TKey key, out Record record, out long word)
         where TKey : struct, IKey, allows ref struct
     {
@@ -64,90 +112,98 @@ internal sealed class HashIndex
         var tag = IndexWord.TagOf(hash);
 
     Begin:
-        // In bounds: the shard is below ShardCount by its six bits, and the slot is below the table's length, which is a
-        // power of two.
-        var table = Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_tables), (nint)(hash >> (64 - ShardBits))));
-        ref var words = ref MemoryMarshal.GetArrayDataReference(table);
-        var mask = (nuint)(uint)(table.Length - 1);
+        // In bounds as above.
+        var table = Volatile.Read(ref _tables[ShardOf(hash)]);
+        ref var words = ref FirstLineOf(table);
+        var mask = LineMaskOf(table);
         var slot = (nuint)hash & mask;
         while (true)
         {
-            word = Volatile.Read(ref Unsafe.Add(ref words, slot));
-            if ((word & IndexWord.TagMask) == tag)
+            ref var line = ref Unsafe.Add(ref words, slot);
+            for (var candidates = WordLine.Find(in line, IndexWord.TagMask, tag); candidates != 0; candidates &= candidates - 1)
             {
-                var array = _segments.ArrayOf(word);
-                if (Volatile.Read(ref Unsafe.Add(ref words, slot)) != word)
+                ref var place = ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates));
+                var candidate = Volatile.Read(ref place);
+                var array = _segments.ArrayOf(candidate);
+                if ((candidate & IndexWord.TagMask) != tag || Volatile.Read(ref place) != candidate)
                 {
                     goto Begin;
                 }
 
-                record = new Record(array!, IndexWord.OffsetOf(word));
-                if (record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart))
+                var found = new Record(array!, IndexWord.OffsetOf(candidate));
+                if (found.KeyBytes == key.Utf8Bytes && key.Matches(in found.KeyStart))
                 {
+                    record = found;
+                    word = candidate;
                     return true;
                 }
             }
-            else if (word >= 0)
-            {
-                if (word == IndexWord.Empty)
-                {
-                    record = default;
-                    return false;
-                }
 
-                if (word == IndexWord.Moved)
-                {
-                    goto Begin;
-                }
+            // In this order: where a table is being replaced, the word looked for may be a mark already while an empty one
+            // behind it is not.
+            if (WordLine.Find(in line, IndexWord.Moved) != 0)
+            {
+                goto Begin;
             }
 
-            slot = (slot + 1) & mask;
+            if (WordLine.Find(in line, IndexWord.Empty) != 0)
+            {
+                record = default;
+                word = IndexWord.Empty;
+                return false;
+            }
+
+            slot = (slot + WordLine.Words) & mask;
         }
     }
 
-    /// <summary>Fetches the word at which a search for a hash will begin, so that it need not be waited for.</summary>
-    public unsafe void PrefetchWord(ulong hash)
+    /// <summary>Fetches the words at which a search for a hash will begin, so that they need not be waited for.</summary>
+    public unsafe void PrefetchWords(ulong hash)
     {
         if (Sse.IsSupported)
         {
             // Only a hint to the processor: the address is not dereferenced, so it may even be stale.
             var table = _tables[ShardOf(hash)];
-            Sse.Prefetch0(Unsafe.AsPointer(ref table[(int)((uint)hash & (uint)(table.Length - 1))]));
+            Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.Add(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table))));
         }
     }
 
-    /// <summary>Fetches the record that a search for a hash will probably end at.</summary>
-    public void PrefetchRecord(ulong hash)
+    /// <summary>
+    /// Fetches the record that a search for a hash will probably end at, as far as its key goes: of those in its home line
+    /// that fit, the first.
+    /// </summary>
+    public void PrefetchRecord(ulong hash, int keyBytes)
     {
-        var tag = IndexWord.TagOf(hash);
+        // In bounds as in TryFind.
         var table = Volatile.Read(ref _tables[ShardOf(hash)]);
-        var slot = (int)((uint)hash & (uint)(table.Length - 1));
-        for (var word = table[slot]; word != IndexWord.Empty && word != IndexWord.Moved; word = table[slot])
+        ref var line = ref Unsafe.Add(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
+        var candidates = WordLine.Find(in line, IndexWord.TagMask, IndexWord.TagOf(hash));
+        if (candidates != 0)
         {
-            if ((word & IndexWord.TagMask) == tag)
-            {
-                Prefetch(_segments.ArrayOf(word), IndexWord.OffsetOf(word));
-                return;
-            }
-
-            slot = (slot + 1) & (table.Length - 1);
+            var word = Volatile.Read(ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates)));
+            Prefetch(_segments.ArrayOf(word), IndexWord.OffsetOf(word), keyBytes);
         }
     }
 
     /// <summary>Finds the slot of the word that holds an address, or -1. Holding the shard's lock.</summary>
     public int SlotOfAddressHoldingLock(ulong hash, long address)
     {
-        var words = _tables[ShardOf(hash)];
-        var mask = words.Length - 1;
-        for (var slot = (int)hash & mask; words[slot] != IndexWord.Empty; slot = (slot + 1) & mask)
+        // The bit that is always set in a word that points somewhere tells an address from a mark.
+        const long Pointing = IndexWord.AddressMask | long.MinValue;
+        var words = WordsOf(ShardOf(hash));
+        for (var home = HomeOf(hash, words.Length); ; home = (home + WordLine.Words) & (words.Length - 1))
         {
-            if (words[slot] < 0 && (words[slot] & IndexWord.AddressMask) == address)
+            var found = WordLine.Find(in words[home], Pointing, address | long.MinValue);
+            if (found != 0)
             {
-                return slot;
+                return home + BitOperations.TrailingZeroCount(found);
+            }
+
+            if (WordLine.Find(in words[home], IndexWord.Empty) != 0)
+            {
+                return -1;
             }
         }
-
-        return -1;
     }
 
     /// <summary>
@@ -158,29 +214,31 @@ internal sealed class HashIndex
         where TKey : struct, IKey, allows ref struct
     {
         var tag = IndexWord.TagOf(key.Hash);
-        var words = _tables[ShardOf(key.Hash)];
-        var mask = words.Length - 1;
+        var words = WordsOf(ShardOf(key.Hash));
         var free = -1;
-        for (slot = (int)key.Hash & mask; ; slot = (slot + 1) & mask)
+        for (var home = HomeOf(key.Hash, words.Length); ; home = (home + WordLine.Words) & (words.Length - 1))
         {
-            var word = words[slot];
-            if ((word & IndexWord.TagMask) == tag)
+            ref var line = ref words[home];
+            for (var candidates = WordLine.Find(in line, IndexWord.TagMask, tag); candidates != 0; candidates &= candidates - 1)
             {
-                record = _segments.RecordAt(word);
+                slot = home + BitOperations.TrailingZeroCount(candidates);
+                record = _segments.RecordAt(words[slot]);
                 if (record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart))
                 {
                     return true;
                 }
             }
-            else if (word == IndexWord.Empty)
+
+            if (free < 0 && WordLine.Find(in line, IndexWord.Deleted) is var deleted and not 0)
             {
-                slot = free >= 0 ? free : slot;
+                free = home + BitOperations.TrailingZeroCount(deleted);
+            }
+
+            if (WordLine.Find(in line, IndexWord.Empty) is var empty and not 0)
+            {
+                slot = free >= 0 ? free : home + BitOperations.TrailingZeroCount(empty);
                 record = default;
                 return false;
-            }
-            else if (word == IndexWord.Deleted && free < 0)
-            {
-                free = slot;
             }
         }
     }
@@ -188,35 +246,23 @@ internal sealed class HashIndex
     /// <summary>
     /// Empties a slot. Holding the shard's lock.
     /// </summary>
-    /// <returns>How many words became empty: the slot stays marked, and none does, where a search may have to pass it.</returns>
-    public int RemoveHoldingLock(int shard, int slot)
+    /// <returns>Whether the word became empty: it stays marked where a search may have to pass it.</returns>
+    public bool RemoveHoldingLock(int shard, int slot)
     {
-        var words = _tables[shard];
-        var mask = words.Length - 1;
-        if (words[(slot + 1) & mask] != IndexWord.Empty)
-        {
-            Volatile.Write(ref words[slot], IndexWord.Deleted);
-            return 0;
-        }
-
-        // No search passes a slot before an empty one, so it and the marks before it can be empty too.
-        var emptied = 0;
-        do
-        {
-            Volatile.Write(ref words[slot], IndexWord.Empty);
-            emptied++;
-            slot = (slot - 1) & mask;
-        }
-        while (words[slot] == IndexWord.Deleted);
-        return emptied;
+        // A line that has an empty word has never been full: no search passes it, so it can have another. One that was full
+        // gets none before the table is replaced.
+        var words = WordsOf(shard);
+        var canBeEmpty = WordLine.Find(in words[slot & -WordLine.Words], IndexWord.Empty) != 0;
+        Volatile.Write(ref words[slot], canBeEmpty ? IndexWord.Empty : IndexWord.Deleted);
+        return canBeEmpty;
     }
 
     /// <summary>Moves a shard's words to a table of another size, without the marks of removed ones. Holding the shard's lock.</summary>
     public void ResizeHoldingLock(int shard, int wordCount)
     {
-        var old = _tables[shard];
-        var words = new long[wordCount];
-        var mask = wordCount - 1;
+        var old = WordsOf(shard);
+        var table = NewTable(wordCount);
+        var words = WordsOf(table);
         Span<long> batch = stackalloc long[RehashBatch];
         var batched = 0;
         for (var i = 0; i <= old.Length; i++)
@@ -226,10 +272,10 @@ internal sealed class HashIndex
             {
                 foreach (var word in batch[..batched])
                 {
-                    var slot = (int)KeyHash.OfUtf8(_segments.RecordAt(word).Key) & mask;
+                    var slot = HomeOf(KeyHash.OfUtf8(_segments.RecordAt(word).Key), wordCount);
                     while (words[slot] != IndexWord.Empty)
                     {
-                        slot = (slot + 1) & mask;
+                        slot = (slot + 1) & (wordCount - 1);
                     }
 
                     words[slot] = word;
@@ -245,22 +291,17 @@ internal sealed class HashIndex
             }
         }
 
-        Volatile.Write(ref _tables[shard], words);
-        for (var i = 0; i < old.Length; i++)
-        {
-            Volatile.Write(ref old[i], IndexWord.Moved);
-        }
+        Replace(shard, table);
     }
 
     /// <summary>Replaces a shard's table by an empty one. Holding the shard's lock.</summary>
-    public void ClearHoldingLock(int shard)
+    public void ClearHoldingLock(int shard) => Replace(shard, NewTable(WordsMin));
+
+    /// <summary>Fetches a record as far as its key goes: it begins anywhere in a line of the cache, and mostly ends in the next.</summary>
+    public static void Prefetch(byte[]? segment, int offset, int keyBytes)
     {
-        var old = _tables[shard];
-        Volatile.Write(ref _tables[shard], new long[WordsMin]);
-        for (var i = 0; i < old.Length; i++)
-        {
-            Volatile.Write(ref old[i], IndexWord.Moved);
-        }
+        Prefetch(segment, offset);
+        Prefetch(segment, offset + Record.HeaderBytes + keyBytes - 1);
     }
 
     /// <summary>Fetches the beginning of a record.</summary>
@@ -269,6 +310,35 @@ internal sealed class HashIndex
         if (Sse.IsSupported && segment is not null && (uint)offset < (uint)segment.Length)
         {
             Sse.Prefetch0(Unsafe.AsPointer(ref segment[offset]));
+        }
+    }
+
+    private static long[] NewTable(int wordCount) => GC.AllocateArray<long>(wordCount + Padding, pinned: true);
+
+    private static Span<long> WordsOf(long[] table) => MemoryMarshal.CreateSpan(ref FirstLineOf(table), table.Length - Padding);
+
+    // The home line of a hash, as the slot of its first word.
+    private static int HomeOf(ulong hash, int wordCount) => (int)hash & (wordCount - WordLine.Words);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nuint LineMaskOf(long[] table) => (uint)(table.Length - Padding - WordLine.Words);
+
+    // In bounds: at most the padding is skipped. The array is pinned, so that its address stays; the reference that comes back
+    // keeps it alive.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static unsafe ref long FirstLineOf(long[] table)
+    {
+        ref var first = ref MemoryMarshal.GetArrayDataReference(table);
+        return ref Unsafe.AddByteOffset(ref first, -(nint)Unsafe.AsPointer(ref first) & (WordLine.Bytes - 1));
+    }
+
+    private void Replace(int shard, long[] table)
+    {
+        var old = WordsOf(shard);
+        Volatile.Write(ref _tables[shard], table);
+        foreach (ref var word in old)
+        {
+            Volatile.Write(ref word, IndexWord.Moved);
         }
     }
 }

@@ -9,6 +9,8 @@ namespace KvStore.Engine;
 /// </summary>
 internal sealed class KeyBatch(SegmentTable segments)
 {
+    private const int HeadsKept = 64 * 1024;
+
     private readonly List<long> _addresses = [];
     private ulong[] _heads = [];
 
@@ -37,6 +39,11 @@ internal sealed class KeyBatch(SegmentTable segments)
         }
 
         MemoryExtensions.Sort(heads, addresses);
+        if (_heads.Length > HeadsKept)
+        {
+            _heads = [];
+        }
+
         for (var start = 0; start < addresses.Length;)
         {
             var end = start + 1;

@@ -10,21 +10,25 @@ internal static class KeyPrefetch
     /// <summary>Prefetches the words and records of keys; those that are not ASCII are left to their searches.</summary>
     public static void Of(IReadOnlyCollection<string> keys, int keyBytesMax, ShardedStore store)
     {
-        Span<ulong> hashes = stackalloc ulong[KeysMax];
+        Span<(ulong Hash, int KeyBytes)> asked = stackalloc (ulong, int)[KeysMax];
         var count = 0;
         foreach (var key in keys)
         {
-            if (count == hashes.Length)
+            if (count == asked.Length)
             {
                 break;
             }
 
             if (key is not null && KeyRules.TryAscii(key, keyBytesMax, out var hash))
             {
-                hashes[count++] = hash;
+                asked[count++] = (hash, key.Length);
+                store.PrefetchWords(hash);
             }
         }
 
-        store.Prefetch(hashes[..count]);
+        foreach (var (hash, keyBytes) in asked[..count])
+        {
+            store.PrefetchRecord(hash, keyBytes);
+        }
     }
 }

@@ -29,6 +29,8 @@ namespace KvStore.Engine;
 internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock)
 {
     private const int ChunkEntries = 32;
+    private const int TypicalKeyBytes = 24;
+    private const int PrefetchAhead = 16;
     private const int RefreshLeaves = 64;
     private const int OptimisticAttempts = 4;
 
@@ -154,6 +156,12 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         }
 
         var chunk = default(RecordChunk);
+        var keyBytes = TypicalKeyBytes;
+        if (leafIndex < leaves.Length)
+        {
+            Prefetch(leaves[leafIndex], entryIndex, keyBytes);
+        }
+
         for (; leafIndex < leaves.Length; leafIndex++, entryIndex = 0)
         {
             var leaf = leaves[leafIndex];
@@ -169,9 +177,18 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
                 for (var i = 0; i < length; i++)
                 {
                     var entry = entries[entryIndex + i];
-                    var array = segments.ArrayOf(entry);
-                    chunk[i] = new Record(array!, IndexWord.OffsetOf(entry));
-                    HashIndex.Prefetch(array, IndexWord.OffsetOf(entry));
+                    chunk[i] = new Record(segments.ArrayOf(entry)!, IndexWord.OffsetOf(entry));
+                }
+
+                // These records have been asked for while the ones before were looked at; now those that come after them.
+                var isLastOfLeaf = entryIndex + length >= entries.Length;
+                if (!isLastOfLeaf)
+                {
+                    Prefetch(leaf, entryIndex + length, keyBytes);
+                }
+                else if (leafIndex + 1 < leaves.Length)
+                {
+                    Prefetch(leaves[leafIndex + 1], 0, keyBytes);
                 }
 
                 if (!IsStill(version))
@@ -193,10 +210,20 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
                 }
 
                 entryIndex += length;
+                keyBytes = chunk[0].KeyBytes;
             }
         }
 
         return IsStill(version);
+    }
+
+    private void Prefetch(Leaf leaf, int first, int keyBytes)
+    {
+        var entries = leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
+        foreach (var entry in entries[Math.Min(first, entries.Length)..Math.Min(first + ChunkEntries, entries.Length)])
+        {
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), keyBytes);
+        }
     }
 
     // The first entry that is not before the key, or, when exclusive, that is after it.
@@ -342,8 +369,12 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         var span = CollectionsMarshal.AsSpan(addresses);
         var kept = 0;
-        foreach (var address in span)
+        for (var i = 0; i < span.Length; i++)
         {
+            // The first to touch what writers have left here and there; the sort finds it near.
+            var ahead = span[Math.Min(i + PrefetchAhead, span.Length - 1)];
+            HashIndex.Prefetch(segments.ArrayOf(ahead), IndexWord.OffsetOf(ahead), TypicalKeyBytes);
+            var address = span[i];
             var record = segments.RecordAt(address);
             if (!record.IsDead)
             {
@@ -362,10 +393,13 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         start = Math.Min(start, _leaves.Length);
         var end = Math.Min(start + RefreshLeaves, _leaves.Length);
+        var refresh = new LeafRefresh(segments, index, concerns);
         BeginChange();
         for (var i = start; i < end; i++)
         {
-            RefreshLeaf(_leaves[i], concerns);
+            var before = _leaves[i].Count;
+            refresh.Run(_leaves[i]);
+            Volatile.Write(ref _entryCount, _entryCount - (before - _leaves[i].Count));
         }
 
         var merge = new LeafMerge(segments, _leaves);
@@ -373,27 +407,6 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         _leaves = merge.Leaves;
         EndChange();
         return end;
-    }
-
-    private void RefreshLeaf(Leaf leaf, Func<int, bool>? concerns)
-    {
-        var entries = leaf.Used;
-        var kept = 0;
-        foreach (var entry in entries)
-        {
-            var isConcerned = concerns is null || concerns(IndexWord.SegmentIdOf(entry));
-            if (!isConcerned || segments.RecordAt(entry) is var record && !record.IsDead)
-            {
-                entries[kept++] = entry;
-            }
-            else if (TryAddressOfNewest(record, out _, out var newest))
-            {
-                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), newest);
-            }
-        }
-
-        Volatile.Write(ref _entryCount, _entryCount - (entries.Length - kept));
-        leaf.Count = kept;
     }
 
     [InlineArray(ChunkEntries)]

@@ -163,11 +163,24 @@ internal readonly struct Record(byte[] segment, int offset)
         new LargeValueView(value, Segment), Offset + HeaderBytes + KeyBytes + MetadataBytes, checked((int)value.Length), MetadataBytes, Deadline);
 
     /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public KvValue ToValue()
+    public KvValue ToValue() => new(Segment, Place, Extent);
+
+    /// <summary>Where value and metadata lie, as a <see cref="KvValue"/> keeps it.</summary>
+    public ulong Place
     {
-        var metadataBytes = MetadataBytes;
-        return new KvValue(Segment, Offset + HeaderBytes + KeyBytes + metadataBytes, ValueBytes, metadataBytes, Deadline);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            var metadataBytes = MetadataBytes;
+            return KvValue.PlaceOf(Offset + HeaderBytes + KeyBytes + metadataBytes, metadataBytes);
+        }
+    }
+
+    /// <summary>Deadline and length of the value, as a <see cref="KvValue"/> keeps them: just as they stand in the header.</summary>
+    public ulong Extent
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Read<ulong>(DeadlineOffset);
     }
 
     /// <summary>The metadata, as a view.</summary>

@@ -48,7 +48,7 @@ internal sealed class RecoveryIntake(ShardedStore store)
         }
 
         var hash = KeyHash.OfUtf8(key);
-        store.PrefetchWord(hash);
+        store.PrefetchWords(hash);
         _drafts[_count] = draft;
         _hashes[_count] = hash;
         _isDelete[_count] = mutation.IsDelete;

@@ -16,6 +16,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     // What is announced may be much more than what comes.
     private const int PreparedWordsMax = 1 << 20;
 
+    // What is kept for the next ones: twice what a shard collects before it asks for a merge.
+    private const int NewKeysKept = 1024;
+
     private long[] _newKeys = [];
     private int _newKeyCount;
     private int _live;
@@ -199,7 +202,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     {
         addresses.AddRange(_newKeys.AsSpan(0, _newKeyCount));
         Volatile.Write(ref _newKeyCount, 0);
-        if (_newKeys.Length > 4096)
+        if (_newKeys.Length > NewKeysKept)
         {
             _newKeys = [];
         }
@@ -242,7 +245,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
         var word = index.WordsOf(number)[slot];
         var record = segments.RecordAt(word);
         var isValue = (word & IndexWord.TombstoneBit) == 0;
-        _occupied -= index.RemoveHoldingLock(number, slot);
+        _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(isValue);
         var gone = record.LargeValue;

@@ -107,31 +107,37 @@ internal sealed class ShardedStore : IDisposable
     internal OrderedIndex Ordered => _ordered;
 
     /// <summary>Finds the newest record of a key that has a value which has not expired.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryFind<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct => TryFind(key, out record, out _);
 
     /// <summary>The same, with the record's address, which no other record has until 2 PiB later.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryFind<TKey>(in TKey key, out Record record, out long word)
         where TKey : struct, IKey, allows ref struct =>
         _index.TryFind(key, out record, out word)
             && (word & IndexWord.TombstoneBit) == 0
             && !_clock.HasPassed(record.Deadline);
 
-    /// <summary>Fetches what searches for these hashes will touch, all at once, so that none has to wait for the other.</summary>
-    public void Prefetch(ReadOnlySpan<ulong> hashes)
+    /// <summary>
+    /// The beginning of <see cref="TryFind{TKey}(in TKey, out Record, out long)"/>, for hot paths: nearly always it tells all.
+    /// </summary>
+    /// <returns>What is certain: a key whose value is there and has not expired, or that there is none, or nothing.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Sighting Look<TKey>(in TKey key, out Record record, out long word)
+        where TKey : struct, IKey, allows ref struct
     {
-        foreach (var hash in hashes)
-        {
-            _index.PrefetchWord(hash);
-        }
-
-        foreach (var hash in hashes)
-        {
-            _index.PrefetchRecord(hash);
-        }
+        var sighting = _index.Look(key, out record, out word);
+        return sighting == Sighting.Key && ((word & IndexWord.TombstoneBit) != 0 || _clock.HasPassed(record.Deadline))
+            ? Sighting.None
+            : sighting;
     }
+
+    /// <summary>Fetches the words of a search to come, so that it need not wait for them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchWords(ulong hash) => _index.PrefetchWords(hash);
+
+    /// <summary>Fetches the record of a search to come, once its words have arrived.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchRecord(ulong hash, int keyBytes) => _index.PrefetchRecord(hash, keyBytes);
 
     /// <summary>
     /// Finds the first keys in order that begin with a prefix and come after a key (empty: from the beginning), with their
@@ -145,10 +151,14 @@ internal sealed class ShardedStore : IDisposable
     public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
         where TKey : struct, IKey, allows ref struct
     {
+        // Publishing will look for the key under a lock, across which the processor overlaps nothing: so what that touches is
+        // asked for here, and comes while the record is written.
         var keyBytes = key.Utf8Bytes;
+        _index.PrefetchWords(key.Hash);
         var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
+        _index.PrefetchRecord(key.Hash, keyBytes);
         if (deadline != 0)
         {
             draft.Segment.NoteDeadline(deadline);
@@ -297,9 +307,6 @@ internal sealed class ShardedStore : IDisposable
 
     /// <summary>Lets background work begin, with what was put off.</summary>
     public void ReleaseMaintenance() => _maintenance.Release();
-
-    /// <summary>Fetches what a search for a hash will begin with.</summary>
-    public void PrefetchWord(ulong hash) => _index.PrefetchWord(hash);
 
     /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
     public void ForgetTombstones(long throughRevision)

@@ -47,19 +47,14 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
         var length = _text.Length;
         if (length >= 16)
         {
-            nuint i = 0;
             var last = (nuint)length - 16;
-            while (i < last)
+            var difference = Narrow16(ref chars, last) ^ Vector128.LoadUnsafe(ref bytes, last);
+            for (nuint i = 0; i < last; i += 16)
             {
-                if (Narrow16(ref chars, i) != Vector128.LoadUnsafe(ref bytes, i))
-                {
-                    return false;
-                }
-
-                i += 16;
+                difference |= Narrow16(ref chars, i) ^ Vector128.LoadUnsafe(ref bytes, i);
             }
 
-            return Narrow16(ref chars, last) == Vector128.LoadUnsafe(ref bytes, last);
+            return difference == Vector128<byte>.Zero;
         }
 
         if (length >= 8)
@@ -85,7 +80,7 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Narrow16(ref ushort chars, nuint offset) =>
-        Vector128.Narrow(Vector128.LoadUnsafe(ref chars, offset), Vector128.LoadUnsafe(ref chars, offset + 8));
+        KeyHash.Narrow(Vector128.LoadUnsafe(ref chars, offset), Vector128.LoadUnsafe(ref chars, offset + 8));
 }
 
 /// <summary>A key in UTF-8.</summary>

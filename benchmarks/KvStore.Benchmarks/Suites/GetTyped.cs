@@ -1,0 +1,43 @@
+using BenchmarkDotNet.Attributes;
+using KvStore.Comparisons;
+using KvStore.Comparisons.Peers;
+
+namespace KvStore.Benchmarks.Suites;
+
+/// <summary>
+/// How long does it take to read a key as what the program wants: bytes, text, an object, the value with its metadata? The
+/// sizes differ in how many of the keys are hot enough to be kept decoded.
+/// </summary>
+public class GetTyped : ReadSuite
+{
+    [GlobalSetup(Targets = [nameof(Bytes), nameof(Text)])]
+    public void SetUpText() => SetUp(new KvStorePeer());
+
+    [GlobalSetup(Target = nameof(Json))]
+    public void SetUpJson()
+    {
+        SetUp(new KvStorePeer());
+        KvStore.FillJson(0, Keys);
+    }
+
+    [GlobalSetup(Target = nameof(WithMetadata))]
+    public void SetUpMetadata()
+    {
+        SetUp(new KvStorePeer());
+        KvStore.FillWithMetadata(0, Keys);
+    }
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
+    public int Bytes() => KvStore.GetBytesAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public int Text() => KvStore.GetTextAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public int Json() => KvStore.GetJsonAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public int WithMetadata() => KvStore.GetMetadataAll(Next());
+
+    protected override string[] Accesses(int keys, int accesses) => Workload.Uniform(keys, accesses);
+}

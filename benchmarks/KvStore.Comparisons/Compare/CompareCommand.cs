@@ -1,0 +1,47 @@
+using System.Diagnostics;
+
+namespace KvStore.Comparisons.Compare;
+
+/// <summary>
+/// The side-by-side tables: all peers interleaved in one process, in minutes instead of the hours that a full run of the
+/// suites takes. For the whole statistics of one question, run the suites.
+/// </summary>
+internal static class CompareCommand
+{
+    public static int Run(CompareOptions options)
+    {
+        var clock = Stopwatch.StartNew();
+#if DEBUG
+        Console.WriteLine("This is a debug build: the numbers mean nothing. Run it with -c Release.");
+#endif
+
+        // Memory first, while the heap is empty: later questions leave the collector's own bookkeeping behind.
+        Question[] questions =
+        [
+            .. MemoryQuestions.All(options),
+            .. RegionMemoryQuestions.All(options),
+            .. GetQuestions.All(options),
+            .. RegionQuestions.All(options),
+            .. PutQuestions.All(options),
+            .. ListQuestions.All(options),
+            .. ThreadQuestions.All(options),
+            .. PersistQuestions.All(options),
+            .. HttpQuestions.All(),
+        ];
+        questions = [.. questions.Where(question => options.Asks(question.Name))];
+        var session = new Session(options, new Report(options), new Progress(questions.Length));
+        foreach (var question in questions)
+        {
+            session.Progress.Begin(question.Name);
+            question.Ask(session);
+
+            // The stores of one question are gone before the next one begins.
+            GC.Collect();
+        }
+
+        Progress.Clear();
+        session.Report.Write();
+        Console.WriteLine($"Took {clock.Elapsed.TotalSeconds:0} s.");
+        return 0;
+    }
+}

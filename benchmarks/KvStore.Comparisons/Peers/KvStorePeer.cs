@@ -1,0 +1,301 @@
+namespace KvStore.Comparisons.Peers;
+
+/// <summary>A namespace in memory, or a region's view of it, read in each of the ways that its API offers.</summary>
+internal sealed class KvStorePeer : Peer, ITimedPeer
+{
+    private readonly KvNamespace _local;
+    private readonly IKvNamespace _kv;
+
+    // By the second, made beforehand: a program that writes one short time to live after the other would keep them too.
+    private static readonly KvPutOptions[] s_shortLived =
+        [.. Enumerable.Range(0, 60).Select(seconds => new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(Math.Max(1, seconds)) })];
+
+    private readonly ScratchDirectory? _directory;
+
+    public KvStorePeer()
+        : this(durability: null, replication: null)
+    {
+    }
+
+    /// <summary>A namespace that has regions.</summary>
+    public KvStorePeer(KvReplicationOptions replication)
+        : this(durability: null, replication)
+    {
+    }
+
+    /// <summary>A namespace that is logged to files as well.</summary>
+    public KvStorePeer(Durability durability)
+        : this(durability, replication: null)
+    {
+    }
+
+    private KvStorePeer(Durability? durability, KvReplicationOptions? replication)
+    {
+        var limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) };
+        if (durability is { } asked)
+        {
+            _directory = new ScratchDirectory();
+            var persistence = new FilePersistence(_directory.Path, new FilePersistenceOptions { Durability = asked });
+            _local = Now(KvNamespace.OpenAsync("BENCH_KV", new KvNamespaceOptions { Limits = limits, Persistence = persistence }));
+        }
+        else
+        {
+            _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Limits = limits, Replication = replication });
+        }
+
+        _kv = _local;
+    }
+
+    private KvStorePeer(KvNamespace local, string region)
+    {
+        _local = local;
+        _kv = local.InRegion(region);
+    }
+
+    public override string Name => "KvStore";
+
+    public IKvNamespace Namespace => _kv;
+
+    public bool ExpiresByItself => true;
+
+    /// <summary>The same namespace as a region sees it; it ends with this one.</summary>
+    public KvStorePeer InRegion(string region) => new(_local, region);
+
+    /// <summary>Whether it has regions.</summary>
+    public bool IsReplicated => _local.Replication is not null;
+
+    /// <summary>What is on its way between its regions.</summary>
+    public KvReplication Replication => _local.Replication!;
+
+    public override int GetAll(ArraySegment<string> keys)
+    {
+        var local = _local;
+        var found = 0;
+        foreach (var key in keys.AsSpan())
+        {
+            if (local.TryGet(key, out _))
+            {
+                found++;
+            }
+        }
+
+        return found;
+    }
+
+    public override int GetAndReadAll(ArraySegment<string> keys)
+    {
+        var local = _local;
+        var sum = 0;
+        foreach (var key in keys.AsSpan())
+        {
+            if (local.TryGet(key, out var value))
+            {
+                sum += value.GetBytes().Span[0];
+            }
+        }
+
+        return sum;
+    }
+
+    /// <summary>By keys that are UTF-8 already.</summary>
+    public int GetUtf8All(ArraySegment<byte[]> keys)
+    {
+        var local = _local;
+        var found = 0;
+        foreach (var key in keys.AsSpan())
+        {
+            if (local.TryGet(key, out _))
+            {
+                found++;
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>The bytes of each value, through the interface.</summary>
+    public int GetBytesAll(ArraySegment<string> keys) => Now(GetBytesAllAsync(_kv, keys));
+
+    /// <summary>The whole entries, through the interface.</summary>
+    public int GetEntryAll(ArraySegment<string> keys) => Now(GetEntryAllAsync(_kv, keys));
+
+    /// <summary>The values as text, through the interface.</summary>
+    public int GetTextAll(ArraySegment<string> keys) => Now(GetTextAllAsync(_kv, keys));
+
+    /// <summary>The values as an immutable type, through the interface.</summary>
+    public int GetJsonAll(ArraySegment<string> keys) => Now(GetJsonAllAsync(_kv, keys));
+
+    /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1 as small JSON documents.</summary>
+    public void FillJson(int from, int to)
+    {
+        for (var i = from; i < to; i++)
+        {
+            Now(_local.PutJsonAsync(Workload.Key(i), new Document($"user {i}", i, IsActive: true), DocumentContext.Default.Document));
+        }
+    }
+
+    /// <summary>The values with their metadata, through the interface.</summary>
+    public int GetMetadataAll(ArraySegment<string> keys) => Now(GetMetadataAllAsync(_kv, keys));
+
+    /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1 with metadata.</summary>
+    public void FillWithMetadata(int from, int to)
+    {
+        var options = new KvPutOptions { Metadata = KvMetadata.FromJson("""{"by":"ada"}""") };
+        for (var i = from; i < to; i++)
+        {
+            Now(_local.PutAsync(Workload.Key(i), Workload.Value(i), options));
+        }
+    }
+
+    /// <summary>Puts a value under all keys, with options.</summary>
+    public void PutAll(string[] keys, byte[] value, KvPutOptions options)
+    {
+        foreach (var key in keys)
+        {
+            Now(_local.PutAsync(key, value, options));
+        }
+    }
+
+    /// <summary>The keys of each group in one call.</summary>
+    public int GetManyAll(ArraySegment<string[]> groups) => Now(GetManyAllAsync(_kv, groups));
+
+    public int ListAll(ArraySegment<KvListOptions> pages) => Now(ListAllAsync(_kv, pages));
+
+    public override void PutAll(ArraySegment<string> keys, byte[] value) => Now(PutAllAsync(_kv, keys, value));
+
+    public bool Read(string key) => _local.TryGet(key, out var value) && value.GetBytes().Span[0] != 0;
+
+    public void Write(string key, byte[] scratch, int ttlSeconds) =>
+        Now(_local.PutAsync(key, scratch, ttlSeconds == 0 ? null : s_shortLived[ttlSeconds]));
+
+    public void Remove(string key) => Now(_local.DeleteAsync(key));
+
+    public override void Fill(int from, int to) => Now(FillAsync(_kv, from, to));
+
+    public override void Dispose()
+    {
+        _local.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _directory?.Dispose();
+        base.Dispose();
+    }
+
+    // Each operation is awaited, as a program would: what the compiler makes of an await is part of what a get costs. The
+    // loops are static and go by index, so that their state stays small.
+    private static async ValueTask<int> GetBytesAllAsync(IKvNamespace kv, ArraySegment<string> keys)
+    {
+        var sum = 0;
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            var bytes = await kv.GetBytesAsync(array[i]).ConfigureAwait(false);
+            sum += bytes.GetValueOrDefault().Length;
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> GetEntryAllAsync(IKvNamespace kv, ArraySegment<string> keys)
+    {
+        var sum = 0;
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            var entry = await kv.GetAsync(array[i]).ConfigureAwait(false);
+            sum += entry.Length;
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> GetTextAllAsync(IKvNamespace kv, ArraySegment<string> keys)
+    {
+        var sum = 0;
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            var text = await kv.GetTextAsync(array[i]).ConfigureAwait(false);
+            sum += text?.Length ?? 0;
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> GetJsonAllAsync(IKvNamespace kv, ArraySegment<string> keys)
+    {
+        var sum = 0;
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            var document = await kv.GetJsonAsync(array[i], DocumentContext.Default.Document).ConfigureAwait(false);
+            sum += document!.Age;
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> GetMetadataAllAsync(IKvNamespace kv, ArraySegment<string> keys)
+    {
+        var sum = 0;
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            var entry = await kv.GetAsync(array[i]).ConfigureAwait(false);
+            sum += entry.Length + (entry.Metadata.IsNull ? 0 : 1);
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> GetManyAllAsync(IKvNamespace kv, ArraySegment<string[]> groups)
+    {
+        var sum = 0;
+        foreach (var group in groups)
+        {
+            var entries = await kv.GetManyAsync(group).ConfigureAwait(false);
+            sum += entries.Count;
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> ListAllAsync(IKvNamespace kv, ArraySegment<KvListOptions> pages)
+    {
+        var names = 0;
+        foreach (var options in pages)
+        {
+            var page = await kv.ListAsync(options).ConfigureAwait(false);
+            names += page.Keys.Count;
+        }
+
+        return names;
+    }
+
+    private static async ValueTask PutAllAsync(IKvNamespace kv, ArraySegment<string> keys, byte[] value)
+    {
+        var (array, end) = (keys.Array!, keys.Offset + keys.Count);
+        for (var i = keys.Offset; i < end; i++)
+        {
+            await kv.PutAsync(array[i], value).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask FillAsync(IKvNamespace kv, int from, int to)
+    {
+        for (var i = from; i < to; i++)
+        {
+            await kv.PutAsync(Workload.Key(i), Workload.Value(i)).ConfigureAwait(false);
+        }
+    }
+
+    // Once for a run of keys. In memory there is nothing to wait for; this is here for the exceptions.
+    private static T Now<T>(ValueTask<T> task) =>
+        task.IsCompletedSuccessfully ? task.Result : task.AsTask().GetAwaiter().GetResult();
+
+    private static void Now(ValueTask task)
+    {
+        if (!task.IsCompletedSuccessfully)
+        {
+            task.AsTask().GetAwaiter().GetResult();
+        }
+    }
+}

@@ -1,0 +1,36 @@
+namespace KvStore.Comparisons.Peers;
+
+/// <summary>
+/// A store that answers the same questions. A call covers a run of keys, so that what is measured is the store's loop and
+/// not the call into it. Every result depends on every read, so that none can be optimised away.
+/// </summary>
+internal abstract class Peer : IDisposable
+{
+    /// <summary>The name in tables.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether it can be written after it was built.</summary>
+    public virtual bool CanPut => true;
+
+    /// <summary>Reads all keys and leaves the values alone.</summary>
+    /// <returns>How many were found.</returns>
+    public abstract int GetAll(ArraySegment<string> keys);
+
+    /// <summary>Reads all keys and the first byte of each value.</summary>
+    /// <returns>The sum of these bytes.</returns>
+    public abstract int GetAndReadAll(ArraySegment<string> keys);
+
+    /// <summary>Puts a value under all keys: a copy or a reference, as the store does.</summary>
+    public abstract void PutAll(ArraySegment<string> keys, byte[] value);
+
+    /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1, each with a key and a value of its own.</summary>
+    public abstract void Fill(int from, int to);
+
+    /// <summary>Builds a page of names in order, from a name on. Only where the store has an order.</summary>
+    /// <returns>How many there are on the page.</returns>
+    public virtual int List(string start, int limit) => throw new NotSupportedException($"{Name} has no order.");
+
+    public virtual void Dispose()
+    {
+    }
+}

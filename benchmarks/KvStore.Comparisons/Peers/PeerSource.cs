@@ -1,0 +1,58 @@
+namespace KvStore.Comparisons.Peers;
+
+/// <summary>A store to compare with, or why it is not on this machine.</summary>
+/// <param name="Name">Its name in tables.</param>
+/// <param name="Create">Makes an empty one; null when it cannot be had here.</param>
+/// <param name="MissingBecause">What is missing, for the table.</param>
+internal sealed record PeerSource(string Name, Func<Peer>? Create, string? MissingBecause = null)
+{
+    /// <summary>Whether threads may read and write it at the same time.</summary>
+    public bool IsConcurrent { get; init; }
+
+    /// <summary>Whether it can be written after it was filled.</summary>
+    public bool IsWritable { get; init; } = true;
+
+    /// <summary>Whether it is a database: its keys and values cross into another heap, and each get takes microseconds.</summary>
+    public bool IsDatabase { get; init; }
+
+    public static PeerSource ConcurrentDictionary { get; } =
+        new("ConcurrentDictionary", static () => new ConcurrentDictionaryPeer()) { IsConcurrent = true };
+
+    /// <summary>All peers that live on the managed heap, KvStore first.</summary>
+    public static IReadOnlyList<PeerSource> InMemory { get; } =
+    [
+        new("KvStore", static () => new KvStorePeer()) { IsConcurrent = true },
+        new("Dictionary", static () => new DictionaryPeer()),
+        new("FrozenDictionary", static () => new FrozenDictionaryPeer()) { IsWritable = false },
+        ConcurrentDictionary,
+#if NONBLOCKING
+        new("NonBlocking", static () => new NonBlockingPeer()) { IsConcurrent = true },
+#else
+        new("NonBlocking", null, "built without the package NonBlocking") { IsConcurrent = true },
+#endif
+        new("ConcurrentDictionary + TTL", static () => new TtlDictionaryPeer()) { IsConcurrent = true },
+#if BITFASTER
+        new("BitFaster ConcurrentLru", static () => new BitFasterPeer()) { IsConcurrent = true },
+#else
+        new("BitFaster ConcurrentLru", null, "built without the package BitFaster.Caching") { IsConcurrent = true },
+#endif
+        new("MemoryCache", static () => new MemoryCachePeer()) { IsConcurrent = true },
+    ];
+
+    /// <summary>Databases in this process.</summary>
+    public static IReadOnlyList<PeerSource> Databases { get; } =
+    [
+        Database("SQLite", SqlitePeer.MissingBecause, static () => new SqlitePeer()),
+        Database("RocksDB", RocksDb.MissingBecause, static () => new RocksDbPeer()),
+        Database("LMDB", Lmdb.MissingBecause, static () => new LmdbPeer()),
+    ];
+
+    /// <summary>A namespace that logs what is written to files, which a long run compacts.</summary>
+    public static PeerSource Persistent { get; } =
+        new("KvStore with a file log", static () => new KvStorePeer(Durability.Buffered)) { IsConcurrent = true };
+
+    public static IReadOnlyList<PeerSource> All { get; } = [.. InMemory, .. Databases];
+
+    private static PeerSource Database(string name, string? missingBecause, Func<Peer> create) =>
+        new(name, missingBecause is null ? create : null, missingBecause) { IsDatabase = true };
+}

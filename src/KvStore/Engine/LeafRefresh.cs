@@ -1,0 +1,88 @@
+using System.Runtime.CompilerServices;
+using KvStore.Keys;
+
+namespace KvStore.Engine;
+
+/// <summary>
+/// Points the entries of a leaf that name a dead record at the newest record of their key, and drops those of keys that are
+/// gone.
+/// </summary>
+/// <remarks>
+/// For the holder of the ordered index's gate. Each look-up would wait for the old record, the words and the new record: so
+/// a leaf is gone over once for each, and all its entries wait together.
+/// </remarks>
+/// <param name="segments">The segments.</param>
+/// <param name="index">Where the newest record is found.</param>
+/// <param name="concerns">Which segments are looked at; null for all.</param>
+internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Func<int, bool>? concerns)
+{
+    private const int TypicalKeyBytes = 24;
+
+    // Entries that stay as they are have no hash here; no key's hash is 0 but by chance, and then it is looked up alone.
+    private readonly ulong[] _hashes = new ulong[Leaf.Capacity];
+
+    public void Run(Leaf leaf)
+    {
+        var entries = leaf.Used;
+        if (!FetchRecords(entries))
+        {
+            return;
+        }
+
+        FetchNewest(entries);
+        var kept = 0;
+        for (var i = 0; i < entries.Length; i++)
+        {
+            var entry = entries[i];
+            if (!IsConcerned(entry) || segments.RecordAt(entry) is var record && !record.IsDead)
+            {
+                entries[kept++] = entry;
+            }
+            else if (index.TryFind(new Utf8Key(record.Key), out _, out var word) && (word & IndexWord.TombstoneBit) == 0)
+            {
+                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), word & IndexWord.AddressMask);
+            }
+        }
+
+        leaf.Count = kept;
+    }
+
+    private bool FetchRecords(ReadOnlySpan<long> entries)
+    {
+        var isAny = false;
+        foreach (var entry in entries)
+        {
+            if (IsConcerned(entry))
+            {
+                HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), TypicalKeyBytes);
+                isAny = true;
+            }
+        }
+
+        return isAny;
+    }
+
+    private void FetchNewest(ReadOnlySpan<long> entries)
+    {
+        for (var i = 0; i < entries.Length; i++)
+        {
+            _hashes[i] = 0;
+            if (IsConcerned(entries[i]) && segments.RecordAt(entries[i]) is { IsDead: true } record)
+            {
+                _hashes[i] = KeyHash.OfUtf8(record.Key);
+                index.PrefetchWords(_hashes[i]);
+            }
+        }
+
+        foreach (var hash in _hashes.AsSpan(0, entries.Length))
+        {
+            if (hash != 0)
+            {
+                index.PrefetchRecord(hash, TypicalKeyBytes);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsConcerned(long entry) => concerns is null || concerns(IndexWord.SegmentIdOf(entry));
+}

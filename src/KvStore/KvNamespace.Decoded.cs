@@ -1,0 +1,126 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Text;
+using KvStore.Diagnostics;
+using KvStore.Engine;
+using KvStore.Keys;
+using KvStore.Values;
+
+namespace KvStore;
+
+/// <content>Reads as text and as objects, which hot keys answer from what they were decoded to before.</content>
+public sealed partial class KvNamespace
+{
+    private readonly DecodedCache _texts = new();
+    private readonly DecodedCache _objects = new();
+
+    /// <summary>Reads a value as text, from the cache of decoded text when it is there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        if (KvMetrics.IsObserved)
+        {
+            return GetCachedTextObserved(key, options, cancellationToken);
+        }
+
+        return GetCachedText(key, options, cancellationToken);
+    }
+
+    /// <summary>Finds what a value was decoded to before, if that is kept. False says nothing: then it is to be read.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="form">What tells this way of reading from others; of <typeparamref name="T"/> alone.</param>
+    /// <param name="cancellationToken">A read that is cancelled finds nothing here, and learns of it where it reads.</param>
+    /// <param name="value">The object.</param>
+    internal bool TryGetDecoded<T>(string key, object form, CancellationToken cancellationToken, [MaybeNullWhen(false)] out T value)
+    {
+        if (ImmutableType<T>.IsProven && !KvMetrics.IsObserved && !cancellationToken.IsCancellationRequested
+            && FindDecoded(_objects, key, form) is { } found)
+        {
+            value = (T)found;
+            return true;
+        }
+
+        value = default;
+        return false;
+    }
+
+    /// <summary>Keeps what a value was decoded to, if nobody can change it and the value is read often.</summary>
+    internal void KeepDecoded<T>(string key, object form, in KvValue value, T? decoded)
+    {
+        if (ImmutableType<T>.IsProven && decoded is not null && decoded.GetType() == typeof(T) && _isPlain
+            && TryFind(key, "GET", out var record, out var word) && !record.IsLarge && record.ToValue().IsSameAs(value))
+        {
+            _objects.Offer(record, word & IndexWord.AddressMask, form, decoded);
+        }
+    }
+
+    /// <summary>The text of a record whose value is in memory, from the cache when it is there.</summary>
+    internal string TextOf(Record record, long address)
+    {
+        if (_texts.Find(address, _texts) is string kept)
+        {
+            return kept;
+        }
+
+        var text = Encoding.UTF8.GetString(record.Value);
+        _texts.Offer(record, address, _texts, text);
+        return text;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        if (options is null && !cancellationToken.IsCancellationRequested && FindDecoded(_texts, key, _texts) is { } text)
+        {
+            return new(Unsafe.As<string>(text));
+        }
+
+        return GetUncachedText(key, options, cancellationToken);
+    }
+
+    // By itself for the same reason as Find.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private object? FindDecoded(DecodedCache cache, string key, object form) =>
+        _isPlain && KeyRules.TryAscii(key, _keyBytesMax, out var hash)
+            && _store.Look(new AsciiKey(key, hash), out _, out var word) == Sighting.Key
+            ? cache.Find(word & IndexWord.AddressMask, form)
+            : null;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ValueTask<string?> GetUncachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        if (!_isPlain)
+        {
+            return Home().GetText(key, options, cancellationToken);
+        }
+
+        if (options is not null || cancellationToken.IsCancellationRequested)
+        {
+            CheckRead(key, options, cancellationToken);
+        }
+
+        if (!TryFind(key, "GET", out var record, out var word))
+        {
+            return default;
+        }
+
+        if (record.IsLarge)
+        {
+            return GetLargeTextAsync(key, record, cancellationToken);
+        }
+
+        return new(TextOf(record, word & IndexWord.AddressMask));
+    }
+
+    private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)
+    {
+        if (!TryView(key, record, out var value))
+        {
+            return null;
+        }
+
+        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
+        value.Release();
+        return loaded.GetText();
+    }
+}

@@ -1,0 +1,128 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KvStore.Engine;
+using KvStore.Keys;
+
+namespace KvStore;
+
+/// <content>How a read of many keys overlaps what each would have to wait for.</content>
+public sealed partial class KvNamespace
+{
+    private const int ManyOnStack = 128;
+
+    // The hash of a key beyond ASCII, whose search begins by writing it as UTF-8.
+    private const ulong Unhashed = 0;
+
+    // What a KeyedValues finds its keys by: the hash that the search needs anyway, where there is one.
+    private static readonly Func<string, uint> s_hashOf = static key =>
+        KeyHash.TryOfAscii(key, out var hash) ? (uint)hash : (uint)key.GetHashCode(StringComparison.Ordinal);
+
+    // Three times over the keys: the processor has been asked for all words before the first one is needed, and for all
+    // records before the first of them is.
+    private KeyedValues<KvValue> FindMany(IReadOnlyCollection<string> keys, out long totalBytes)
+    {
+        var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
+        var rented = keys.Count <= ManyOnStack ? null : ArrayPool<ulong>.Shared.Rent(keys.Count);
+        Span<ulong> hashes = rented ?? stackalloc ulong[ManyOnStack];
+        var repeated = 0;
+        foreach (var key in keys is string[] array ? array.AsSpan() : [.. keys])
+        {
+            var isHashed = KeyRules.TryAscii(key, _keyBytesMax, out var hash);
+            var (number, isNew) = result.Add(key, isHashed ? (uint)hash : s_hashOf(key));
+            if (isNew)
+            {
+                hashes[number] = isHashed ? hash : Unhashed;
+                _store.PrefetchWords(hash);
+            }
+            else
+            {
+                repeated++;
+            }
+        }
+
+        var values = result.ValuesToFill;
+        var all = result.AllKeys;
+        for (var i = 0; i < all.Length; i++)
+        {
+            _store.PrefetchRecord(hashes[i], all[i].Length);
+        }
+
+        for (var i = 0; i < all.Length; i++)
+        {
+            values[i] = FindOneOfMany(all[i], hashes[i]);
+        }
+
+        if (rented is not null)
+        {
+            ArrayPool<ulong>.Shared.Return(rented);
+        }
+
+        totalBytes = repeated == 0 ? SumOf(values) : SumOf(keys, result);
+        return result;
+    }
+
+    // As a region sees them: what it holds, and caches, is looked up key by key.
+    private KeyedValues<KvValue> FindMany(IReadOnlyCollection<string> keys, KvRegion region, int? cacheTtl, out long totalBytes)
+    {
+        KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
+        var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
+        foreach (var key in keys)
+        {
+            var (number, isNew) = result.Add(key, s_hashOf(key));
+            if (isNew && KeyRules.IsUnicode(key))
+            {
+                result.ValuesToFill[number] = region.Get(key, "GET_BULK", cacheTtl);
+            }
+        }
+
+        totalBytes = SumOf(keys, result);
+        return result;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private KvValue FindOneOfMany(string key, ulong hash)
+    {
+        if (hash != Unhashed)
+        {
+            var sighting = _store.Look(new AsciiKey(key, hash), out var record, out _);
+            if (sighting == Sighting.Key && !record.IsLarge)
+            {
+                return record.ToValue();
+            }
+
+            if (sighting == Sighting.Absence)
+            {
+                return default;
+            }
+        }
+
+        // An unpaired surrogate is no error among many keys; nothing is stored under it.
+        KvValue value = default;
+        _ = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var found, out _) && TryView(key, found, out value);
+        return value;
+    }
+
+    private static long SumOf(ReadOnlySpan<KvValue> values)
+    {
+        var total = 0L;
+        foreach (ref readonly var value in values)
+        {
+            total += value.Length;
+        }
+
+        return total;
+    }
+
+    // A key that is named twice is answered once, and counts twice.
+    private static long SumOf(IEnumerable<string> keys, KeyedValues<KvValue> values)
+    {
+        var total = 0L;
+        foreach (var key in keys)
+        {
+            total += values[key].Length;
+        }
+
+        return total;
+    }
+}

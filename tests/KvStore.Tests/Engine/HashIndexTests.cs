@@ -1,0 +1,148 @@
+using System.Text;
+using KvStore.Engine;
+using KvStore.Keys;
+using Record = KvStore.Engine.Record;
+
+namespace KvStore.Tests.Engine;
+
+/// <summary>Finding words where lines are full, have holes, or belong to a table that is being replaced.</summary>
+public sealed class HashIndexTests
+{
+    private static readonly string[] s_names = [.. Enumerable.Range(0, 3000).Select(i => $"key-{i * 7919:x8}")];
+
+    [Fact]
+    public void A_line_tells_exactly_the_words_that_fit()
+    {
+        var random = new Random(1);
+        var line = new long[WordLine.Words];
+        for (var round = 0; round < 1000; round++)
+        {
+            for (var i = 0; i < line.Length; i++)
+            {
+                line[i] = ((long)random.Next(4) << 60) | (uint)random.Next(3);
+            }
+
+            var value = line[random.Next(line.Length)];
+            WordLine.Find(in line[0], value).Should().Be(Expected(line, -1, value));
+            WordLine.Find(in line[0], IndexWord.TagMask, value & IndexWord.TagMask)
+                .Should().Be(Expected(line, IndexWord.TagMask, value & IndexWord.TagMask));
+        }
+    }
+
+    [Fact]
+    public async Task Keys_that_come_and_go_by_the_thousand_are_found_exactly_while_they_are_there()
+    {
+        // Enough of them for most lines to overflow now and then, and for marks of removed words to be taken again.
+        await using var kv = KvNamespace.Create("KV");
+        var random = new Random(2);
+        var there = new HashSet<string>();
+        for (var step = 0; step < 20_000; step++)
+        {
+            var name = s_names[random.Next(s_names.Length)];
+            if (random.Next(2) == 0)
+            {
+                await kv.PutAsync(name, name);
+                there.Add(name);
+            }
+            else
+            {
+                await kv.DeleteAsync(name);
+                there.Remove(name);
+            }
+        }
+
+        s_names.Where(name => kv.TryGet(name, out var value) && value.GetText() == name).Should().BeEquivalentTo(there);
+        s_names.Where(name => kv.TryGet(Encoding.UTF8.GetBytes(name), out _)).Should().HaveCount(there.Count);
+        kv.Count.Should().Be(there.Count);
+    }
+
+    [Fact]
+    public async Task A_search_in_a_table_that_is_being_replaced_begins_again()
+    {
+        var segments = new SegmentTable();
+        var index = new HashIndex(segments);
+        var key = Encoding.UTF8.GetBytes("key");
+        Insert(index, segments, key);
+        var shard = HashIndex.ShardOf(KeyHash.OfUtf8(key));
+
+        // As in the middle of a replacement: the word is a mark already, and empty ones behind it are not.
+        MarkMoved(index, shard);
+        var search = Task.Run(() => index.TryFind(new Utf8Key(key), out _, out _));
+        var first = await Task.WhenAny(search, Task.Delay(20));
+        index.ClearHoldingLock(shard);
+
+        first.Should().NotBeSameAs(search, "a search that has seen a mark knows nothing yet");
+        (await search).Should().BeFalse("the new table has no key");
+    }
+
+    [Fact]
+    public async Task A_key_that_stays_is_found_while_its_table_is_replaced_again_and_again()
+    {
+        const int Staying = 200;
+        for (var round = 0; round < 5; round++)
+        {
+            await using var kv = KvNamespace.Create("KV");
+            for (var i = 0; i < Staying; i++)
+            {
+                await kv.PutAsync(s_names[i], "there");
+            }
+
+            using var start = new Barrier(2);
+            var isDone = false;
+            var missed = 0;
+            var reader = new Thread(() =>
+            {
+                start.SignalAndWait();
+                while (!Volatile.Read(ref isDone))
+                {
+                    for (var i = 0; i < Staying; i++)
+                    {
+                        missed += kv.TryGet(s_names[i], out _) ? 0 : 1;
+                    }
+                }
+            });
+            reader.Start();
+            start.SignalAndWait();
+            for (var i = Staying; i < s_names.Length; i++)
+            {
+                await kv.PutAsync(s_names[i], "new");
+            }
+
+            Volatile.Write(ref isDone, true);
+            reader.Join();
+            missed.Should().Be(0);
+        }
+    }
+
+    private static void Insert(HashIndex index, SegmentTable segments, byte[] name)
+    {
+        var key = new Utf8Key(name);
+        var draft = segments.Reserve(Record.SizeFor(name.Length, 0, 0));
+        draft.Record.Initialize(name.Length, 0, 0, 0);
+        key.CopyTo(draft.Record.DraftKey);
+        index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
+        index.WordsOf(HashIndex.ShardOf(key.Hash))[slot] = IndexWord.TagOf(key.Hash) | draft.Address;
+    }
+
+    private static void MarkMoved(HashIndex index, int shard)
+    {
+        foreach (ref var word in index.WordsOf(shard))
+        {
+            if (word != IndexWord.Empty)
+            {
+                Volatile.Write(ref word, IndexWord.Moved);
+            }
+        }
+    }
+
+    private static uint Expected(long[] line, long mask, long value)
+    {
+        var expected = 0u;
+        for (var i = 0; i < line.Length; i++)
+        {
+            expected |= (line[i] & mask) == value ? 1u << i : 0;
+        }
+
+        return expected;
+    }
+}
