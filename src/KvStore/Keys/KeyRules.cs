@@ -20,8 +20,8 @@ internal static class KeyRules
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryAscii(string key, int keyBytesMax, out ulong hash)
     {
-        // One comparison for "1 to the limit"; the dots are short and rare.
-        if ((uint)(key.Length - 1) < (uint)keyBytesMax && !(key.Length <= 2 && IsDots(key)))
+        // One comparison for "1 to the limit"; the dots are short and rare. No key at all is told apart by whoever encodes it.
+        if (key is not null && (uint)(key.Length - 1) < (uint)keyBytesMax && !(key.Length <= 2 && IsDots(key)))
         {
             return KeyHash.TryOfAscii(key, out hash);
         }
