@@ -116,7 +116,9 @@ public sealed class WorkerdFixture : IAsyncLifetime
         _process.BeginErrorReadLine();
         _process.BeginOutputReadLine();
 
-        _worker = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = TimeSpan.FromMinutes(2) };
+        // workerd closes a connection that was idle for five seconds; on a busy machine that may be the one about to be used.
+        var handler = new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) };
+        _worker = new HttpClient(handler) { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = TimeSpan.FromMinutes(2) };
         for (var attempt = 0; !await IsListeningAsync(port); attempt++)
         {
             if (_process.HasExited || attempt > 600)
