@@ -15,6 +15,10 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
         "keys-070", "keys-071", "keys-073", "multi-get-028", "multi-get-015", "multi-get-016", "values-060", "values-061",
     ];
 
+    // The runtime tells the Worker of the stream's error, and sends what it had of the stream as a whole body nevertheless, a
+    // little later. Nobody who hears of it over HTTP can tell; the next scenario must not be the one that hears of it.
+    private static readonly HashSet<string> s_brokenStreams = ["put-types-030", "put-types-031"];
+
     // NaN and an invalid date become JSON null, which is no metadata in KvStore; the emulator stores it and lists it.
     private static readonly Dictionary<string, Dictionary<int, JsonElement>> s_nullMetadata = new()
     {
@@ -49,6 +53,11 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
             {
                 mismatches[i] = mismatch;
             }
+        }
+
+        if (s_brokenStreams.Contains(scenario.Id))
+        {
+            await workerd.UntilChangedAsync("k", "before");
         }
 
         await workerd.EndAsync();

@@ -55,6 +55,15 @@ public sealed class WorkerdFixture : IAsyncLifetime
         };
     }
 
+    /// <summary>Waits for a key to have another value, but not for ever.</summary>
+    public async Task UntilChangedAsync(string key, string value)
+    {
+        for (var attempt = 0; attempt < 500 && await _namespace.Current!.GetTextAsync(key) == value; attempt++)
+        {
+            await Task.Delay(10);
+        }
+    }
+
     public async Task EndAsync()
     {
         if (_namespace.Current is IAsyncDisposable before)
