@@ -97,8 +97,11 @@ internal sealed class SideBySide : IDisposable
     {
         var value = s_noise.AsSpan(put.Stamp % 1000, put.ValueBytes).ToArray();
         BitConverter.TryWriteBytes(value, put.Stamp);
+
+        // A pipe does not tell its length: it is refused at the byte over the limit, and the rest is not read.
+        var seen = put.From == Operation.Source.Pipe && value.Length > s_limits.ValueBytesMax ? value[..(s_limits.ValueBytesMax + 1)] : value;
         Both(
-            () => Done(_expected.PutAsync(put.Key, put.From == Operation.Source.Text ? Text(value) : value, put.Options)),
+            () => Done(_expected.PutAsync(put.Key, put.From == Operation.Source.Text ? Text(value) : seen, put.Options)),
             () => Done(_actual.PutAsync(
                 put.Key,
                 put.From switch
