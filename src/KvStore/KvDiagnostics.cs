@@ -8,7 +8,9 @@ namespace KvStore;
 /// <c>kvstore.replication.pending</c>. Traces: one activity an operation. Both are tagged by the OpenTelemetry conventions for
 /// databases: <c>db.system.name</c>, <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>; and by
 /// <c>kvstore.region</c>. Keys never become tags.</para>
-/// <para>Where nobody listens, each operation costs one check. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>,
+/// <para>Where nobody listens, each operation costs one check, and a read by the system's clock not even that: such a namespace
+/// looks ten times a second, and at every other operation, whether somebody has begun to listen; reads of the tenth of a second
+/// before may not be reported. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>,
 /// is counted, but neither timed nor traced.</para>
 /// </remarks>
 public static class KvDiagnostics

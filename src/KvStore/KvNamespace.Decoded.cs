@@ -18,12 +18,12 @@ public sealed partial class KvNamespace
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        if (KvMetrics.IsObserved)
+        if (options is null && !cancellationToken.IsCancellationRequested && FindDecoded(_texts, key) is { } text)
         {
-            return GetCachedTextObserved(key, options, cancellationToken);
+            return new(Unsafe.As<string>(text));
         }
 
-        return GetCachedText(key, options, cancellationToken);
+        return GetTextElsewhere(key, options, cancellationToken);
     }
 
     /// <summary>Finds what a value was decoded to before, if that is kept. False says nothing: then it is to be read.</summary>
@@ -33,10 +33,10 @@ public sealed partial class KvNamespace
     /// <param name="value">The object.</param>
     internal bool TryGetDecoded<T>(string key, object form, CancellationToken cancellationToken, [MaybeNullWhen(false)] out T value)
     {
-        if (ImmutableType<T>.IsProven && !KvMetrics.IsObserved && !cancellationToken.IsCancellationRequested
-            && FindDecoded(_objects, key, form) is { } found)
+        if (ImmutableType<T>.IsProven && !cancellationToken.IsCancellationRequested
+            && (FindDecoded(_objects, key) ?? FindDecodedAnywhere(key)) is DecodedObject found && ReferenceEquals(found.Form, form))
         {
-            value = (T)found;
+            value = (T)found.Value;
             return true;
         }
 
@@ -50,40 +50,57 @@ public sealed partial class KvNamespace
         if (ImmutableType<T>.IsProven && decoded is not null && decoded.GetType() == typeof(T) && _isPlain
             && TryFind(key, "GET", out var record, out var word) && !record.IsLarge && record.ToValue().IsSameAs(value))
         {
-            _objects.Offer(record, word & IndexWord.AddressMask, form, decoded);
+            _objects.Offer(record, word & IndexWord.AddressMask, new DecodedObject(form, decoded));
         }
     }
 
     /// <summary>The text of a record whose value is in memory, from the cache when it is there.</summary>
     internal string TextOf(Record record, long address)
     {
-        if (_texts.Find(address, _texts) is string kept)
+        if (_texts.Find(address) is string kept)
         {
             return kept;
         }
 
         var text = Encoding.UTF8.GetString(record.Value);
-        _texts.Offer(record, address, _texts, text);
+        _texts.Offer(record, address, text);
         return text;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ValueTask<string?> GetCachedText(string key, KvGetOptions? options, CancellationToken cancellationToken)
-    {
-        if (options is null && !cancellationToken.IsCancellationRequested && FindDecoded(_texts, key, _texts) is { } text)
-        {
-            return new(Unsafe.As<string>(text));
-        }
-
-        return GetUncachedText(key, options, cancellationToken);
-    }
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ValueTask<string?> GetTextElsewhere(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
+        KvMetrics.IsObserved ? GetTextObserved(key, options, cancellationToken) : GetUncachedText(key, options, cancellationToken);
 
     // By itself for the same reason as Find.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? FindDecoded(DecodedCache cache, string key, object form) =>
-        _isPlain && KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            && _store.Look(new AsciiKey(key, hash), out _, out var word) == Sighting.Key
-            ? cache.Find(word & IndexWord.AddressMask, form)
+    private object? FindDecoded(DecodedCache cache, string key)
+    {
+        if (!_isDirect)
+        {
+            return null;
+        }
+
+        if (key is not null && TwoBlockKey.Fits(key.Length))
+        {
+            return TwoBlockKey.TryRead(key, out var read)
+                ? _index.Look<TwoBlockKey, DecodedOutcome, object?>(read, _clock, new DecodedOutcome(cache))
+                : null;
+        }
+
+        return FindDecodedOther(cache, key!);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private object? FindDecodedOther(DecodedCache cache, string key) =>
+        KeyRules.TryAscii(key, _keyBytesMax, out var hash)
+            ? _index.Look<AsciiKey, DecodedOutcome, object?>(new AsciiKey(key, hash), _clock, new DecodedOutcome(cache))
+            : null;
+
+    // Of a key that is not where it most likely is; what it costs is little beside decoding.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private object? FindDecodedAnywhere(string key) =>
+        _isDirect && KeyRules.TryAscii(key, _keyBytesMax, out var hash) && _store.TryFind(new AsciiKey(key, hash), out _, out var word)
+            ? _objects.Find(word & IndexWord.AddressMask)
             : null;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -123,4 +140,7 @@ public sealed partial class KvNamespace
         value.Release();
         return loaded.GetText();
     }
+
+    /// <summary>An object and the form in which it was read: one value can be read in several.</summary>
+    private sealed record DecodedObject(object Form, object Value);
 }

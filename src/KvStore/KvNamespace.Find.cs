@@ -9,82 +9,86 @@ namespace KvStore;
 /// <content>How a read finds its record: the hot path, and the way around for what is rare.</content>
 public sealed partial class KvNamespace
 {
-    /// <summary>The read behind the typed ones, where nothing speaks against reading at once: no observer, no cancellation.</summary>
+    /// <summary>
+    /// The beginning of a read by a caller who has not asked for anything else: an entry in memory, or that there is none. Where
+    /// somebody observes, or it has been cancelled, or the key is not where it most likely is: <see cref="KvValue.IsUnknown"/>.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal bool TryFindNow(string key, CancellationToken cancellationToken, out KvValue value)
-    {
-        if (KvMetrics.IsObserved || cancellationToken.IsCancellationRequested)
-        {
-            value = default;
-            return false;
-        }
+    internal KvValue LookNow(string key, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? KvValue.Unknown : Find(key);
 
-        _ = TryGetCore(key, out value);
-        return true;
-    }
-
-    // The whole of a read is this one method, which is never inlined: a caller's loop would use up what the compiler is
-    // willing to inline, and the search would be left as a dozen calls. It returns the parts of a KvValue, and a caller that
-    // is inlined puts them together: writing the reference through another one would cost a write barrier.
+    // Nearly always a read is this one method, which is never inlined: a caller's loop would use up what the compiler is
+    // willing to inline, and the search would be left as a dozen calls. It calls nobody, so that it saves no register, and what
+    // it returns fits two of them. Whatever is rare is unknown here, and left to the caller's FindAnywhere.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? Find(string key, out ulong place, out ulong extent)
-    {
-        if (_isPlain && KeyRules.TryAscii(key, _keyBytesMax, out var hash))
-        {
-            var sighting = _store.Look(new AsciiKey(key, hash), out var record, out _);
-            if (sighting == Sighting.Key && !record.IsLarge)
-            {
-                place = record.Place;
-                extent = record.Extent;
-                return record.Segment;
-            }
-
-            if (sighting == Sighting.Absence)
-            {
-                place = 0;
-                extent = 0;
-                return null;
-            }
-        }
-
-        return FindAnywhere(key, out place, out extent);
-    }
+    private KvValue Find(string key) =>
+        _isDirect && key is not null && TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var read)
+            ? _index.Look<TwoBlockKey, ValueOutcome, KvValue>(read, _clock, default)
+            : KvValue.Unknown;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? FindAnywhere(string key, out ulong place, out ulong extent)
+    private KvValue FindAnywhere(string key)
     {
-        KvValue value = default;
         if (!_isPlain)
         {
-            value = Home().Get(key, "GET", cacheTtlSeconds: null);
-        }
-        else
-        {
-            _ = TryFind(key, "GET", out var record, out _) && TryView(key, record, out value);
+            return Home().Get(key, "GET", cacheTtlSeconds: null);
         }
 
-        return value.Split(out place, out extent);
+        if (_keyBytesMax >= TwoBlockKey.BytesMax && key is not null)
+        {
+            if (TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var blocks))
+            {
+                return FindOther(blocks, key);
+            }
+
+            if (HalvesKey.Fits(key.Length) && HalvesKey.TryRead(key, out var halves))
+            {
+                return FindOther(halves, key);
+            }
+        }
+
+        return KeyRules.TryAscii(key!, _keyBytesMax, out var hash) ? FindOther(new AsciiKey(key!, hash), key!) : FindEncoded(key!);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private KvValue FindOther<TKey>(in TKey read, string key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var value = _index.Look<TKey, ValueOutcome, KvValue>(read, _clock, default);
+        if (value.IsUnknown)
+        {
+            value = _store.TryFind(read, out var record) && TryView(key, record, out var found) ? found : default;
+        }
+
+        return value;
+    }
+
+    private KvValue FindEncoded(string key) =>
+        TryFindEncoded(key, "GET", out var record, out _) && TryView(key, record, out var found) ? found : default;
+
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? Find(ReadOnlySpan<byte> utf8Key, out ulong place, out ulong extent)
+    private KvValue Find(ReadOnlySpan<byte> utf8Key) =>
+        _isDirect && TwoBlockKey.Fits(utf8Key.Length)
+            ? _index.Look<TwoBlockKey, ValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
+            : KvValue.Unknown;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private KvValue FindAnywhere(ReadOnlySpan<byte> utf8Key)
     {
         if (!_isPlain)
         {
             _ = Home().TryGet(utf8Key, out var seen);
-            return seen.Split(out place, out extent);
+            return seen;
         }
 
-        if (_store.Look(new Utf8Key(utf8Key), out var record, out _) == Sighting.Key && !record.IsLarge)
+        var key = new Utf8Key(utf8Key);
+        var value = _index.Look<Utf8Key, ValueOutcome, KvValue>(key, _clock, default);
+        if (value.IsUnknown)
         {
-            place = record.Place;
-            extent = record.Extent;
-            return record.Segment;
+            value = _store.TryFind(key, out var record) && TryView(utf8Key, record, out var found) ? found : default;
         }
 
-        KvValue value = default;
-        _ = _store.TryFind(new Utf8Key(utf8Key), out record) && TryView(utf8Key, record, out value);
-        return value.Split(out place, out extent);
+        return value;
     }
 
     private bool TryView(string key, Record record, out KvValue value) =>

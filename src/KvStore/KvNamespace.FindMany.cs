@@ -85,22 +85,17 @@ public sealed partial class KvNamespace
     {
         if (hash != Unhashed)
         {
-            var sighting = _store.Look(new AsciiKey(key, hash), out var record, out _);
-            if (sighting == Sighting.Key && !record.IsLarge)
+            var value = _index.Look<AsciiKey, ValueOutcome, KvValue>(new AsciiKey(key, hash), _clock, default);
+            if (!value.IsUnknown)
             {
-                return record.ToValue();
-            }
-
-            if (sighting == Sighting.Absence)
-            {
-                return default;
+                return value;
             }
         }
 
         // An unpaired surrogate is no error among many keys; nothing is stored under it.
-        KvValue value = default;
-        _ = KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var found, out _) && TryView(key, found, out value);
-        return value;
+        return KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out var found)
+            ? found
+            : default;
     }
 
     private static long SumOf(ReadOnlySpan<KvValue> values)

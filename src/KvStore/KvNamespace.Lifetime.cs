@@ -119,7 +119,12 @@ public sealed partial class KvNamespace
     private async Task CloseAsync()
     {
         _isDisposed = true;
-        _isPlain = false;
+        lock (_directGate)
+        {
+            _isDirect = false;
+            _isPlain = false;
+        }
+
         _commit.IsClosed = true;
         try
         {

@@ -27,6 +27,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private readonly int _keyBytesMax;
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
+    private readonly HashIndex _index;
     private readonly CommitPath _commit;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
@@ -35,16 +36,21 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     // Not replicated and not disposed: a read goes straight to the engine. One question instead of two.
     private volatile bool _isPlain;
 
+    // The same, nobody observes, and keys may be as long as those that are read from registers. So a hot read asks this one
+    // question; whether somebody observes takes a dozen loads, which cost it more than the search. Changed under its gate.
+    private volatile bool _isDirect;
+    private readonly Lock _directGate = new();
+
     private KvNamespace(string name, KvNamespaceOptions options)
     {
         Name = name;
         _limits = options.Limits;
         _keyBytesMax = _limits.KeyBytesMax;
-        _clock = new CoarseClock(options.TimeProvider);
+        _clock = new CoarseClock(options.TimeProvider, NoticeObservers);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
         _commit = new CommitPath(_store, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
         if (options.Replication is { } replication)
         {
             _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, () => _commit.Log?.LargeValues);
@@ -52,7 +58,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
             Replication = new KvReplication(_replicated);
         }
 
+        _index = _store.Index;
         _isPlain = _replicated is null;
+        NoticeObservers();
         _logger.NamespaceCreated(name);
     }
 
@@ -96,12 +104,10 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryGet(string key, out KvValue value)
     {
-        if (KvMetrics.IsObserved)
-        {
-            return TryGetObserved(key, out value);
-        }
-
-        return TryGetCore(key, out value);
+        // Without a reference to the value anywhere, it stays in the registers in which it comes.
+        var found = Find(key);
+        value = found.IsUnknown ? FindElsewhere(key) : found;
+        return value.Exists;
     }
 
     /// <summary>The synchronous read by the UTF-8 bytes of a key, for hot paths: no allocation, no lock, no wait.</summary>
@@ -113,18 +119,25 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
     {
         KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
-        var source = Find(utf8Key, out var place, out var extent);
-        value = new KvValue(source, place, extent);
-        if (KvMetrics.IsObserved)
-        {
-            _telemetry.CountRead(source is not null);
-        }
-
-        return source is not null;
+        var found = Find(utf8Key);
+        value = found.IsUnknown ? FindElsewhere(utf8Key) : found;
+        return value.Exists;
     }
 
     /// <inheritdoc/>
-    public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
+    public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        if (options is null && LookNow(key, cancellationToken) is { IsUnknown: false } value)
+        {
+            return new(value);
+        }
+
+        return GetElsewhere(key, options, cancellationToken);
+    }
+
+    // What is rare, apart, so that what is common saves no register and clears no memory for it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ValueTask<KvValue> GetElsewhere(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         KvMetrics.IsObserved ? GetObserved(key, options, cancellationToken) : Get(key, options, cancellationToken);
 
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
@@ -135,8 +148,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         }
 
         // Also one that does not exist: it may have the status of a cache.
-        _ = TryGetCore(key, out var value);
-        return new(value);
+        return new(FindAnywhere(key));
     }
 
     /// <inheritdoc/>
@@ -249,16 +261,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         }
 
         CheckRead(key, options, cancellationToken);
-        _ = TryGetCore(key, out var value);
-        return new(value);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryGetCore(string key, out KvValue value)
-    {
-        var source = Find(key, out var place, out var extent);
-        value = new KvValue(source, place, extent);
-        return source is not null;
+        return new(FindAnywhere(key));
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -115,11 +115,19 @@ public static class KvNamespaceExtensions
     public static ValueTask<ReadOnlyMemory<byte>?> GetBytesAsync(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
-        if (options is null && kv is KvNamespace local && local.TryFindNow(key, cancellationToken, out var found))
+        if (options is null && kv is KvNamespace local && local.LookNow(key, cancellationToken) is { IsUnknown: false } found)
         {
-            return found.IsLarge ? Await(kv, new(found), cancellationToken) : new(Bytes(found));
+            return found.Exists ? new(found.GetBytesInMemory()) : default;
         }
 
+        return GetBytesElsewhereAsync(kv, key, options, cancellationToken);
+    }
+
+    // What is rare, apart, so that what is common saves no register and clears no memory for it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static ValueTask<ReadOnlyMemory<byte>?> GetBytesElsewhereAsync(
+        IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
         ArgumentNullException.ThrowIfNull(kv);
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(Bytes(value)) : Await(kv, get, cancellationToken);
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -21,41 +22,41 @@ public readonly struct KvValue
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
-    private const int MetadataBytesShift = 32;
-    private const int CacheStateShift = 48;
+    private const int CacheStateShift = 32;
 
-    // An array in which the metadata lies right before the value, so that one offset finds both; or a LargeValueView.
+    // An array with a record in it; or a LargeValueView, whose array has the record.
     private readonly object? _source;
 
-    // Two words for all the rest, so that a read hands over three registers and not six fields.
+    // Where the record begins, and above that the status of a cache. One word, so that a read hands all of this over in two
+    // registers: what else there is to know stands in the record, in the line of the cache that the key was compared in.
     private readonly ulong _place;
-    private readonly ulong _extent;
 
-    internal KvValue(byte[] segment, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
-        : this(segment, PlaceOf(valueOffset, metadataBytes), ExtentOf(valueBytes, deadlineSeconds))
-    {
-    }
-
-    internal KvValue(LargeValueView view, int valueOffset, int valueBytes, int metadataBytes, uint deadlineSeconds)
-        : this(view, PlaceOf(valueOffset, metadataBytes), ExtentOf(valueBytes, deadlineSeconds))
-    {
-    }
-
-    /// <summary>An entry from its parts; of three defaults, one that does not exist.</summary>
+    /// <summary>A view on a record; of two defaults, an entry that does not exist.</summary>
     /// <param name="source">An array or a view, as above; or null.</param>
-    /// <param name="place">What <see cref="PlaceOf"/> makes.</param>
-    /// <param name="extent">What <see cref="ExtentOf"/> makes.</param>
-    internal KvValue(object? source, ulong place, ulong extent)
+    /// <param name="recordOffset">Where the record begins.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal KvValue(object? source, int recordOffset)
     {
         _source = source;
-        _place = place;
-        _extent = extent;
+        _place = (uint)recordOffset;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private KvValue(in KvValue entry, CacheState cacheState)
-        : this(entry._source, (entry._place & ~((ulong)byte.MaxValue << CacheStateShift)) | ((ulong)cacheState << CacheStateShift), entry._extent)
     {
+        _source = entry._source;
+        _place = (uint)entry._place | ((ulong)cacheState << CacheStateShift);
     }
+
+    /// <summary>What a search returns that has not come to an end: whether the key exists is not known. Callers never see it.</summary>
+    internal static KvValue Unknown
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => new(default, CacheState.Unknown);
+    }
+
+    /// <summary>Whether it is that, and not an entry.</summary>
+    internal bool IsUnknown => _source is null && _place == (ulong)CacheState.Unknown << CacheStateShift;
 
     private enum CacheState : byte
     {
@@ -63,6 +64,7 @@ public readonly struct KvValue
         Hit,
         Miss,
         Expired,
+        Unknown,
     }
 
     /// <summary>Whether the key exists and has not expired.</summary>
@@ -72,14 +74,13 @@ public readonly struct KvValue
     public bool IsLarge => _source is LargeValueView;
 
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
-    public KvMetadata Metadata => MetadataBytes == 0
-        ? default
-        : KvMetadata.FromStored(new ReadOnlyMemory<byte>(
-            _source as byte[] ?? ((LargeValueView)_source!).Segment, ValueOffset - MetadataBytes, MetadataBytes));
+    public KvMetadata Metadata => MetadataBytes is var bytes and > 0
+        ? KvMetadata.FromStored(new ReadOnlyMemory<byte>(Segment, MetadataOffset, bytes))
+        : default;
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
     public DateTimeOffset? Expiration =>
-        DeadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(DeadlineSeconds);
+        DeadlineSeconds is var deadline and > 0 ? DateTimeOffset.FromUnixTimeSeconds(deadline) : null;
 
     /// <summary>
     /// <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c> where a region caches what it reads; otherwise null, as with a binding
@@ -94,13 +95,24 @@ public readonly struct KvValue
     };
 
     /// <summary>The length of the value in bytes; 0 when the key does not exist.</summary>
-    public int Length => (int)(_extent >> 32);
+    public int Length => _source switch
+    {
+        null => 0,
+        LargeValueView large => checked((int)large.Value.Length),
+        _ => RecordLayout.Read<int>(in StartIn(Unsafe.As<byte[]>(_source)), RecordLayout.ValueBytesOffset),
+    };
 
-    private int ValueOffset => (int)_place;
+    // The array with the record of an entry that exists.
+    private byte[] Segment => _source is LargeValueView large ? large.Segment : Unsafe.As<byte[]>(_source!);
 
-    private int MetadataBytes => (ushort)(_place >> MetadataBytesShift);
+    private int Offset => (int)_place;
 
-    private uint DeadlineSeconds => (uint)_extent;
+    private int MetadataBytes => _source is null ? 0 : RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.MetadataBytesOffset);
+
+    private int MetadataOffset => Offset + RecordLayout.HeaderBytes
+        + (RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
+
+    private uint DeadlineSeconds => _source is null ? 0 : RecordLayout.Read<uint>(in StartIn(Segment), RecordLayout.DeadlineOffset);
 
     /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
     /// <param name="value">The value.</param>
@@ -111,11 +123,11 @@ public readonly struct KvValue
     {
         var json = metadata.Utf8Json.Span;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(json.Length, ushort.MaxValue, nameof(metadata));
-        var bytes = new byte[json.Length + value.Length];
-        json.CopyTo(bytes);
-        value.CopyTo(bytes.AsSpan(json.Length));
         var deadline = expiration is { } at ? checked((uint)at.ToUnixTimeSeconds()) : 0;
-        return new KvValue(bytes, json.Length, value.Length, json.Length, deadline);
+        var record = NewRecord(json.Length, value.Length, deadline, out var valueOffset);
+        json.CopyTo(record.AsSpan(RecordLayout.HeaderBytes));
+        value.CopyTo(record.AsSpan(valueOffset));
+        return new KvValue(record, recordOffset: 0);
     }
 
     /// <summary>The value as text: UTF-8, with U+FFFD in place of bytes that are not; null when the key does not exist.</summary>
@@ -142,10 +154,33 @@ public readonly struct KvValue
 
     /// <summary>The bytes of the value: a view that never changes, not a copy. Empty when the key does not exist.</summary>
     /// <returns>The bytes.</returns>
-    public ReadOnlyMemory<byte> GetBytes() => _source is LargeValueView large
-        ? large.ReadAll()
-        // It is an array or null: the only other kind was ruled out.
-        : new ReadOnlyMemory<byte>(Unsafe.As<byte[]>(_source), ValueOffset, Length);
+    public ReadOnlyMemory<byte> GetBytes()
+    {
+        if (_source is null)
+        {
+            return default;
+        }
+
+        if (_source is LargeValueView large)
+        {
+            return large.ReadAll();
+        }
+
+        return GetBytesInMemory();
+    }
+
+    /// <summary>The same for an entry that exists and is known not to be a large one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ReadOnlyMemory<byte> GetBytesInMemory()
+    {
+        // It is an array: the only other kind was ruled out.
+        var segment = Unsafe.As<byte[]>(_source!);
+        ref readonly var start = ref StartIn(segment);
+        var valueOffset = Offset + RecordLayout.HeaderBytes
+            + (RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask)
+            + RecordLayout.Read<ushort>(in start, RecordLayout.MetadataBytesOffset);
+        return new ReadOnlyMemory<byte>(segment, valueOffset, RecordLayout.Read<int>(in start, RecordLayout.ValueBytesOffset));
+    }
 
     /// <summary>The bytes of the value, read without blocking where it is a large one; otherwise <see cref="GetBytes"/>.</summary>
     /// <param name="cancellationToken">Ends the reading of a large value.</param>
@@ -165,7 +200,7 @@ public readonly struct KvValue
     {
         null => new MemoryStream([], writable: false),
         LargeValueView large => large.Value.OpenStream(),
-        _ => new MemoryStream((byte[])_source, ValueOffset, Length, writable: false, publiclyVisible: false),
+        _ => new MemoryStream((byte[])_source, MetadataOffset + MetadataBytes, Length, writable: false, publiclyVisible: false),
     };
 
     /// <summary>The same entry with the status <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c>.</summary>
@@ -184,31 +219,36 @@ public readonly struct KvValue
     /// <summary>Whether both are views on the same memory.</summary>
     internal bool IsSameAs(in KvValue other) => ReferenceEquals(_source, other._source) && _place == other._place;
 
-    /// <summary>The parts, as the constructor takes them.</summary>
-    internal object? Split(out ulong place, out ulong extent)
-    {
-        place = _place;
-        extent = _extent;
-        return _source;
-    }
-
-    /// <summary>Where a value and the metadata before it lie: the offset of the value, and above it the length of the metadata.</summary>
-    internal static ulong PlaceOf(int valueOffset, int metadataBytes) =>
-        (uint)valueOffset | ((ulong)(ushort)metadataBytes << MetadataBytesShift);
-
-    /// <summary>How far a value goes in memory and time: its deadline, and above it its length.</summary>
-    internal static ulong ExtentOf(int valueBytes, uint deadlineSeconds) => deadlineSeconds | ((ulong)(uint)valueBytes << 32);
-
     /// <summary>The same entry; its value without the UTF-8 byte order mark, if it begins with one.</summary>
     internal KvValue WithoutByteOrderMark() => GetBytes().Span is var bytes && bytes.StartsWith("\uFEFF"u8)
-        ? new KvValue(bytes[3..].ToArray(), 0, Length - 3, 0, DeadlineSeconds)
+        ? Create(bytes[3..], metadata: default, Expiration)
         : this;
 
     /// <summary>The same value in memory, without metadata.</summary>
-    internal async ValueTask<KvValue> LoadAsync(CancellationToken cancellationToken) => _source is LargeValueView large
-        ? new KvValue(await large.ReadAllAsync(cancellationToken).ConfigureAwait(false), 0, Length, 0, DeadlineSeconds)
-        : this;
+    internal async ValueTask<KvValue> LoadAsync(CancellationToken cancellationToken)
+    {
+        if (_source is not LargeValueView large)
+        {
+            return this;
+        }
+
+        var record = NewRecord(metadataBytes: 0, Length, DeadlineSeconds, out var valueOffset);
+        await large.ReadAllAsync(record.AsMemory(valueOffset), cancellationToken).ConfigureAwait(false);
+        return new KvValue(record, recordOffset: 0);
+    }
 
     /// <summary>Lets go of the file of a large value. For whoever handed this to nobody else.</summary>
     internal void Release() => (_source as LargeValueView)?.Value.Dispose();
+
+    // A record by itself, without a key.
+    private static byte[] NewRecord(int metadataBytes, int valueBytes, uint deadline, out int valueOffset)
+    {
+        valueOffset = RecordLayout.HeaderBytes + metadataBytes;
+        var record = new byte[valueOffset + valueBytes];
+        RecordLayout.WriteHeader(ref MemoryMarshal.GetArrayDataReference(record), keyBytes: 0, metadataBytes, valueBytes, deadline);
+        return record;
+    }
+
+    // In bounds: an entry is only ever made from an array with a record in it, and the place of that record.
+    private ref readonly byte StartIn(byte[] segment) => ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)Offset);
 }

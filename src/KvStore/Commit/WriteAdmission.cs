@@ -80,7 +80,7 @@ internal sealed class WriteAdmission
             found = _store.List(prefix: default, after, records);
             foreach (ref readonly var record in records.AsSpan(0, found))
             {
-                if (!(record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart)))
+                if (record.KeyBytes != key.Utf8Bytes || key.DiffersFrom(in record.KeyStart))
                 {
                     keys++;
                     bytes += record.KeyBytes + record.MetadataBytes + (record.IsLarge ? record.LargeValue.Length : record.ValueBytes);

@@ -45,6 +45,18 @@ internal static class KvMetrics
     /// <summary>Ends measuring a namespace.</summary>
     public static void Remove(KvTelemetry telemetry) => s_namespaces.TryRemove(telemetry, out _);
 
+    /// <summary>
+    /// Has every namespace look whether somebody observes, for a listener of this library's own that wants to hear of the very
+    /// next read.
+    /// </summary>
+    public static void NoticeObservers()
+    {
+        foreach (var telemetry in s_namespaces.Keys)
+        {
+            telemetry.NoticeObservers();
+        }
+    }
+
     static KvMetrics()
     {
         s_meter.CreateObservableGauge("kvstore.entries", () => Measure(t => t.EntryCount()), "{entry}", "Entries, by namespace.");

@@ -7,9 +7,12 @@ namespace KvStore.Diagnostics;
 internal sealed class KvTelemetry : IDisposable
 {
     private readonly TimeProvider _timeProvider;
+    private readonly Action _noticeObservers;
 
-    public KvTelemetry(string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount)
+    public KvTelemetry(
+        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount, Action noticeObservers)
     {
+        _noticeObservers = noticeObservers;
         _timeProvider = timeProvider;
         NamespaceTag = new KeyValuePair<string, object?>("db.namespace", name);
         EntryCount = entryCount;
@@ -28,6 +31,9 @@ internal sealed class KvTelemetry : IDisposable
     public Func<long> ExpiredCount { get; }
 
     public void Dispose() => KvMetrics.Remove(this);
+
+    /// <summary>Has the namespace look whether somebody observes.</summary>
+    public void NoticeObservers() => _noticeObservers();
 
     /// <summary>Carries out an operation, and tells what became of it.</summary>
     public async ValueTask<T> ObserveAsync<T>(string operation, Func<ValueTask<T>> carryOut, Func<T, string> outcomeOf)

@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 
 namespace KvStore.Engine;
 
@@ -10,43 +9,49 @@ namespace KvStore.Engine;
 /// an object that nobody can change.
 /// </summary>
 /// <remarks>
-/// <para>A four-way table from a record's address, and the form in which it is read, to what it was decoded to. An address
-/// never means another record, so what is found is always right, and nothing has to be invalidated: an overwritten key has a
-/// new address. It holds no segment alive.</para>
-/// <para>A value is admitted at the second miss in its set, so that keys that are read once push nothing out. Small values
-/// only: at the most 8,192 of them, of up to 1 KiB.</para>
-/// <para>Thread safety: all members, from any thread. An entry is immutable; racing writers of one slot overwrite each
-/// other, and either is right. A hit writes nothing.</para>
+/// <para>A four-way table from a record's address to what its value was decoded to. An address never means another record, so
+/// what is found is always right, and nothing has to be invalidated: an overwritten key has a new address. It holds no segment
+/// alive.</para>
+/// <para>The four addresses of a set and what they lead to lie in one line of the processor's cache, which is all that a hit
+/// touches, and looked at at once.</para>
+/// <para>A value is admitted when it is missed again, while no more than three others of its set were, so that keys that are
+/// read once push nothing out. Small values only: at the most 8,192 of them, of up to 1 KiB.</para>
+/// <para>Thread safety: all members, from any thread. A hit writes nothing and takes no lock. Whoever changes an entry clears
+/// its address first and sets it last: a reader who finds the same address before and after has read what belongs to it.</para>
 /// </remarks>
 internal sealed class DecodedCache
 {
     private const int SetBits = 11;
     private const int Ways = 4;
+    private const int WordsOfEntry = 2;
     private const int ValueBytesMax = 1024;
+
+    // The words of a set that are addresses, and not references.
+    private const uint AddressWords = 0b0101_0101;
+
+    private readonly Lock _gate = new();
 
     // Made when the first value is decoded: most namespaces hold something else.
     private Table? _table;
 
     /// <summary>What a record was decoded to, if that is kept; otherwise null.</summary>
     /// <param name="address">The record's address.</param>
-    /// <param name="form">What tells this form from others, by reference: the same that it was offered with.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public object? Find(long address, object form)
+    public object? Find(long address)
     {
-        if (_table is { } table)
+        if (Volatile.Read(ref _table) is { } table)
         {
-            // In bounds: the set is below 2^SetBits, and the bit that is found is below the number of ways. The addresses of a
-            // set share a cache line; only the one that fits is followed to its entry.
-            var first = SetOf(address) * Ways;
-            var found = Vector256.Equals(
-                Vector256.LoadUnsafe(ref MemoryMarshal.GetArrayDataReference(table.Addresses), (nuint)first), Vector256.Create(address));
-            var ways = found.ExtractMostSignificantBits();
-            if (ways != 0
-                && table.Entries[first + BitOperations.TrailingZeroCount(ways)] is { } entry
-                && entry.Address == address
-                && ReferenceEquals(entry.Form, form))
+            // In bounds: a set is below 2^SetBits and behind the padding, and the word that is found is an address in it.
+            ref var set = ref table.FirstOf(SetOf(address));
+            var found = WordLine.Find(in Unsafe.As<Entry, long>(ref set), address) & AddressWords;
+            if (found != 0)
             {
-                return entry.Value;
+                ref var entry = ref Unsafe.Add(ref set, (nint)(uint)BitOperations.TrailingZeroCount(found) / WordsOfEntry);
+                var value = Volatile.Read(ref entry.Value);
+                if (Volatile.Read(ref entry.Address) == address)
+                {
+                    return value;
+                }
             }
         }
 
@@ -54,7 +59,7 @@ internal sealed class DecodedCache
     }
 
     /// <summary>Keeps what a record was decoded to, if it is small and has been decoded before.</summary>
-    public void Offer(Record record, long address, object form, object value)
+    public void Offer(Record record, long address, object value)
     {
         if (record.ValueBytes > ValueBytesMax)
         {
@@ -62,54 +67,109 @@ internal sealed class DecodedCache
         }
 
         var set = SetOf(address);
-        var table = _table ?? Interlocked.CompareExchange(ref _table, new Table(), null) ?? _table;
-        if (Volatile.Read(ref table.LastMissed[set]) == address)
+        var table = Volatile.Read(ref _table) ?? Interlocked.CompareExchange(ref _table, new Table(), null) ?? _table;
+        if (WasMissed(table.Missed.AsSpan(set * Ways, Ways), address))
         {
-            Admit(table, set, new Entry(address, form, value));
+            lock (_gate)
+            {
+                Admit(table, set, address, value);
+            }
         }
-        else
+    }
+
+    // As many as there are ways, so that as many keys as a set has room for get in, in whatever order they take turns. Racing
+    // writers lose a note, and a value is admitted a miss later.
+    private static bool WasMissed(Span<long> missed, long address)
+    {
+        if (missed.Contains(address))
         {
-            Volatile.Write(ref table.LastMissed[set], address);
+            return true;
         }
+
+        missed[..^1].CopyTo(missed[1..]);
+        missed[0] = address;
+        return false;
     }
 
     // In the way that has the address, in one that is free, or in place of one chosen by the address: no order of use is kept,
     // since keeping it would make hits write.
-    private static void Admit(Table table, int set, Entry entry)
+    private static void Admit(Table table, int set, long address, object value)
     {
-        var slots = table.Addresses.AsSpan(set * Ways, Ways);
-        var way = slots.IndexOf(entry.Address);
+        var entries = MemoryMarshal.CreateSpan(ref table.FirstOf(set), Ways);
+        var way = WayOf(entries, address);
         if (way < 0)
         {
-            way = slots.IndexOf(0);
+            way = WayOf(entries, 0);
         }
 
         if (way < 0)
         {
-            way = (int)((entry.Address >> 5) & (Ways - 1));
+            way = (int)((address >> 5) & (Ways - 1));
         }
 
-        Volatile.Write(ref table.Entries[(set * Ways) + way], entry);
-        Volatile.Write(ref slots[way], entry.Address);
+        ref var entry = ref entries[way];
+        Volatile.Write(ref entry.Address, 0);
+        Volatile.Write(ref entry.Value, value);
+        Volatile.Write(ref entry.Address, address);
     }
 
+    private static int WayOf(ReadOnlySpan<Entry> entries, long address)
+    {
+        for (var way = 0; way < entries.Length; way++)
+        {
+            if (entries[way].Address == address)
+            {
+                return way;
+            }
+        }
+
+        return -1;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int SetOf(long address) => (int)((ulong)(address * unchecked((long)0x9E37_79B9_7F4A_7C15)) >> (64 - SetBits));
+
+    // Laid out by hand: left to itself the runtime would put the reference first.
+    [StructLayout(LayoutKind.Explicit, Size = WordsOfEntry * sizeof(long))]
+    private struct Entry
+    {
+        [FieldOffset(0)]
+        public long Address;
+
+        [FieldOffset(sizeof(long))]
+        public object? Value;
+    }
 
     private sealed class Table
     {
-        public long[] Addresses { get; } = new long[Ways << SetBits];
+        private const int EntryBytes = WordsOfEntry * sizeof(long);
+        private const int AllocationsMax = 4;
 
-        public Entry?[] Entries { get; } = new Entry?[Ways << SetBits];
+        // Pinned, so that its sets stay where lines of the cache begin; longer by what has to be skipped for that.
+        private readonly Entry[] _entries;
+        private readonly nuint _skipBytes;
 
-        public long[] LastMissed { get; } = new long[1 << SetBits];
-    }
+        public unsafe Table()
+        {
+            // Only whole entries can be skipped. An array begins at a multiple of 8 bytes, which does for every other one; where none
+            // does the sets are as right, only not each in one line.
+            var allocations = 0;
+            nint address;
+            do
+            {
+                _entries = GC.AllocateArray<Entry>((Ways << SetBits) + Ways, pinned: true);
+                address = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_entries));
+            }
+            while (address % EntryBytes != 0 && ++allocations < AllocationsMax);
 
-    private sealed class Entry(long address, object form, object value)
-    {
-        public long Address { get; } = address;
+            _skipBytes = (nuint)(-address & (WordLine.Bytes - EntryBytes));
+        }
 
-        public object Form { get; } = form;
+        /// <summary>The last that were missed, for each set.</summary>
+        public long[] Missed { get; } = new long[Ways << SetBits];
 
-        public object Value { get; } = value;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public ref Entry FirstOf(int set) => ref Unsafe.AddByteOffset(
+            ref MemoryMarshal.GetArrayDataReference(_entries), ((nuint)(uint)set * WordLine.Bytes) + _skipBytes);
     }
 }

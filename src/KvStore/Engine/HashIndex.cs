@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using KvStore.Expiry;
 using KvStore.Keys;
 
 namespace KvStore.Engine;
@@ -41,67 +42,94 @@ internal sealed class HashIndex
 
     private readonly SegmentTable _segments;
 
-    // Pinned, of 2^n words and the padding.
-    private readonly long[][] _tables = new long[ShardCount][];
+    // In this object and not in an array of their own, so that a read is one step closer to its table.
+    private TableSlots _slots;
 
     public HashIndex(SegmentTable segments)
     {
         _segments = segments;
-        for (var i = 0; i < _tables.Length; i++)
+        foreach (ref var slot in (Span<TableSlot>)_slots)
         {
-            _tables[i] = NewTable(WordsMin);
+            slot.Set(NewTable(WordsMin));
         }
     }
 
     /// <summary>The bytes of all tables.</summary>
-    public long Bytes => _tables.Sum(table => (long)table.Length * sizeof(long));
+    public long Bytes
+    {
+        get
+        {
+            var words = 0L;
+            foreach (ref readonly var slot in (ReadOnlySpan<TableSlot>)_slots)
+            {
+                words += slot.Table.Length;
+            }
+
+            return words * sizeof(long);
+        }
+    }
 
     /// <summary>The shard of a hash: its high bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int ShardOf(ulong hash) => (int)(hash >> (64 - ShardBits));
 
     /// <summary>The words of a shard's table, for the holder of its lock.</summary>
-    public Span<long> WordsOf(int shard) => WordsOf(_tables[shard]);
+    public Span<long> WordsOf(int shard) => WordsOf(_slots[shard].Table);
 
     /// <summary>
     /// Looks for a key in its home line, at the first word that fits: where it nearly always is. This is all of a search that
     /// a hot path takes in, so that what it works with stays in registers.
     /// </summary>
-    /// <returns>What is certain: <see cref="Sighting.None"/> asks for <see cref="TryFind"/>.</returns>
+    /// <param name="key">The key.</param>
+    /// <param name="clock">Tells what may have expired.</param>
+    /// <param name="outcome">Makes the result. A type parameter, so that nothing has to be carried out of here and asked again.</param>
+    /// <returns>What the outcome makes of the record, where it is certain that this is the value of the key.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Sighting Look<TKey>(in TKey key, out Record record, out long word)
+    public TResult Look<TKey, TOutcome, TResult>(in TKey key, CoarseClock clock, TOutcome outcome)
         where TKey : struct, IKey, allows ref struct
+        where TOutcome : struct, ILookOutcome<TResult>
     {
-        // In bounds: the shard is below ShardCount by its six bits. The first line begins within the padding, the mask leaves
-        // multiples of eight below the table's 2^n words, and the bit that is found is below eight.
+        // In bounds: the shard is below ShardCount by its six bits; the word is in the line.
         var hash = key.Hash;
-        var table = Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_tables), (nint)(hash >> (64 - ShardBits))));
-        ref var line = ref Unsafe.Add(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
-        var candidates = WordLine.Find(in line, IndexWord.TagMask, IndexWord.TagOf(hash));
-        if (candidates != 0)
+        ref var slot = ref Unsafe.Add(ref Unsafe.As<TableSlots, TableSlot>(ref _slots), (nint)(hash >> (64 - ShardBits)));
+        var offset = slot.ProbableOffsetOf(hash);
+        var table = Volatile.Read(ref slot.Table);
+
+        // There always is a table, and an array of a segment that a word points into. That it is asked for nevertheless spares a
+        // read the beginning of the array, which the runtime would look at instead: they all compete for the same few places of
+        // the processor's caches, since arrays of one size begin at the same distance from each other.
+        if (table is null)
         {
-            ref var place = ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates));
-            word = Volatile.Read(ref place);
-            var array = _segments.ArrayOf(word);
-            if (word < 0 && Volatile.Read(ref place) == word)
-            {
-                record = new Record(array!, IndexWord.OffsetOf(word));
-                if (record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart))
-                {
-                    return Sighting.Key;
-                }
-            }
-        }
-        else if (WordLine.Find(in line, IndexWord.Moved) == 0 && WordLine.Find(in line, IndexWord.Empty) != 0)
-        {
-            record = default;
-            word = IndexWord.Empty;
-            return Sighting.Absence;
+            return outcome.Unknown;
         }
 
-        record = default;
-        word = IndexWord.Empty;
-        return Sighting.None;
+        ref var line = ref Unsafe.AddByteOffset(ref MemoryMarshal.GetArrayDataReference(table), offset);
+        var candidates = WordLine.FindTop(in line, IndexWord.TopOf(key.HashInRegister));
+        if (candidates == 0)
+        {
+            return Unsafe.AreSame(ref line, ref HomeLineOf(table, hash)) && IsLastOfSearch(in line) ? outcome.Absent : outcome.Unknown;
+        }
+
+        ref var place = ref WordLine.FirstOf(ref line, candidates);
+        var word = Volatile.Read(ref place);
+        var array = _segments.ArrayOf(word);
+        if (word >= 0 || Volatile.Read(ref place) != word || array is null)
+        {
+            return outcome.Unknown;
+        }
+
+        // In bounds: the word vouches for the array, and a record lies there. Of one that is dead, or whose value is kept outside
+        // memory, the length of the key does not fit.
+        var units = IndexWord.OffsetUnitsOf(word);
+        ref var start = ref Unsafe.As<ulong, byte>(ref Unsafe.Add(ref Unsafe.As<byte, ulong>(ref MemoryMarshal.GetArrayDataReference(array)), units));
+        if (RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) != key.Utf8Bytes
+            || clock.MayHavePassed(RecordLayout.Read<uint>(in start, RecordLayout.DeadlineOffset))
+            || key.DiffersFrom(in Unsafe.Add(ref start, RecordLayout.HeaderBytes)))
+        {
+            return outcome.Unknown;
+        }
+
+        return outcome.Value(array, (int)units * Record.Alignment, word);
     }
 
     /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>
@@ -113,13 +141,13 @@ internal sealed class HashIndex
 
     Begin:
         // In bounds as above.
-        var table = Volatile.Read(ref _tables[ShardOf(hash)]);
+        var table = Volatile.Read(ref _slots[ShardOf(hash)].Table);
         ref var words = ref FirstLineOf(table);
         var mask = LineMaskOf(table);
-        var slot = (nuint)hash & mask;
+        var offset = (nuint)hash & mask;
         while (true)
         {
-            ref var line = ref Unsafe.Add(ref words, slot);
+            ref var line = ref Unsafe.AddByteOffset(ref words, offset);
             for (var candidates = WordLine.Find(in line, IndexWord.TagMask, tag); candidates != 0; candidates &= candidates - 1)
             {
                 ref var place = ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates));
@@ -131,7 +159,7 @@ internal sealed class HashIndex
                 }
 
                 var found = new Record(array!, IndexWord.OffsetOf(candidate));
-                if (found.KeyBytes == key.Utf8Bytes && key.Matches(in found.KeyStart))
+                if (found.KeyBytes == key.Utf8Bytes && !key.DiffersFrom(in found.KeyStart))
                 {
                     record = found;
                     word = candidate;
@@ -153,7 +181,7 @@ internal sealed class HashIndex
                 return false;
             }
 
-            slot = (slot + WordLine.Words) & mask;
+            offset = (offset + WordLine.Bytes) & mask;
         }
     }
 
@@ -163,8 +191,8 @@ internal sealed class HashIndex
         if (Sse.IsSupported)
         {
             // Only a hint to the processor: the address is not dereferenced, so it may even be stale.
-            var table = _tables[ShardOf(hash)];
-            Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.Add(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table))));
+            var table = _slots[ShardOf(hash)].Table;
+            Sse.Prefetch0(Unsafe.AsPointer(ref HomeLineOf(table, hash)));
         }
     }
 
@@ -175,8 +203,8 @@ internal sealed class HashIndex
     public void PrefetchRecord(ulong hash, int keyBytes)
     {
         // In bounds as in TryFind.
-        var table = Volatile.Read(ref _tables[ShardOf(hash)]);
-        ref var line = ref Unsafe.Add(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
+        var table = Volatile.Read(ref _slots[ShardOf(hash)].Table);
+        ref var line = ref HomeLineOf(table, hash);
         var candidates = WordLine.Find(in line, IndexWord.TagMask, IndexWord.TagOf(hash));
         if (candidates != 0)
         {
@@ -223,7 +251,7 @@ internal sealed class HashIndex
             {
                 slot = home + BitOperations.TrailingZeroCount(candidates);
                 record = _segments.RecordAt(words[slot]);
-                if (record.KeyBytes == key.Utf8Bytes && key.Matches(in record.KeyStart))
+                if (record.KeyBytes == key.Utf8Bytes && !key.DiffersFrom(in record.KeyStart))
                 {
                     return true;
                 }
@@ -313,15 +341,26 @@ internal sealed class HashIndex
         }
     }
 
+    // Whether a key of this home line that is not in it is nowhere.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsLastOfSearch(ref readonly long line) =>
+        WordLine.Find(in line, IndexWord.Moved) == 0 && WordLine.Find(in line, IndexWord.Empty) != 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ref long HomeLineOf(long[] table, ulong hash) =>
+        // In bounds: the mask leaves multiples of 64 bytes, below those of the table's 2^n words.
+        ref Unsafe.AddByteOffset(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
+
     private static long[] NewTable(int wordCount) => GC.AllocateArray<long>(wordCount + Padding, pinned: true);
 
     private static Span<long> WordsOf(long[] table) => MemoryMarshal.CreateSpan(ref FirstLineOf(table), table.Length - Padding);
 
     // The home line of a hash, as the slot of its first word.
-    private static int HomeOf(ulong hash, int wordCount) => (int)hash & (wordCount - WordLine.Words);
+    private static int HomeOf(ulong hash, int wordCount) => (int)(hash / sizeof(long)) & (wordCount - WordLine.Words);
 
+    // The bits of a hash that choose its home line, which are those of the line's offset in bytes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static nuint LineMaskOf(long[] table) => (uint)(table.Length - Padding - WordLine.Words);
+    private static nuint LineMaskOf(long[] table) => (nuint)(uint)(table.Length - Padding - WordLine.Words) * sizeof(long);
 
     // In bounds: at most the padding is skipped. The array is pinned, so that its address stays; the reference that comes back
     // keeps it alive.
@@ -332,10 +371,52 @@ internal sealed class HashIndex
         return ref Unsafe.AddByteOffset(ref first, -(nint)Unsafe.AsPointer(ref first) & (WordLine.Bytes - 1));
     }
 
+    /// <summary>The table of a shard, and what finds a line in it, side by side: so a read needs neither the length nor the address of the array.</summary>
+    private struct TableSlot
+    {
+        /// <summary>Pinned, of 2^n words and the padding.</summary>
+        public long[] Table;
+
+        // What LineMaskOf says. For a table that is smaller it is written before the table, for a larger one behind it; and it is
+        // read first. So whoever reads has the mask of the table, or one that is too small.
+        private nuint _lineMask;
+        private nuint _skipBytes;
+
+        public void Set(long[] table)
+        {
+            var lineMask = LineMaskOf(table);
+            if (lineMask < _lineMask)
+            {
+                Volatile.Write(ref _lineMask, lineMask);
+            }
+
+            Volatile.Write(ref Table, table);
+            _skipBytes = (nuint)Unsafe.ByteOffset(ref MemoryMarshal.GetArrayDataReference(table), ref FirstLineOf(table));
+            Volatile.Write(ref _lineMask, lineMask);
+        }
+
+        /// <summary>
+        /// Where in the table's data the home line of a hash nearly always is; to be asked for before the table. While the table is
+        /// being replaced it may be another place, where a key that is found is right, but one that is not found may be elsewhere.
+        /// </summary>
+        /// <remarks>
+        /// In bounds: the mask is that of the table or of a smaller one, and at most the padding is skipped, of which every table has
+        /// as much.
+        /// </remarks>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public nuint ProbableOffsetOf(ulong hash) => ((nuint)hash & Volatile.Read(ref _lineMask)) + _skipBytes;
+    }
+
+    [InlineArray(ShardCount)]
+    private struct TableSlots
+    {
+        private TableSlot _first;
+    }
+
     private void Replace(int shard, long[] table)
     {
         var old = WordsOf(shard);
-        Volatile.Write(ref _tables[shard], table);
+        _slots[shard].Set(table);
         foreach (ref var word in old)
         {
             Volatile.Write(ref word, IndexWord.Moved);

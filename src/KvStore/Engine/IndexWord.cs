@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace KvStore.Engine;
 
@@ -48,12 +49,25 @@ internal static class IndexWord
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static long TagOf(ulong hash) => (long)((hash << 6) | (1UL << 63)) & TagMask;
 
+    /// <summary>The highest 16 bits of a word with the tag of a hash that points at a value, and not at a tombstone; in the lowest element.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<ushort> TopOf(Vector128<ulong> hash) =>
+        ((hash >> 42).AsUInt16() & Vector128.Create((ushort)0xFFFE)) | Vector128.Create((ushort)0x8000);
+
     /// <summary>The address of a record.</summary>
     public static long AddressOf(int segmentId, int offset) => ((long)segmentId << OffsetBits) | (long)((uint)offset >> 3);
 
     /// <summary>The segment number of a word or an address.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int SegmentIdOf(long word) => (int)(word >> OffsetBits) & (SegmentIdEnd - 1);
+
+    /// <summary>The same, with other bits above it: for whoever needs the low ones only.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint SegmentIdAndMoreOf(long word) => (uint)(word >> OffsetBits);
+
+    /// <summary>The offset of a word or an address, in units of <see cref="Record.Alignment"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nuint OffsetUnitsOf(long word) => (nuint)(ulong)word & ((1 << OffsetBits) - 1);
 
     /// <summary>The offset in bytes of a word or an address.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -70,7 +70,7 @@ internal sealed class SegmentTable
         // In bounds: the length is a power of two, and the index is below it. The element is loaded with acquire semantics,
         // so that a caller who then looks at the word again really does so afterwards.
         var arrays = Arrays;
-        var slot = (nuint)(uint)(IndexWord.SegmentIdOf(word) & (arrays.Length - 1));
+        var slot = (nuint)(IndexWord.SegmentIdAndMoreOf(word) & (uint)(arrays.Length - 1));
         return Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(arrays), slot));
     }
 

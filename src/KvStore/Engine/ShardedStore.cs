@@ -106,6 +106,8 @@ internal sealed class ShardedStore : IDisposable
 
     internal OrderedIndex Ordered => _ordered;
 
+    internal HashIndex Index => _index;
+
     /// <summary>Finds the newest record of a key that has a value which has not expired.</summary>
     public bool TryFind<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct => TryFind(key, out record, out _);
@@ -116,20 +118,6 @@ internal sealed class ShardedStore : IDisposable
         _index.TryFind(key, out record, out word)
             && (word & IndexWord.TombstoneBit) == 0
             && !_clock.HasPassed(record.Deadline);
-
-    /// <summary>
-    /// The beginning of <see cref="TryFind{TKey}(in TKey, out Record, out long)"/>, for hot paths: nearly always it tells all.
-    /// </summary>
-    /// <returns>What is certain: a key whose value is there and has not expired, or that there is none, or nothing.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Sighting Look<TKey>(in TKey key, out Record record, out long word)
-        where TKey : struct, IKey, allows ref struct
-    {
-        var sighting = _index.Look(key, out record, out word);
-        return sighting == Sighting.Key && ((word & IndexWord.TombstoneBit) != 0 || _clock.HasPassed(record.Deadline))
-            ? Sighting.None
-            : sighting;
-    }
 
     /// <summary>Fetches the words of a search to come, so that it need not wait for them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

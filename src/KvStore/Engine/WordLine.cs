@@ -1,5 +1,7 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace KvStore.Engine;
 
@@ -18,6 +20,8 @@ internal static class WordLine
 
     /// <summary>The bytes of a line.</summary>
     public const int Bytes = Words * sizeof(long);
+
+    private const uint TopBits = 0x8888_8888;
 
     /// <summary>
     /// Which of the eight words equal a value where a mask has ones: bit 0 for the first. Each word is looked at once, in
@@ -50,6 +54,46 @@ internal static class WordLine
 
         return found;
     }
+
+    /// <summary>
+    /// Which of the eight words have these bits as their highest 16: bit 3 for the first, bit 7 for the second, and so on.
+    /// </summary>
+    /// <remarks>Apart from the other look, since here the processor masks nothing: it compares parts of words.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint FindTop(ref readonly long line, Vector128<ushort> top)
+    {
+        // In bounds as above: 32 parts of 16 bits.
+        ref var parts = ref Unsafe.As<long, ushort>(ref Unsafe.AsRef(in line));
+        if (Avx512BW.IsSupported)
+        {
+            return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref parts), Avx512BW.BroadcastScalarToVector512(top)).ExtractMostSignificantBits() & TopBits;
+        }
+
+        if (Vector256.IsHardwareAccelerated)
+        {
+            var low = Vector256.Equals(Vector256.LoadUnsafe(ref parts), Vector256.Create(top.ToScalar()));
+            var high = Vector256.Equals(Vector256.LoadUnsafe(ref parts, 16), Vector256.Create(top.ToScalar()));
+            return (low.ExtractMostSignificantBits() | (high.ExtractMostSignificantBits() << 16)) & TopBits;
+        }
+
+        var found = 0u;
+        for (var i = 0; i < Words; i++)
+        {
+            found |= ((ulong)Unsafe.Add(ref Unsafe.AsRef(in line), i) >> 48 == top.ToScalar() ? 8u : 0u) << (4 * i);
+        }
+
+        return found;
+    }
+
+    /// <summary>The word of the lowest bit that <see cref="FindTop"/> has found.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ref long FirstOf(ref long line, uint found) =>
+        // In bounds: the lowest bit is one of 3, 7 .. 31, and twice that is 6 more than the byte where the word begins.
+        ref Unsafe.AddByteOffset(ref line, (nint)(2 * LowestBitOf(found)) - 6);
+
+    // Asked for as 64 bits, so that the processor need not be told that the upper half is zero.
+    private static nuint LowestBitOf(uint found) =>
+        Bmi1.X64.IsSupported ? (nuint)Bmi1.X64.TrailingZeroCount(found) : (nuint)(uint)BitOperations.TrailingZeroCount(found);
 
     /// <summary>Which of the eight words are exactly a value.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -22,37 +22,54 @@ internal sealed class CoarseClock : IDisposable
 
     private readonly TimeProvider _timeProvider;
     private readonly ITimer? _timer;
+    private readonly Action? _onTick;
 
     // Moved by the timer and read by every get; nothing else depends on its order. uint.MaxValue where every question
     // goes to the clock: then no deadline is ever beyond the margin.
     private uint _certainlyAliveFrom;
 
-    public CoarseClock(TimeProvider timeProvider)
+    /// <param name="timeProvider">The clock.</param>
+    /// <param name="onTick">Called whenever the field is moved, by the timer; for what else has to be looked at now and then.</param>
+    public CoarseClock(TimeProvider timeProvider, Action? onTick = null)
     {
         _timeProvider = timeProvider;
+        _onTick = onTick;
         _certainlyAliveFrom = uint.MaxValue;
         if (ReferenceEquals(timeProvider, TimeProvider.System))
         {
             Move();
-            _timer = timeProvider.CreateTimer(static clock => ((CoarseClock)clock!).Move(), this, s_resolution, s_resolution);
+            _timer = timeProvider.CreateTimer(static clock => ((CoarseClock)clock!).Tick(), this, s_resolution, s_resolution);
         }
     }
+
+    /// <summary>Whether there is a timer, and not every question goes to the clock.</summary>
+    public bool Ticks => _timer is not null;
 
     /// <summary>The current second since the Unix epoch, rounded down, asked of the clock itself.</summary>
     public long NowSeconds => _timeProvider.GetUtcNow().ToUnixTimeSeconds();
 
     /// <summary>Whether a deadline (0: none) has passed: it has when it is now or earlier.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool HasPassed(uint deadlineSeconds)
+    public bool HasPassed(uint deadlineSeconds) => MayHavePassed(deadlineSeconds) && HasPassedExactly(deadlineSeconds);
+
+    /// <summary>The same without asking the clock: false is certain, true is not.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool MayHavePassed(uint deadlineSeconds)
     {
         // 0 wraps around to the largest number: an entry without a deadline passes here too.
-        return deadlineSeconds - 1 < _certainlyAliveFrom && HasPassedExactly(deadlineSeconds);
+        return deadlineSeconds - 1 < _certainlyAliveFrom;
     }
 
     public void Dispose() => _timer?.Dispose();
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool HasPassedExactly(uint deadlineSeconds) => deadlineSeconds != 0 && deadlineSeconds <= NowSeconds;
+
+    private void Tick()
+    {
+        Move();
+        _onTick?.Invoke();
+    }
 
     private void Move() => Volatile.Write(ref _certainlyAliveFrom, (uint)NowSeconds + MarginSeconds);
 }

@@ -18,11 +18,14 @@ internal interface IKey
     /// <summary>The hash of the UTF-8 bytes.</summary>
     ulong Hash { get; }
 
+    /// <summary>The hash as the lowest element of a vector, for whoever compares parts of it with many others at once.</summary>
+    Vector128<ulong> HashInRegister { get; }
+
     /// <summary>The length in bytes of UTF-8.</summary>
     int Utf8Bytes { get; }
 
-    /// <summary>Whether the stored key, of exactly <see cref="Utf8Bytes"/> bytes, is this one.</summary>
-    bool Matches(ref readonly byte storedKey);
+    /// <summary>Whether the stored key, of exactly <see cref="Utf8Bytes"/> bytes, is another one.</summary>
+    bool DiffersFrom(ref readonly byte storedKey);
 
     /// <summary>Writes the UTF-8 bytes.</summary>
     void CopyTo(scoped Span<byte> destination);
@@ -35,12 +38,14 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
 
     public ulong Hash { get; } = hash;
 
+    public Vector128<ulong> HashInRegister => Vector128.CreateScalarUnsafe(Hash);
+
     public int Utf8Bytes => _text.Length;
 
     // The caller vouches for length bytes at storedKey; every read of either side ends at length or before, by the
     // comparison that guards it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool Matches(ref readonly byte storedKey)
+    public bool DiffersFrom(ref readonly byte storedKey)
     {
         ref var chars = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(_text.AsSpan()));
         ref var bytes = ref Unsafe.AsRef(in storedKey);
@@ -54,33 +59,33 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
                 difference |= Narrow16(ref chars, i) ^ Vector128.LoadUnsafe(ref bytes, i);
             }
 
-            return difference == Vector128<byte>.Zero;
+            return difference != Vector128<byte>.Zero;
         }
 
         if (length >= 8)
         {
             var last = length - 8;
             var narrow = Vector128.Narrow(Vector128.LoadUnsafe(ref chars), Vector128.LoadUnsafe(ref chars, (nuint)last)).AsUInt64();
-            return narrow.ToScalar() == Unsafe.ReadUnaligned<ulong>(ref bytes)
-                && narrow.GetElement(1) == Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref bytes, last));
+            return narrow.ToScalar() != Unsafe.ReadUnaligned<ulong>(ref bytes)
+                || narrow.GetElement(1) != Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref bytes, last));
         }
 
         for (var i = 0; i < length; i++)
         {
             if (Unsafe.Add(ref chars, i) != Unsafe.Add(ref bytes, i))
             {
-                return false;
+                return true;
             }
         }
 
-        return true;
+        return false;
     }
 
     public void CopyTo(scoped Span<byte> destination) => Encoding.ASCII.GetBytes(_text, destination);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Narrow16(ref ushort chars, nuint offset) =>
-        KeyHash.Narrow(Vector128.LoadUnsafe(ref chars, offset), Vector128.LoadUnsafe(ref chars, offset + 8));
+        AsciiBlocks.Narrow(Vector128.LoadUnsafe(ref chars, offset), Vector128.LoadUnsafe(ref chars, offset + 8));
 }
 
 /// <summary>A key in UTF-8.</summary>
@@ -95,12 +100,14 @@ internal readonly ref struct Utf8Key(ReadOnlySpan<byte> bytes, ulong hash) : IKe
 
     public ulong Hash { get; } = hash;
 
+    public Vector128<ulong> HashInRegister => Vector128.CreateScalarUnsafe(Hash);
+
     public int Utf8Bytes => _bytes.Length;
 
     public ReadOnlySpan<byte> Bytes => _bytes;
 
-    public bool Matches(ref readonly byte storedKey) =>
-        _bytes.SequenceEqual(MemoryMarshal.CreateReadOnlySpan(in storedKey, _bytes.Length));
+    public bool DiffersFrom(ref readonly byte storedKey) =>
+        !_bytes.SequenceEqual(MemoryMarshal.CreateReadOnlySpan(in storedKey, _bytes.Length));
 
     public void CopyTo(scoped Span<byte> destination) => _bytes.CopyTo(destination);
 }

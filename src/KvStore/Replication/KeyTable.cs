@@ -34,7 +34,8 @@ internal sealed class KeyTable<T>
         where TKey : struct, IKey, allows ref struct
     {
         _items.TryGetValue(key.Hash, out var item);
-        while (item is not null && !(item.Key.Length == key.Utf8Bytes && key.Matches(in MemoryMarshal.GetArrayDataReference(item.Key))))
+        while (item is not null
+            && (item.Key.Length != key.Utf8Bytes || key.DiffersFrom(in MemoryMarshal.GetArrayDataReference(item.Key))))
         {
             item = item.Next;
         }

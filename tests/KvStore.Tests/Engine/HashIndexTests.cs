@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 using KvStore.Engine;
 using KvStore.Keys;
@@ -26,6 +28,33 @@ public sealed class HashIndexTests
             WordLine.Find(in line[0], value).Should().Be(Expected(line, -1, value));
             WordLine.Find(in line[0], IndexWord.TagMask, value & IndexWord.TagMask)
                 .Should().Be(Expected(line, IndexWord.TagMask, value & IndexWord.TagMask));
+        }
+    }
+
+    [Fact]
+    public void A_line_tells_exactly_the_words_that_begin_with_the_bits_of_a_tag_and_the_first_of_them()
+    {
+        var random = new Random(3);
+        var words = new long[WordLine.Words];
+        for (var round = 0; round < 1000; round++)
+        {
+            // Few different parts, so that they fit at wrong places too.
+            for (var i = 0; i < words.Length; i++)
+            {
+                words[i] = (long)(((ulong)random.Next(2) << 63) | ((ulong)random.Next(3) << 49) | ((ulong)random.Next(2) << 47) | ((ulong)random.Next(2) << 15) | ((ulong)random.Next(3) << 1));
+            }
+
+            var hash = (ulong)random.Next(3) << 43;
+            var top = IndexWord.TopOf(Vector128.CreateScalar(hash));
+            var fitting = Enumerable.Range(0, words.Length).Where(i => (words[i] & (IndexWord.TagMask | IndexWord.TombstoneBit)) == IndexWord.TagOf(hash)).ToArray();
+
+            var found = WordLine.FindTop(in words[0], top);
+
+            found.Should().Be(fitting.Aggregate(0u, (bits, i) => bits | (8u << (4 * i))));
+            if (fitting.Length > 0)
+            {
+                Unsafe.AreSame(ref WordLine.FirstOf(ref words[0], found), ref words[fitting[0]]).Should().BeTrue();
+            }
         }
     }
 

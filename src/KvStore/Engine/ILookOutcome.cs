@@ -1,0 +1,39 @@
+namespace KvStore.Engine;
+
+/// <summary>What becomes of a look at a key's most likely place (<see cref="HashIndex.Look"/>).</summary>
+/// <typeparam name="TResult">What the look returns.</typeparam>
+internal interface ILookOutcome<out TResult>
+{
+    /// <summary>The key has no value.</summary>
+    TResult Absent { get; }
+
+    /// <summary>Nothing is certain: the key is to be searched for.</summary>
+    TResult Unknown { get; }
+
+    /// <summary>The key has a value, in memory, which has not expired.</summary>
+    /// <param name="segment">The array with its record.</param>
+    /// <param name="offset">Where the record begins.</param>
+    /// <param name="word">The word that points at it.</param>
+    TResult Value(byte[] segment, int offset, long word);
+}
+
+/// <summary>A look for the value itself.</summary>
+internal readonly struct ValueOutcome : ILookOutcome<KvValue>
+{
+    public KvValue Absent => default;
+
+    public KvValue Unknown => KvValue.Unknown;
+
+    public KvValue Value(byte[] segment, int offset, long word) => new(segment, offset);
+}
+
+/// <summary>A look for what a value was decoded to before.</summary>
+/// <param name="cache">Where that is kept.</param>
+internal readonly struct DecodedOutcome(DecodedCache cache) : ILookOutcome<object?>
+{
+    public object? Absent => null;
+
+    public object? Unknown => null;
+
+    public object? Value(byte[] segment, int offset, long word) => cache.Find(word & IndexWord.AddressMask);
+}

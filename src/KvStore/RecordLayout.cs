@@ -1,0 +1,68 @@
+using System.Runtime.CompilerServices;
+
+namespace KvStore;
+
+/// <summary>
+/// Where the parts of a record lie in memory. Its one home: the engine writes and reads records by it, and a
+/// <see cref="KvValue"/> reads the record that it is a view on.
+/// </summary>
+/// <remarks>
+/// <code>
+/// 0  revision        8 bytes   orders the mutations of a namespace; the highest wins
+/// 8  deadline        4 bytes   seconds since the Unix epoch, 0 for none
+/// 12 value length    4 bytes
+/// 16 key length      2 bytes   the low 12 bits; the high 4 are flags
+/// 18 metadata length 2 bytes
+/// 20 key, metadata, value
+/// </code>
+/// </remarks>
+internal static class RecordLayout
+{
+    public const int RevisionOffset = 0;
+    public const int DeadlineOffset = 8;
+    public const int ValueBytesOffset = 12;
+    public const int KeyBytesOffset = 16;
+    public const int MetadataBytesOffset = 18;
+
+    /// <summary>The bytes before the key.</summary>
+    public const int HeaderBytes = 20;
+
+    /// <summary>What of the field at <see cref="KeyBytesOffset"/> is the length.</summary>
+    public const int KeyBytesMask = 0x0FFF;
+
+    /// <summary>The index no longer points here.</summary>
+    public const ushort DeadFlag = 0x8000;
+
+    /// <summary>The value is kept outside memory.</summary>
+    public const ushort LargeFlag = 0x4000;
+
+    /// <summary>Reads a field. The caller vouches for a whole header at <paramref name="start"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Read<T>(ref readonly byte start, int field)
+        where T : unmanaged =>
+        Unsafe.ReadUnaligned<T>(ref Unsafe.Add(ref Unsafe.AsRef(in start), field));
+
+    /// <summary>Writes a field. The caller vouches as above, and that nobody minds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Write<T>(ref byte start, int field, T value)
+        where T : unmanaged =>
+        Unsafe.WriteUnaligned(ref Unsafe.Add(ref start, field), value);
+
+    /// <summary>Writes a whole header without a revision.</summary>
+    public static void WriteHeader(ref byte start, int keyBytes, int metadataBytes, int valueBytes, uint deadline)
+    {
+        Write(ref start, RevisionOffset, 0L);
+        Write(ref start, DeadlineOffset, deadline);
+        Write(ref start, ValueBytesOffset, valueBytes);
+        Write(ref start, KeyBytesOffset, (ushort)keyBytes);
+        Write(ref start, MetadataBytesOffset, (ushort)metadataBytes);
+    }
+
+    /// <summary>
+    /// Whether a record has a key of this length, is not dead, and has its value in memory: one comparison, since the flags of
+    /// the others stand beside the length.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsPlainWithKeyOf(ref readonly byte start, int keyBytes) =>
+        Read<ushort>(in start, KeyBytesOffset) == keyBytes;
+}
