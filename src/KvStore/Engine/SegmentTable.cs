@@ -216,11 +216,12 @@ internal sealed class SegmentTable
         return draft;
     }
 
-    // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
+    // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one. With its
+    // header an array is a whole number of pages: those of 4 MiB lie one behind the other, and huge pages cover them all.
     private static int NextSegmentBytes(int recordBytes, long wantedBytes)
     {
         var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, IndexWord.SegmentBytesMax);
-        return (Math.Max(bytes, recordBytes) + 4095) & -4096;
+        return ((Math.Max(bytes, recordBytes + HugePages.ArrayHeaderBytes) + 4095) & -4096) - HugePages.ArrayHeaderBytes;
     }
 
     private Segment Add(int capacityBytes)
