@@ -3,8 +3,8 @@ using KvStore.Keys;
 namespace KvStore.Engine;
 
 /// <summary>
-/// Collects the addresses of new keys and sorts them by key, once each: eight bytes of every key are compared as numbers,
-/// and only ties look at the records again.
+/// Collects the addresses of new keys and sorts them by key, once each: a part of every key is compared as a
+/// number (<see cref="KeyWindow"/>), and only ties look at the records again.
 /// </summary>
 /// <remarks>For the holder of the ordered index's gate. The buffers are kept for the next batch until <see cref="Trim"/>.</remarks>
 internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
@@ -53,11 +53,11 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
             _scratch = new KeyHead[_keys.Length];
         }
 
-        ReadHeads();
+        ReadWindows();
         var keys = _keys.AsSpan(0, Count);
         if (keys.Length < RadixKeysMin)
         {
-            keys.Sort(static (x, y) => x.Head.CompareTo(y.Head));
+            keys.Sort(static (x, y) => x.Window.CompareTo(y.Window));
         }
         else
         {
@@ -90,7 +90,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
 
     // The first to touch what writers have left here and there. A key that was put and deleted before anyone listed needs no
     // entry, and is dropped.
-    private void ReadHeads()
+    private void ReadWindows()
     {
         var keys = _keys.AsSpan(0, Count);
         var first = default(ReadOnlySpan<byte>);
@@ -119,7 +119,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
             shared = key.CommonPrefixLength(first[..shared]);
             ref var head = ref keys[kept++];
             head.Address = address;
-            head.Head = isPrefixed && shared >= _prefix.Length ? SortedKeys.HeadOf(key, _prefix.Length) : 0;
+            head.Window = isPrefixed && shared >= _prefix.Length ? KeyWindow.Of(key, _prefix.Length) : 0;
         }
 
         Count = kept;
@@ -129,7 +129,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
             _prefix = first[..shared].ToArray();
             foreach (ref var key in keys[..kept])
             {
-                key.Head = SortedKeys.HeadOf(KeyAt(key), shared);
+                key.Window = KeyWindow.Of(KeyAt(key), shared);
             }
         }
     }
@@ -141,7 +141,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         return isFound;
     }
 
-    // By each byte of the heads in turn, the least first, each time keeping the order of the turn before.
+    // By each byte of the windows in turn, the least first, each time keeping the order of the turn before.
     private void SortByRadix(Span<KeyHead> keys)
     {
         const int Values = 256;
@@ -149,17 +149,17 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         counts.Clear();
         foreach (ref readonly var key in keys)
         {
-            var head = key.Head;
+            var window = key.Window;
             for (var place = 0; place < sizeof(ulong); place++)
             {
-                counts[(place * Values) + (byte)(head >> (place * 8))]++;
+                counts[(place * Values) + (byte)(window >> (place * 8))]++;
             }
         }
 
         for (var place = 0; place < sizeof(ulong); place++)
         {
             var starts = counts.Slice(place * Values, Values);
-            if (starts[(byte)(keys[0].Head >> (place * 8))] == keys.Length)
+            if (starts[(byte)(keys[0].Window >> (place * 8))] == keys.Length)
             {
                 // All have the same byte here.
                 continue;
@@ -174,7 +174,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
             var sorted = _scratch.AsSpan(0, keys.Length);
             foreach (ref readonly var key in keys)
             {
-                sorted[starts[(byte)(key.Head >> (place * 8))]++] = key;
+                sorted[starts[(byte)(key.Window >> (place * 8))]++] = key;
             }
 
             (_keys, _scratch) = (_scratch, _keys);
@@ -188,7 +188,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         for (var start = 0; start < keys.Length;)
         {
             var end = start + 1;
-            while (end < keys.Length && keys[end].Head == keys[start].Head)
+            while (end < keys.Length && keys[end].Window == keys[start].Window)
             {
                 end++;
             }

@@ -90,7 +90,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             {
                 leaf.Used.CopyTo(previous.All[previous.Count..]);
                 previous.Count += leaf.Count;
-                SetFragments(previous, KeyAt(previous.All[0]).CommonPrefixLength(KeyAt(previous.Used[^1])));
+                SetFragments(previous);
             }
             else
             {
@@ -151,7 +151,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     }
 
     private int Compare(SortedKeys batch, ReadOnlySpan<byte> key, in KeyHead other) =>
-        batch.CompareToHead(key, other) is var order and not 0 ? order : key.SequenceCompareTo(KeyAt(other.Address));
+        batch.CompareByWindow(key, other) is var order and not 0 ? order : key.SequenceCompareTo(KeyAt(other.Address));
 
     // The next leaf, and the records with which the ones behind it begin, are asked for while this one is merged.
     private void Prefetch(int leafIndex)
@@ -189,7 +189,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         NarrowPrefix(leaf, KeyAt(keys[0].Address), KeyAt(keys[^1].Address));
         var entries = leaf.Used;
         var places = _places.AsSpan(0, keys.Length);
-        FindPlaces(entries, leaf.PrefixBytes, batch, keys, places);
+        FindPlaces(leaf, batch, keys, places);
         var taken = 0;
         var count = 0;
         for (var i = 0; i < keys.Length; i++)
@@ -216,16 +216,16 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 
     // Between which entries each key goes, by the fragments alone. The records of those that have the same one are asked for,
     // so that telling them apart need not wait for one after the other.
-    private void FindPlaces(
-        ReadOnlySpan<long> entries, int prefixBytes, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<Place> places)
+    private void FindPlaces(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<Place> places)
     {
+        ReadOnlySpan<long> entries = leaf.Used;
         var low = 0;
         for (var i = 0; i < keys.Length; i++)
         {
-            var fragment = batch.FragmentOf(keys[i], prefixBytes);
+            var fragment = batch.FragmentIn(leaf, keys[i]);
             if (fragment < 0)
             {
-                fragment = Leaf.FragmentOf(KeyAt(keys[i].Address), prefixBytes);
+                fragment = leaf.FragmentOf(KeyAt(keys[i].Address));
             }
 
             if (i > 0 && places[i - 1].Fragment == fragment)
@@ -292,39 +292,47 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         return low;
     }
 
-    // The first keys of all: they have no fragments yet, and come in order.
+    // The first keys of all, in order.
     private void SpreadFirst(SortedKeys batch)
     {
-        var first = new Leaf { PrefixBytes = batch.Prefix.Length };
-        var entries = new long[batch.Keys.Length];
-        for (var i = 0; i < entries.Length; i++)
+        var keys = batch.Keys;
+        while (!keys.IsEmpty)
         {
-            var key = batch.Keys[i];
-            entries[i] = Leaf.EntryOf(batch.FragmentOf(key, first.PrefixBytes), key.Address & IndexWord.AddressMask);
-        }
+            var leaf = new Leaf { Count = Math.Min(keys.Length, Leaf.Capacity) };
+            for (var i = 0; i < leaf.Count; i++)
+            {
+                leaf.All[i] = keys[i].Address & IndexWord.AddressMask;
+            }
 
-        Spread(first, entries, isAppend: true);
+            SetFragments(leaf);
+            _rebuilt!.Add(leaf);
+            keys = keys[leaf.Count..];
+        }
     }
 
-    // Writes entries over as many leaves as they need, the first of which exists and has the prefix that their fragments follow.
+    // Writes entries over as many leaves as they need, the first of which exists and is where their fragments come from.
     private void Spread(Leaf first, ReadOnlySpan<long> entries, bool isAppend)
     {
         // Keys that come in order fill their leaves, since nothing will come between them.
         var perLeaf = isAppend ? Leaf.Capacity : SplitEntries;
         var leafCount = (entries.Length + perLeaf - 1) / perLeaf;
-        var prefixBytes = first.PrefixBytes;
         if (!isAppend)
         {
             perLeaf = (entries.Length + leafCount - 1) / leafCount;
         }
 
+        var (prefixBytes, shift, low) = (first.PrefixBytes, first.Shift, first.Low);
         var leaf = first;
         while (true)
         {
             var part = entries[..Math.Min(perLeaf, entries.Length)];
             part.CopyTo(leaf.All);
             leaf.Count = part.Length;
-            WidenPrefix(leaf);
+            if (leaf.IsBlurred)
+            {
+                SetFragments(leaf);
+            }
+
             _rebuilt!.Add(leaf);
             entries = entries[part.Length..];
             if (entries.IsEmpty)
@@ -332,7 +340,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 return;
             }
 
-            leaf = new Leaf { PrefixBytes = prefixBytes };
+            leaf = new Leaf { PrefixBytes = prefixBytes, Shift = shift, Low = low };
         }
     }
 
@@ -343,32 +351,28 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         var shared = Math.Min(leafKey.CommonPrefixLength(firstKey), leafKey.CommonPrefixLength(lastKey));
         if (shared < leaf.PrefixBytes)
         {
-            SetFragments(leaf, shared);
+            SetFragments(leaf, shared, KeyAt(leaf.Used[^1]) is var last && last.SequenceCompareTo(lastKey) < 0 ? lastKey : last);
         }
     }
 
-    // Fewer keys may share more. Mostly they don't, and then no record but the first and the last is looked at.
-    private void WidenPrefix(Leaf leaf)
+    private void SetFragments(Leaf leaf)
     {
-        var shared = KeyAt(leaf.All[0]).CommonPrefixLength(KeyAt(leaf.Used[^1]));
-        if (shared != leaf.PrefixBytes)
-        {
-            SetFragments(leaf, shared);
-        }
+        var last = KeyAt(leaf.Used[^1]);
+        SetFragments(leaf, KeyAt(leaf.All[0]).CommonPrefixLength(last), last);
     }
 
-    private void SetFragments(Leaf leaf, int prefixBytes)
+    private void SetFragments(Leaf leaf, int prefixBytes, ReadOnlySpan<byte> last)
     {
-        leaf.PrefixBytes = prefixBytes;
+        leaf.SetWindow(prefixBytes, KeyAt(leaf.All[0]), last);
         foreach (ref var entry in leaf.Used)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), prefixBytes + 2);
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), prefixBytes + KeyWindow.Bytes);
         }
 
         foreach (ref var entry in leaf.Used)
         {
             var address = entry & IndexWord.AddressMask;
-            entry = Leaf.EntryOf(Leaf.FragmentOf(KeyAt(address), prefixBytes), address);
+            entry = Leaf.EntryOf(leaf.FragmentOf(KeyAt(address)), address);
         }
     }
 
