@@ -84,20 +84,30 @@ internal sealed class Leaf
         }
     }
 
-    /// <summary>Lets the fragments cover a range of keys that share a prefix. Those that are there are to be made anew.</summary>
-    public void SetWindow(int prefixBytes, ReadOnlySpan<byte> first, ReadOnlySpan<byte> last)
+    /// <summary>Lets the fragments cover a range of keys. Those that are there are to be made anew.</summary>
+    /// <param name="first">The first key.</param>
+    /// <param name="last">The last key.</param>
+    /// <param name="sharedBytes">What all of them share.</param>
+    /// <param name="preferredBytes">A beginning of that, for the leaf's prefix unless the whole makes the fragments tell more.</param>
+    public void SetWindow(ReadOnlySpan<byte> first, ReadOnlySpan<byte> last, int sharedBytes, int preferredBytes)
     {
-        PrefixBytes = prefixBytes;
-        var low = (long)KeyWindow.Of(first, prefixBytes);
-        var high = (long)KeyWindow.Of(last, prefixBytes);
-        var shift = 0;
-        while ((high >> shift) - (low >> shift) > FragmentMax)
+        PrefixBytes = preferredBytes;
+        var low = KeyWindow.Of(first, PrefixBytes);
+        var high = KeyWindow.Of(last, PrefixBytes);
+        if (high - low < FragmentMax)
         {
-            shift++;
+            PrefixBytes = sharedBytes;
+            low = KeyWindow.Of(first, PrefixBytes);
+            high = KeyWindow.Of(last, PrefixBytes);
         }
 
-        Shift = shift;
-        Low = low >> shift;
+        Shift = 0;
+        while ((high >> Shift) - (low >> Shift) > FragmentMax)
+        {
+            Shift++;
+        }
+
+        Low = (long)(low >> Shift);
     }
 
     /// <summary>The fragment of a key that has the leaf's prefix.</summary>

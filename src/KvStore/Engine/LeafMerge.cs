@@ -18,6 +18,9 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     private long[] _merged = new long[Leaf.Capacity * 2];
     private Place[] _places = new Place[Leaf.Capacity];
 
+    // Where the windows of the batch begin: a leaf whose own begins there needs to look at no record of the batch.
+    private int _preferredPrefixBytes = int.MaxValue;
+
     /// <summary>The leaves after the merge: the same array, where none was added.</summary>
     public Leaf[] Leaves => _rebuilt?.ToArray() ?? leaves;
 
@@ -28,6 +31,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     public void Add(SortedKeys batch)
     {
         var keys = batch.Keys;
+        _preferredPrefixBytes = batch.Prefix.Length;
         if (leaves.Length == 0)
         {
             _rebuilt = [];
@@ -186,7 +190,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             _places = new Place[keys.Length];
         }
 
-        NarrowPrefix(leaf, KeyAt(keys[0].Address), KeyAt(keys[^1].Address));
+        NarrowPrefix(leaf, batch, keys);
         var entries = leaf.Used;
         var places = _places.AsSpan(0, keys.Length);
         FindPlaces(leaf, batch, keys, places);
@@ -344,14 +348,19 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         }
     }
 
-    // Keys outside the leaf may share less of its prefix.
-    private void NarrowPrefix(Leaf leaf, ReadOnlySpan<byte> firstKey, ReadOnlySpan<byte> lastKey)
+    // Keys outside the leaf may share less of its prefix. Mostly it is what all keys of the batch begin with, or less.
+    private void NarrowPrefix(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys)
     {
-        var leafKey = KeyAt(leaf.All[0]);
-        var shared = Math.Min(leafKey.CommonPrefixLength(firstKey), leafKey.CommonPrefixLength(lastKey));
-        if (shared < leaf.PrefixBytes)
+        var first = KeyAt(leaf.All[0]);
+        if (leaf.PrefixBytes > first.CommonPrefixLength(batch.Prefix))
         {
-            SetFragments(leaf, shared, KeyAt(leaf.Used[^1]) is var last && last.SequenceCompareTo(lastKey) < 0 ? lastKey : last);
+            var lastKey = KeyAt(keys[^1].Address);
+            var shared = Math.Min(first.CommonPrefixLength(KeyAt(keys[0].Address)), first.CommonPrefixLength(lastKey));
+            if (shared < leaf.PrefixBytes)
+            {
+                var last = KeyAt(leaf.Used[^1]);
+                SetFragments(leaf, shared, last.SequenceCompareTo(lastKey) < 0 ? lastKey : last);
+            }
         }
     }
 
@@ -361,12 +370,12 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         SetFragments(leaf, KeyAt(leaf.All[0]).CommonPrefixLength(last), last);
     }
 
-    private void SetFragments(Leaf leaf, int prefixBytes, ReadOnlySpan<byte> last)
+    private void SetFragments(Leaf leaf, int sharedBytes, ReadOnlySpan<byte> last)
     {
-        leaf.SetWindow(prefixBytes, KeyAt(leaf.All[0]), last);
+        leaf.SetWindow(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
         foreach (ref var entry in leaf.Used)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), prefixBytes + KeyWindow.Bytes);
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), leaf.PrefixBytes + KeyWindow.Bytes);
         }
 
         foreach (ref var entry in leaf.Used)
