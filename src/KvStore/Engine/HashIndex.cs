@@ -36,9 +36,6 @@ internal sealed class HashIndex
     private const int RehashBatch = 32;
     private const int TypicalKeyBytes = 24;
 
-    // All tables together then have some 2 MiB, a huge page.
-    private const int HugePagesFrom = 4096;
-
     // A line of words is a line of the processor's cache only if the table begins with one: so an array never moves, and is
     // longer by this, the words before the first line and behind the last.
     private const int Padding = WordLine.Words - 1;
@@ -322,11 +319,6 @@ internal sealed class HashIndex
         // Written before it is read: a page of fresh memory that is read first is mapped twice, and the second time every
         // processor that runs the process is interrupted.
         var table = GC.AllocateUninitializedArray<long>(wordCount + Padding, pinned: true);
-        if (wordCount >= HugePagesFrom)
-        {
-            HugePages.Hint(table, table.Length * sizeof(long));
-        }
-
         table.AsSpan().Clear();
         return table;
     }

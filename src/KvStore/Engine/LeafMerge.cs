@@ -375,7 +375,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         leaf.SetWindow(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
         foreach (ref var entry in leaf.Used)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), leaf.PrefixBytes + KeyWindow.Bytes);
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), leaf.PrefixBytes + KeyWindow.BytesMax);
         }
 
         foreach (ref var entry in leaf.Used)

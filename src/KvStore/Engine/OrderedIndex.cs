@@ -96,7 +96,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     /// Points the entries that name a dead record at the newest record of their key, and drops those of keys that are gone.
     /// </summary>
     /// <param name="concerns">Which segments are looked at; null for all.</param>
-    public void Refresh(Func<int, bool>? concerns)
+    public void Refresh(SegmentSet? concerns)
     {
         lock (_gate)
         {
@@ -356,7 +356,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         _batch.Clear();
     }
 
-    private int RefreshHoldingGate(Func<int, bool>? concerns, int start)
+    private int RefreshHoldingGate(SegmentSet? concerns, int start)
     {
         start = Math.Min(start, _leaves.Length);
         var end = Math.Min(start + RefreshLeaves, _leaves.Length);

@@ -14,9 +14,6 @@ internal sealed class Segment(int id, int capacityBytes)
 {
     private const int Sealed = int.MaxValue;
 
-    // Smaller ones belong to a small namespace, of which a page of 2 MiB would be too much.
-    private const int HugePagesFrom = 2 * 1024 * 1024;
-
     private int _tail;
     private int _end;
     private int _settledBytes;
@@ -27,7 +24,7 @@ internal sealed class Segment(int id, int capacityBytes)
     public int Id { get; } = id;
 
     /// <summary>The memory. Not zeroed: every byte below the tail is written before anyone can see it.</summary>
-    public byte[] Bytes { get; } = NewArray(capacityBytes);
+    public byte[] Bytes { get; } = GC.AllocateUninitializedArray<byte>(capacityBytes);
 
     /// <summary>The bytes of records that nothing points at any more, and, once sealed, those that were never used.</summary>
     public int DeadBytes => Volatile.Read(ref _deadBytes);
@@ -97,15 +94,4 @@ internal sealed class Segment(int id, int capacityBytes)
 
     /// <summary>Sets when the next record expires, after a walk over all of them.</summary>
     public void SetNextDeadline(uint deadline) => Volatile.Write(ref _nextDeadline, deadline);
-
-    private static byte[] NewArray(int bytes)
-    {
-        var array = GC.AllocateUninitializedArray<byte>(bytes);
-        if (bytes >= HugePagesFrom)
-        {
-            HugePages.Hint(array, bytes);
-        }
-
-        return array;
-    }
 }

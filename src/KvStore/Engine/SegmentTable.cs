@@ -42,6 +42,9 @@ internal sealed class SegmentTable
         get => Volatile.Read(ref _arrays);
     }
 
+    /// <summary>How many slots the numbers of segments have: those of two segments at one time never share one.</summary>
+    public int SlotCount => Arrays.Length;
+
     /// <summary>The bytes of all segments.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
@@ -216,12 +219,11 @@ internal sealed class SegmentTable
         return draft;
     }
 
-    // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one. With its
-    // header an array is a whole number of pages: those of 4 MiB lie one behind the other, and huge pages cover them all.
+    // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
     private static int NextSegmentBytes(int recordBytes, long wantedBytes)
     {
         var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, IndexWord.SegmentBytesMax);
-        return ((Math.Max(bytes, recordBytes + HugePages.ArrayHeaderBytes) + 4095) & -4096) - HugePages.ArrayHeaderBytes;
+        return (Math.Max(bytes, recordBytes) + 4095) & -4096;
     }
 
     private Segment Add(int capacityBytes)

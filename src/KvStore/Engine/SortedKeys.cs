@@ -25,15 +25,8 @@ internal readonly ref struct SortedKeys(ReadOnlySpan<KeyHead> keys, ReadOnlySpan
     public int CompareByWindow(ReadOnlySpan<byte> key, in KeyHead other) =>
         key.StartsWith(Prefix) ? KeyWindow.Of(key, Prefix.Length).CompareTo(other.Window) : key.SequenceCompareTo(Prefix);
 
-    /// <summary>
-    /// The fragment of one of these keys in a leaf whose prefix it has, as far as that can be told without looking at its
-    /// record; -1 when it can't.
-    /// </summary>
+    /// <summary>The fragment of one of these keys in a leaf whose prefix it has; -1 when only its record can tell.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int FragmentIn(Leaf leaf, in KeyHead key)
-    {
-        // The leaf's window begins a few bytes further on, and ends where the leaf doesn't look any more.
-        var bits = (leaf.PrefixBytes - Prefix.Length) * KeyWindow.BitsPerByte;
-        return (uint)bits <= (uint)leaf.Shift ? leaf.FragmentOf((key.Window << bits) & KeyWindow.Mask) : -1;
-    }
+    public int FragmentIn(Leaf leaf, in KeyHead key) =>
+        leaf.PrefixBytes == Prefix.Length ? leaf.FragmentOf(key.Window) : -1;
 }
