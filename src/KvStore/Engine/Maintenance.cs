@@ -122,14 +122,18 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         Interlocked.Exchange(ref _isTicking, 0);
         _sweep.Run();
         _store.Ordered.Merge();
-        var oneIn = IsBusy() ? OneInUnderLoad : OneInAtRest;
-        while (!_isDisposed && _cleaner.Run(oneIn))
+        var isBusy = IsBusy();
+        while (!_isDisposed && _cleaner.Run(isBusy ? OneInUnderLoad : OneInAtRest))
         {
             // Until no more than that is dead, or nothing more can be won.
         }
 
         _store.RefreshOrdered();
         _store.ShrinkTables();
+        if (!isBusy)
+        {
+            _store.Ordered.TrimBuffers();
+        }
     }
 
     private bool IsBusy()

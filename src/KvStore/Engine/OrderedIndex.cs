@@ -118,6 +118,15 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         while (!isDone);
     }
 
+    /// <summary>Gives back what merging keeps for the next batch.</summary>
+    public void TrimBuffers()
+    {
+        lock (_gate)
+        {
+            _batch.Trim();
+        }
+    }
+
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {
