@@ -23,6 +23,7 @@ internal static class CompareCommand
             .. GetQuestions.All(options),
             .. RegionQuestions.All(options),
             .. PutQuestions.All(options),
+            .. FloorQuestions.All(options),
             .. ListQuestions.All(options),
             .. ThreadQuestions.All(options),
             .. PersistQuestions.All(options),

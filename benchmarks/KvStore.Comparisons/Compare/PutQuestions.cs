@@ -37,7 +37,7 @@ internal static class PutQuestions
         }.Run([.. sources.Where(source => source.Create is not null).Select(source => Inserting(source, names))]);
     }
 
-    private static Contender Inserting(PeerSource source, string[] names)
+    public static Contender Inserting(PeerSource source, string[] names)
     {
         var value = Workload.Value(0);
         Peer? peer = null;

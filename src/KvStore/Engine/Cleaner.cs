@@ -44,8 +44,7 @@ internal sealed class Cleaner(ShardedStore store)
             Evacuate(victim, ref bytesToMove);
         }
 
-        var ids = victims.Select(victim => victim.Id).ToHashSet();
-        store.Ordered.Refresh(ids.Contains);
+        store.Ordered.Refresh(new SegmentSet(victims, store.Segments.SlotCount));
         store.Segments.Drop(victims);
         return true;
     }

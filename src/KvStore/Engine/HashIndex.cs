@@ -34,7 +34,8 @@ internal sealed class HashIndex
     public const int WordsMin = WordLine.Words;
 
     private const int ShardBits = 6;
-    private const int RehashBatch = 16;
+    private const int RehashBatch = 32;
+    private const int TypicalKeyBytes = 24;
 
     // A line of words is a line of the processor's cache only if the table begins with one: so an array never moves, and is
     // longer by this, the words before the first line and behind the last.
@@ -315,7 +316,7 @@ internal sealed class HashIndex
             if (i < old.Length && old[i] < 0)
             {
                 batch[batched++] = old[i];
-                Prefetch(_segments.ArrayOf(old[i]), IndexWord.OffsetOf(old[i]));
+                Prefetch(_segments.ArrayOf(old[i]), IndexWord.OffsetOf(old[i]), TypicalKeyBytes);
             }
         }
 
@@ -351,7 +352,14 @@ internal sealed class HashIndex
         // In bounds: the mask leaves multiples of 64 bytes, below those of the table's 2^n words.
         ref Unsafe.AddByteOffset(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
 
-    private static long[] NewTable(int wordCount) => GC.AllocateArray<long>(wordCount + Padding, pinned: true);
+    private static long[] NewTable(int wordCount)
+    {
+        // Written before it is read: a page of fresh memory that is read first is mapped twice, and the second time every
+        // processor that runs the process is interrupted.
+        var table = GC.AllocateUninitializedArray<long>(wordCount + Padding, pinned: true);
+        table.AsSpan().Clear();
+        return table;
+    }
 
     private static Span<long> WordsOf(long[] table) => MemoryMarshal.CreateSpan(ref FirstLineOf(table), table.Length - Padding);
 

@@ -1,112 +1,223 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
+using KvStore.Keys;
 
 namespace KvStore.Engine;
 
 /// <summary>
-/// Sorts the addresses of new keys by key, once each: eight bytes of every key are compared as numbers, and only ties look
-/// at the records again.
+/// Collects the addresses of new keys and sorts them by key, once each: a part of every key is compared as a
+/// number (<see cref="KeyWindow"/>), and only ties look at the records again.
 /// </summary>
-internal sealed class KeyBatch(SegmentTable segments)
+/// <remarks>For the holder of the ordered index's gate. The buffers are kept for the next batch until <see cref="Trim"/>.</remarks>
+internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
 {
-    private const int HeadsKept = 64 * 1024;
+    private const int TypicalKeyBytes = 24;
+    private const int PrefetchAhead = 16;
 
-    private readonly List<long> _addresses = [];
-    private ulong[] _heads = [];
+    // Fewer than this are sorted by comparing: radix sort begins with counting 256 values of each byte.
+    private const int RadixKeysMin = 256;
 
-    /// <summary>The addresses; unordered until <see cref="Sort"/>.</summary>
-    public List<long> Addresses => _addresses;
+    // What one batch after the other needs; a larger one, that comes with a recovery, gives its buffers back at once.
+    private const int KeptKeys = 64 * 1024;
 
-    /// <summary>Sorts by key and drops all but the newest record of each key.</summary>
+    private KeyHead[] _keys = [];
+    private KeyHead[] _scratch = [];
+
+    // What all keys of the batch before began with: most likely those of the next one do as well.
+    private byte[] _prefix = [];
+
+    /// <summary>How many addresses wait here; after <see cref="Sort"/>, how many keys there are.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The keys in order, until anything else is done here.</summary>
+    public SortedKeys Sorted => new(_keys.AsSpan(0, Count), _prefix);
+
+    /// <summary>Takes addresses of records that are in no segment which can be dropped meanwhile.</summary>
+    public void Add(ReadOnlySpan<long> addresses)
+    {
+        if (_keys.Length < Count + addresses.Length)
+        {
+            Array.Resize(ref _keys, Math.Max(Count + addresses.Length, _keys.Length * 2));
+        }
+
+        foreach (var address in addresses)
+        {
+            _keys[Count++].Address = address;
+        }
+    }
+
+    /// <summary>Sorts by key, drops keys that are gone, and of several records of a key all but the newest.</summary>
     public void Sort()
     {
-        var addresses = CollectionsMarshal.AsSpan(_addresses);
-        if (addresses.Length < 2)
+        // Before anything moves: what is not sorted because memory is short is still there the next time.
+        if (_scratch.Length < Count && Count >= RadixKeysMin)
         {
-            return;
+            _scratch = new KeyHead[_keys.Length];
         }
 
-        if (_heads.Length < addresses.Length)
+        ReadWindows();
+        var keys = _keys.AsSpan(0, Count);
+        if (keys.Length < RadixKeysMin)
         {
-            _heads = new ulong[addresses.Length];
+            keys.Sort(static (x, y) => x.Window.CompareTo(y.Window));
+        }
+        else
+        {
+            SortByRadix(keys);
+            keys = _keys.AsSpan(0, Count);
         }
 
-        var heads = _heads.AsSpan(0, addresses.Length);
-        var prefixBytes = CommonPrefixBytes(addresses);
-        for (var i = 0; i < addresses.Length; i++)
+        SortTies(keys);
+    }
+
+    /// <summary>Forgets the keys, which have their entries now.</summary>
+    public void Clear()
+    {
+        Count = 0;
+        if (_keys.Length > KeptKeys)
         {
-            heads[i] = Head(KeyAt(addresses[i])[prefixBytes..]);
+            Trim();
+        }
+    }
+
+    /// <summary>Gives the buffers back, unless something waits in them.</summary>
+    public void Trim()
+    {
+        if (Count == 0)
+        {
+            _keys = [];
+            _scratch = [];
+        }
+    }
+
+    // The first to touch what writers have left here and there. A key that was put and deleted before anyone listed needs no
+    // entry, and is dropped.
+    private void ReadWindows()
+    {
+        var keys = _keys.AsSpan(0, Count);
+        var first = default(ReadOnlySpan<byte>);
+        var shared = 0;
+        var isPrefixed = false;
+        var kept = 0;
+        for (var i = 0; i < keys.Length; i++)
+        {
+            var ahead = keys[Math.Min(i + PrefetchAhead, keys.Length - 1)].Address;
+            HashIndex.Prefetch(segments.ArrayOf(ahead), IndexWord.OffsetOf(ahead), TypicalKeyBytes);
+            var address = keys[i].Address;
+            var record = segments.RecordAt(address);
+            if (record.IsDead && !TryFindNewest(ref record, out address))
+            {
+                continue;
+            }
+
+            var key = record.Key;
+            if (kept == 0)
+            {
+                first = key;
+                shared = key.Length;
+                isPrefixed = key.StartsWith(_prefix);
+            }
+
+            shared = key.CommonPrefixLength(first[..shared]);
+            ref var head = ref keys[kept++];
+            head.Address = address;
+            head.Window = isPrefixed && shared >= _prefix.Length ? KeyWindow.Of(key, _prefix.Length) : 0;
         }
 
-        MemoryExtensions.Sort(heads, addresses);
-        if (_heads.Length > HeadsKept)
+        Count = kept;
+        if (!isPrefixed || shared != _prefix.Length)
         {
-            _heads = [];
+            // Those of this batch begin otherwise: once more, with what they share. They are near now.
+            _prefix = first[..shared].ToArray();
+            foreach (ref var key in keys[..kept])
+            {
+                key.Window = KeyWindow.Of(KeyAt(key), shared);
+            }
+        }
+    }
+
+    private bool TryFindNewest(ref Record record, out long address)
+    {
+        var isFound = index.TryFind(new Utf8Key(record.Key), out record, out var word) && (word & IndexWord.TombstoneBit) == 0;
+        address = word & IndexWord.AddressMask;
+        return isFound;
+    }
+
+    // By each byte of the windows in turn, the least first, each time keeping the order of the turn before.
+    private void SortByRadix(Span<KeyHead> keys)
+    {
+        const int Values = 256;
+        Span<int> counts = stackalloc int[Values * sizeof(ulong)];
+        counts.Clear();
+        foreach (ref readonly var key in keys)
+        {
+            var window = key.Window;
+            for (var place = 0; place < sizeof(ulong); place++)
+            {
+                counts[(place * Values) + (byte)(window >> (place * 8))]++;
+            }
         }
 
-        for (var start = 0; start < addresses.Length;)
+        for (var place = 0; place < sizeof(ulong); place++)
+        {
+            var starts = counts.Slice(place * Values, Values);
+            if (starts[(byte)(keys[0].Window >> (place * 8))] == keys.Length)
+            {
+                // All have the same byte here.
+                continue;
+            }
+
+            var start = 0;
+            foreach (ref var count in starts)
+            {
+                (count, start) = (start, start + count);
+            }
+
+            var sorted = _scratch.AsSpan(0, keys.Length);
+            foreach (ref readonly var key in keys)
+            {
+                sorted[starts[(byte)(key.Window >> (place * 8))]++] = key;
+            }
+
+            (_keys, _scratch) = (_scratch, _keys);
+            keys = sorted;
+        }
+    }
+
+    private void SortTies(Span<KeyHead> keys)
+    {
+        var kept = 0;
+        for (var start = 0; start < keys.Length;)
         {
             var end = start + 1;
-            while (end < addresses.Length && heads[end] == heads[start])
+            while (end < keys.Length && keys[end].Window == keys[start].Window)
             {
                 end++;
             }
 
+            keys[kept++] = keys[start];
             if (end - start > 1)
             {
-                addresses[start..end].Sort(Compare);
+                var ties = keys[start..end];
+                ties.Sort((x, y) => KeyAt(x).SequenceCompareTo(KeyAt(y)));
+                keys[kept - 1] = ties[0];
+                foreach (var tie in ties[1..])
+                {
+                    ref var last = ref keys[kept - 1];
+                    if (!KeyAt(tie).SequenceEqual(KeyAt(last)))
+                    {
+                        keys[kept++] = tie;
+                    }
+                    else if (segments.RecordAt(tie.Address).Revision > segments.RecordAt(last.Address).Revision)
+                    {
+                        last = tie;
+                    }
+                }
             }
 
             start = end;
         }
 
-        var kept = 1;
-        for (var i = 1; i < addresses.Length; i++)
-        {
-            var last = addresses[kept - 1];
-            if (KeyAt(addresses[i]).SequenceEqual(KeyAt(last)))
-            {
-                addresses[kept - 1] = segments.RecordAt(addresses[i]).Revision > segments.RecordAt(last).Revision ? addresses[i] : last;
-            }
-            else
-            {
-                addresses[kept++] = addresses[i];
-            }
-        }
-
-        CollectionsMarshal.SetCount(_addresses, kept);
+        Count = kept;
     }
 
-    private int Compare(long x, long y) => KeyAt(x).SequenceCompareTo(KeyAt(y));
-
-    private ReadOnlySpan<byte> KeyAt(long address) => segments.RecordAt(address).Key;
-
-    private int CommonPrefixBytes(ReadOnlySpan<long> addresses)
-    {
-        var common = KeyAt(addresses[0]);
-        foreach (var address in addresses[1..])
-        {
-            common = common[..common.CommonPrefixLength(KeyAt(address))];
-            if (common.IsEmpty)
-            {
-                break;
-            }
-        }
-
-        return common.Length;
-    }
-
-    // Zeros beyond the end: a key and the same key with zeros behind it tie, and are told apart by Compare.
-    private static ulong Head(ReadOnlySpan<byte> key)
-    {
-        if (key.Length >= sizeof(ulong))
-        {
-            return BinaryPrimitives.ReadUInt64BigEndian(key);
-        }
-
-        Span<byte> padded = stackalloc byte[sizeof(ulong)];
-        padded.Clear();
-        key.CopyTo(padded);
-        return BinaryPrimitives.ReadUInt64BigEndian(padded);
-    }
+    private ReadOnlySpan<byte> KeyAt(in KeyHead key) => segments.RecordAt(key.Address).Key;
 }

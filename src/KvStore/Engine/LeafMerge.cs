@@ -10,8 +10,16 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     // A leaf that is split under random keys is left with room to grow.
     private const int SplitEntries = Leaf.Capacity * 3 / 4;
 
+    private const int LeavesAhead = 3;
+    private const int TiesAhead = 4;
+    private const int TypicalKeyBytes = 24;
+
     private List<Leaf>? _rebuilt;
     private long[] _merged = new long[Leaf.Capacity * 2];
+    private Place[] _places = new Place[Leaf.Capacity];
+
+    // Where the windows of the batch begin: a leaf whose own begins there needs to look at no record of the batch.
+    private int _preferredPrefixBytes = int.MaxValue;
 
     /// <summary>The leaves after the merge: the same array, where none was added.</summary>
     public Leaf[] Leaves => _rebuilt?.ToArray() ?? leaves;
@@ -19,41 +27,50 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     /// <summary>How many keys had no entry before.</summary>
     public int AddedCount { get; private set; }
 
-    /// <summary>Merges addresses in the order of their keys, each key once.</summary>
-    public void Add(ReadOnlySpan<long> batch)
+    /// <summary>Merges keys in order, each key once.</summary>
+    public void Add(SortedKeys batch)
     {
+        var keys = batch.Keys;
+        _preferredPrefixBytes = batch.Prefix.Length;
         if (leaves.Length == 0)
         {
             _rebuilt = [];
-            Spread(new Leaf(), batch, isAppend: true);
-            AddedCount += batch.Length;
+            SpreadFirst(batch);
+            AddedCount += keys.Length;
             return;
         }
 
+        // Then nearly every leaf gets some keys, and the next one is known.
+        var isDense = keys.Length >= leaves.Length * 2;
         var leafIndex = 0;
         var copied = 0;
-        while (!batch.IsEmpty)
+        while (!keys.IsEmpty)
         {
-            leafIndex = LeafFor(KeyAt(batch[0]), leafIndex);
+            leafIndex = LeafFor(batch, keys[0], leafIndex);
+            if (isDense)
+            {
+                Prefetch(leafIndex);
+            }
+
+            var leaf = leaves[leafIndex];
             var isLast = leafIndex == leaves.Length - 1;
-            var length = isLast ? batch.Length : CountBefore(batch, KeyAt(leaves[leafIndex + 1].All[0]));
-            var merged = MergeInto(leaves[leafIndex], batch[..length], out var isAppend);
-            AddedCount += merged.Length - leaves[leafIndex].Count;
+            var length = isLast ? keys.Length : CountBefore(batch, keys, KeyAt(leaves[leafIndex + 1].All[0]));
+            var merged = MergeInto(leaf, batch, keys[..length], out var isAppend);
+            AddedCount += merged.Length - leaf.Count;
             if (merged.Length > Leaf.Capacity)
             {
-                _rebuilt ??= new List<Leaf>(leaves.Length + (batch.Length / SplitEntries) + 1);
+                _rebuilt ??= new List<Leaf>(leaves.Length + (keys.Length / SplitEntries) + 1);
                 _rebuilt.AddRange(leaves.AsSpan(copied, leafIndex - copied));
-                Spread(leaves[leafIndex], merged, isLast && isAppend);
+                Spread(leaf, merged, isLast && isAppend);
                 copied = leafIndex + 1;
             }
             else
             {
-                var leaf = leaves[leafIndex];
                 merged.CopyTo(leaf.All);
                 leaf.Count = merged.Length;
             }
 
-            batch = batch[length..];
+            keys = keys[length..];
         }
 
         _rebuilt?.AddRange(leaves.AsSpan(copied));
@@ -97,12 +114,12 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     }
 
     // The last leaf that begins at the key or before it; the first one, if none does. Gallops from where the last was found.
-    private int LeafFor(ReadOnlySpan<byte> key, int from)
+    private int LeafFor(SortedKeys batch, in KeyHead key, int from)
     {
         var low = from + 1;
         var step = 1;
         var high = low;
-        while (high < leaves.Length && KeyAt(leaves[high].All[0]).SequenceCompareTo(key) <= 0)
+        while (high < leaves.Length && Compare(batch, KeyAt(leaves[high].All[0]), key) <= 0)
         {
             low = high + 1;
             high += step;
@@ -113,7 +130,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         while (low < high)
         {
             var middle = (low + high) >>> 1;
-            if (KeyAt(leaves[middle].All[0]).SequenceCompareTo(key) <= 0)
+            if (Compare(batch, KeyAt(leaves[middle].All[0]), key) <= 0)
             {
                 low = middle + 1;
             }
@@ -126,10 +143,10 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         return low - 1;
     }
 
-    private int CountBefore(ReadOnlySpan<long> batch, ReadOnlySpan<byte> key)
+    private int CountBefore(SortedKeys batch, ReadOnlySpan<KeyHead> keys, ReadOnlySpan<byte> end)
     {
         var count = 1;
-        while (count < batch.Length && KeyAt(batch[count]).SequenceCompareTo(key) < 0)
+        while (count < keys.Length && Compare(batch, end, keys[count]) > 0)
         {
             count++;
         }
@@ -137,27 +154,59 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         return count;
     }
 
-    // The entries of the leaf and the batch together, in order; a key that has an entry keeps one, with the new address.
-    private Span<long> MergeInto(Leaf leaf, ReadOnlySpan<long> batch, out bool isAppend)
+    private int Compare(SortedKeys batch, ReadOnlySpan<byte> key, in KeyHead other) =>
+        batch.CompareByWindow(key, other) is var order and not 0 ? order : key.SequenceCompareTo(KeyAt(other.Address));
+
+    // The next leaf, and the records with which the ones behind it begin, are asked for while this one is merged.
+    private void Prefetch(int leafIndex)
     {
-        if (_merged.Length < leaf.Count + batch.Length)
+        if (leafIndex + 1 < leaves.Length)
         {
-            _merged = new long[leaf.Count + batch.Length];
+            leaves[leafIndex + 1].Prefetch();
         }
 
-        NarrowPrefix(leaf, KeyAt(batch[0]), KeyAt(batch[^1]));
+        if (leafIndex + LeavesAhead < leaves.Length)
+        {
+            var entry = leaves[leafIndex + LeavesAhead].All[0];
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), TypicalKeyBytes);
+        }
+
+        if (leafIndex + (LeavesAhead * 2) < leaves.Length)
+        {
+            leaves[leafIndex + (LeavesAhead * 2)].PrefetchFirst();
+        }
+    }
+
+    // The entries of the leaf and the batch together, in order; a key that has an entry keeps one, with the new address.
+    private Span<long> MergeInto(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, out bool isAppend)
+    {
+        if (_merged.Length < leaf.Count + keys.Length)
+        {
+            _merged = new long[leaf.Count + keys.Length];
+        }
+
+        if (_places.Length < keys.Length)
+        {
+            _places = new Place[keys.Length];
+        }
+
+        NarrowPrefix(leaf, batch, keys);
         var entries = leaf.Used;
+        var places = _places.AsSpan(0, keys.Length);
+        FindPlaces(leaf, batch, keys, places);
         var taken = 0;
         var count = 0;
-        foreach (var address in batch)
+        for (var i = 0; i < keys.Length; i++)
         {
-            var key = KeyAt(address);
-            var fragment = Leaf.FragmentOf(key, leaf.PrefixBytes);
-            var position = LowerBound(entries, taken, fragment, key, out var isSame);
+            var place = places[i];
+            var address = keys[i].Address;
+            var position = place.Low == place.High
+                ? place.Low
+                : LowerBound(entries, Math.Max(place.Low, taken), place.High, KeyAt(address), out place.IsSame);
             entries[taken..position].CopyTo(_merged.AsSpan(count));
             count += position - taken;
-            _merged[count++] = Leaf.EntryOf(fragment, address & IndexWord.AddressMask);
-            taken = isSame ? position + 1 : position;
+            _merged[count++] = Leaf.EntryOf(place.Fragment, address & IndexWord.AddressMask);
+            taken = place.IsSame ? position + 1 : position;
         }
 
         entries[taken..].CopyTo(_merged.AsSpan(count));
@@ -165,26 +214,73 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 
         // All of them came behind the leaf's last: keys that are put in order.
         isAppend = (_merged[entries.Length - 1] & IndexWord.AddressMask) == (entries[^1] & IndexWord.AddressMask)
-            && count == entries.Length + batch.Length;
+            && count == entries.Length + keys.Length;
         return _merged.AsSpan(0, count);
     }
 
-    private int LowerBound(ReadOnlySpan<long> entries, int low, int fragment, ReadOnlySpan<byte> key, out bool isSame)
+    // Between which entries each key goes, by the fragments alone. The records of those that have the same one are asked for,
+    // so that telling them apart need not wait for one after the other.
+    private void FindPlaces(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<Place> places)
     {
-        var high = entries.Length;
+        ReadOnlySpan<long> entries = leaf.Used;
+        var low = 0;
+        for (var i = 0; i < keys.Length; i++)
+        {
+            var fragment = batch.FragmentIn(leaf, keys[i]);
+            if (fragment < 0)
+            {
+                fragment = leaf.FragmentOf(KeyAt(keys[i].Address));
+            }
+
+            if (i > 0 && places[i - 1].Fragment == fragment)
+            {
+                places[i] = places[i - 1];
+                continue;
+            }
+
+            low = LowerBound(entries, low, fragment);
+            var high = low;
+            while (high < entries.Length && Leaf.FragmentOf(entries[high]) == fragment)
+            {
+                if (high - low < TiesAhead)
+                {
+                    HashIndex.Prefetch(segments.ArrayOf(entries[high]), IndexWord.OffsetOf(entries[high]), TypicalKeyBytes);
+                }
+
+                high++;
+            }
+
+            places[i] = new Place { Low = low, High = high, Fragment = fragment };
+        }
+    }
+
+    // The first entry from a place on whose fragment is not lower. Half of what is left goes in each step, without a branch
+    // that could be guessed wrongly.
+    private static int LowerBound(ReadOnlySpan<long> entries, int low, int fragment)
+    {
+        var length = entries.Length - low;
+        while (length > 1)
+        {
+            var half = length >>> 1;
+            low += Leaf.FragmentOf(entries[low + half - 1]) < fragment ? half : 0;
+            length -= half;
+        }
+
+        return length == 1 && Leaf.FragmentOf(entries[low]) < fragment ? low + 1 : low;
+    }
+
+    // Among entries of one fragment.
+    private int LowerBound(ReadOnlySpan<long> entries, int low, int high, ReadOnlySpan<byte> key, out bool isSame)
+    {
         isSame = false;
         while (low < high)
         {
             var middle = (low + high) >>> 1;
-            var order = Leaf.FragmentOf(entries[middle]) - fragment;
+            var order = KeyAt(entries[middle]).SequenceCompareTo(key);
             if (order == 0)
             {
-                order = KeyAt(entries[middle]).SequenceCompareTo(key);
-                if (order == 0)
-                {
-                    isSame = true;
-                    return middle;
-                }
+                isSame = true;
+                return middle;
             }
 
             if (order < 0)
@@ -200,7 +296,25 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         return low;
     }
 
-    // Writes entries over as many leaves as they need, the first of which exists.
+    // The first keys of all, in order.
+    private void SpreadFirst(SortedKeys batch)
+    {
+        var keys = batch.Keys;
+        while (!keys.IsEmpty)
+        {
+            var leaf = new Leaf { Count = Math.Min(keys.Length, Leaf.Capacity) };
+            for (var i = 0; i < leaf.Count; i++)
+            {
+                leaf.All[i] = keys[i].Address & IndexWord.AddressMask;
+            }
+
+            SetFragments(leaf);
+            _rebuilt!.Add(leaf);
+            keys = keys[leaf.Count..];
+        }
+    }
+
+    // Writes entries over as many leaves as they need, the first of which exists and is where their fragments come from.
     private void Spread(Leaf first, ReadOnlySpan<long> entries, bool isAppend)
     {
         // Keys that come in order fill their leaves, since nothing will come between them.
@@ -211,50 +325,74 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             perLeaf = (entries.Length + leafCount - 1) / leafCount;
         }
 
+        var (prefixBytes, shift, low) = (first.PrefixBytes, first.Shift, first.Low);
         var leaf = first;
-        while (!entries.IsEmpty)
+        while (true)
         {
             var part = entries[..Math.Min(perLeaf, entries.Length)];
             part.CopyTo(leaf.All);
             leaf.Count = part.Length;
-            SetFragments(leaf);
+            if (leaf.IsBlurred)
+            {
+                SetFragments(leaf);
+            }
+
             _rebuilt!.Add(leaf);
             entries = entries[part.Length..];
-            leaf = new Leaf();
+            if (entries.IsEmpty)
+            {
+                return;
+            }
+
+            leaf = new Leaf { PrefixBytes = prefixBytes, Shift = shift, Low = low };
         }
     }
 
-    // Keys outside the leaf may share less of its prefix.
-    private void NarrowPrefix(Leaf leaf, ReadOnlySpan<byte> firstKey, ReadOnlySpan<byte> lastKey)
+    // Keys outside the leaf may share less of its prefix. Mostly it is what all keys of the batch begin with, or less.
+    private void NarrowPrefix(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys)
     {
-        var leafKey = KeyAt(leaf.All[0]);
-        var shared = Math.Min(leafKey.CommonPrefixLength(firstKey), leafKey.CommonPrefixLength(lastKey));
-        if (shared < leaf.PrefixBytes)
+        var first = KeyAt(leaf.All[0]);
+        if (leaf.PrefixBytes > first.CommonPrefixLength(batch.Prefix))
         {
-            SetFragments(leaf, shared);
+            var lastKey = KeyAt(keys[^1].Address);
+            var shared = Math.Min(first.CommonPrefixLength(KeyAt(keys[0].Address)), first.CommonPrefixLength(lastKey));
+            if (shared < leaf.PrefixBytes)
+            {
+                var last = KeyAt(leaf.Used[^1]);
+                SetFragments(leaf, shared, last.SequenceCompareTo(lastKey) < 0 ? lastKey : last);
+            }
         }
     }
 
     private void SetFragments(Leaf leaf)
     {
-        var prefixBytes = KeyAt(leaf.All[0]).CommonPrefixLength(KeyAt(leaf.Used[^1]));
-        SetFragments(leaf, prefixBytes);
+        var last = KeyAt(leaf.Used[^1]);
+        SetFragments(leaf, KeyAt(leaf.All[0]).CommonPrefixLength(last), last);
     }
 
-    private void SetFragments(Leaf leaf, int prefixBytes)
+    private void SetFragments(Leaf leaf, int sharedBytes, ReadOnlySpan<byte> last)
     {
-        leaf.PrefixBytes = prefixBytes;
+        leaf.SetWindow(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
         foreach (ref var entry in leaf.Used)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry));
+            HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), leaf.PrefixBytes + KeyWindow.BytesMax);
         }
 
         foreach (ref var entry in leaf.Used)
         {
             var address = entry & IndexWord.AddressMask;
-            entry = Leaf.EntryOf(Leaf.FragmentOf(KeyAt(address), prefixBytes), address);
+            entry = Leaf.EntryOf(leaf.FragmentOf(KeyAt(address)), address);
         }
     }
 
     private ReadOnlySpan<byte> KeyAt(long entry) => segments.RecordAt(entry).Key;
+
+    /// <summary>Between which entries a key goes.</summary>
+    private struct Place
+    {
+        public int Low;
+        public int High;
+        public int Fragment;
+        public bool IsSame;
+    }
 }

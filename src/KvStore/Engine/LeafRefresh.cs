@@ -14,7 +14,7 @@ namespace KvStore.Engine;
 /// <param name="segments">The segments.</param>
 /// <param name="index">Where the newest record is found.</param>
 /// <param name="concerns">Which segments are looked at; null for all.</param>
-internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Func<int, bool>? concerns)
+internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, SegmentSet? concerns)
 {
     private const int TypicalKeyBytes = 24;
 
@@ -84,5 +84,5 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Func<i
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool IsConcerned(long entry) => concerns is null || concerns(IndexWord.SegmentIdOf(entry));
+    private bool IsConcerned(long entry) => concerns is null || concerns.Contains(entry);
 }

@@ -13,9 +13,13 @@ namespace KvStore.Engine;
 /// </remarks>
 internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
 {
-    // Writers leave up to a quarter dead; the timer brings that down to a sixth when there is time.
-    private const int OneInUnderLoad = 4;
+    // Writers leave up to a third dead, so that little that lives has to be moved for what is won; the timer brings that down
+    // to a sixth when they leave it the time.
+    private const int OneInUnderLoad = 3;
     private const int OneInAtRest = 6;
+
+    // So many mutations between two ticks, and what the timer moves would mostly be dead soon anyway.
+    private const int BusyMutations = 50_000;
 
     private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
 
@@ -25,6 +29,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     private readonly Action<Exception>? _onFailure;
     private readonly ITimer _timer;
     private readonly Lock _working = new();
+    private long _revisionAtTick;
     private int _isRequested;
     private int _isTicking;
     private volatile bool _isMergeWanted;
@@ -117,13 +122,26 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         Interlocked.Exchange(ref _isTicking, 0);
         _sweep.Run();
         _store.Ordered.Merge();
-        while (!_isDisposed && _cleaner.Run(OneInAtRest))
+        var isBusy = IsBusy();
+        while (!_isDisposed && _cleaner.Run(isBusy ? OneInUnderLoad : OneInAtRest))
         {
-            // Until no more than the sixth is dead, or nothing more can be won.
+            // Until no more than that is dead, or nothing more can be won.
         }
 
         _store.RefreshOrdered();
         _store.ShrinkTables();
+        if (!isBusy)
+        {
+            _store.Ordered.TrimBuffers();
+        }
+    }
+
+    private bool IsBusy()
+    {
+        var revision = _store.Revision;
+        var mutations = revision - _revisionAtTick;
+        _revisionAtTick = revision;
+        return mutations > BusyMutations;
     }
 
     private void Request()

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using KvStore.Expiry;
 using KvStore.Keys;
 
@@ -30,12 +29,11 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
 {
     private const int ChunkEntries = 32;
     private const int TypicalKeyBytes = 24;
-    private const int PrefetchAhead = 16;
     private const int RefreshLeaves = 64;
     private const int OptimisticAttempts = 4;
 
     private readonly Lock _gate = new();
-    private readonly KeyBatch _batch = new(segments);
+    private readonly KeyBatch _batch = new(segments, index);
     private long _entryCount;
 
     // Replaced when leaves are added or dropped, so that its length is always right.
@@ -98,7 +96,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     /// Points the entries that name a dead record at the newest record of their key, and drops those of keys that are gone.
     /// </summary>
     /// <param name="concerns">Which segments are looked at; null for all.</param>
-    public void Refresh(Func<int, bool>? concerns)
+    public void Refresh(SegmentSet? concerns)
     {
         lock (_gate)
         {
@@ -118,6 +116,15 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
             }
         }
         while (!isDone);
+    }
+
+    /// <summary>Gives back what merging keeps for the next batch.</summary>
+    public void TrimBuffers()
+    {
+        lock (_gate)
+        {
+            _batch.Trim();
+        }
     }
 
     /// <summary>Forgets everything.</summary>
@@ -331,8 +338,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
 
     private void MergeHoldingGate()
     {
-        var addresses = _batch.Addresses;
-        if (addresses.Count == 0 && !HasNewKeys())
+        if (_batch.Count == 0 && !HasNewKeys())
         {
             return;
         }
@@ -345,51 +351,21 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
             {
                 lock (shard.Gate)
                 {
-                    shard.MoveNewKeysTo(addresses);
+                    shard.MoveNewKeysTo(_batch);
                 }
             }
         }
 
-        DropGone(addresses);
         _batch.Sort();
         var merge = new LeafMerge(segments, _leaves);
-        merge.Add(CollectionsMarshal.AsSpan(addresses));
+        merge.Add(_batch.Sorted);
         _leaves = merge.Leaves;
         Volatile.Write(ref _entryCount, _entryCount + merge.AddedCount);
         EndChange();
-        addresses.Clear();
-        if (addresses.Capacity > 64 * 1024)
-        {
-            addresses.Capacity = 0;
-        }
+        _batch.Clear();
     }
 
-    // A key that was put and deleted before anyone listed needs no entry.
-    private void DropGone(List<long> addresses)
-    {
-        var span = CollectionsMarshal.AsSpan(addresses);
-        var kept = 0;
-        for (var i = 0; i < span.Length; i++)
-        {
-            // The first to touch what writers have left here and there; the sort finds it near.
-            var ahead = span[Math.Min(i + PrefetchAhead, span.Length - 1)];
-            HashIndex.Prefetch(segments.ArrayOf(ahead), IndexWord.OffsetOf(ahead), TypicalKeyBytes);
-            var address = span[i];
-            var record = segments.RecordAt(address);
-            if (!record.IsDead)
-            {
-                span[kept++] = address;
-            }
-            else if (TryAddressOfNewest(record, out _, out var newest))
-            {
-                span[kept++] = newest;
-            }
-        }
-
-        CollectionsMarshal.SetCount(addresses, kept);
-    }
-
-    private int RefreshHoldingGate(Func<int, bool>? concerns, int start)
+    private int RefreshHoldingGate(SegmentSet? concerns, int start)
     {
         start = Math.Min(start, _leaves.Length);
         var end = Math.Min(start + RefreshLeaves, _leaves.Length);

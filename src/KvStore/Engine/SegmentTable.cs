@@ -42,6 +42,9 @@ internal sealed class SegmentTable
         get => Volatile.Read(ref _arrays);
     }
 
+    /// <summary>How many slots the numbers of segments have: those of two segments at one time never share one.</summary>
+    public int SlotCount => Arrays.Length;
+
     /// <summary>The bytes of all segments.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 

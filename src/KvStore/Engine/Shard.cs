@@ -198,9 +198,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     }
 
     /// <summary>Hands the new keys over, by the addresses of their records.</summary>
-    public void MoveNewKeysTo(List<long> addresses)
+    public void MoveNewKeysTo(KeyBatch batch)
     {
-        addresses.AddRange(_newKeys.AsSpan(0, _newKeyCount));
+        batch.Add(_newKeys.AsSpan(0, _newKeyCount));
         Volatile.Write(ref _newKeyCount, 0);
         if (_newKeys.Length > NewKeysKept)
         {
