@@ -100,7 +100,10 @@ public sealed class EngineStressTests(ITestOutputHelper output)
     private void Write(ShardedStore store, int writer, Random random)
     {
         var versions = new long[KeysPerWriter];
-        for (var n = 0; n < s_operations / Writers && !_isOver; n++)
+        var least = s_operations / Writers;
+
+        // However fast the writers are: not before entries have expired as well. The bound is for a store in which none does.
+        for (var n = 0; !_isOver && (n < least || (store.ExpiredCount == 0 && n < 20 * least)); n++)
         {
             var i = random.Next(KeysPerWriter);
             var name = $"churn/{writer}/{i:D6}";

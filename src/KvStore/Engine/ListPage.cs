@@ -9,6 +9,9 @@ namespace KvStore.Engine;
 /// <summary>Turns what the ordered index finds into a page for a caller.</summary>
 internal static class ListPage
 {
+    private const int PrefetchAhead = 12;
+    private const int TypicalKeyBytes = 24;
+
     /// <summary>The keys that begin with a prefix and come after a key, up to a limit.</summary>
     public static KvListPage Read(ShardedStore store, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, int limit)
     {
@@ -31,6 +34,13 @@ internal static class ListPage
         var keys = new KvListKey[Math.Min(found.Length, limit)];
         for (var i = 0; i < keys.Length; i++)
         {
+            if (i + PrefetchAhead < found.Length)
+            {
+                // Looked at once already, when they were found; but a page of them is more than the nearest cache holds.
+                var ahead = found[i + PrefetchAhead];
+                HashIndex.Prefetch(ahead.Segment, ahead.Offset, TypicalKeyBytes);
+            }
+
             ref readonly var record = ref found[i];
             keys[i] = new KvListKey(NameOf(record.Key), record.Deadline, record.ToMetadata());
         }
