@@ -21,6 +21,9 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     // So many mutations between two ticks, and what the timer moves would mostly be dead soon anyway.
     private const int BusyMutations = 50_000;
 
+    // Writers who make records die as fast as they are cleaned up would keep the timer here, and nothing would be swept meanwhile.
+    private const int PassesMax = 8;
+
     private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
 
     private readonly ShardedStore _store;
@@ -123,9 +126,11 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         _sweep.Run();
         _store.Ordered.Merge();
         var isBusy = IsBusy();
-        while (!_isDisposed && _cleaner.Run(isBusy ? OneInUnderLoad : OneInAtRest))
+        var passes = 0;
+        while (!_isDisposed && passes < PassesMax && _cleaner.Run(isBusy ? OneInUnderLoad : OneInAtRest))
         {
             // Until no more than that is dead, or nothing more can be won.
+            passes++;
         }
 
         _store.RefreshOrdered();
