@@ -71,6 +71,29 @@ public sealed class Visitor : IAsyncDisposable
         throw new InvalidOperationException($"{element} cannot be reached in {pressesMax} presses of the tab key.");
     }
 
+    /// <summary>Does what leads to another page, and waits until that page is there.</summary>
+    public async Task LeaveAsync(Func<Task> act)
+    {
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        void OnLoad(object? sender, IPage page) => arrived.TrySetResult();
+        Page.Load += OnLoad;
+        try
+        {
+            await act();
+            await arrived.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+        finally
+        {
+            Page.Load -= OnLoad;
+        }
+    }
+
+    /// <summary>Clicks on what leads to another page, and waits until that page is there.</summary>
+    public Task ClickToLeaveAsync(ILocator element) => LeaveAsync(() => element.ClickAsync());
+
+    /// <summary>Presses a key that leads to another page, and waits until that page is there.</summary>
+    public Task PressToLeaveAsync(string key) => LeaveAsync(() => Page.Keyboard.PressAsync(key));
+
     /// <summary>Whether the page is wider than the window, so that it has to be moved sideways to be read.</summary>
     public Task<bool> ScrollsSidewaysAsync() =>
         Page.EvaluateAsync<bool>("() => document.documentElement.scrollWidth > document.documentElement.clientWidth");

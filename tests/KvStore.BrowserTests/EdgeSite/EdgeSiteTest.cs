@@ -8,14 +8,18 @@ namespace KvStore.BrowserTests.EdgeSite;
 /// <summary>A test of the site, which is served as it is in production: by Kestrel, from a directory.</summary>
 public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chromium)
 {
+    /// <summary>The three pages.</summary>
+    protected static IReadOnlyList<string> Paths { get; } = ["/", "/message", "/flags"];
+
     private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
 
     private WebApplicationFactory<Program>? _site;
 
     protected override Task<Uri> StartAsync()
     {
-        _site = new WebApplicationFactory<Program>().WithWebHostBuilder(host => host.UseSetting("Data", _data));
-        _site.UseKestrel(0);
+        _site = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
+            host.UseEnvironment("Production").UseUrls("http://127.0.0.1:0").UseSetting("Data", _data));
+        _site.UseKestrel();
         _site.StartServer();
         return Task.FromResult(_site.ClientOptions.BaseAddress);
     }
