@@ -46,7 +46,7 @@ internal static class BindingJson
     public static async Task WriteAsync(HttpResponse response, BulkGetRequest request, IReadOnlyDictionary<string, KvValue> values)
     {
         var json = Begin(response);
-        foreach (var (key, value) in values)
+        foreach (var (key, value) in BulkGetRequest.Answers(values))
         {
             json.WritePropertyName(key);
             if (!value.Exists)

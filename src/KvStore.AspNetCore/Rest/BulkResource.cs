@@ -105,7 +105,7 @@ internal sealed class BulkResource(KvApiOptions options)
         var json = Envelope.Begin(response);
         json.WriteStartObject();
         json.WriteStartObject("values"u8);
-        foreach (var (key, value) in values)
+        foreach (var (key, value) in BulkGetRequest.Answers(values))
         {
             json.WritePropertyName(key);
             if (!value.Exists)
