@@ -59,7 +59,7 @@ internal static class BindingJson
                 json.WritePropertyName("value"u8);
                 await request.WriteValueAsync(json, value, response.HttpContext.RequestAborted).ConfigureAwait(false);
                 json.WritePropertyName("metadata"u8);
-                Rest.KeysResource.WriteMetadata(json, value.Metadata);
+                MetadataJson.Write(json, value.Metadata);
                 json.WriteEndObject();
             }
             else

@@ -118,7 +118,7 @@ internal sealed class BulkResource(KvApiOptions options)
                 json.WritePropertyName("value"u8);
                 await request.WriteValueAsync(json, value, context.RequestAborted).ConfigureAwait(false);
                 json.WritePropertyName("metadata"u8);
-                KeysResource.WriteMetadata(json, value.Metadata);
+                MetadataJson.Write(json, value.Metadata);
                 if (value.Expiration is { } expiration)
                 {
                     json.WriteNumber("expiration"u8, expiration.ToUnixTimeSeconds());

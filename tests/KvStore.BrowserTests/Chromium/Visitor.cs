@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Deque.AxeCore.Commons;
 using Deque.AxeCore.Playwright;
+using KvStore.TestKit;
 
 namespace KvStore.BrowserTests.Chromium;
 
@@ -111,7 +111,7 @@ public sealed class Visitor : IAsyncDisposable
     /// <summary>Leaves a picture of the page in <c>artifacts/screenshots</c>.</summary>
     public async Task<string> ScreenshotAsync(string name, bool isFullPage = false)
     {
-        var path = Path.Combine(Repository(), "artifacts", "screenshots", name + ".png");
+        var path = Path.Combine(SourceTree.Root, "artifacts", "screenshots", name + ".png");
         await Page.ScreenshotAsync(new PageScreenshotOptions { Path = path, FullPage = isFullPage, Animations = ScreenshotAnimations.Disabled });
         return path;
     }
@@ -152,20 +152,5 @@ public sealed class Visitor : IAsyncDisposable
         {
             _problems.Enqueue($"request to somebody else: {url}");
         }
-    }
-
-    private static string Repository([CallerFilePath] string thisFile = "")
-    {
-        // A deterministic build maps the paths of the compiler; then the test runs somewhere below the repository.
-        var start = File.Exists(thisFile) ? Path.GetDirectoryName(thisFile)! : AppContext.BaseDirectory;
-        for (var directory = new DirectoryInfo(start); directory is not null; directory = directory.Parent)
-        {
-            if (File.Exists(Path.Combine(directory.FullName, "KvStore.sln")))
-            {
-                return directory.FullName;
-            }
-        }
-
-        throw new InvalidOperationException("The tests must run below the repository.");
     }
 }
