@@ -133,6 +133,33 @@ public sealed class BulkApiTests : ApiTest
     }
 
     [Theory]
+    [InlineData(16 * 1024)]
+    [InlineData((16 * 1024) + 1)]
+    [InlineData(32 * 1024)]
+    [InlineData(1_000_003)]
+    public async Task Long_values_come_back_whole_wherever_their_parts_meet(int length)
+    {
+        // Characters of 2, 3 and 4 bytes, and bytes that are none, at every boundary sooner or later.
+        var text = string.Concat(Enumerable.Repeat("\uFEFFé\"€\\😀\u0001", 200_000));
+        var bytes = Encoding.UTF8.GetBytes(text)[..length];
+        bytes[length / 2] = 0xFF;
+        var json = Encoding.UTF8.GetBytes($"[\"{new string('é', (length - 5) / 2)}\"]");
+        json[length / 3] = 0xFF;
+        await Kv.PutAsync("text", bytes);
+        await Kv.PutAsync("json", json);
+        await Kv.PutAsync("short", "1");
+
+        var texts = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["short","text","missing","json"]}""")).Result.GetProperty("values");
+        var jsons = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["json","short"],"type":"json","withMetadata":true}""")).Result.GetProperty("values");
+
+        texts.EnumerateObject().Select(property => property.Name).Should().Equal("short", "text", "missing", "json");
+        (texts.GetProperty("text").GetString() == Encoding.UTF8.GetString(bytes)[1..]).Should().BeTrue();
+        (texts.GetProperty("json").GetString() == Encoding.UTF8.GetString(json)).Should().BeTrue();
+        (jsons.GetProperty("json").GetProperty("value").GetRawText() == Encoding.UTF8.GetString(json)).Should().BeTrue();
+        jsons.GetProperty("short").GetProperty("value").GetInt32().Should().Be(1);
+    }
+
+    [Theory]
     [InlineData("""{"keys":[]}""")]
     [InlineData("""{"keys":[1]}""")]
     [InlineData("""{"keys":"a"}""")]

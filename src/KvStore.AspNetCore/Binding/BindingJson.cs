@@ -57,14 +57,14 @@ internal static class BindingJson
             {
                 json.WriteStartObject();
                 json.WritePropertyName("value"u8);
-                await request.WriteValueAsync(json, value, response.HttpContext.RequestAborted).ConfigureAwait(false);
+                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
                 json.WritePropertyName("metadata"u8);
                 MetadataJson.Write(json, value.Metadata);
                 json.WriteEndObject();
             }
             else
             {
-                await request.WriteValueAsync(json, value, response.HttpContext.RequestAborted).ConfigureAwait(false);
+                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
             }
 
             await FlushIfLargeAsync(json, response).ConfigureAwait(false);

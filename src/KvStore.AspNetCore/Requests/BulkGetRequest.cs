@@ -1,7 +1,7 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
 using KvStore.Keys;
 using Microsoft.AspNetCore.Http;
 
@@ -10,6 +10,7 @@ namespace KvStore.Requests;
 /// <summary>A get of many keys, as both protocols send it: <c>{"keys": [...], "type": "text", "withMetadata": false}</c>.</summary>
 internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJson, bool WithMetadata, KvGetOptions? Options)
 {
+    private const int PartBytes = 16 * 1024;
     private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
 
     /// <summary>Reads the body, whose length has been bounded.</summary>
@@ -77,29 +78,81 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
     }
 
     /// <summary>Writes a value that exists: as a text, or as the JSON that it is.</summary>
-    public async ValueTask WriteValueAsync(Utf8JsonWriter json, KvValue value, CancellationToken cancellationToken)
+    /// <remarks>
+    /// A long one goes out part by part, each when the client has taken the one before: no more than a part is held for a
+    /// client that does not read, and the server's limit on slow ones counts from part to part.
+    /// </remarks>
+    public ValueTask WriteValueAsync(Utf8JsonWriter json, KvValue value, HttpResponse response)
     {
-        var bytes = await LoadAsync(value, cancellationToken).ConfigureAwait(false);
+        if (value.IsLarge || value.Length > PartBytes)
+        {
+            return WritePartsAsync(json, value, response);
+        }
+
+        var bytes = Unmarked(value.GetBytes());
         if (IsJson)
         {
             json.WriteRawValue(KvJson.Repair(bytes.Span), skipInputValidation: true);
         }
-        else if (Utf8.IsValid(bytes.Span))
-        {
-            json.WriteStringValue(bytes.Span);
-        }
         else
         {
-            json.WriteStringValue(Encoding.UTF8.GetString(bytes.Span));
+            json.WriteStringValue(KvJson.Repair(bytes.Span));
+        }
+
+        return default;
+    }
+
+    private async ValueTask WritePartsAsync(Utf8JsonWriter json, KvValue value, HttpResponse response)
+    {
+        var cancellationToken = response.HttpContext.RequestAborted;
+        var bytes = ArrayPool<byte>.Shared.Rent(PartBytes);
+        var chars = ArrayPool<char>.Shared.Rent(Encoding.UTF8.GetMaxCharCount(PartBytes));
+        var stream = value.OpenStream();
+        try
+        {
+            // Also puts U+FFFD in the place of what is not UTF-8, wherever the parts meet.
+            var decoder = Encoding.UTF8.GetDecoder();
+            bool isLast;
+            var isFirst = true;
+            do
+            {
+                var read = await stream.ReadAtLeastAsync(bytes.AsMemory(0, PartBytes), PartBytes, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+                isLast = read < PartBytes;
+                var part = isFirst ? Unmarked(bytes.AsMemory(0, read)) : bytes.AsMemory(0, read);
+                var count = decoder.GetChars(part.Span, chars, flush: isLast);
+                if (!IsJson)
+                {
+                    json.WriteStringValueSegment(chars.AsSpan(0, count), isLast);
+                }
+                else if (isFirst)
+                {
+                    // To the writer that is the value; the rest goes past it.
+                    json.WriteRawValue(chars.AsSpan(0, count), skipInputValidation: true);
+                }
+                else
+                {
+                    Encoding.UTF8.GetBytes(chars.AsSpan(0, count), response.BodyWriter);
+                }
+
+                isFirst = false;
+                await json.FlushAsync(cancellationToken).ConfigureAwait(false);
+                await response.BodyWriter.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+            while (!isLast);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            ArrayPool<char>.Shared.Return(chars);
+            await stream.DisposeAsync().ConfigureAwait(false);
         }
     }
 
+    private static async ValueTask<ReadOnlyMemory<byte>> LoadAsync(KvValue value, CancellationToken cancellationToken) =>
+        Unmarked(await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false));
+
     // Among many, a byte order mark is not part of the value.
-    private static async ValueTask<ReadOnlyMemory<byte>> LoadAsync(KvValue value, CancellationToken cancellationToken)
-    {
-        var bytes = await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false);
-        return bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
-    }
+    private static ReadOnlyMemory<byte> Unmarked(ReadOnlyMemory<byte> bytes) => bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
 
     private static bool IsOneJson(ReadOnlySpan<byte> bytes)
     {

@@ -116,7 +116,7 @@ internal sealed class BulkResource(KvApiOptions options)
             {
                 json.WriteStartObject();
                 json.WritePropertyName("value"u8);
-                await request.WriteValueAsync(json, value, context.RequestAborted).ConfigureAwait(false);
+                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
                 json.WritePropertyName("metadata"u8);
                 MetadataJson.Write(json, value.Metadata);
                 if (value.Expiration is { } expiration)
@@ -128,7 +128,7 @@ internal sealed class BulkResource(KvApiOptions options)
             }
             else
             {
-                await request.WriteValueAsync(json, value, context.RequestAborted).ConfigureAwait(false);
+                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
             }
 
             await Envelope.FlushIfLargeAsync(json, response).ConfigureAwait(false);
