@@ -1,0 +1,160 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+
+namespace KvStore.AspNetCore.Tests;
+
+/// <summary>Namespaces that are deleted while clients are at work in them, and those that no client can delete.</summary>
+public sealed class NamespacesThatGoTests : ApiTest
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("kvstore-going-").FullName;
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task Clients_at_work_in_a_namespace_that_is_deleted_are_told_that_it_is_gone_and_nothing_else()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var entry = await Catalog.CreateAsync($"going {round}");
+            var path = "namespaces/" + entry.Id;
+            var large = new byte[300_000];
+            await entry.Namespace.PutAsync("k", "v");
+            await entry.Namespace.PutAsync("large", large);
+            var atWork = 0;
+            var begun = new TaskCompletionSource();
+            var clients = Enumerable.Range(0, 16).Select(async i =>
+            {
+                var answers = new List<ApiClient.Answer>();
+                do
+                {
+                    answers.Add(await ((i % 8) switch
+                    {
+                        0 => Api.GetAsync($"{path}/values/k"),
+                        1 => Api.GetAsync($"{path}/values/large"),
+                        2 => Api.PutAsync($"{path}/values/k{i}", "v"),
+                        3 => Api.SendAsync(HttpMethod.Put, $"{path}/values/large{i}", new ByteArrayContent(large)),
+                        4 => Api.GetAsync($"{path}/keys"),
+                        5 => Api.PutAsync($"{path}/bulk", """[{"key":"a","value":"1"},{"key":"b","value":"2"}]"""),
+                        6 => Api.PostAsync($"{path}/bulk/get", """{"keys":["k","large"]}"""),
+                        _ => Api.DeleteAsync($"{path}/values/k{i}"),
+                    }));
+                    if (Interlocked.Increment(ref atWork) == 64)
+                    {
+                        begun.SetResult();
+                    }
+                }
+                while (answers[^1].Status == HttpStatusCode.OK || answers[^1].Status == HttpStatusCode.TooManyRequests);
+
+                return answers[^1];
+            }).ToList();
+
+            await begun.Task;
+            (await Api.DeleteAsync(path)).Status.Should().Be(HttpStatusCode.OK);
+
+            foreach (var last in await Task.WhenAll(clients))
+            {
+                last.Status.Should().Be(HttpStatusCode.NotFound, last.Text);
+                last.Code.Should().Be(10013);
+            }
+
+            Directory.Exists(System.IO.Path.Combine(_directory, "namespaces", entry.Id)).Should().BeFalse();
+        }
+    }
+
+    [Fact]
+    public async Task An_upload_into_a_namespace_that_is_deleted_under_way_ends_and_leaves_no_file()
+    {
+        var entry = await Catalog.CreateAsync("going");
+        using var client = await WireClient.ConnectAsync(Host.Url);
+        await client.SendAsync(
+            $"PUT /client/v4/accounts/local/storage/kv/namespaces/{entry.Id}/values/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {Secret}\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n");
+        await client.SendAsync(new byte[1_500_000]);
+
+        (await Api.DeleteAsync("namespaces/" + entry.Id)).Status.Should().Be(HttpStatusCode.OK);
+        try
+        {
+            await client.SendAsync(new byte[500_000]);
+        }
+        catch (IOException)
+        {
+            // Refused before its end came.
+        }
+
+        (await client.ReadToEndAsync()).Should().NotContain("200 OK").And.NotContain("HTTP/1.1 500");
+        Directory.Exists(System.IO.Path.Combine(_directory, "namespaces", entry.Id)).Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task A_namespace_registered_in_code_is_used_like_any_other_and_neither_renamed_nor_deleted()
+    {
+        await using var kv = KvNamespace.Create("CACHE_KV");
+        await using var catalog = await KvNamespaceCatalog.OpenAsync(registered: [kv]);
+        await using var host = await TestHost.StartAsync(catalog, app => app.MapKvApi(Configure));
+        using var api = new ApiClient(host.Url, Secret);
+        var path = "namespaces/" + (await api.GetAsync("namespaces")).Result[0].GetProperty("id").GetString();
+
+        (await api.PutAsync($"{path}/values/k", "v")).Status.Should().Be(HttpStatusCode.OK);
+        foreach (var answer in new[] { await api.PutAsync(path, """{"title":"other"}"""), await api.DeleteAsync(path) })
+        {
+            answer.Status.Should().Be(HttpStatusCode.Forbidden);
+            answer.Code.Should().Be(10026);
+        }
+
+        (await kv.GetTextAsync("k")).Should().Be("v");
+    }
+
+    [Theory]
+    [InlineData("PUT", "/values/k", 25 * 1024 * 1024)]
+    [InlineData("PUT", "/bulk", 100 * 1024 * 1024)]
+    [InlineData("DELETE", "/bulk", 100 * 1024 * 1024)]
+    [InlineData("POST", "/bulk/delete", 100 * 1024 * 1024)]
+    [InlineData("POST", "/bulk/get", 1024 * 1024)]
+    [InlineData("PUT", "", 16 * 1024)]
+    public async Task A_body_that_is_announced_to_be_too_long_is_413_before_a_byte_of_it_is_sent(string method, string path, int limit)
+    {
+        using var client = await WireClient.ConnectAsync(Host.Url);
+        await client.SendAsync(
+            $"{method} /client/v4/accounts/local/storage/kv/{Path}{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {Secret}\r\nContent-Length: {limit + 1L}\r\n\r\n");
+
+        (await client.ReadHeadAsync()).Should().StartWith("HTTP/1.1 413");
+        Catalog.Find(Entry.Id)!.Title.Should().Be("tested");
+    }
+
+    [Fact]
+    public async Task A_cursor_of_another_namespace_says_after_which_key_to_go_on()
+    {
+        var other = await Catalog.CreateAsync("other");
+        for (var i = 0; i < 11; i++)
+        {
+            await Kv.PutAsync($"k{i:D2}", "v");
+            await other.Namespace.PutAsync($"k{i:D2}x", "v");
+        }
+
+        var cursor = (await Api.GetAsync($"{Path}/keys?limit=10")).Json.GetProperty("result_info").GetProperty("cursor").GetString();
+
+        (await Api.GetAsync($"namespaces/{other.Id}/keys?cursor={cursor}")).Result.EnumerateArray()
+            .Select(key => key.GetProperty("name").GetString()).Should().Equal("k09x", "k10x");
+        (await Api.GetAsync($"{Path}/keys?cursor={cursor}x")).Status.Should().Be(HttpStatusCode.BadRequest);
+    }
+
+    [Fact]
+    public async Task More_than_10_000_keys_to_delete_are_refused()
+    {
+        await Kv.PutAsync("k10000", "v");
+        var keys = System.Text.Json.JsonSerializer.Serialize(Enumerable.Range(0, 10_001).Select(i => $"k{i}"));
+
+        (await Api.PostAsync($"{Path}/bulk/delete", keys)).Status.Should().Be(HttpStatusCode.BadRequest);
+
+        (await Kv.GetAsync("k10000")).Exists.Should().BeTrue();
+    }
+
+    protected override KvCatalogOptions Options() => new()
+    {
+        Directory = _directory,
+        Persistence = new FilePersistenceOptions { Durability = Durability.Buffered },
+    };
+}
