@@ -65,6 +65,52 @@ public sealed class FailingDiskTests : IDisposable
     }
 
     [Fact]
+    public async Task A_namespace_that_cannot_be_compacted_is_degraded_takes_writes_and_is_healthy_again_when_it_can()
+    {
+        var disk = new SimulatedDisk();
+        var isFailing = true;
+        disk.BeforeStep = (_, name) =>
+        {
+            if (Volatile.Read(ref isFailing) && name.Contains("snapshot", StringComparison.Ordinal))
+            {
+                throw new IOException("No space left on device");
+            }
+        };
+        await using var kv = await KvNamespace.OpenAsync("registered", new KvNamespaceOptions
+        {
+            Persistence = new FilePersistence("disk", new FilePersistenceOptions { LogFileBytes = 4096, CompactionBytesMin = 16 * 1024 }, _ => disk),
+        });
+        await using var catalog = await KvNamespaceCatalog.OpenAsync(registered: [kv]);
+        await using var services = new ServiceCollection().AddSingleton(catalog).AddLogging().AddHealthChecks().AddKvNamespaces().Services.BuildServiceProvider();
+        var health = services.GetRequiredService<HealthCheckService>();
+        (await health.CheckHealthAsync()).Status.Should().Be(HealthStatus.Healthy);
+        await using var host = await TestHost.StartAsync(catalog, app => app.MapKvApi(api => api.AddToken(KvToken.FromSecret(Secret))));
+        using var api = new ApiClient(host.Url, Secret);
+        var path = $"namespaces/{catalog.Entries.Single().Id}";
+
+        await PutUntilAsync(KvPersistenceStatus.Degraded);
+
+        var report = await health.CheckHealthAsync();
+        report.Status.Should().Be(HealthStatus.Degraded);
+        report.Entries["kv"].Data.Should().ContainKey("registered").WhoseValue.Should().BeOfType<string>().Which.Should().Contain("No space left");
+        (await api.PutAsync($"{path}/values/k", "after")).Status.Should().Be(HttpStatusCode.OK);
+        (await api.GetAsync($"{path}/values/k")).Text.Should().Be("after");
+
+        Volatile.Write(ref isFailing, false);
+        await kv.CompactAsync();
+        (await health.CheckHealthAsync()).Status.Should().Be(HealthStatus.Healthy);
+
+        async Task PutUntilAsync(KvPersistenceStatus status)
+        {
+            using var end = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            for (var i = 0; kv.Health.Status != status; i++)
+            {
+                await kv.PutAsync($"key {i % 5}", new string('v', 500), cancellationToken: end.Token);
+            }
+        }
+    }
+
+    [Fact]
     public async Task Without_a_catalog_the_health_check_looks_at_the_namespaces_registered_in_code()
     {
         await using var services = new ServiceCollection().AddLogging().AddKvNamespace("CACHE_KV", kv => kv.PersistTo(_directory))
