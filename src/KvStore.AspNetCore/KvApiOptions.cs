@@ -15,7 +15,7 @@ public sealed class KvApiOptions
     public int BulkEntriesMax { get; set; } = 10_000;
 
     /// <summary>The most bulk requests at one time; further ones get 429, which clients repeat. Default 8.</summary>
-    /// <remarks>Each may hold one entry of up to 25 MiB in memory, escaped and unescaped.</remarks>
+    /// <remarks>Each may hold one entry in memory, which is at most as long as the request (<see cref="BulkBytesMax"/>), escaped and unescaped.</remarks>
     public int BulkRequestsMax { get; set; } = 8;
 
     /// <summary>Whether everybody may come in.</summary>

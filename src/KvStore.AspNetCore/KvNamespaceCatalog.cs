@@ -149,7 +149,16 @@ public sealed class KvNamespaceCatalog : IAsyncDisposable, IDisposable
         _logger.Deleted(id, entry.Title);
 
         // Nobody finds it any more. Whoever has it still gets ObjectDisposedException, and keeps the values it has read.
-        await ((KvNamespace)entry.Namespace).DisposeAsync().ConfigureAwait(false);
+        try
+        {
+            await ((KvNamespace)entry.Namespace).DisposeAsync().ConfigureAwait(false);
+        }
+        catch (KvPersistenceException e)
+        {
+            // What it could not put on the disk is to be removed anyhow.
+            _logger.ClosedBadly(id, e);
+        }
+
         RemoveFiles();
     }
 

@@ -12,6 +12,7 @@ public interface IKvLargeValues
     /// <summary>Begins a new value.</summary>
     /// <returns>A writer, which the caller disposes.</returns>
     /// <exception cref="KvPersistenceException">The provider has failed, or is read-only.</exception>
+    /// <exception cref="ObjectDisposedException">The provider is closed.</exception>
     KvLargeValueWriter Create();
 
     /// <summary>

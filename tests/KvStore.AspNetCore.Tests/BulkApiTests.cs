@@ -63,6 +63,18 @@ public sealed class BulkApiTests : ApiTest
     }
 
     [Fact]
+    public async Task Half_a_surrogate_pair_among_many_keys_is_missing_and_hides_no_other_key()
+    {
+        await Kv.PutAsync("a\uFFFDb", "there");
+
+        var values = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["a\ud800b","a\ufffdb","c\udc00\n\"\\\/\b\f\r\t","c\udc01\n\"\\\/\b\f\r\t"]}"""))
+            .Result.GetProperty("values");
+
+        values.EnumerateObject().Select(property => (property.Name, property.Value.GetString()))
+            .Should().Equal(("a\uFFFDb", "there"), ("c\uFFFD\n\"\\/\b\f\r\t", null));
+    }
+
+    [Fact]
     public async Task More_than_10_000_pairs_are_refused()
     {
         var pairs = Enumerable.Range(0, 10_001).Select(i => new { key = $"k{i}", value = "v" });
@@ -118,6 +130,33 @@ public sealed class BulkApiTests : ApiTest
         var with = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["text","json"],"withMetadata":true}""")).Result.GetProperty("values");
         with.GetProperty("text").GetRawText().Should().Be("""{"value":"plain \"é\"","metadata":false}""");
         with.GetProperty("json").GetProperty("expiration").GetInt64().Should().BePositive();
+    }
+
+    [Theory]
+    [InlineData(16 * 1024)]
+    [InlineData((16 * 1024) + 1)]
+    [InlineData(32 * 1024)]
+    [InlineData(1_000_003)]
+    public async Task Long_values_come_back_whole_wherever_their_parts_meet(int length)
+    {
+        // Characters of 2, 3 and 4 bytes, and bytes that are none, at every boundary sooner or later.
+        var text = string.Concat(Enumerable.Repeat("\uFEFFé\"€\\😀\u0001", 200_000));
+        var bytes = Encoding.UTF8.GetBytes(text)[..length];
+        bytes[length / 2] = 0xFF;
+        var json = Encoding.UTF8.GetBytes($"[\"{new string('é', (length - 5) / 2)}\"]");
+        json[length / 3] = 0xFF;
+        await Kv.PutAsync("text", bytes);
+        await Kv.PutAsync("json", json);
+        await Kv.PutAsync("short", "1");
+
+        var texts = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["short","text","missing","json"]}""")).Result.GetProperty("values");
+        var jsons = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["json","short"],"type":"json","withMetadata":true}""")).Result.GetProperty("values");
+
+        texts.EnumerateObject().Select(property => property.Name).Should().Equal("short", "text", "missing", "json");
+        (texts.GetProperty("text").GetString() == Encoding.UTF8.GetString(bytes)[1..]).Should().BeTrue();
+        (texts.GetProperty("json").GetString() == Encoding.UTF8.GetString(json)).Should().BeTrue();
+        (jsons.GetProperty("json").GetProperty("value").GetRawText() == Encoding.UTF8.GetString(json)).Should().BeTrue();
+        jsons.GetProperty("short").GetProperty("value").GetInt32().Should().Be(1);
     }
 
     [Theory]

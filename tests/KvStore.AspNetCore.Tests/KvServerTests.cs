@@ -40,6 +40,24 @@ public sealed partial class KvServerTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task A_token_and_a_secret_that_are_given_are_asked_for_and_kept_nowhere()
+    {
+        const string Token = "a-token-that-is-given-to-it";
+        const string Secret = "a-secret-that-is-given-to-it";
+        using var server = await Server.StartAsync(_directory, Token, Secret);
+        using var api = new ApiClient(server.Url, Token);
+        (await api.PostAsync("namespaces", """{"title":"settings"}""")).Status.Should().Be(HttpStatusCode.OK);
+        server.Printed.Should().NotContain(Token).And.NotContain(Secret);
+        File.Exists(Path.Combine(_directory, "data", "token.sha256")).Should().BeFalse();
+
+        using var runtime = new HttpClient();
+        runtime.DefaultRequestHeaders.Add("X-Namespace", "settings");
+        (await runtime.GetAsync(server.BindingUrl + "/")).StatusCode.Should().Be(HttpStatusCode.Unauthorized);
+        runtime.DefaultRequestHeaders.Authorization = new("Bearer", Secret);
+        (await runtime.GetAsync(server.BindingUrl + "/")).StatusCode.Should().Be(HttpStatusCode.OK);
+    }
+
     [GeneratedRegex("shown this once: (.+)")]
     private static partial Regex NewToken();
 
@@ -51,7 +69,7 @@ public sealed partial class KvServerTests : IDisposable
 
         public string BindingUrl { get; } = BindingOn().Match(printed).Groups[1].Value;
 
-        public static async Task<Server> StartAsync(string directory)
+        public static async Task<Server> StartAsync(string directory, string? token = null, string? secret = null)
         {
             var start = new ProcessStartInfo(
                 "dotnet",
@@ -60,8 +78,8 @@ public sealed partial class KvServerTests : IDisposable
                 RedirectStandardOutput = true,
                 WorkingDirectory = directory,
             };
-            start.Environment.Remove("KVSTORE_TOKEN");
-            start.Environment.Remove("KVSTORE_BINDING_SECRET");
+            Set(start, "KVSTORE_TOKEN", token);
+            Set(start, "KVSTORE_BINDING_SECRET", secret);
             var process = Process.Start(start)!;
             var printed = "";
             while (!printed.Contains("Without KVSTORE_BINDING_SECRET", StringComparison.Ordinal))
@@ -73,6 +91,15 @@ public sealed partial class KvServerTests : IDisposable
             // It must not come to wait for its output to be read.
             _ = process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
             return new Server(process, printed);
+        }
+
+        private static void Set(ProcessStartInfo start, string name, string? value)
+        {
+            start.Environment.Remove(name);
+            if (value is not null)
+            {
+                start.Environment[name] = value;
+            }
         }
 
         public void Dispose()

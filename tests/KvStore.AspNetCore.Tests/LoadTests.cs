@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 
 namespace KvStore.AspNetCore.Tests;
 
@@ -64,11 +65,61 @@ public sealed class LoadTests : ApiTest
         (await Kv.GetAsync("large49")).Length.Should().Be(length);
     }
 
+    [Theory]
+    [InlineData(99, 1_000_000)]
+    [InlineData(10_000, 9_900)]
+    public async Task Memory_stays_bounded_while_a_bulk_put_of_100_MB_comes_in(int pairs, int valueBytes)
+    {
+        var before = GC.GetTotalMemory(forceFullCollection: true) - Kv.MemoryBytes;
+        var highest = 0L;
+
+        var answer = await Api.SendAsync(HttpMethod.Put, $"{Path}/bulk", new Pairs(pairs, valueBytes, i =>
+        {
+            if (i % (pairs / 9) == 0)
+            {
+                // Small values stay in the memory of the namespace, where they belong; what the request holds is beside them.
+                highest = Math.Max(highest, GC.GetTotalMemory(forceFullCollection: true) - Kv.MemoryBytes - before);
+            }
+        }));
+
+        answer.Status.Should().Be(HttpStatusCode.OK, answer.Text);
+        answer.Result.GetProperty("successful_key_count").GetInt32().Should().Be(pairs);
+        Kv.Count.Should().Be(pairs);
+        (await Kv.GetAsync($"key {pairs - 1}")).Length.Should().Be(valueBytes);
+        (highest / MiB).Should().BeLessThan(25, "a quarter of what is sent; an entry or two are under way, and buffers");
+    }
+
     protected override KvCatalogOptions Options() => new()
     {
         Directory = _directory,
         Persistence = new FilePersistenceOptions { Durability = Durability.Buffered },
     };
+
+    // A file of pairs that is made as it is sent.
+    private sealed class Pairs(int count, int valueBytes, Action<int> onSent) : HttpContent
+    {
+        private readonly byte[] _value = [.. Enumerable.Repeat((byte)'v', valueBytes)];
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                await stream.WriteAsync(Encoding.ASCII.GetBytes($"{(i == 0 ? '[' : ',')}{{\"key\":\"key {i}\",\"value\":\""));
+                await stream.WriteAsync(_value);
+                await stream.WriteAsync("\"}"u8.ToArray());
+                onSent(i);
+            }
+
+            await stream.WriteAsync("]"u8.ToArray());
+        }
+
+        // Unknown before it is made, so it goes in chunks.
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
 
     // A body that is made as it is sent, and held by nobody.
     private sealed class Endless(int length, Func<int, ValueTask> onSent) : HttpContent

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -24,13 +25,17 @@ internal sealed class TestHost : IAsyncDisposable
     public IServiceProvider Services => _app.Services;
 
     /// <summary>Starts a server that serves a catalog, which the caller keeps.</summary>
-    public static async Task<TestHost> StartAsync(KvNamespaceCatalog catalog, Action<WebApplication> map, Action<ILoggingBuilder>? logging = null)
+    public static async Task<TestHost> StartAsync(KvNamespaceCatalog catalog, Action<WebApplication> map, Action<ILoggingBuilder>? logging = null, Action<KestrelServerLimits>? limits = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.AllowNulInKeys()));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.ConfigureEndpointDefaults(listen => listen.AllowNulInKeys());
+            limits?.Invoke(kestrel.Limits);
+        });
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(catalog);
         var app = builder.Build();

@@ -164,6 +164,23 @@ public sealed class ValuesApiTests : ApiTest
     }
 
     [Theory]
+    [InlineData(26_214_401)]
+    [InlineData(26_214_402)]
+    [InlineData(26_300_000)]
+    public async Task A_value_in_parts_that_is_too_long_is_413_however_its_bytes_arrive(int length)
+    {
+        await Kv.PutAsync("k", "before");
+        using var content = new MultipartFormDataContent { { new StringContent("1"), "metadata" }, { new ByteArrayContent(new byte[length]), "value", "blob" } };
+
+        var answer = await Api.SendAsync(HttpMethod.Put, $"{Path}/values/k", content);
+
+        answer.Status.Should().Be(HttpStatusCode.RequestEntityTooLarge);
+        answer.Code.Should().Be(10025);
+        answer.Text.Should().Contain("Value length of 26214401 exceeds limit of 26214400.");
+        (await Kv.GetTextAsync("k")).Should().Be("before");
+    }
+
+    [Theory]
     [InlineData("multipart/form-data", "x")]
     [InlineData("multipart/form-data; boundary=b", "x")]
     [InlineData("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n1\r\n--b--\r\n")]

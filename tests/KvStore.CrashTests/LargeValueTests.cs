@@ -125,6 +125,45 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
         ValueFiles.Should().BeEmpty();
     }
 
+    [Fact]
+    public async Task One_that_is_being_written_when_its_namespace_is_closed_is_refused_and_leaves_no_file()
+    {
+        var pipe = new Pipe();
+        var put = _kv.PutAsync("k", pipe.Reader).AsTask();
+        await pipe.Writer.WriteAsync(s_large);
+        await pipe.Writer.WriteAsync(s_large);
+        ValueFiles.Should().ContainSingle();
+
+        await _kv.DisposeAsync();
+
+        ValueFiles.Should().BeEmpty("nobody may come back to finish it");
+        _ = new FaultyDisk(_disk, "flush directory", 1, "the directory was removed", isForGood: true);
+        await pipe.Writer.WriteAsync(s_large);
+        await pipe.Writer.CompleteAsync();
+        await ((Func<Task>)(() => put)).Should().ThrowAsync<ObjectDisposedException>();
+        ValueFiles.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task One_that_becomes_large_after_its_namespace_was_closed_begins_no_file_in_a_directory_that_may_be_another_s()
+    {
+        var pipe = new Pipe();
+        var put = _kv.PutAsync("late", pipe.Reader).AsTask();
+        await pipe.Writer.WriteAsync(s_large.AsMemory(0, ThresholdBytes / 2));
+        await _kv.DisposeAsync();
+        await OpenAsync();
+        await _kv.PutAsync("k", s_large);
+
+        await pipe.Writer.WriteAsync(s_large);
+        await pipe.Writer.CompleteAsync();
+
+        await ((Func<Task>)(() => put)).Should().ThrowAsync<ObjectDisposedException>();
+        ValueFiles.Should().ContainSingle();
+        await ReopenAsync();
+        (await _kv.GetBytesAsync("k"))!.Value.Span.SequenceEqual(s_large).Should().BeTrue();
+        (await _kv.GetAsync("late")).Exists.Should().BeFalse();
+    }
+
     [Theory]
     [InlineData("overwritten")]
     [InlineData("overwritten by another")]

@@ -24,21 +24,23 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
 
     public async Task HandleAsync(HttpContext context)
     {
+        KvCatalogEntry? entry = null;
         try
         {
-            await DispatchAsync(context).ConfigureAwait(false);
+            await DispatchAsync(context, ref entry).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            Fail(context, e);
+            Fail(context, e, entry);
         }
     }
 
-    private Task DispatchAsync(HttpContext context)
+    private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
     {
         var request = context.Request;
         var token = Enter(context) ?? throw new RefusedException(Failure.Unauthenticated);
-        var kv = Find(request, token);
+        entry = Find(request, token);
+        var kv = entry.Namespace;
         var path = RawTarget.PathOf(context);
         var method = request.Method;
         if (path.Length <= 1)
@@ -88,7 +90,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
     private static bool IsLoopback(HttpContext context) =>
         context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address);
 
-    private IKvNamespace Find(HttpRequest request, KvToken token)
+    private KvCatalogEntry Find(HttpRequest request, KvToken token)
     {
         // Also what keeps pages of a browser out, which cannot send the header without being allowed to.
         var name = request.Headers[NamespaceHeader];
@@ -98,7 +100,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         }
 
         var entry = catalog.FindByIdOrTitle(name[0]!) ?? throw new RefusedException(Failure.NamespaceNotFound with { Status = 400 });
-        return token.Covers(entry) ? entry.Namespace : throw new RefusedException(Failure.Forbidden);
+        return token.Covers(entry) ? entry : throw new RefusedException(Failure.Forbidden);
     }
 
     private static async Task GetAsync(HttpContext context, IKvNamespace kv, string key)
@@ -178,14 +180,14 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
 
     private static RefusedException NotAllowed() => new(new Failure(405, 0, "Method Not Allowed"));
 
-    private void Fail(HttpContext context, Exception exception)
+    private void Fail(HttpContext context, Exception exception, KvCatalogEntry? entry)
     {
         if (context.RequestAborted.IsCancellationRequested)
         {
             return;
         }
 
-        if (Failure.Of(exception) is not { } failure)
+        if (Failure.Of(exception, isNamespaceGone: entry is not null && catalog.Find(entry.Id) is null) is not { } failure)
         {
             RequestFailed(logger, context.Request.Method, exception);
             failure = new Failure(500, 0, "Internal Server Error");

@@ -16,4 +16,7 @@ internal static partial class CatalogLog
 
     [LoggerMessage(4, LogLevel.Warning, "The files of the deleted namespace {Id} could not be removed; it is tried again when the catalog is opened the next time.")]
     public static partial void FilesStay(this ILogger logger, string id, Exception exception);
+
+    [LoggerMessage(5, LogLevel.Warning, "The disk failed while the namespace {Id} was closed to be deleted. It is deleted all the same.")]
+    public static partial void ClosedBadly(this ILogger logger, string id, Exception exception);
 }

@@ -1,5 +1,8 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
+using KvStore.Keys;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Requests;
@@ -7,6 +10,7 @@ namespace KvStore.Requests;
 /// <summary>A get of many keys, as both protocols send it: <c>{"keys": [...], "type": "text", "withMetadata": false}</c>.</summary>
 internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJson, bool WithMetadata, KvGetOptions? Options)
 {
+    private const int PartBytes = 16 * 1024;
     private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
 
     /// <summary>Reads the body, whose length has been bounded.</summary>
@@ -29,7 +33,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
             }
 
             return new BulkGetRequest(
-                [.. keys.EnumerateArray().Select(key => key.GetString() ?? throw Bad("Keys must be texts."))],
+                [.. keys.EnumerateArray().Select(KeyOf)],
                 type == "json",
                 root.TryGetProperty("withMetadata"u8, out var with) && with.ValueKind == JsonValueKind.True,
                 CacheTtl(root));
@@ -53,30 +57,102 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         }
     }
 
-    /// <summary>Writes a value that exists: as a text, or as the JSON that it is.</summary>
-    public async ValueTask WriteValueAsync(Utf8JsonWriter json, KvValue value, CancellationToken cancellationToken)
+    /// <summary>
+    /// What is answered, by name. JSON text in UTF-8 cannot hold half of a surrogate pair, so such a key is named with U+FFFD,
+    /// unless the key that is really called so was asked for.
+    /// </summary>
+    public static IEnumerable<(string Name, KvValue Value)> Answers(IReadOnlyDictionary<string, KvValue> values)
     {
-        var bytes = await LoadAsync(value, cancellationToken).ConfigureAwait(false);
+        HashSet<string>? repaired = null;
+        foreach (var (key, value) in values)
+        {
+            if (KeyRules.IsUnicode(key))
+            {
+                yield return (key, value);
+            }
+            else if (Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(key)) is var name && !values.ContainsKey(name) && (repaired ??= []).Add(name))
+            {
+                yield return (name, value);
+            }
+        }
+    }
+
+    /// <summary>Writes a value that exists: as a text, or as the JSON that it is.</summary>
+    /// <remarks>
+    /// A long one goes out part by part, each when the client has taken the one before: no more than a part is held for a
+    /// client that does not read, and the server's limit on slow ones counts from part to part.
+    /// </remarks>
+    public ValueTask WriteValueAsync(Utf8JsonWriter json, KvValue value, HttpResponse response)
+    {
+        if (value.IsLarge || value.Length > PartBytes)
+        {
+            return WritePartsAsync(json, value, response);
+        }
+
+        var bytes = Unmarked(value.GetBytes());
         if (IsJson)
         {
             json.WriteRawValue(KvJson.Repair(bytes.Span), skipInputValidation: true);
         }
-        else if (Utf8.IsValid(bytes.Span))
-        {
-            json.WriteStringValue(bytes.Span);
-        }
         else
         {
-            json.WriteStringValue(System.Text.Encoding.UTF8.GetString(bytes.Span));
+            json.WriteStringValue(KvJson.Repair(bytes.Span));
+        }
+
+        return default;
+    }
+
+    private async ValueTask WritePartsAsync(Utf8JsonWriter json, KvValue value, HttpResponse response)
+    {
+        var cancellationToken = response.HttpContext.RequestAborted;
+        var bytes = ArrayPool<byte>.Shared.Rent(PartBytes);
+        var chars = ArrayPool<char>.Shared.Rent(Encoding.UTF8.GetMaxCharCount(PartBytes));
+        var stream = value.OpenStream();
+        try
+        {
+            // Also puts U+FFFD in the place of what is not UTF-8, wherever the parts meet.
+            var decoder = Encoding.UTF8.GetDecoder();
+            bool isLast;
+            var isFirst = true;
+            do
+            {
+                var read = await stream.ReadAtLeastAsync(bytes.AsMemory(0, PartBytes), PartBytes, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+                isLast = read < PartBytes;
+                var part = isFirst ? Unmarked(bytes.AsMemory(0, read)) : bytes.AsMemory(0, read);
+                var count = decoder.GetChars(part.Span, chars, flush: isLast);
+                if (!IsJson)
+                {
+                    json.WriteStringValueSegment(chars.AsSpan(0, count), isLast);
+                }
+                else if (isFirst)
+                {
+                    // To the writer that is the value; the rest goes past it.
+                    json.WriteRawValue(chars.AsSpan(0, count), skipInputValidation: true);
+                }
+                else
+                {
+                    Encoding.UTF8.GetBytes(chars.AsSpan(0, count), response.BodyWriter);
+                }
+
+                isFirst = false;
+                await json.FlushAsync(cancellationToken).ConfigureAwait(false);
+                await response.BodyWriter.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+            while (!isLast);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            ArrayPool<char>.Shared.Return(chars);
+            await stream.DisposeAsync().ConfigureAwait(false);
         }
     }
 
+    private static async ValueTask<ReadOnlyMemory<byte>> LoadAsync(KvValue value, CancellationToken cancellationToken) =>
+        Unmarked(await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false));
+
     // Among many, a byte order mark is not part of the value.
-    private static async ValueTask<ReadOnlyMemory<byte>> LoadAsync(KvValue value, CancellationToken cancellationToken)
-    {
-        var bytes = await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false);
-        return bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
-    }
+    private static ReadOnlyMemory<byte> Unmarked(ReadOnlyMemory<byte> bytes) => bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
 
     private static bool IsOneJson(ReadOnlySpan<byte> bytes)
     {
@@ -95,6 +171,50 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         {
             return false;
         }
+    }
+
+    // Half of a surrogate pair, which only an escape can spell, is text to JavaScript: a key that is missing. To the reader of
+    // JSON it is an error.
+    private static string KeyOf(JsonElement key)
+    {
+        if (key.ValueKind != JsonValueKind.String)
+        {
+            throw Bad("Keys must be texts.");
+        }
+
+        try
+        {
+            return key.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            return Unescape(key.GetRawText().AsSpan()[1..^1]);
+        }
+    }
+
+    private static string Unescape(ReadOnlySpan<char> json)
+    {
+        var text = new StringBuilder(json.Length);
+        for (var i = 0; i < json.Length; i++)
+        {
+            if (json[i] != '\\')
+            {
+                text.Append(json[i]);
+                continue;
+            }
+
+            i++;
+            if (json[i] == 'u')
+            {
+                text.Append((char)ushort.Parse(json.Slice(i + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+                i += 4;
+                continue;
+            }
+
+            text.Append(json[i] switch { 'b' => '\b', 'f' => '\f', 'n' => '\n', 'r' => '\r', 't' => '\t', var other => other });
+        }
+
+        return text.ToString();
     }
 
     private static KvGetOptions? CacheTtl(JsonElement root)

@@ -18,7 +18,9 @@ internal readonly record struct Failure(int Status, int Code, string Message)
     public static Failure Malformed(string message) => new(400, InvalidRequestCode, message);
 
     /// <summary>What an exception means to the client; null for one that is not its fault and not foreseen.</summary>
-    public static Failure? Of(Exception exception) => exception switch
+    /// <param name="exception">What went wrong.</param>
+    /// <param name="isNamespaceGone">Whether the namespace has left the catalog since it was found there, which explains what else would be a failure of the server.</param>
+    public static Failure? Of(Exception exception, bool isNamespaceGone) => exception switch
     {
         RefusedException e => e.Failure,
         KvException e => new Failure(e.StatusCode, CodeOf(e.StatusCode), e.Reason),
@@ -29,8 +31,11 @@ internal readonly record struct Failure(int Status, int Code, string Message)
         BadHttpRequestException e => new Failure(e.StatusCode, InvalidRequestCode, e.Message),
         ArgumentException e => Malformed(WithoutParameter(e)),
 
-        // Deleted since it was looked up.
-        ObjectDisposedException => NamespaceNotFound,
+        // Closed, and its files are removed, whatever was being done with them.
+        ObjectDisposedException or KvPersistenceException or IOException or UnauthorizedAccessException when isNamespaceGone => NamespaceNotFound,
+
+        // It belongs to code that has closed it, or the server is stopping.
+        ObjectDisposedException => new Failure(503, 10001, "the namespace is closed"),
 
         // What is wrong with the disk is for the log of the server.
         KvPersistenceException => new Failure(503, 10001, "the namespace does not take writes at present"),

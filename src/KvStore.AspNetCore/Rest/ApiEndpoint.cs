@@ -19,18 +19,19 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
     /// <summary>Answers a request. A get of a value that lies in memory completes synchronously.</summary>
     public Task HandleAsync(HttpContext context)
     {
+        KvCatalogEntry? entry = null;
         try
         {
-            var task = DispatchAsync(context);
-            return task.IsCompletedSuccessfully ? task : AwaitAsync(task, context);
+            var task = DispatchAsync(context, ref entry);
+            return task.IsCompletedSuccessfully ? task : AwaitAsync(task, context, entry);
         }
         catch (Exception e)
         {
-            return FailAsync(context, e);
+            return FailAsync(context, e, entry);
         }
     }
 
-    private async Task AwaitAsync(Task task, HttpContext context)
+    private async Task AwaitAsync(Task task, HttpContext context, KvCatalogEntry? entry)
     {
         try
         {
@@ -38,11 +39,11 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
         }
         catch (Exception e)
         {
-            await FailAsync(context, e).ConfigureAwait(false);
+            await FailAsync(context, e, entry).ConfigureAwait(false);
         }
     }
 
-    private Task DispatchAsync(HttpContext context)
+    private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
     {
         var request = context.Request;
         var token = options.IsAnonymous ? Gate.Anybody : _gate.Recognise(request.Headers.Authorization);
@@ -63,7 +64,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
                     : throw MethodNotAllowed("GET, POST");
         }
 
-        var entry = catalog.Find(route.Id) ?? throw new RefusedException(Failure.NamespaceNotFound);
+        entry = catalog.Find(route.Id) ?? throw new RefusedException(Failure.NamespaceNotFound);
         if (!token.Covers(entry))
         {
             throw new RefusedException(Failure.Forbidden);
@@ -120,7 +121,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
     private static RefusedException MethodNotAllowed(string allowed) =>
         new(new Failure(405, 10405, $"Method not allowed; this path takes {allowed}."));
 
-    private async Task FailAsync(HttpContext context, Exception exception)
+    private async Task FailAsync(HttpContext context, Exception exception, KvCatalogEntry? entry)
     {
         if (context.RequestAborted.IsCancellationRequested)
         {
@@ -128,7 +129,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
             return;
         }
 
-        if (Failure.Of(exception) is not { } failure)
+        if (Failure.Of(exception, isNamespaceGone: entry is not null && catalog.Find(entry.Id) is null) is not { } failure)
         {
             RequestFailed(logger, context.Request.Method, exception);
             failure = new Failure(500, 10001, "service temporarily unavailable");

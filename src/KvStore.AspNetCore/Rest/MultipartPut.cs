@@ -1,3 +1,4 @@
+using System.Buffers;
 using KvStore.Requests;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
@@ -32,8 +33,14 @@ internal static class MultipartPut
                 switch (NameOf(section))
                 {
                     case "value" when value is null:
-                        value = new FileBufferingReadStream(section.Body, InMemoryBytesMax, (long)valueBytesMax + 1, Path.GetTempPath());
-                        await DrainAsync(value, valueBytesMax, context).ConfigureAwait(false);
+                        value = new FileBufferingReadStream(section.Body, InMemoryBytesMax, bufferLimit: null, Path.GetTempPath());
+                        if (await IsLongerAsync(value, valueBytesMax, context.RequestAborted).ConfigureAwait(false))
+                        {
+                            // Refused in its turn, with the namespace's own message, and read no further.
+                            await kv.PutAsync(
+                                key, new OverlongBody(valueBytesMax + 1L), PutQuery.Read(context.Request, metadata ?? default), context.RequestAborted).ConfigureAwait(false);
+                        }
+
                         break;
                     case "metadata" when metadata is null:
                         metadata = await ReadMetadataAsync(section.Body, context.RequestAborted).ConfigureAwait(false);
@@ -74,17 +81,29 @@ internal static class MultipartPut
         }
     }
 
-    private static async Task DrainAsync(FileBufferingReadStream value, int valueBytesMax, HttpContext context)
+    // Reads a part to its end, or to the first byte over the limit.
+    private static async Task<bool> IsLongerAsync(FileBufferingReadStream value, int valueBytesMax, CancellationToken cancellationToken)
     {
+        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
         try
         {
-            await value.DrainAsync(context.RequestAborted).ConfigureAwait(false);
+            while (await value.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) > 0)
+            {
+                if (value.Length > valueBytesMax)
+                {
+                    return true;
+                }
+            }
+
+            return false;
         }
-        catch (IOException e) when (e is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
+        catch (IOException e) when (e is not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
         {
-            throw value.Length > valueBytesMax
-                ? new RefusedException(new Failure(413, 10025, $"Value length of {value.Length} exceeds limit of {valueBytesMax}."))
-                : Malformed($"The multipart body is malformed: {e.Message}");
+            throw Malformed($"The multipart body is malformed: {e.Message}");
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

@@ -74,7 +74,15 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     public KvRecovery Recovery { get; }
 
-    public KvPersistenceHealth Health => Volatile.Read(ref _health);
+    public KvPersistenceHealth Health
+    {
+        get
+        {
+            // Whoever was told of a failure may ask before the one that tells has come to note it here.
+            var health = Volatile.Read(ref _health);
+            return health.Status is KvPersistenceStatus.Healthy or KvPersistenceStatus.Degraded && _log?.Failure is { } failure ? FailedWith(failure) : health;
+        }
+    }
 
     public IKvLargeValues LargeValues => _values;
 
@@ -253,9 +261,11 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     private void OnFailed(KvPersistenceException failure)
     {
-        Volatile.Write(ref _health, new KvPersistenceHealth(KvPersistenceStatus.Failed, failure.Message, failure));
+        Volatile.Write(ref _health, FailedWith(failure));
         PersistenceEvents.Failed(_logger, failure);
     }
+
+    private static KvPersistenceHealth FailedWith(KvPersistenceException failure) => new(KvPersistenceStatus.Failed, failure.Message, failure);
 
     private KvPersistenceException FailWith(Exception e)
     {

@@ -19,12 +19,12 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
     private bool _isComplete;
     private bool _isDisposed;
 
-    public ValueFileWriter(ValueFiles owner, IStorage storage, long id)
+    public ValueFileWriter(ValueFiles owner, IStorage storage, long id, IStorageFile file)
     {
         _owner = owner;
         _storage = storage;
         _id = id;
-        _file = storage.Create(FileNames.Value(id));
+        _file = file;
         _seed = FileHeader.Write(_block, FileKind.Value, id).Seed;
         try
         {
@@ -71,9 +71,9 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
 
         // A flush takes milliseconds, during which the thread of whoever writes the value has something better to do.
         await Task.Run(FlushFile, CancellationToken.None).ConfigureAwait(false);
-        _isComplete = true;
         var reference = new KvValueReference(_id, _length);
         _owner.Add(reference);
+        _isComplete = true;
         return reference;
     }
 
@@ -104,6 +104,7 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
 
     private void WriteBlock()
     {
+        _owner.ThrowIfClosed();
         var block = _block.AsSpan(0, _blockBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(block, Checksum(_seed, _blockIndex, block[sizeof(uint)..]));
         try

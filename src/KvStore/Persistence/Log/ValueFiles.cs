@@ -17,7 +17,10 @@ internal sealed class ValueFiles : IKvLargeValues
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<long, ValueFile> _files = new();
     private readonly Lock _releaseGate = new();
-    private readonly Lock _deleteGate = new();
+    private readonly Lock _nameGate = new();
+
+    // Under the gate of names: the files that are being written.
+    private readonly HashSet<long> _begun = [];
     private List<ValueFile> _released = [];
     private bool _isSuspended;
     private bool _isRemoving;
@@ -54,7 +57,7 @@ internal sealed class ValueFiles : IKvLargeValues
         var id = Interlocked.Increment(ref _lastId);
         try
         {
-            return new ValueFileWriter(this, _storage, id);
+            return new ValueFileWriter(this, _storage, id, Begin(id));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -110,7 +113,9 @@ internal sealed class ValueFiles : IKvLargeValues
     public List<ValueFile.Lease> HoldAll() =>
         [.. _files.Values.Select(file => file.TryHold()).OfType<ValueFile.Lease>()];
 
-    /// <summary>Everything is on the disk: removes what can be removed, and nothing more later.</summary>
+    /// <summary>
+    /// Everything is on the disk: removes what can be removed and what is only half written, and touches no file later.
+    /// </summary>
     /// <param name="isFlushed">Whether everything appended is on the disk.</param>
     public async ValueTask CloseAsync(bool isFlushed)
     {
@@ -124,18 +129,43 @@ internal sealed class ValueFiles : IKvLargeValues
         await removal.ConfigureAwait(false);
         if (isFlushed)
         {
-            AllowRemoval(_released);
+            List<ValueFile> released;
+            lock (_releaseGate)
+            {
+                // A put that comes too late may give up its value meanwhile.
+                released = _released;
+                _released = [];
+            }
+
+            AllowRemoval(released);
         }
 
-        lock (_deleteGate)
+        lock (_nameGate)
         {
+            foreach (var id in _begun.ToArray())
+            {
+                // Nothing refers to it yet, and whoever writes it is refused.
+                Delete(id);
+            }
+
             // From now on somebody else may use the directory, and the same numbers.
             _isClosed = true;
         }
     }
 
     /// <summary>A value is complete and on the disk.</summary>
-    internal void Add(KvValueReference reference) => _files[reference.Id] = new ValueFile(this, reference);
+    /// <exception cref="ObjectDisposedException">The directory was closed before, and the file is gone.</exception>
+    internal void Add(KvValueReference reference)
+    {
+        lock (_nameGate)
+        {
+            ThrowIfClosed();
+            _begun.Remove(reference.Id);
+            _files[reference.Id] = new ValueFile(this, reference);
+        }
+    }
+
+    internal void ThrowIfClosed() => ObjectDisposedException.ThrowIf(_isClosed, typeof(KvNamespace));
 
     /// <summary>Removes a file that nothing refers to and nobody holds.</summary>
     internal void Remove(ValueFile file)
@@ -147,13 +177,14 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>Deletes a file that was never completed, or is not needed any more.</summary>
     internal void Delete(long id)
     {
-        lock (_deleteGate)
+        lock (_nameGate)
         {
             if (_isClosed)
             {
                 return;
             }
 
+            _begun.Remove(id);
             try
             {
                 _storage.Delete(FileNames.Value(id));
@@ -166,8 +197,10 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    internal KvPersistenceException Failed(Exception e) =>
-        Fail?.Invoke(e) ?? new KvPersistenceException($"Writing a large value failed: {e.Message}", e);
+    // A directory that is closed may have been removed, which is no failure of the disk.
+    internal Exception Failed(Exception e) =>
+        _isClosed ? new ObjectDisposedException(nameof(KvNamespace), e)
+        : Fail?.Invoke(e) ?? new KvPersistenceException($"Writing a large value failed: {e.Message}", e);
 
     internal Stream OpenStream(ValueFile.Lease lease)
     {
@@ -185,6 +218,18 @@ internal sealed class ValueFiles : IKvLargeValues
             file?.Dispose();
             lease.Dispose();
             throw;
+        }
+    }
+
+    // Under the gate, so that no file appears in a directory that is closed.
+    private IStorageFile Begin(long id)
+    {
+        lock (_nameGate)
+        {
+            ThrowIfClosed();
+            var file = _storage.Create(FileNames.Value(id));
+            _begun.Add(id);
+            return file;
         }
     }
 
