@@ -38,6 +38,9 @@ internal sealed class CoarseClock : IDisposable
         }
     }
 
+    /// <summary>The clock that drives it.</summary>
+    public TimeProvider TimeProvider => _timeProvider;
+
     /// <summary>The current second since the Unix epoch, rounded down, asked of the clock itself.</summary>
     public long NowSeconds => _timeProvider.GetUtcNow().ToUnixTimeSeconds();
 
