@@ -14,6 +14,9 @@ namespace KvStore.Dashboard.Forms;
 /// <param name="Stamp">What the entry was when the form was made.</param>
 internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, string Expiry, string Ttl, string Unit, string At, string Stamp)
 {
+    private static readonly string[] s_formats = ["yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd'T'HH:mm:ss"];
+    private static readonly DateTime s_latest = DateTimeOffset.FromUnixTimeSeconds(int.MaxValue).UtcDateTime;
+
     /// <summary>The units of a time to live, in seconds.</summary>
     public static (string Seconds, string Name)[] Units { get; } = [("1", "seconds"), ("60", "minutes"), ("3600", "hours"), ("86400", "days")];
 
@@ -76,10 +79,10 @@ internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, st
 
                 return (TimeSpan.FromSeconds(amount * long.Parse(Unit, CultureInfo.InvariantCulture)), null);
             case "at":
-                return DateTime.TryParseExact(
-                    At, ["yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd'T'HH:mm:ss"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at)
-                    ? (null, new DateTimeOffset(at, TimeSpan.Zero))
-                    : throw new FormatException("A date and time in UTC is written like 2030-12-31T23:59.");
+                return !DateTime.TryParseExact(At, s_formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at)
+                        ? throw new FormatException("A date and time in UTC is written like 2030-12-31T23:59.")
+                    : at > s_latest ? throw new FormatException("An entry expires at 2038-01-19T03:14:07 UTC at the latest.")
+                    : (null, new DateTimeOffset(at, TimeSpan.Zero));
             default:
                 throw new FormatException("Choose whether the entry expires.");
         }
