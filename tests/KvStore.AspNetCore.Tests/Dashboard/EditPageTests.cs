@@ -247,7 +247,7 @@ public sealed class EditPageTests : DashboardTest
             offered++;
 
             // As browsers do: line breaks become LF when the page is read, and CR LF when the form is sent.
-            var sent = form.Area("value").ReplaceLineEndings("\n").Replace("\n", "\r\n");
+            var sent = form.Area("value").Replace("\r\n", "\n").Replace("\r", "\n").Replace("\n", "\r\n");
             await Browser.PostPartsAsync(EditPath("k"), null, ("stamp", form.Field("stamp")), ("newline", form.Field("newline")), ("value", sent), ("expiry", "never"));
             return Encoding.UTF8.GetString((await Kv.GetBytesAsync("k"))!.Value.Span);
         }
