@@ -23,7 +23,8 @@ internal static class FlagsPage
             tenant ??= s_tenants[0];
             if (!s_tenants.Contains(tenant))
             {
-                return Results.NotFound($"There is no tenant of that name; there are {string.Join(", ", s_tenants)}.");
+                return await Page.RefuseAsync(
+                    context, StatusCodes.Status404NotFound, $"There is no tenant of that name; there are {string.Join(", ", s_tenants)}.");
             }
 
             var prefix = Prefix(tenant);
@@ -43,12 +44,13 @@ internal static class FlagsPage
             var author = (by ?? "").Trim();
             if (Problem(tenant, name) is { } problem)
             {
-                return Results.BadRequest(problem);
+                return await Page.RefuseAsync(context, StatusCodes.Status400BadRequest, problem);
             }
 
             if (author.Length is 0 or > NameCharactersMax)
             {
-                return Results.BadRequest($"Say who adds the flag, in 1 to {NameCharactersMax} characters.");
+                return await Page.RefuseAsync(
+                    context, StatusCodes.Status400BadRequest, $"Say who adds the flag, in 1 to {NameCharactersMax} characters.");
             }
 
             var flag = new Flag(Enabled: false, time.GetUtcNow(), author);
@@ -61,7 +63,7 @@ internal static class FlagsPage
         {
             if (Problem(tenant, name) is { } problem)
             {
-                return Results.BadRequest(problem);
+                return await Page.RefuseAsync(context, StatusCodes.Status400BadRequest, problem);
             }
 
             var key = Prefix(tenant!) + name!.Trim();
@@ -80,7 +82,7 @@ internal static class FlagsPage
         {
             if (Problem(tenant, name) is { } problem)
             {
-                return Results.BadRequest(problem);
+                return await Page.RefuseAsync(context, StatusCodes.Status400BadRequest, problem);
             }
 
             await flags.DeleteAsync(Prefix(tenant!) + name!.Trim(), context.RequestAborted);
@@ -112,9 +114,9 @@ internal static class FlagsPage
             var flag = key.Metadata.As<Flag>() ?? new Flag(false, default, "nobody");
             var state = flag.Enabled ? "on" : "off";
             rows.Append(CultureInfo.InvariantCulture, $"""
-                <tr><td><code>{name}</code></td><td><span class="state {state}">{state}</span></td>
-                <td>{flag.CreatedAt:yyyy-MM-dd}</td><td>{Page.Encode(flag.CreatedBy)}</td>
-                <td>{Button("switch", "plain", flag.Enabled ? "Switch off" : "Switch on", tenant, name, token)}
+                <tr><td class="text"><code>{name}</code></td><td><span class="state {state}">{state}</span></td>
+                <td class="date">{flag.CreatedAt:yyyy-MM-dd}</td><td class="text">{Page.Encode(flag.CreatedBy)}</td>
+                <td class="buttons">{Button("switch", "plain", flag.Enabled ? "Switch off" : "Switch on", tenant, name, token)}
                 {Button("delete", "danger", "Delete", tenant, name, token)}</td></tr>
                 """);
         }

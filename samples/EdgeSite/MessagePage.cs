@@ -36,7 +36,8 @@ internal static class MessagePage
             var message = (text ?? "").ReplaceLineEndings("\n").Trim();
             if (message.Length > CharactersMax)
             {
-                return Results.BadRequest($"The message has {message.Length} characters; it may have {CharactersMax}.");
+                return await Page.RefuseAsync(
+                    context, StatusCodes.Status400BadRequest, $"The message has {message.Length} characters; it may have {CharactersMax}.");
             }
 
             if (message.Length == 0)

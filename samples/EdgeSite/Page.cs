@@ -21,8 +21,15 @@ internal sealed class Page(HttpContext context, string theme)
         return $"""<input type="hidden" name="{tokens.FormFieldName}" value="{Encode(tokens.RequestToken)}">""";
     }
 
+    /// <summary>A page that says what was wrong and what is allowed. Nothing has changed.</summary>
+    public static async Task<IResult> RefuseAsync(HttpContext context, int status, string why)
+    {
+        var page = await ForAsync(context);
+        return page.Render("That did not work", $"""<p class="card" role="alert">{Encode(why)}</p>""", status);
+    }
+
     /// <summary>The page as a response.</summary>
-    public IResult Render(string title, string content)
+    public IResult Render(string title, string content, int status = StatusCodes.Status200OK)
     {
         context.Response.Headers.CacheControl = "no-store";
         context.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'";
@@ -50,7 +57,8 @@ internal sealed class Page(HttpContext context, string theme)
             </body>
             </html>
             """,
-            "text/html; charset=utf-8");
+            "text/html; charset=utf-8",
+            statusCode: status);
     }
 
     private string Link(string path, string text)
@@ -91,6 +99,8 @@ internal sealed class Page(HttpContext context, string theme)
         table { width: 100%; border-collapse: collapse }
         th, td { text-align: left; padding: .6rem .5rem; border-bottom: 1px solid var(--line); vertical-align: middle }
         th { font-size: .85rem; color: var(--muted) }
+        td.text { min-width: 7rem; overflow-wrap: anywhere }
+        td.date, td.buttons { white-space: nowrap }
         td form { display: inline }
         .state { display: inline-block; padding: .1rem .6rem; border-radius: 99px; font-size: .85rem; font-weight: 600; background: var(--line); color: var(--muted) }
         .state.on { background: var(--good-ground); color: var(--good) }

@@ -1,5 +1,6 @@
 using EdgeSite;
 using KvStore;
+using Microsoft.AspNetCore.Diagnostics;
 
 var builder = WebApplication.CreateBuilder(args);
 
@@ -11,12 +12,25 @@ builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddAntiforgery();
 
 var app = builder.Build();
+app.UseStatusCodePages(RefuseAsync);
 app.UseAntiforgery();
 app.MapThemePage();
 app.MapMessagePage();
 app.MapFlagsPage();
 await SeedAsync(app.Services, data);
 app.Run();
+
+// What is refused before it comes to a page: an address that is none, and forms that are incomplete or whose token is not the
+// one in the visitor's cookie.
+static async Task RefuseAsync(StatusCodeContext refused)
+{
+    var context = refused.HttpContext;
+    var why = context.Response.StatusCode == StatusCodes.Status404NotFound
+        ? "There is no such page."
+        : "This form could not be taken as it was sent. Go back, reload the page and send it again.";
+    var page = await Page.RefuseAsync(context, context.Response.StatusCode, why);
+    await page.ExecuteAsync(context);
+}
 
 // A new namespace begins with the entries of its seed file, in the format of `wrangler kv bulk put`. A marker says that it has
 // begun: one that was emptied later stays empty.

@@ -43,7 +43,8 @@ internal static class ThemePage
         {
             if (!s_themes.Contains(theme))
             {
-                return Results.BadRequest($"A theme must be one of {string.Join(", ", s_themes)}.");
+                return await Page.RefuseAsync(
+                    context, StatusCodes.Status400BadRequest, $"A theme must be one of {string.Join(", ", s_themes)}.");
             }
 
             var id = Session.EnsureId(context, s_lifetime);

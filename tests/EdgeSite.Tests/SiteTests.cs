@@ -196,7 +196,7 @@ public sealed partial class SiteTests : IAsyncLifetime
         var response = await Post(_visitor, "/flags", path, ("tenant", tenant), ("name", name), ("by", by));
 
         response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
-        (await response.Content.ReadAsStringAsync()).Should().Contain(why);
+        WebUtility.HtmlDecode(await response.Content.ReadAsStringAsync()).Should().Contain(why);
     }
 
     [Theory]

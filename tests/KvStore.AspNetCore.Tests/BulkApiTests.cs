@@ -63,6 +63,18 @@ public sealed class BulkApiTests : ApiTest
     }
 
     [Fact]
+    public async Task Half_a_surrogate_pair_among_many_keys_is_missing_and_hides_no_other_key()
+    {
+        await Kv.PutAsync("a\uFFFDb", "there");
+
+        var values = (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["a\ud800b","a\ufffdb","c\udc00\n\"\\\/\b\f\r\t","c\udc01\n\"\\\/\b\f\r\t"]}"""))
+            .Result.GetProperty("values");
+
+        values.EnumerateObject().Select(property => (property.Name, property.Value.GetString()))
+            .Should().Equal(("a\uFFFDb", "there"), ("c\uFFFD\n\"\\/\b\f\r\t", null));
+    }
+
+    [Fact]
     public async Task More_than_10_000_pairs_are_refused()
     {
         var pairs = Enumerable.Range(0, 10_001).Select(i => new { key = $"k{i}", value = "v" });

@@ -70,8 +70,8 @@ public abstract partial class KvNamespaceContract
             Invoking(operation, new string('é', 257)), 414,
             $"KV {operation} failed: 414 UTF-8 encoded length of 514 exceeds key length limit of 512.");
         await ShouldRefuse(
-            Invoking(operation, new string('k', 100_000)), 414,
-            $"KV {operation} failed: 414 UTF-8 encoded length of 100000 exceeds key length limit of 512.");
+            Invoking(operation, new string('k', KeyBytesSent)), 414,
+            $"KV {operation} failed: 414 UTF-8 encoded length of {KeyBytesSent} exceeds key length limit of 512.");
     }
 
     [Theory]

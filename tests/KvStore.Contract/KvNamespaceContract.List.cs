@@ -98,7 +98,7 @@ public abstract partial class KvNamespaceContract
         var keys = Enumerable.Range(0, 1001).Select(i => i.ToString("D4", CultureInfo.InvariantCulture)).ToArray();
         await PutAll(keys);
 
-        foreach (var limit in new int?[] { null, 0, -1, 1000 })
+        foreach (var limit in KeysAPageMin == 1 ? new int?[] { null, 0, -1, 1000 } : [null, 1000])
         {
             var page = await Kv.ListAsync(new KvListOptions { Limit = limit });
             page.Keys.Select(key => key.Name).Should().Equal(keys[..1000]);
@@ -116,12 +116,15 @@ public abstract partial class KvNamespaceContract
     [Fact]
     public async Task More_than_1000_keys_a_page_are_refused_before_anything_else()
     {
-        await ShouldRefuse(
-            () => Kv.ListAsync(new KvListOptions { Limit = 1001, Prefix = new string('p', 513) }).AsTask(), 400,
-            "KV GET failed: 400 Invalid key_count_limit of 1001. Please specify an integer less than 1000.");
-        await ShouldRefuse(
-            () => Kv.ListAsync(new KvListOptions { Limit = int.MaxValue }).AsTask(), 400,
-            "KV GET failed: 400 Invalid key_count_limit of 2147483647. Please specify an integer less than 1000.");
+        string Message(int limit) => KeysAPageMin == 1
+            ? $"KV GET failed: 400 Invalid key_count_limit of {limit}. Please specify an integer less than 1000."
+            : $"KV GET failed: 400 Invalid limit of {limit}. It must be {KeysAPageMin} to 1000.";
+        await ShouldRefuse(() => Kv.ListAsync(new KvListOptions { Limit = 1001, Prefix = new string('p', 513) }).AsTask(), 400, Message(1001));
+        await ShouldRefuse(() => Kv.ListAsync(new KvListOptions { Limit = int.MaxValue }).AsTask(), 400, Message(int.MaxValue));
+        if (KeysAPageMin > 1)
+        {
+            await ShouldRefuse(() => Kv.ListAsync(new KvListOptions { Limit = KeysAPageMin - 1 }).AsTask(), 400, Message(KeysAPageMin - 1));
+        }
     }
 
     [Theory]
@@ -132,7 +135,8 @@ public abstract partial class KvNamespaceContract
     [InlineData(7)]
     public async Task Pages_follow_one_another_without_a_gap_or_a_repetition(int limit)
     {
-        string[] keys = ["p", "p\0", "p/1", "p/é", "p\uFFFF", "p\U0001F600"];
+        limit *= KeysAPageMin;
+        string[] keys = [.. InOrder(Several(["p", "p\0", "p/1", "p/é", "p\uFFFF", "p\U0001F600"]))];
         await PutAll([.. keys, "o", "q"]);
         var names = new List<string>();
         KvListPage? page = null;
@@ -152,8 +156,8 @@ public abstract partial class KvNamespaceContract
     [Fact]
     public async Task A_cursor_may_be_used_again_and_outlives_the_key_it_stands_on()
     {
-        await PutAll(["a", "b", "c", "d"]);
-        var cursor = (await Kv.ListAsync(new KvListOptions { Limit = 2 })).Cursor;
+        await PutAll(["a", "b", "c", "d", .. Enumerable.Range(1, KeysAPageMin - 1).Select(i => $"A{i}")]);
+        var cursor = (await Kv.ListAsync(new KvListOptions { Limit = 1 + KeysAPageMin })).Cursor;
 
         await Kv.DeleteAsync("b");
         await PutAll(["aa", "bb"]);
@@ -185,8 +189,8 @@ public abstract partial class KvNamespaceContract
     [Fact]
     public async Task A_cursor_that_no_page_gave_is_refused()
     {
-        await PutAll(["a", "b", "c"]);
-        var cursor = (await Kv.ListAsync(new KvListOptions { Limit = 1 })).Cursor!;
+        await PutAll(["a", "b", "c", .. Enumerable.Range(1, KeysAPageMin - 1).Select(i => $"A{i}")]);
+        var cursor = (await Kv.ListAsync(new KvListOptions { Limit = KeysAPageMin })).Cursor!;
 
         string[] madeUp =
         [
@@ -213,12 +217,12 @@ public abstract partial class KvNamespaceContract
         KvListPage? page = null;
         do
         {
-            page = await Kv.ListAsync(new KvListOptions { Limit = 1, Cursor = page?.Cursor });
+            page = await Kv.ListAsync(new KvListOptions { Limit = KeysAPageMin, Cursor = page?.Cursor });
             names.AddRange(page.Keys.Select(key => key.Name));
         }
         while (!page.ListComplete);
 
-        names.Should().Equal(UnusualKeys.OrderBy(Encoding.UTF8.GetBytes, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b))));
+        names.Should().Equal(InOrder(UnusualKeys));
     }
 
     [Fact]
@@ -231,7 +235,7 @@ public abstract partial class KvNamespaceContract
         var round = 0;
         do
         {
-            page = await Kv.ListAsync(new KvListOptions { Limit = 7, Cursor = page?.Cursor });
+            page = await Kv.ListAsync(new KvListOptions { Limit = Math.Max(7, KeysAPageMin), Cursor = page?.Cursor });
             seen.AddRange(page.Keys.Select(key => key.Name).Where(name => name.Length == 5));
             foreach (var i in new[] { (round * 37) % 300, (round * 11) % 300 })
             {
@@ -246,4 +250,11 @@ public abstract partial class KvNamespaceContract
 
         seen.Should().Equal(stable);
     }
+
+    // So many keys for each that pages can be as short, in proportion, as they can be at all.
+    private IEnumerable<string> Several(IEnumerable<string> keys) =>
+        keys.SelectMany(key => Enumerable.Range(0, KeysAPageMin).Select(i => i == 0 ? key : $"{key}{i:D2}"));
+
+    private static IEnumerable<string> InOrder(IEnumerable<string> keys) =>
+        keys.OrderBy(Encoding.UTF8.GetBytes, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)));
 }

@@ -8,6 +8,8 @@ namespace KvStore.Contract;
 /// <remarks>
 /// A subclass without a clock has no tests that need one: they are not there, rather than skipped or passing in silence.
 /// What may differ between implementations is not asked: the cache status, and whether a call completes at once.
+/// An implementation that reaches its entries over a protocol may lack what the protocol cannot carry. It declares so in one of
+/// the few members for it, says why, and is then held to what remains.
 /// </remarks>
 public abstract partial class KvNamespaceContract : IAsyncLifetime
 {
@@ -23,6 +25,21 @@ public abstract partial class KvNamespaceContract : IAsyncLifetime
 
     /// <summary>The clock that the namespace goes by.</summary>
     protected virtual TimeProvider Time => TimeProvider.System;
+
+    /// <summary>Whether a read can be given a <see cref="KvGetOptions.CacheTtl"/>. One that cannot throws <see cref="NotSupportedException"/>.</summary>
+    protected virtual bool TakesCacheTtl => true;
+
+    /// <summary>Whether the expiration comes with a value that is read, and not with a listing alone.</summary>
+    protected virtual bool TellsExpirationOfAValue => true;
+
+    /// <summary>Whether value and metadata of one get are always of the same put. Those of a get of many keys are in any case.</summary>
+    protected virtual bool ReadsValueAndMetadataAtOnce => true;
+
+    /// <summary>The least keys that a page can be asked to have.</summary>
+    protected virtual int KeysAPageMin => 1;
+
+    /// <summary>How long a key may be and still reach whoever counts its bytes.</summary>
+    protected virtual int KeyBytesSent => 100_000;
 
     public async Task InitializeAsync() => _kv = await OpenAsync();
 
@@ -61,6 +78,11 @@ public abstract partial class KvNamespaceContract : IAsyncLifetime
 
         return names;
     }
+
+    /// <summary>When a key expires, read with its value where that tells it, else from the listing.</summary>
+    protected async Task<DateTimeOffset?> ExpirationOf(string key) => TellsExpirationOfAValue
+        ? (await Kv.GetAsync(key)).Expiration
+        : (await Kv.ListAsync(new KvListOptions { Prefix = key })).Keys.Single(listed => listed.Name == key).Expiration;
 
     protected Task PutAll(IEnumerable<string> keys) => Parallel.ForEachAsync(
         keys,

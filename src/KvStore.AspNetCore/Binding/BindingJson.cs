@@ -46,7 +46,7 @@ internal static class BindingJson
     public static async Task WriteAsync(HttpResponse response, BulkGetRequest request, IReadOnlyDictionary<string, KvValue> values)
     {
         var json = Begin(response);
-        foreach (var (key, value) in values)
+        foreach (var (key, value) in BulkGetRequest.Answers(values))
         {
             json.WritePropertyName(key);
             if (!value.Exists)
@@ -59,7 +59,7 @@ internal static class BindingJson
                 json.WritePropertyName("value"u8);
                 await request.WriteValueAsync(json, value, response.HttpContext.RequestAborted).ConfigureAwait(false);
                 json.WritePropertyName("metadata"u8);
-                Rest.KeysResource.WriteMetadata(json, value.Metadata);
+                MetadataJson.Write(json, value.Metadata);
                 json.WriteEndObject();
             }
             else

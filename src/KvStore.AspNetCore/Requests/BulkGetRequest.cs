@@ -1,5 +1,8 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using KvStore.Keys;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Requests;
@@ -29,7 +32,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
             }
 
             return new BulkGetRequest(
-                [.. keys.EnumerateArray().Select(key => key.GetString() ?? throw Bad("Keys must be texts."))],
+                [.. keys.EnumerateArray().Select(KeyOf)],
                 type == "json",
                 root.TryGetProperty("withMetadata"u8, out var with) && with.ValueKind == JsonValueKind.True,
                 CacheTtl(root));
@@ -53,6 +56,26 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         }
     }
 
+    /// <summary>
+    /// What is answered, by name. JSON text in UTF-8 cannot hold half of a surrogate pair, so such a key is named with U+FFFD,
+    /// unless the key that is really called so was asked for.
+    /// </summary>
+    public static IEnumerable<(string Name, KvValue Value)> Answers(IReadOnlyDictionary<string, KvValue> values)
+    {
+        HashSet<string>? repaired = null;
+        foreach (var (key, value) in values)
+        {
+            if (KeyRules.IsUnicode(key))
+            {
+                yield return (key, value);
+            }
+            else if (Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(key)) is var name && !values.ContainsKey(name) && (repaired ??= []).Add(name))
+            {
+                yield return (name, value);
+            }
+        }
+    }
+
     /// <summary>Writes a value that exists: as a text, or as the JSON that it is.</summary>
     public async ValueTask WriteValueAsync(Utf8JsonWriter json, KvValue value, CancellationToken cancellationToken)
     {
@@ -67,7 +90,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         }
         else
         {
-            json.WriteStringValue(System.Text.Encoding.UTF8.GetString(bytes.Span));
+            json.WriteStringValue(Encoding.UTF8.GetString(bytes.Span));
         }
     }
 
@@ -95,6 +118,50 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         {
             return false;
         }
+    }
+
+    // Half of a surrogate pair, which only an escape can spell, is text to JavaScript: a key that is missing. To the reader of
+    // JSON it is an error.
+    private static string KeyOf(JsonElement key)
+    {
+        if (key.ValueKind != JsonValueKind.String)
+        {
+            throw Bad("Keys must be texts.");
+        }
+
+        try
+        {
+            return key.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            return Unescape(key.GetRawText().AsSpan()[1..^1]);
+        }
+    }
+
+    private static string Unescape(ReadOnlySpan<char> json)
+    {
+        var text = new StringBuilder(json.Length);
+        for (var i = 0; i < json.Length; i++)
+        {
+            if (json[i] != '\\')
+            {
+                text.Append(json[i]);
+                continue;
+            }
+
+            i++;
+            if (json[i] == 'u')
+            {
+                text.Append((char)ushort.Parse(json.Slice(i + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+                i += 4;
+                continue;
+            }
+
+            text.Append(json[i] switch { 'b' => '\b', 'f' => '\f', 'n' => '\n', 'r' => '\r', 't' => '\t', var other => other });
+        }
+
+        return text.ToString();
     }
 
     private static KvGetOptions? CacheTtl(JsonElement root)

@@ -105,7 +105,7 @@ internal sealed class BulkResource(KvApiOptions options)
         var json = Envelope.Begin(response);
         json.WriteStartObject();
         json.WriteStartObject("values"u8);
-        foreach (var (key, value) in values)
+        foreach (var (key, value) in BulkGetRequest.Answers(values))
         {
             json.WritePropertyName(key);
             if (!value.Exists)
@@ -118,7 +118,7 @@ internal sealed class BulkResource(KvApiOptions options)
                 json.WritePropertyName("value"u8);
                 await request.WriteValueAsync(json, value, context.RequestAborted).ConfigureAwait(false);
                 json.WritePropertyName("metadata"u8);
-                KeysResource.WriteMetadata(json, value.Metadata);
+                MetadataJson.Write(json, value.Metadata);
                 if (value.Expiration is { } expiration)
                 {
                     json.WriteNumber("expiration"u8, expiration.ToUnixTimeSeconds());

@@ -33,7 +33,7 @@ internal static class KeysResource
             if (!key.Metadata.IsNull)
             {
                 json.WritePropertyName("metadata"u8);
-                json.WriteRawValue(key.Metadata.Utf8Json.Span, skipInputValidation: true);
+                MetadataJson.Write(json, key.Metadata);
             }
 
             json.WriteEndObject();
@@ -57,20 +57,8 @@ internal static class KeysResource
         }
 
         var json = Envelope.Begin(context.Response);
-        WriteMetadata(json, value.Metadata);
+        MetadataJson.Write(json, value.Metadata);
         await Envelope.EndAsync(json, context.Response).ConfigureAwait(false);
-    }
-
-    public static void WriteMetadata(Utf8JsonWriter json, KvMetadata metadata)
-    {
-        if (metadata.IsNull)
-        {
-            json.WriteNullValue();
-        }
-        else
-        {
-            json.WriteRawValue(metadata.Utf8Json.Span, skipInputValidation: true);
-        }
     }
 
     private static int? Limit(string? limit)

@@ -1,0 +1,42 @@
+using KvStore.BrowserTests.Chromium;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KvStore.BrowserTests.EdgeSite;
+
+/// <summary>A test of the site, which is served as it is in production: by Kestrel, from a directory.</summary>
+public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chromium)
+{
+    /// <summary>The three pages.</summary>
+    protected static IReadOnlyList<string> Paths { get; } = ["/", "/message", "/flags"];
+
+    private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
+
+    private WebApplicationFactory<Program>? _site;
+
+    protected override Task<Uri> StartAsync()
+    {
+        _site = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
+            host.UseEnvironment("Production").UseUrls("http://127.0.0.1:0").UseSetting("Data", _data));
+        _site.UseKestrel();
+        _site.StartServer();
+        return Task.FromResult(_site.ClientOptions.BaseAddress);
+    }
+
+    protected override async Task StopAsync()
+    {
+        // The site's own thread disposes it too, and whoever comes second does not wait for the first; the namespaces do.
+        var factory = _site!.Services.GetRequiredService<IKvNamespaceFactory>();
+        var namespaces = factory.Names.Select(factory.Get).Cast<IAsyncDisposable>().ToList();
+        await _site.DisposeAsync();
+        foreach (var kv in namespaces)
+        {
+            await kv.DisposeAsync();
+        }
+
+        Directory.Delete(_data, recursive: true);
+    }
+
+    protected IKvNamespace Namespace(string name) => _site!.Services.GetRequiredKeyedService<IKvNamespace>(name);
+}

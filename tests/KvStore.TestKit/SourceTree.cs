@@ -1,0 +1,47 @@
+using System.Runtime.CompilerServices;
+
+namespace KvStore.TestKit;
+
+/// <summary>The source files of the repository, found from where this file was compiled.</summary>
+public static class SourceTree
+{
+    /// <summary>Names that say nothing of what is inside.</summary>
+    private static readonly string[] s_drawers = ["Utils", "Util", "Helpers", "Helper", "Manager", "Common", "Services", "Misc"];
+
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>The folder of the library.</summary>
+    public static string Library { get; } = Path.Combine(Root, "src", "KvStore");
+
+    /// <summary>The folder of the package that puts it on the network.</summary>
+    public static string AspNetCore { get; } = Path.Combine(Root, "src", "KvStore.AspNetCore");
+
+    /// <summary>The C# files below a folder, by their path below it, with forward slashes.</summary>
+    public static IReadOnlyDictionary<string, string> FilesOf(string project) => Directory
+        .EnumerateFiles(project, "*.cs", SearchOption.AllDirectories)
+        .Select(path => (Name: Path.GetRelativePath(project, path).Replace('\\', '/'), Path: path))
+        .Where(file => !file.Name.StartsWith("bin/", StringComparison.Ordinal) && !file.Name.StartsWith("obj/", StringComparison.Ordinal))
+        .ToDictionary(file => file.Name, file => File.ReadAllText(file.Path));
+
+    /// <summary>The files that are longer than one idea is, or that lie in a drawer.</summary>
+    public static IEnumerable<string> UntidyFilesOf(string project, int linesMax = 450) =>
+        from file in FilesOf(project)
+        where file.Value.Count(c => c == '\n') > linesMax
+            || file.Key.Split('/', '.').Any(part => s_drawers.Any(drawer => part.EndsWith(drawer, StringComparison.Ordinal)))
+        select file.Key;
+
+    private static string FindRoot([CallerFilePath] string thisFile = "")
+    {
+        // A deterministic build maps the paths of the compiler; then the test runs somewhere below the repository.
+        var start = File.Exists(thisFile) ? Path.GetDirectoryName(thisFile)! : AppContext.BaseDirectory;
+        for (var directory = new DirectoryInfo(start); directory is not null; directory = directory.Parent)
+        {
+            if (File.Exists(Path.Combine(directory.FullName, "KvStore.sln")))
+            {
+                return directory.FullName;
+            }
+        }
+
+        throw new InvalidOperationException("The tests must run below the repository.");
+    }
+}
