@@ -36,7 +36,7 @@ public sealed class KeysPageTests : DashboardTest
 
         var main = (await Browser.GetAsync(Ns)).Main;
 
-        main.Should().Contain("""a<span class="sign" title="U&#x2B;0000">␀</span>b<span class="sign" title="U&#x2B;202E">U&#x2B;202E</span>c<span class="sign" title="U&#x2B;0020">␠</span></a>""");
+        main.Should().Contain("""a<span class="sign" title="U&#x2B;0000">NUL</span>b<span class="sign" title="U&#x2B;202E">U&#x2B;202E</span>c<span class="sign" title="U&#x2B;0020">SP</span></a>""");
     }
 
     [Fact]

@@ -9,6 +9,13 @@ namespace KvStore.Dashboard.Markup;
 /// </summary>
 internal static class VisibleText
 {
+    // Their names in ASCII: not every font has pictures of them.
+    private static readonly string[] s_controls =
+    [
+        "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI",
+        "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US",
+    ];
+
     /// <summary>A key, on one line.</summary>
     public static Html Of(string text) => Of(text, isMultiline: false);
 
@@ -26,14 +33,11 @@ internal static class VisibleText
                 return plain.Append('…').ToString();
             }
 
-            plain.Append(SignOf(rune) ?? rune.ToString());
+            plain.Append(SignOf(rune) is { } sign ? $"[{sign}]" : rune.ToString());
         }
 
         return plain.ToString();
     }
-
-    /// <summary>Whether some character could not be told apart from another, or seen at all.</summary>
-    public static bool HasInvisible(string text) => text.EnumerateRunes().Any(rune => SignOf(rune) is not null);
 
     private static Html Of(string text, bool isMultiline)
     {
@@ -44,7 +48,7 @@ internal static class VisibleText
         {
             var length = rune.Utf16SequenceLength;
             var sign = isMultiline && rune.Value is '\n' or '\t' ? null
-                : !isMultiline && rune.Value == ' ' && (at == 0 || at == text.Length - 1) ? "␠"
+                : !isMultiline && rune.Value == ' ' && (at == 0 || at == text.Length - 1) ? "SP"
                 : SignOf(rune);
             if (sign is not null)
             {
@@ -62,9 +66,9 @@ internal static class VisibleText
     // What is shown in place of a character, or null for the character itself.
     private static string? SignOf(Rune rune) => rune.Value switch
     {
-        < 0x20 => ((char)(0x2400 + rune.Value)).ToString(),
-        0x7F => "␡",
-        0xA0 => "⍽",
+        < 0x20 => s_controls[rune.Value],
+        0x7F => "DEL",
+        0xA0 => "NBSP",
         _ => Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator
             or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned
             ? NameOf(rune)
