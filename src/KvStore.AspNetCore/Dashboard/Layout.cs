@@ -24,7 +24,7 @@ internal static class Layout
             <body>
             <a class="skip" href="#content">Skip to the content</a>
             <header class="top">
-            <a class="brand" href="{links.Home}"><img src="{links.Asset(assets.Icon)}" alt="" width="24" height="24">KvStore</a>
+            <a class="brand" href="{links.Home}"><img src="{links.Asset(assets.Icon)}" alt="" width="24" height="24"><span class="brand-name">KvStore</span></a>
             <nav aria-label="Main">
             {Link(visit, links.Home, "Namespaces", isExact: true)}
             {Link(visit, links.Live(), "Live", isExact: false)}

@@ -55,6 +55,8 @@ public sealed class EditPageTests : DashboardTest
     [InlineData("ttl", "soon", "whole number")]
     [InlineData("ttl", "99999999999999999999", "whole number")]
     [InlineData("ttl", "9223372036854775807", "whole number")]
+    [InlineData("ttl", "-9223372036854775808", "whole number")]
+    [InlineData("ttl", "2147483648", "whole number")]
     [InlineData("at", "2023-11-14T22:13:30", "at least 60 seconds in the future")]
     [InlineData("at", "2001-01-01T00:00", "greater than the current")]
     [InlineData("at", "tomorrow", "2030-12-31T23:59")]

@@ -26,7 +26,7 @@ public sealed class LiveBrowserTests(ChromiumFixture chromium) : DashboardBrowse
 
         await Button("Pause").ClickAsync();
         var rows = await Page.Locator("#live-table tbody tr").CountAsync();
-        await Page.WaitForFunctionAsync("() => true");
+        await Page.WaitForFunctionAsync("seen => Number(document.querySelector('#live').dataset.samples) > seen + 1", await Page.EvaluateAsync<int>("() => Number(document.querySelector('#live').dataset.samples)"));
         (await Page.Locator("#live-state").InnerTextAsync()).Should().Be("Paused.");
         (await Page.Locator("#live-table tbody tr").CountAsync()).Should().Be(rows);
         await Visitor.ScreenshotAsync("dashboard-live");

@@ -245,7 +245,7 @@
       chart.figure.querySelector(".chart-scale span").textContent = `2 min ago; the top is ${chart.text(top)}`;
     }
 
-    let announced = 0, isPaused = false;
+    let announced = 0, taken = 0, isPaused = false;
     function take(sample) {
       const { seconds, hits, misses } = sample;
       samples.push({
@@ -253,6 +253,7 @@
         ratio: hits + misses > 0 ? hits / (hits + misses) : null, p50: sample.p50, p90: sample.p90, p99: sample.p99, pending: sample.pending,
       });
       if (samples.length > shown) samples.shift();
+      live.dataset.samples = ++taken;
       if (isPaused) return;
       Object.values(charts).forEach(draw);
       const s = samples.at(-1);
@@ -261,7 +262,6 @@
         row.append(element("td", text, row.children.length ? "num" : ""));
       body.prepend(row);
       if (body.rows.length > 30) body.lastChild.remove();
-      live.dataset.samples = samples.length;
       // For who listens: now and then, not each second.
       if (sample.at - announced >= 20000) {
         announced = sample.at;

@@ -70,9 +70,9 @@ internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, st
             case "never":
                 return (null, null);
             case "ttl":
-                if (!long.TryParse(Ttl, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var amount)
+                if (!int.TryParse(Ttl, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var amount)
                     || !Units.Any(unit => unit.Seconds == Unit)
-                    || Math.Abs(amount) > int.MaxValue / long.Parse(Unit, CultureInfo.InvariantCulture))
+                    || amount * long.Parse(Unit, CultureInfo.InvariantCulture) is < int.MinValue or > int.MaxValue)
                 {
                     throw new FormatException($"A time to live is a whole number, of at most {int.MaxValue} seconds.");
                 }

@@ -16,7 +16,7 @@ internal static class LivePage
                 <div class="head"><h1>Live</h1>
                 <div class="actions"><button type="button" class="plain" id="live-pause" hidden>Pause</button></div></div>
                 <form method="get" action="{visit.Links.Live()}" class="row filter">
-                <div class="field grow"><label for="ns">Namespace</label>
+                <div class="field"><label for="ns">Namespace</label>
                 <select id="ns" name="ns"><option value="">All together</option>{visit.Parts.Catalog.Entries.Select(e => Option(e, e.Id == entry?.Id))}</select></div>
                 <button class="plain">Show</button>
                 </form>
