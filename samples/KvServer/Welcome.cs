@@ -19,6 +19,8 @@ internal static class Welcome
 
         var token = access.NewSecret ?? (access.IsGiven ? "$KVSTORE_TOKEN" : "the-token");
         Console.WriteLine();
+        Console.WriteLine($"dashboard, where the token signs in: {url}/dashboard");
+        Console.WriteLine();
         Console.WriteLine("wrangler:");
         Console.WriteLine($"  export CLOUDFLARE_API_BASE_URL={url}/client/v4 CLOUDFLARE_API_TOKEN={token} CLOUDFLARE_ACCOUNT_ID=local");
         Console.WriteLine("  npx wrangler kv namespace create settings");

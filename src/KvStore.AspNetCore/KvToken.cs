@@ -70,6 +70,15 @@ public sealed class KvToken
     /// <returns>64 digits, as <see cref="FromHash"/> takes them.</returns>
     public string ToHash() => Convert.ToHexStringLower(_sha256);
 
+    /// <summary>Whether this is its secret, found out in a time that does not depend on where they differ.</summary>
+    /// <param name="secret">What somebody says the secret is, of any length.</param>
+    /// <returns>Whether it is.</returns>
+    public bool Matches(string secret)
+    {
+        ArgumentNullException.ThrowIfNull(secret);
+        return Matches(Hash(secret));
+    }
+
     /// <summary>Compares in a time that does not depend on where the hashes differ.</summary>
     internal bool Matches(ReadOnlySpan<byte> sha256) => CryptographicOperations.FixedTimeEquals(_sha256, sha256);
 

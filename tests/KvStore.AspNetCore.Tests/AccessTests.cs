@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
@@ -135,24 +134,5 @@ public sealed class AccessTests : ApiTest
     {
         var parts = string.Format(path, Path).Split(' ');
         return api.SendAsync(new HttpMethod(parts[0]), parts[1], parts[0] is "PUT" or "POST" ? new StringContent("""{"title":"x"}""") : null);
-    }
-
-    private sealed class LogLines : ILoggerProvider, ILogger
-    {
-        public ConcurrentQueue<string> Lines { get; } = new();
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Lines.Enqueue($"{logLevel} {formatter(state, exception)}");
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public void Dispose()
-        {
-        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Text.RegularExpressions;
 
@@ -16,7 +15,7 @@ public sealed partial class KvServerTests : IDisposable
     {
         string secret;
         string id;
-        using (var server = await Server.StartAsync(_directory))
+        using (var server = await KvServerProcess.StartAsync(_directory))
         {
             secret = NewToken().Match(server.Printed).Groups[1].Value;
             secret.Should().HaveLength(43);
@@ -32,7 +31,7 @@ public sealed partial class KvServerTests : IDisposable
             (await runtime.GetAsync($"{server.Url}/client/v4/accounts/local/storage/kv/namespaces")).StatusCode.Should().Be(HttpStatusCode.Unauthorized);
         }
 
-        using (var server = await Server.StartAsync(_directory))
+        using (var server = await KvServerProcess.StartAsync(_directory))
         {
             NewToken().IsMatch(server.Printed).Should().BeFalse("it is shown once");
             using var api = new ApiClient(server.Url, secret);
@@ -45,7 +44,7 @@ public sealed partial class KvServerTests : IDisposable
     {
         const string Token = "a-token-that-is-given-to-it";
         const string Secret = "a-secret-that-is-given-to-it";
-        using var server = await Server.StartAsync(_directory, Token, Secret);
+        using var server = await KvServerProcess.StartAsync(_directory, Token, Secret);
         using var api = new ApiClient(server.Url, Token);
         (await api.PostAsync("namespaces", """{"title":"settings"}""")).Status.Should().Be(HttpStatusCode.OK);
         server.Printed.Should().NotContain(Token).And.NotContain(Secret);
@@ -60,59 +59,4 @@ public sealed partial class KvServerTests : IDisposable
 
     [GeneratedRegex("shown this once: (.+)")]
     private static partial Regex NewToken();
-
-    private sealed partial class Server(Process process, string printed) : IDisposable
-    {
-        public string Printed => printed;
-
-        public string Url { get; } = ListensOn().Match(printed).Groups[1].Value;
-
-        public string BindingUrl { get; } = BindingOn().Match(printed).Groups[1].Value;
-
-        public static async Task<Server> StartAsync(string directory, string? token = null, string? secret = null)
-        {
-            var start = new ProcessStartInfo(
-                "dotnet",
-                [Path.Combine(AppContext.BaseDirectory, "KvServer.dll"), "--urls", "http://127.0.0.1:0", "--binding-url", "http://127.0.0.1:0"])
-            {
-                RedirectStandardOutput = true,
-                WorkingDirectory = directory,
-            };
-            Set(start, "KVSTORE_TOKEN", token);
-            Set(start, "KVSTORE_BINDING_SECRET", secret);
-            var process = Process.Start(start)!;
-            var printed = "";
-            while (!printed.Contains("Without KVSTORE_BINDING_SECRET", StringComparison.Ordinal))
-            {
-                printed += await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The server ended:\n{printed}");
-                printed += "\n";
-            }
-
-            // It must not come to wait for its output to be read.
-            _ = process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
-            return new Server(process, printed);
-        }
-
-        private static void Set(ProcessStartInfo start, string name, string? value)
-        {
-            start.Environment.Remove(name);
-            if (value is not null)
-            {
-                start.Environment[name] = value;
-            }
-        }
-
-        public void Dispose()
-        {
-            process.Kill();
-            process.WaitForExit();
-            process.Dispose();
-        }
-
-        [GeneratedRegex("KvServer listens on (.+)")]
-        private static partial Regex ListensOn();
-
-        [GeneratedRegex("workerd, on (.+);")]
-        private static partial Regex BindingOn();
-    }
 }

@@ -1,9 +1,12 @@
 using KvStore;
 using KvStore.Binding;
+using KvStore.Dashboard;
 using KvStore.Rest;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Microsoft.AspNetCore.Builder;
 
@@ -59,6 +62,61 @@ public static partial class KvEndpointRouteBuilderExtensions
         return endpoints.Map("/{**key}", endpoint.HandleAsync);
     }
 
+    /// <summary>
+    /// Maps the dashboard, where people see and manage the namespaces of a catalog in a browser, below
+    /// <see cref="KvDashboardOptions.Prefix"/>. Every change carries an anti-forgery token.
+    /// </summary>
+    /// <param name="endpoints">Where to map it. A group and a path base may lie before its own prefix.</param>
+    /// <param name="configure">Who may come in: at least one policy, or everybody.</param>
+    /// <returns>All its endpoints.</returns>
+    /// <exception cref="InvalidOperationException">
+    /// Nobody is let in, a policy is not registered, or no catalog, no authorization or no anti-forgery is.
+    /// </exception>
+    public static IEndpointConventionBuilder MapKvDashboard(this IEndpointRouteBuilder endpoints, Action<KvDashboardOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        ArgumentNullException.ThrowIfNull(configure);
+        var options = new KvDashboardOptions();
+        configure(options);
+        options.Validate();
+        var dashboard = new DashboardEndpoint(new DashboardParts(CatalogOf(endpoints), options, endpoints.ServiceProvider));
+        var group = endpoints.MapGroup(options.Prefix);
+        if (options.IsAnonymous)
+        {
+            DashboardIsOpen(endpoints.ServiceProvider.GetRequiredService<ILogger<DashboardEndpoint>>());
+            group.AllowAnonymous();
+        }
+        else
+        {
+            RequirePolicies(group, options, endpoints.ServiceProvider);
+        }
+
+        dashboard.Map(group);
+        return group;
+    }
+
+    // A policy that is missing would let nobody in, but only say so when somebody comes.
+    private static void RequirePolicies(RouteGroupBuilder group, KvDashboardOptions options, IServiceProvider services)
+    {
+        var provider = services.GetService<IAuthorizationPolicyProvider>()
+            ?? throw new InvalidOperationException("The KV dashboard requires a policy; call services.AddAuthorization(...) first.");
+        var registered = provider is DefaultAuthorizationPolicyProvider ? services.GetRequiredService<IOptions<AuthorizationOptions>>().Value : null;
+        if (registered is not null && options.PolicyNames.FirstOrDefault(name => registered.GetPolicy(name) is null) is { } missing)
+        {
+            throw new InvalidOperationException($"The KV dashboard requires the policy \"{missing}\", which is not registered; AddAuthorization adds policies.");
+        }
+
+        if (options.PolicyNames.Count > 0)
+        {
+            group.RequireAuthorization([.. options.PolicyNames]);
+        }
+
+        foreach (var policy in options.Policies)
+        {
+            group.RequireAuthorization(policy);
+        }
+    }
+
     private static KvNamespaceCatalog CatalogOf(IEndpointRouteBuilder endpoints) =>
         endpoints.ServiceProvider.GetService<KvNamespaceCatalog>()
         ?? throw new InvalidOperationException("No catalog of namespaces is registered; call services.AddKvCatalog(directory) first.");
@@ -68,4 +126,7 @@ public static partial class KvEndpointRouteBuilderExtensions
 
     [LoggerMessage(31, LogLevel.Warning, "The endpoint of the Workers runtime is open to everybody who can connect: AllowAnonymous was called. Use a secret outside of development.")]
     private static partial void BindingIsOpen(ILogger logger);
+
+    [LoggerMessage(32, LogLevel.Warning, "The KV dashboard is open to everybody who can connect: AllowAnonymous was called. Require a policy outside of development.")]
+    private static partial void DashboardIsOpen(ILogger logger);
 }

@@ -45,6 +45,9 @@ internal sealed class CoarseClock : IDisposable
     /// <summary>Whether there is a timer, and not every question goes to the clock.</summary>
     public bool Ticks => _timer is not null;
 
+    /// <summary>The clock that drives it.</summary>
+    public TimeProvider TimeProvider => _timeProvider;
+
     /// <summary>The current second since the Unix epoch, rounded down, asked of the clock itself.</summary>
     public long NowSeconds => _timeProvider.GetUtcNow().ToUnixTimeSeconds();
 

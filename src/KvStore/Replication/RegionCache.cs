@@ -69,6 +69,24 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         }
     }
 
+    /// <summary>What a read would be served from here, without being one: nothing is counted, filled or kept for longer.</summary>
+    /// <returns>False when a read would not be served from here.</returns>
+    public bool TryPeek<TKey>(in TKey key, out KvValue value)
+        where TKey : struct, IKey, allows ref struct
+    {
+        lock (_gate)
+        {
+            if (_keys.Find(key) is { IsKept: true } cached && queue.NowTicks < cached.EndTicks && !clock.HasPassed(cached.Deadline))
+            {
+                value = ToValue(cached, "HIT");
+                return true;
+            }
+        }
+
+        value = default;
+        return false;
+    }
+
     /// <summary>Lists keys.</summary>
     public KvListPage List(byte[] prefix, byte[] after, int limit)
     {

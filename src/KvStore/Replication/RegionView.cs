@@ -87,6 +87,19 @@ internal sealed class RegionView
         return TryFind(key, out var arrived) && TryView(key, arrived, out value);
     }
 
+    /// <summary>What a read would be answered, without being one: see <see cref="RegionCache.TryPeek"/>.</summary>
+    public KvValue Peek<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (Cache is null || !Cache.TryPeek(key, out var value))
+        {
+            value = default;
+            _ = TryFind(key, out var arrived) && TryView(key, arrived, out value);
+        }
+
+        return value;
+    }
+
     /// <summary>Finds what has arrived of a key, whatever is cached.</summary>
     /// <param name="key">The key.</param>
     /// <param name="arrived">What has arrived.</param>

@@ -1,0 +1,105 @@
+using System.Security.Claims;
+using KvStore;
+using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace KvServer;
+
+/// <summary>
+/// Lets the owner into the dashboard with the server's token: a page that asks for it, and a cookie that remembers. The cookie
+/// holds the hash of the token, so that a new token ends all sessions.
+/// </summary>
+internal static class SignIn
+{
+    /// <summary>The policy of the dashboard.</summary>
+    public const string Policy = "dashboard";
+
+    /// <summary>Where to sign out.</summary>
+    public const string SignOutPath = "/sign-out";
+
+    private const string Path = "/sign-in";
+    private const string TokenClaim = "token";
+    private const long FormBytesMax = 16 * 1024;
+
+    /// <summary>Registers the cookie, the policy and the keys that protect both; the keys lie in the data directory and outlive a restart.</summary>
+    public static void AddSignIn(this IServiceCollection services, string data, KvToken token)
+    {
+        var keys = Directory.CreateDirectory(System.IO.Path.Combine(data, "keys"));
+        if (!OperatingSystem.IsWindows())
+        {
+            // Whoever reads them can sign in.
+            keys.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        }
+
+        services.AddDataProtection().SetApplicationName("KvServer").PersistKeysToFileSystem(keys);
+        services.AddAntiforgery();
+        services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie(cookie =>
+        {
+            cookie.Cookie.Name = "kvserver";
+            cookie.Cookie.HttpOnly = true;
+            cookie.Cookie.SameSite = SameSiteMode.Strict;
+            cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
+            cookie.ExpireTimeSpan = TimeSpan.FromHours(12);
+            cookie.LoginPath = Path;
+            cookie.AccessDeniedPath = Path;
+        });
+        services.AddAuthorizationBuilder().AddPolicy(Policy, policy => policy.RequireClaim(TokenClaim, token.ToHash()));
+    }
+
+    /// <summary>Maps the page that asks for the token, and the way out.</summary>
+    public static void MapSignIn(this WebApplication app, KvToken token)
+    {
+        app.MapGet(Path, (HttpContext context, IAntiforgery antiforgery) => SignInPage.Render(context, antiforgery, error: null));
+        app.MapGet(SignInPage.StylePath, SignInPage.Style);
+        app.MapPost(Path, async (HttpContext context, IAntiforgery antiforgery) =>
+        {
+            if (!await IsValidAsync(context, antiforgery))
+            {
+                return SignInPage.Render(context, antiforgery, "This page has been open for too long. Try again.");
+            }
+
+            if (!token.Matches(context.Request.Form["token"].ToString().Trim()))
+            {
+                return SignInPage.Render(context, antiforgery, "This is not the token of this server.");
+            }
+
+            var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, "owner"), new Claim(TokenClaim, token.ToHash())], CookieAuthenticationDefaults.AuthenticationScheme);
+            await context.SignInAsync(new ClaimsPrincipal(identity));
+            return SeeOther(context, LocalOr(context.Request.Query["ReturnUrl"], "/dashboard"));
+        });
+        app.MapPost(SignOutPath, async (HttpContext context, IAntiforgery antiforgery) =>
+        {
+            if (!await IsValidAsync(context, antiforgery))
+            {
+                return Results.BadRequest();
+            }
+
+            await context.SignOutAsync();
+            return SeeOther(context, Path);
+        });
+    }
+
+    /// <summary>An address on this server, or else another one: a link must not lead somebody who has just signed in elsewhere.</summary>
+    public static string LocalOr(string? address, string otherwise) =>
+        address is ['/', ..] and not ['/', '/' or '\\', ..] && !address.Any(char.IsControl) ? address : otherwise;
+
+    private static async Task<bool> IsValidAsync(HttpContext context, IAntiforgery antiforgery)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = FormBytesMax;
+        }
+
+        return context.Request.HasFormContentType && await antiforgery.IsRequestValidAsync(context);
+    }
+
+    // After a POST the next page is to be got.
+    private static IResult SeeOther(HttpContext context, string address)
+    {
+        context.Response.Headers.Location = address;
+        return Results.StatusCode(StatusCodes.Status303SeeOther);
+    }
+}
