@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Claims;
 using KvStore;
 using Microsoft.AspNetCore.Antiforgery;
@@ -36,6 +37,7 @@ internal static class SignIn
 
         services.AddDataProtection().SetApplicationName("KvServer").PersistKeysToFileSystem(keys);
         services.AddAntiforgery();
+        services.AddSingleton<FailedSignIns>();
         services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie(cookie =>
         {
             cookie.Cookie.Name = "kvserver";
@@ -54,16 +56,25 @@ internal static class SignIn
     {
         app.MapGet(Path, (HttpContext context, IAntiforgery antiforgery) => SignInPage.Render(context, antiforgery, error: null));
         app.MapGet(SignInPage.StylePath, SignInPage.Style);
-        app.MapPost(Path, async (HttpContext context, IAntiforgery antiforgery) =>
+        app.MapPost(Path, async (HttpContext context, IAntiforgery antiforgery, FailedSignIns failures) =>
         {
             if (!await IsValidAsync(context, antiforgery))
             {
                 return SignInPage.Render(context, antiforgery, "This page has been open for too long. Try again.");
             }
 
+            // Before the token is looked at: who must wait does not learn whether it was the right one.
+            var address = context.Connection.RemoteIpAddress;
+            if (failures.MustWait(address, out var wait))
+            {
+                return TooMany(context, antiforgery, wait);
+            }
+
             if (!token.Matches(context.Request.Form["token"].ToString().Trim()))
             {
-                return SignInPage.Render(context, antiforgery, "This is not the token of this server.");
+                return failures.TryCount(address, out wait)
+                    ? SignInPage.Render(context, antiforgery, "This is not the token of this server.")
+                    : TooMany(context, antiforgery, wait);
             }
 
             var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, "owner"), new Claim(TokenClaim, token.ToHash())], CookieAuthenticationDefaults.AuthenticationScheme);
@@ -94,6 +105,17 @@ internal static class SignIn
         }
 
         return context.Request.HasFormContentType && await antiforgery.IsRequestValidAsync(context);
+    }
+
+    private static IResult TooMany(HttpContext context, IAntiforgery antiforgery, TimeSpan wait)
+    {
+        context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        var minutes = (int)Math.Ceiling(wait.TotalMinutes);
+        return SignInPage.Render(
+            context,
+            antiforgery,
+            $"Too many wrong tokens came from your address. Try again in {(minutes == 1 ? "a minute" : $"{minutes} minutes")}.",
+            StatusCodes.Status429TooManyRequests);
     }
 
     // After a POST the next page is to be got.

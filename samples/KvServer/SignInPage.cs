@@ -8,7 +8,7 @@ internal static class SignInPage
 {
     public const string StylePath = "/sign-in.css";
 
-    public static IResult Render(HttpContext context, IAntiforgery antiforgery, string? error)
+    public static IResult Render(HttpContext context, IAntiforgery antiforgery, string? error, int errorStatus = StatusCodes.Status400BadRequest)
     {
         var tokens = antiforgery.GetAndStoreTokens(context);
         var headers = context.Response.Headers;
@@ -44,7 +44,7 @@ internal static class SignInPage
             """,
             "text/html; charset=utf-8",
             System.Text.Encoding.UTF8,
-            error is null ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest);
+            error is null ? StatusCodes.Status200OK : errorStatus);
     }
 
     public static IResult Style() => Results.Content(

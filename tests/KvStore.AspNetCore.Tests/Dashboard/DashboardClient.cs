@@ -15,7 +15,15 @@ internal sealed partial class DashboardClient : IDisposable
     public DashboardClient(string url, string? user = DashboardHost.Owner, string prefix = "/dashboard")
     {
         _root = url + prefix;
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = new CookieContainer() });
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            CookieContainer = new CookieContainer(),
+
+            // Whoever leaves a stream is gone at once, as when a tab is closed. By default the client goes on reading what nobody
+            // wants any more, for two seconds.
+            ResponseDrainTimeout = TimeSpan.Zero,
+        });
         if (user is not null)
         {
             _http.DefaultRequestHeaders.Add("X-User", user);

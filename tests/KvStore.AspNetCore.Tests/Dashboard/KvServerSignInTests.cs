@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
 namespace KvStore.AspNetCore.Tests.Dashboard;
@@ -63,6 +64,55 @@ public sealed partial class KvServerSignInTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task An_address_that_tries_many_wrong_tokens_must_wait_and_others_need_not()
+    {
+        using var server = await KvServerProcess.StartAsync(_directory);
+        var secret = Secret().Match(server.Printed).Groups[1].Value;
+        using (var owner = Client(server, new CookieContainer()))
+        {
+            for (var i = 0; i < 15; i++)
+            {
+                (await SignInAsync(owner, "", secret)).StatusCode.Should().Be(HttpStatusCode.SeeOther, "the right token is not counted");
+            }
+        }
+
+        using var guesser = Client(server, new CookieContainer());
+        for (var i = 0; i < 10; i++)
+        {
+            (await SignInAsync(guesser, "", $"guess-number-{i:0000}")).StatusCode.Should().Be(HttpStatusCode.BadRequest);
+        }
+
+        foreach (var guess in new[] { "guess-number-0010", secret })
+        {
+            var refused = await SignInAsync(guesser, "", guess);
+            refused.StatusCode.Should().Be(HttpStatusCode.TooManyRequests, "right or wrong, it is not looked at");
+            refused.Headers.RetryAfter!.Delta.Should().BePositive().And.BeLessThanOrEqualTo(TimeSpan.FromMinutes(5));
+            (await refused.Content.ReadAsStringAsync()).Should().Contain("role=\"alert\">Too many wrong tokens came from your address.");
+            refused.Headers.Should().NotContain(header => header.Key == "Set-Cookie" && header.Value.Any(cookie => cookie.StartsWith("kvserver=")));
+        }
+
+        (await guesser.GetAsync("/dashboard")).StatusCode.Should().Be(HttpStatusCode.Redirect);
+        if (OperatingSystem.IsLinux())
+        {
+            using var other = new SessionClient(server.Url, new CookieContainer(), IPAddress.Parse("127.0.0.2"));
+            (await SignInAsync(other, "", secret)).StatusCode.Should().Be(HttpStatusCode.SeeOther, "it comes from another address");
+        }
+    }
+
+    [Fact]
+    public async Task Many_wrong_tokens_at_one_time_are_not_more_than_one_after_the_other()
+    {
+        using var server = await KvServerProcess.StartAsync(_directory);
+        using var http = Client(server, new CookieContainer());
+        var antiforgery = Antiforgery().Match(await http.GetStringAsync("/sign-in")).Groups[1].Value;
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(i => SignInAsync(http, "", $"guess-number-{i:0000}", antiforgery)));
+
+        answers.Count(answer => answer.StatusCode == HttpStatusCode.BadRequest).Should().Be(10);
+        answers.Count(answer => answer.StatusCode == HttpStatusCode.TooManyRequests).Should().Be(30);
+    }
+
     [Theory]
     [InlineData("https://elsewhere.example/")]
     [InlineData("//elsewhere.example/")]
@@ -122,8 +172,8 @@ public sealed partial class KvServerSignInTests : IDisposable
     [GeneratedRegex("name=\"__RequestVerificationToken\" value=\"([^\"]+)\"")]
     private static partial Regex Antiforgery();
 
-    private sealed class SessionClient(string url, CookieContainer cookies)
-        : HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = cookies })
+    private sealed class SessionClient(string url, CookieContainer cookies, IPAddress? from = null)
+        : HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = cookies, ConnectCallback = (context, cancellationToken) => ConnectAsync(context.DnsEndPoint, from, cancellationToken) })
     {
         public CookieContainer Cookies => cookies;
 
@@ -132,5 +182,25 @@ public sealed partial class KvServerSignInTests : IDisposable
         public new Task<string> GetStringAsync(string path) => base.GetStringAsync(url + path);
 
         public new Task<HttpResponseMessage> PostAsync(string path, HttpContent content) => base.PostAsync(url + path, content);
+
+        private static async ValueTask<Stream> ConnectAsync(DnsEndPoint to, IPAddress? from, CancellationToken cancellationToken)
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                if (from is not null)
+                {
+                    socket.Bind(new IPEndPoint(from.MapToIPv6(), 0));
+                }
+
+                await socket.ConnectAsync(to, cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
     }
 }

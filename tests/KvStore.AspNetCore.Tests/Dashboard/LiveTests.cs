@@ -1,6 +1,12 @@
+using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using KvStore.Dashboard.Live;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KvStore.AspNetCore.Tests.Dashboard;
 
@@ -157,8 +163,7 @@ public sealed class LiveTests : DashboardTest
     public async Task The_page_of_a_namespace_streams_one_sample_a_second_and_nothing_is_observed_when_it_is_closed()
     {
         var id = Catalog.FindByIdOrTitle(Name)!.Id;
-        using var stop = new CancellationTokenSource();
-        using (var response = await Browser.OpenAsync($"/live/stream?ns={id}", stop.Token))
+        using (var response = await Browser.OpenAsync($"/live/stream?ns={id}"))
         {
             response.Content.Headers.ContentType!.MediaType.Should().Be("text/event-stream");
             using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
@@ -179,8 +184,8 @@ public sealed class LiveTests : DashboardTest
         }
 
         // The place is free again as soon as the server has noticed.
-        using var first = await OpenWhenFreeAsync();
-        using var second = await OpenWhenFreeAsync();
+        using var first = await OpenWhenFreeAsync(Browser);
+        using var second = await OpenWhenFreeAsync(Browser);
         using var third = await Browser.OpenAsync("/live/stream");
         third.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
     }
@@ -199,17 +204,100 @@ public sealed class LiveTests : DashboardTest
         await lines.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
-    private async Task<HttpResponseMessage> OpenWhenFreeAsync()
+    [Fact]
+    public async Task A_client_that_never_reads_is_dropped_and_nothing_of_it_is_kept()
     {
-        while (true)
+        var contexts = new ConcurrentQueue<WeakReference>();
+        await using var host = await DashboardHost.StartAsync(
+            Catalog,
+            Time,
+            options => options.RequirePolicy(DashboardHost.Policy).WatchersMax = 2,
+            services => services.Configure<SocketTransportOptions>(sockets =>
+            {
+                // What server and system take for a client that does not read: by default more than a stream has.
+                sockets.MaxWriteBufferSize = 4096;
+                sockets.CreateBoundListenSocket = endpoint =>
+                {
+                    var listening = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+                    listening.SendBufferSize = 4096;
+                    return listening;
+                };
+            }),
+            app =>
+            {
+                app.Use((context, next) =>
+                {
+                    if (context.Request.Query.ContainsKey("deaf"))
+                    {
+                        contexts.Enqueue(new WeakReference(context));
+                    }
+
+                    return next(context);
+                });
+                return app;
+            });
+        using var deaf = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 2048 };
+        await deaf.ConnectAsync(IPAddress.Loopback, new Uri(host.Url).Port);
+        await deaf.SendAsync(Encoding.ASCII.GetBytes($"GET /dashboard/live/stream?deaf HTTP/1.1\r\nHost: a\r\nX-User: {DashboardHost.Owner}\r\n\r\n"));
+
+        // The first byte of the answer says that it watches; then it reads no more.
+        (await deaf.ReceiveAsync(new byte[1])).Should().Be(1);
+        using var browser = new DashboardClient(host.Url);
+        using var response = await browser.OpenAsync("/live/stream");
+        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
+        await lines.ReadLineAsync();
+        await lines.ReadLineAsync();
+        using (var full = await browser.OpenAsync("/live/stream"))
         {
-            var response = await Browser.OpenAsync("/live/stream");
+            full.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable, "both places are taken");
+        }
+
+        var isDropped = false;
+        for (var second = 0; second < 500 && !isDropped; second++)
+        {
+            Time.Advance(TimeSpan.FromSeconds(1));
+            (await lines.ReadLineAsync()).Should().StartWith("data: ", "who reads gets every sample");
+            await lines.ReadLineAsync();
+            using var another = await browser.OpenAsync("/live/stream");
+            isDropped = another.StatusCode == HttpStatusCode.OK;
+        }
+
+        isDropped.Should().BeTrue("its place is given to another, long before the stream would have ended by itself");
+        await WaitUntilAsync(() =>
+        {
+            GC.Collect();
+            return !contexts.Single().IsAlive;
+        });
+        deaf.Poll(0, SelectMode.SelectRead).Should().BeTrue("it is still there, with what the system keeps for it");
+    }
+
+    /// <summary>Opens a stream as soon as there is a place for it.</summary>
+    private static async Task<HttpResponseMessage> OpenWhenFreeAsync(DashboardClient browser)
+    {
+        HttpResponseMessage? response = null;
+        await WaitUntilAsync(async () =>
+        {
+            response = await browser.OpenAsync("/live/stream");
             if (response.StatusCode == HttpStatusCode.OK)
             {
-                return response;
+                return true;
             }
 
             response.Dispose();
+            return false;
+        });
+        return response!;
+    }
+
+    private static Task WaitUntilAsync(Func<bool> isSo) => WaitUntilAsync(() => Task.FromResult(isSo()));
+
+    // For what happens on another thread some time after what caused it, and tells nobody.
+    private static async Task WaitUntilAsync(Func<Task<bool>> isSo)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!await isSo())
+        {
+            await Task.Delay(5, limit.Token);
         }
     }
 }

@@ -26,6 +26,9 @@ public abstract class DashboardBrowserTest(ChromiumFixture chromium) : BrowserTe
     /// <summary>The path of the namespace.</summary>
     private protected string Ns => $"/dashboard/ns/{_entry!.Id}";
 
+    /// <summary>The clock of the dashboard.</summary>
+    private protected virtual TimeProvider Clock => TimeProvider.System;
+
     private protected string EntryPath(string key) => $"{Ns}/entry?key={Uri.EscapeDataString(key)}";
 
     protected override async Task<Uri> StartAsync()
@@ -39,7 +42,7 @@ public abstract class DashboardBrowserTest(ChromiumFixture chromium) : BrowserTe
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton(_catalog);
+        builder.Services.AddSingleton(_catalog).AddSingleton(Clock);
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();
         builder.Services.AddAntiforgery();
         builder.Services.AddAuthorization();
