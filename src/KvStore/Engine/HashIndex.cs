@@ -90,16 +90,14 @@ internal sealed class HashIndex
         where TKey : struct, IKey, allows ref struct
         where TOutcome : struct, ILookOutcome<TResult>
     {
-        // In bounds: the shard is below ShardCount by its six bits; the word is in the line.
+        // In bounds: the shard is below ShardCount by its six bits; the line is by the comparison; the word is in the line.
         var hash = key.Hash;
         ref var slot = ref Unsafe.Add(ref Unsafe.As<TableSlots, TableSlot>(ref _slots), (nint)(hash >> (64 - ShardBits)));
         var offset = slot.ProbableOffsetOf(hash);
         var table = Volatile.Read(ref slot.Table);
 
-        // There always is a table, and an array of a segment that a word points into. That it is asked for nevertheless spares a
-        // read the beginning of the array, which the runtime would look at instead: they all compete for the same few places of
-        // the processor's caches, since arrays of one size begin at the same distance from each other.
-        if (table is null)
+        // A table that became smaller since its mask was read ends before the line.
+        if ((offset / sizeof(long)) + WordLine.Words > (uint)table.Length)
         {
             return outcome.Unknown;
         }
@@ -119,6 +117,7 @@ internal sealed class HashIndex
             return outcome.Unknown;
         }
 
+        // Never null here; that it is asked for spares a read the beginning of the array, which the runtime would look at instead.
         // In bounds: the word vouches for the array, and a record lies there. Of one that is dead, or whose value is kept outside
         // memory, the length of the key does not fit.
         var units = IndexWord.OffsetUnitsOf(word);
@@ -386,7 +385,7 @@ internal sealed class HashIndex
         public long[] Table;
 
         // What LineMaskOf says. For a table that is smaller it is written before the table, for a larger one behind it; and it is
-        // read first. So whoever reads has the mask of the table, or one that is too small.
+        // read first. So whoever reads mostly has the mask of the table, or one that is too small.
         private nuint _lineMask;
         private nuint _skipBytes;
 
@@ -408,8 +407,7 @@ internal sealed class HashIndex
         /// being replaced it may be another place, where a key that is found is right, but one that is not found may be elsewhere.
         /// </summary>
         /// <remarks>
-        /// In bounds: the mask is that of the table or of a smaller one, and at most the padding is skipped, of which every table has
-        /// as much.
+        /// While a table is replaced by a smaller one the place may be beyond its end: to be compared with its length.
         /// </remarks>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public nuint ProbableOffsetOf(ulong hash) => ((nuint)hash & Volatile.Read(ref _lineMask)) + _skipBytes;
