@@ -335,9 +335,11 @@ internal sealed class HashIndex
     /// <summary>Fetches the beginning of a record.</summary>
     public static unsafe void Prefetch(byte[]? segment, int offset)
     {
-        if (Sse.IsSupported && segment is not null && (uint)offset < (uint)segment.Length)
+        if (Sse.IsSupported && segment is not null)
         {
-            Sse.Prefetch0(Unsafe.AsPointer(ref segment[offset]));
+            // Only a hint to the processor, so it may be beyond the end: to look at the array's length would take as long as what
+            // is to be hidden.
+            Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset)));
         }
     }
 

@@ -1,78 +1,90 @@
-using System.Buffers;
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
+using System.Runtime.CompilerServices;
 using System.Text;
-using KvStore.Keys;
+using KvStore.Values;
 
 namespace KvStore.Engine;
 
-/// <summary>Turns what the ordered index finds into a page for a caller.</summary>
-internal static class ListPage
+/// <summary>Makes a page for a caller from the records that a listing finds, as it finds them.</summary>
+/// <remarks>
+/// A page is built in arrays that grow in few steps: most are a handful of keys, or as many as the limit allows.
+/// </remarks>
+internal struct ListPage : IRecordSink
 {
-    private const int PrefetchAhead = 12;
-    private const int TypicalKeyBytes = 24;
+    private const int KeysAtFirst = 32;
+    private const int Growth = 8;
+
+    private readonly int _limit;
+    private KvListKey[] _keys;
+    private int _count;
+    private bool _isMore;
+
+    private ListPage(int limit, int keysAtFirst)
+    {
+        _limit = limit;
+        _keys = new KvListKey[keysAtFirst];
+    }
+
+    // One more than the limit tells whether this page is the last.
+    public readonly int Room => _limit + 1 - _count;
+
+    public readonly ReadOnlySpan<byte> LastKey => _count == 0 ? default : Encoding.UTF8.GetBytes(_keys[_count - 1].Name);
 
     /// <summary>The keys that begin with a prefix and come after a key, up to a limit.</summary>
     public static KvListPage Read(ShardedStore store, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, int limit)
     {
-        // One more than asked for tells whether this page is the last.
-        var records = ArrayPool<Record>.Shared.Rent(limit + 1);
-        try
-        {
-            return Of(records.AsSpan(0, store.List(prefix, after, records.AsSpan(0, limit + 1))), limit);
-        }
-        finally
-        {
-            // Not to keep segments alive from the pool.
-            ArrayPool<Record>.Shared.Return(records, clearArray: true);
-        }
+        var page = new ListPage(limit, Math.Min(limit, KeysAtFirst));
+        store.List(prefix, after, ref page);
+        return page.ToPage();
     }
 
     /// <summary>The page that these records make. One more than the limit tells that there is another page.</summary>
-    public static KvListPage Of(ReadOnlySpan<Record> found, int limit, string? cacheStatus = null)
+    public static KvListPage Of(ReadOnlySpan<Record> found, int limit)
     {
-        var keys = new KvListKey[Math.Min(found.Length, limit)];
-        for (var i = 0; i < keys.Length; i++)
+        var page = new ListPage(limit, Math.Min(limit, found.Length));
+        foreach (ref readonly var record in found)
         {
-            if (i + PrefetchAhead < found.Length)
+            if (!page.TryAdd(record))
             {
-                // Looked at once already, when they were found; but a page of them is more than the nearest cache holds.
-                var ahead = found[i + PrefetchAhead];
-                HashIndex.Prefetch(ahead.Segment, ahead.Offset, TypicalKeyBytes);
-            }
-
-            ref readonly var record = ref found[i];
-            keys[i] = new KvListKey(NameOf(record.Key), record.Deadline, record.ToMetadata());
-        }
-
-        return new KvListPage(keys, found.Length > limit ? ListCursor.After(found[limit - 1].Key) : null, cacheStatus);
-    }
-
-    // Most names are ASCII, and widening their bytes takes a fraction of decoding UTF-8; of those that two blocks cover, with
-    // nothing to be asked but whether they are.
-    private static string NameOf(ReadOnlySpan<byte> key)
-    {
-        if (TwoBlockKey.Fits(key.Length))
-        {
-            var first = Vector128.Create(key);
-            var last = Vector128.Create(key[^KeyHash.BlockBytes..]);
-            if ((first | last).ExtractMostSignificantBits() == 0)
-            {
-                return string.Create(key.Length, (first, last), static (name, blocks) => Widen(name, blocks.first, blocks.last));
+                break;
             }
         }
 
-        return Ascii.IsValid(key)
-            ? string.Create(key.Length, key, static (name, bytes) => Ascii.ToUtf16(bytes, name, out _))
-            : Encoding.UTF8.GetString(key);
+        return page.ToPage();
     }
 
-    private static void Widen(Span<char> name, Vector128<byte> first, Vector128<byte> last)
+    // By itself for the same reason as the loop that calls it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public bool TryAdd(Record record)
     {
-        var units = MemoryMarshal.Cast<char, ushort>(name);
-        Vector128.WidenLower(first).CopyTo(units);
-        Vector128.WidenUpper(first).CopyTo(units[8..]);
-        Vector128.WidenLower(last).CopyTo(units[^16..]);
-        Vector128.WidenUpper(last).CopyTo(units[^8..]);
+        if (_count == _keys.Length && !TryGrow())
+        {
+            _isMore = true;
+            return false;
+        }
+
+        _keys[_count++] = new KvListKey(
+            Utf8Text.Decode(record.Key), record.Deadline, record.MetadataBytes == 0 ? null : record.Segment, record.Offset);
+        return true;
+    }
+
+    private bool TryGrow()
+    {
+        if (_count == _limit)
+        {
+            return false;
+        }
+
+        Array.Resize(ref _keys, (int)Math.Min(_limit, (long)_count * Growth));
+        return true;
+    }
+
+    private KvListPage ToPage()
+    {
+        if (_count < _keys.Length)
+        {
+            Array.Resize(ref _keys, _count);
+        }
+
+        return new KvListPage(_keys, _isMore ? ListCursor.After(LastKey) : null);
     }
 }

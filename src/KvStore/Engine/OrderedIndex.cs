@@ -27,7 +27,8 @@ namespace KvStore.Engine;
 /// </remarks>
 internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock)
 {
-    private const int ChunkEntries = 32;
+    private const int FetchAhead = 24;
+    private const int FetchAtOnce = 8;
     private const int TypicalKeyBytes = 24;
     private const int RefreshLeaves = 64;
     private const int OptimisticAttempts = 4;
@@ -49,12 +50,12 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     public long Bytes => Volatile.Read(ref _leaves).Length * (long)Leaf.Bytes;
 
     /// <summary>
-    /// Finds the first keys in order that begin with a prefix and come after a key, with their newest records.
+    /// Finds the first keys in order that begin with a prefix and come after a key, and hands their newest records to a sink, until
+    /// that wants no more.
     /// </summary>
-    /// <returns>How many were found; fewer than there is room for only at the end.</returns>
-    public int List(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results)
+    public void List<TSink>(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
+        where TSink : struct, IRecordSink, allows ref struct
     {
-        var count = 0;
         for (var attempt = 0; attempt < OptimisticAttempts; attempt++)
         {
             var version = Volatile.Read(ref _version);
@@ -63,23 +64,22 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
                 break;
             }
 
-            if (TryList(version, prefix, after, results, ref count))
+            if (TryList(version, prefix, after, ref sink))
             {
-                return count;
+                return;
             }
 
             // What was found before the change is right; go on behind it.
-            if (count > 0)
+            if (sink.LastKey is { IsEmpty: false } last)
             {
-                after = results[count - 1].Key;
+                after = last;
             }
         }
 
         lock (_gate)
         {
             MergeHoldingGate();
-            _ = TryList(_version, prefix, after, results, ref count);
-            return count;
+            _ = TryList(_version, prefix, after, ref sink);
         }
     }
 
@@ -152,86 +152,92 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         return false;
     }
 
-    // False when the leaves changed meanwhile; then count says how many results are good.
-    private bool TryList(int version, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results, ref int count)
+    // False when the leaves changed meanwhile; then what the sink has is good, and there is more. By itself, since the loop needs
+    // every register that a caller would keep something in.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryList<TSink>(int version, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
+        where TSink : struct, IRecordSink, allows ref struct
     {
         var leaves = Volatile.Read(ref _leaves);
         var isAfter = after.SequenceCompareTo(prefix) >= 0 && !after.IsEmpty;
-        if (!TrySeek(version, leaves, isAfter ? after : prefix, isAfter, out var leafIndex, out var entryIndex))
+        if (!TrySeek(version, leaves, isAfter ? after : prefix, isAfter, out var leafIndex, out var position))
         {
             return false;
         }
 
-        var chunk = default(RecordChunk);
         var keyBytes = TypicalKeyBytes;
-        if (leafIndex < leaves.Length)
+        var isFirst = true;
+        for (; leafIndex < leaves.Length; leafIndex++)
         {
-            Prefetch(leaves[leafIndex], entryIndex, keyBytes);
-        }
-
-        for (; leafIndex < leaves.Length; leafIndex++, entryIndex = 0)
-        {
-            var leaf = leaves[leafIndex];
-            while (true)
+            var entries = EntriesOf(leaves[leafIndex]);
+            var next = leafIndex + 1 < leaves.Length ? EntriesOf(leaves[leafIndex + 1]) : default;
+            if (isFirst)
             {
-                var entries = leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
-                var length = Math.Min(ChunkEntries, entries.Length - entryIndex);
-                if (length <= 0)
+                Fetch(entries, next, position, Math.Min(sink.Room, FetchAhead + FetchAtOnce), keyBytes);
+                isFirst = false;
+            }
+
+            for (; position < entries.Length; position++)
+            {
+                if (position % FetchAtOnce == 0)
                 {
-                    break;
+                    Fetch(entries, next, position + FetchAhead, FetchAtOnce, keyBytes);
                 }
 
-                for (var i = 0; i < length; i++)
-                {
-                    var entry = entries[entryIndex + i];
-                    chunk[i] = new Record(segments.ArrayOf(entry)!, IndexWord.OffsetOf(entry));
-                }
-
-                // These records have been asked for while the ones before were looked at; now those that come after them.
-                var isLastOfLeaf = entryIndex + length >= entries.Length;
-                if (!isLastOfLeaf)
-                {
-                    Prefetch(leaf, entryIndex + length, keyBytes);
-                }
-                else if (leafIndex + 1 < leaves.Length)
-                {
-                    Prefetch(leaves[leafIndex + 1], 0, keyBytes);
-                }
-
+                var record = segments.RecordAt(entries[position]);
                 if (!IsStill(version))
                 {
                     return false;
                 }
 
-                foreach (ref readonly var record in chunk[..length])
+                if (!prefix.IsEmpty && !record.Key.StartsWith(prefix))
                 {
-                    if (!record.Key.StartsWith(prefix) || count == results.Length)
-                    {
-                        return true;
-                    }
-
-                    if (TryNewest(record, out var newest) && !clock.HasPassed(newest.Deadline))
-                    {
-                        results[count++] = newest;
-                    }
+                    return true;
                 }
 
-                entryIndex += length;
-                keyBytes = chunk[0].KeyBytes;
+                keyBytes = record.KeyBytes;
+                if (record.IsDead)
+                {
+                    if (!TryAddressOfNewest(record, out var newest, out _))
+                    {
+                        continue;
+                    }
+
+                    record = newest;
+                }
+
+                if (!clock.HasPassed(record.Deadline) && !sink.TryAdd(record))
+                {
+                    return true;
+                }
             }
+
+            position = 0;
         }
 
         return IsStill(version);
     }
 
-    private void Prefetch(Leaf leaf, int first, int keyBytes)
+    // Asks the processor to fetch the records of a run of entries, which may begin in this leaf or the next. At once, so that what
+    // it waits for, mostly where their pages are, overlaps; one at a time, each would be waited for among other work.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Fetch(ReadOnlySpan<long> entries, ReadOnlySpan<long> next, int first, int count, int keyBytes)
     {
-        var entries = leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
-        foreach (var entry in entries[Math.Min(first, entries.Length)..Math.Min(first + ChunkEntries, entries.Length)])
+        Fetch(entries[Math.Min(first, entries.Length)..Math.Min(first + count, entries.Length)], keyBytes);
+        first -= entries.Length;
+        Fetch(next[Math.Clamp(first, 0, next.Length)..Math.Clamp(first + count, 0, next.Length)], keyBytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Fetch(ReadOnlySpan<long> entries, int keyBytes)
+    {
+        foreach (var entry in entries)
         {
             HashIndex.Prefetch(segments.ArrayOf(entry), IndexWord.OffsetOf(entry), keyBytes);
         }
     }
+
+    private static ReadOnlySpan<long> EntriesOf(Leaf leaf) => leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
 
     // The first entry that is not before the key, or, when exclusive, that is after it.
     private bool TrySeek(
@@ -313,17 +319,6 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         return Volatile.Read(ref _version) == version;
     }
 
-    private bool TryNewest(Record record, out Record newest)
-    {
-        if (!record.IsDead)
-        {
-            newest = record;
-            return true;
-        }
-
-        return TryAddressOfNewest(record, out newest, out _);
-    }
-
     private bool TryAddressOfNewest(Record record, out Record newest, out long address)
     {
         var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & IndexWord.TombstoneBit) == 0;
@@ -383,11 +378,5 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         _leaves = merge.Leaves;
         EndChange();
         return end;
-    }
-
-    [InlineArray(ChunkEntries)]
-    private struct RecordChunk
-    {
-        private Record _first;
     }
 }

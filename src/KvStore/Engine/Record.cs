@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -69,7 +70,17 @@ internal readonly struct Record(byte[] segment, int offset)
     }
 
     /// <summary>The key.</summary>
-    public ReadOnlySpan<byte> Key => Segment.AsSpan(Offset + HeaderBytes, KeyBytes);
+    public ReadOnlySpan<byte> Key
+    {
+        // In bounds: the length was written before anybody could see the record, with room for as much behind the header.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            ref var start = ref Start;
+            return MemoryMarshal.CreateReadOnlySpan(
+                ref Unsafe.Add(ref start, HeaderBytes), RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
+        }
+    }
 
     /// <summary>The value.</summary>
     public ReadOnlySpan<byte> Value => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
@@ -149,12 +160,24 @@ internal readonly struct Record(byte[] segment, int offset)
         : KvMetadata.FromStored(new ReadOnlyMemory<byte>(Segment, Offset + HeaderBytes + KeyBytes, MetadataBytes));
 
     // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
-    // header's length behind it.
+    // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at
+    // instead, in a page of its own.
     private ref byte Start
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), (nuint)(uint)Offset);
+        get
+        {
+            if (Segment is null)
+            {
+                ThrowNone();
+            }
+
+            return ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), (nuint)(uint)Offset);
+        }
     }
+
+    [DoesNotReturn]
+    private static void ThrowNone() => throw new InvalidOperationException("There is no record.");
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private T Read<T>(int field)

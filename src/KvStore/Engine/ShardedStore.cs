@@ -132,8 +132,22 @@ internal sealed class ShardedStore : IDisposable
     /// newest records.
     /// </summary>
     /// <returns>How many were found; fewer than there is room for only at the end.</returns>
-    public int List(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results) =>
-        _ordered.List(prefix, after, results);
+    public int List(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<Record> results)
+    {
+        var sink = new RecordSpanSink(results);
+        List(prefix, after, ref sink);
+        return sink.Count;
+    }
+
+    /// <summary>The same, into a sink, until that wants no more.</summary>
+    public void List<TSink>(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
+        where TSink : struct, IRecordSink, allows ref struct
+    {
+        if (sink.Room > 0)
+        {
+            _ordered.List(prefix, after, ref sink);
+        }
+    }
 
     /// <summary>A record with its header and key, to be filled and then published or abandoned.</summary>
     public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
