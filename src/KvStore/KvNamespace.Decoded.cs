@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using System.Text;
 using KvStore.Diagnostics;
 using KvStore.Engine;
 using KvStore.Keys;
@@ -18,9 +17,9 @@ public sealed partial class KvNamespace
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        if (options is null && !cancellationToken.IsCancellationRequested && FindDecoded(_texts, key) is { } text)
+        if (options is null && !cancellationToken.IsCancellationRequested && FindText(key) is var text && !ReferenceEquals(text, TextOutcome.NotKnown))
         {
-            return new(Unsafe.As<string>(text));
+            return new(text);
         }
 
         return GetTextElsewhere(key, options, cancellationToken);
@@ -34,7 +33,7 @@ public sealed partial class KvNamespace
     internal bool TryGetDecoded<T>(string key, object form, CancellationToken cancellationToken, [MaybeNullWhen(false)] out T value)
     {
         if (ImmutableType<T>.IsProven && !cancellationToken.IsCancellationRequested
-            && (FindDecoded(_objects, key) ?? FindDecodedAnywhere(key)) is DecodedObject found && ReferenceEquals(found.Form, form))
+            && (FindDecoded(key) ?? FindDecodedAnywhere(key)) is DecodedObject found && ReferenceEquals(found.Form, form))
         {
             value = (T)found.Value;
             return true;
@@ -55,17 +54,8 @@ public sealed partial class KvNamespace
     }
 
     /// <summary>The text of a record whose value is in memory, from the cache when it is there.</summary>
-    internal string TextOf(Record record, long address)
-    {
-        if (_texts.Find(address) is string kept)
-        {
-            return kept;
-        }
-
-        var text = Encoding.UTF8.GetString(record.Value);
-        _texts.Offer(record, address, text);
-        return text;
-    }
+    internal string TextOf(Record record, long address) =>
+        _texts.Find(address) is { } kept ? Unsafe.As<string>(kept) : _texts.Decode(record, address);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<string?> GetTextElsewhere(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
@@ -73,7 +63,31 @@ public sealed partial class KvNamespace
 
     // By itself for the same reason as Find.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? FindDecoded(DecodedCache cache, string key)
+    private string? FindText(string key)
+    {
+        if (!_isDirect)
+        {
+            return TextOutcome.NotKnown;
+        }
+
+        if (key is not null && TwoBlockKey.Fits(key.Length))
+        {
+            return TwoBlockKey.TryRead(key, out var read)
+                ? _index.Look<TwoBlockKey, TextOutcome, string?>(read, _clock, new TextOutcome(_texts))
+                : TextOutcome.NotKnown;
+        }
+
+        return FindTextOther(key!);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private string? FindTextOther(string key) =>
+        KeyRules.TryAscii(key, _keyBytesMax, out var hash)
+            ? _index.Look<AsciiKey, TextOutcome, string?>(new AsciiKey(key, hash), _clock, new TextOutcome(_texts))
+            : TextOutcome.NotKnown;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private object? FindDecoded(string key)
     {
         if (!_isDirect)
         {
@@ -83,17 +97,17 @@ public sealed partial class KvNamespace
         if (key is not null && TwoBlockKey.Fits(key.Length))
         {
             return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Look<TwoBlockKey, DecodedOutcome, object?>(read, _clock, new DecodedOutcome(cache))
+                ? _index.Look<TwoBlockKey, DecodedOutcome, object?>(read, _clock, new DecodedOutcome(_objects))
                 : null;
         }
 
-        return FindDecodedOther(cache, key!);
+        return FindDecodedOther(key!);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? FindDecodedOther(DecodedCache cache, string key) =>
+    private object? FindDecodedOther(string key) =>
         KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            ? _index.Look<AsciiKey, DecodedOutcome, object?>(new AsciiKey(key, hash), _clock, new DecodedOutcome(cache))
+            ? _index.Look<AsciiKey, DecodedOutcome, object?>(new AsciiKey(key, hash), _clock, new DecodedOutcome(_objects))
             : null;
 
     // Of a key that is not where it most likely is; what it costs is little beside decoding.

@@ -24,22 +24,9 @@ public static class KvNamespaceExtensions
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
         // A namespace in this process has a cache of decoded text, so that a hot key allocates nothing.
-        if (kv is KvNamespace local)
-        {
-            return local.GetCachedTextAsync(key, options, cancellationToken);
-        }
-
-        if (kv is KvRegion region)
-        {
-            return region.GetTextAsync(key, options, cancellationToken);
-        }
-
-        ArgumentNullException.ThrowIfNull(kv);
-        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(value.GetText()) : Await(kv, get, cancellationToken);
-
-        static async ValueTask<string?> Await(
-            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
-            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetText();
+        return kv is KvNamespace local
+            ? local.GetCachedTextAsync(key, options, cancellationToken)
+            : GetTextElsewhereAsync(kv, key, options, cancellationToken);
     }
 
     /// <summary>Reads a value as JSON, with the web defaults of System.Text.Json (camel case).</summary>
@@ -124,6 +111,24 @@ public static class KvNamespaceExtensions
     }
 
     // What is rare, apart, so that what is common saves no register and clears no memory for it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static ValueTask<string?> GetTextElsewhereAsync(
+        IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        if (kv is KvRegion region)
+        {
+            return region.GetTextAsync(key, options, cancellationToken);
+        }
+
+        ArgumentNullException.ThrowIfNull(kv);
+        return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(value.GetText()) : Await(kv, get, cancellationToken);
+
+        static async ValueTask<string?> Await(
+            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
+            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetText();
+    }
+
+    // The same for bytes.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static ValueTask<ReadOnlyMemory<byte>?> GetBytesElsewhereAsync(
         IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)

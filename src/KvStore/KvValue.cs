@@ -1,9 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using KvStore.Values;
 
 namespace KvStore;
 
@@ -132,7 +132,7 @@ public readonly struct KvValue
 
     /// <summary>The value as text: UTF-8, with U+FFFD in place of bytes that are not; null when the key does not exist.</summary>
     /// <returns>A new string.</returns>
-    public string? GetText() => _source is null ? null : Encoding.UTF8.GetString(GetBytes().Span);
+    public string? GetText() => _source is null ? null : Utf8Text.Decode(GetBytes().Span);
 
     /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
     /// <typeparam name="T">The type to read.</typeparam>

@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using KvStore.Values;
 
 namespace KvStore.Engine;
 
@@ -58,6 +60,15 @@ internal sealed class DecodedCache
         return null;
     }
 
+    /// <summary>Decodes the value of a record, which is in memory, as text, and keeps that as <see cref="Offer"/> does.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public string Decode(Record record, long address)
+    {
+        var text = Utf8Text.Decode(record.Value);
+        Offer(record, address, text);
+        return text;
+    }
+
     /// <summary>Keeps what a record was decoded to, if it is small and has been decoded before.</summary>
     public void Offer(Record record, long address, object value)
     {
@@ -68,7 +79,7 @@ internal sealed class DecodedCache
 
         var set = SetOf(address);
         var table = Volatile.Read(ref _table) ?? Interlocked.CompareExchange(ref _table, new Table(), null) ?? _table;
-        if (WasMissed(table.Missed.AsSpan(set * Ways, Ways), address))
+        if (WasMissed(ref table.FirstMissedOf(set), address))
         {
             lock (_gate)
             {
@@ -78,16 +89,17 @@ internal sealed class DecodedCache
     }
 
     // As many as there are ways, so that as many keys as a set has room for get in, in whatever order they take turns. Racing
-    // writers lose a note, and a value is admitted a miss later.
-    private static bool WasMissed(Span<long> missed, long address)
+    // writers lose a note, and a value is admitted a miss later. In bounds: as many words as a vector has.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool WasMissed(ref long missed, long address)
     {
-        if (missed.Contains(address))
+        var notes = Vector256.LoadUnsafe(ref missed);
+        if (Vector256.EqualsAny(notes, Vector256.Create(address)))
         {
             return true;
         }
 
-        missed[..^1].CopyTo(missed[1..]);
-        missed[0] = address;
+        Vector256.Shuffle(notes, Vector256.Create(0, 0, 1, 2)).WithElement(0, address).StoreUnsafe(ref missed);
         return false;
     }
 
@@ -165,11 +177,14 @@ internal sealed class DecodedCache
             _skipBytes = (nuint)(-address & (WordLine.Bytes - EntryBytes));
         }
 
-        /// <summary>The last that were missed, for each set.</summary>
-        public long[] Missed { get; } = new long[Ways << SetBits];
+        // The last that were missed, for each set.
+        private readonly long[] _missed = new long[Ways << SetBits];
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public ref Entry FirstOf(int set) => ref Unsafe.AddByteOffset(
             ref MemoryMarshal.GetArrayDataReference(_entries), ((nuint)(uint)set * WordLine.Bytes) + _skipBytes);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public ref long FirstMissedOf(int set) => ref _missed[set * Ways];
     }
 }
