@@ -25,7 +25,7 @@ public sealed partial class KvNamespace
         var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
         var rented = keys.Count <= ManyOnStack ? null : ArrayPool<ulong>.Shared.Rent(keys.Count);
         Span<ulong> hashes = rented ?? stackalloc ulong[ManyOnStack];
-        var repeated = 0;
+        var isRepeated = false;
         foreach (var key in keys is string[] array ? array.AsSpan() : [.. keys])
         {
             var isHashed = KeyRules.TryAscii(key, _keyBytesMax, out var hash);
@@ -33,24 +33,28 @@ public sealed partial class KvNamespace
             if (isNew)
             {
                 hashes[number] = isHashed ? hash : Unhashed;
-                _store.PrefetchWords(hash);
+                _index.PrefetchWords(hash);
             }
             else
             {
-                repeated++;
+                isRepeated = true;
             }
         }
 
         var values = result.ValuesToFill;
         var all = result.AllKeys;
-        for (var i = 0; i < all.Length; i++)
+        hashes = hashes[..all.Length];
+        for (var i = 0; i < hashes.Length; i++)
         {
-            _store.PrefetchRecord(hashes[i], all[i].Length);
+            _index.PrefetchRecord(hashes[i], all[i].Length);
         }
 
-        for (var i = 0; i < all.Length; i++)
+        totalBytes = 0;
+        for (var i = 0; i < values.Length; i++)
         {
-            values[i] = FindOneOfMany(all[i], hashes[i]);
+            ref var value = ref values[i];
+            value = FindOneOfMany(all[i], hashes[i]);
+            totalBytes += value.Length;
         }
 
         if (rented is not null)
@@ -58,7 +62,11 @@ public sealed partial class KvNamespace
             ArrayPool<ulong>.Shared.Return(rented);
         }
 
-        totalBytes = repeated == 0 ? SumOf(values) : SumOf(keys, result);
+        if (isRepeated)
+        {
+            totalBytes = SumOf(keys, result);
+        }
+
         return result;
     }
 
@@ -96,17 +104,6 @@ public sealed partial class KvNamespace
         return KeyRules.IsUnicode(key) && TryFind(key, "GET_BULK", out var record, out _) && TryView(key, record, out var found)
             ? found
             : default;
-    }
-
-    private static long SumOf(ReadOnlySpan<KvValue> values)
-    {
-        var total = 0L;
-        foreach (ref readonly var value in values)
-        {
-            total += value.Length;
-        }
-
-        return total;
     }
 
     // A key that is named twice is answered once, and counts twice.

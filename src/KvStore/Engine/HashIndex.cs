@@ -191,8 +191,12 @@ internal sealed class HashIndex
         if (Sse.IsSupported)
         {
             // Only a hint to the processor: the address is not dereferenced, so it may even be stale.
-            var table = _slots[ShardOf(hash)].Table;
-            Sse.Prefetch0(Unsafe.AsPointer(ref HomeLineOf(table, hash)));
+            ref var slot = ref _slots[ShardOf(hash)];
+            var offset = slot.ProbableOffsetOf(hash);
+            if (slot.Table is { } table)
+            {
+                Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.AddByteOffset(ref MemoryMarshal.GetArrayDataReference(table), offset)));
+            }
         }
     }
 
