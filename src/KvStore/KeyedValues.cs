@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace KvStore;
 
@@ -111,6 +112,7 @@ internal sealed class KeyedValues<T> : IReadOnlyDictionary<string, T>
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     // The slot that names the key, or the empty one where it goes.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ref int SlotOf(string key, uint hash)
     {
         var slots = _slots;

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using KvStore.Engine;
 
 namespace KvStore;
 
@@ -47,7 +46,7 @@ public readonly struct KvListKey : IEquatable<KvListKey>
     public KvMetadata Metadata => _metadataSource switch
     {
         null => default,
-        byte[] segment => new Record(segment, _recordOffset).ToMetadata(),
+        byte[] segment => KvMetadata.OfRecord(segment, _recordOffset),
         var metadata => (KvMetadata)metadata,
     };
 

@@ -103,8 +103,16 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
         return hash.ToHashCode();
     }
 
-    /// <summary>Wraps bytes that are known to be the compact form that is stored.</summary>
-    internal static KvMetadata FromStored(ReadOnlyMemory<byte> json) => new(json, isCompact: true);
+    /// <summary>The metadata of a record (<see cref="RecordLayout"/>), as a view.</summary>
+    internal static KvMetadata OfRecord(byte[] segment, int recordOffset)
+    {
+        ref var start = ref segment[recordOffset];
+        int bytes = RecordLayout.Read<ushort>(in start, RecordLayout.MetadataBytesOffset);
+        var keyBytes = RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask;
+        return bytes == 0
+            ? default
+            : new KvMetadata(new ReadOnlyMemory<byte>(segment, recordOffset + RecordLayout.HeaderBytes + keyBytes, bytes), isCompact: true);
+    }
 
     /// <summary>Takes one JSON value in UTF-8, which is checked but not copied.</summary>
     internal static KvMetadata FromUtf8Json(ReadOnlyMemory<byte> utf8)

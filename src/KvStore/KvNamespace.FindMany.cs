@@ -20,7 +20,7 @@ public sealed partial class KvNamespace
 
     // Three times over the keys: the processor has been asked for all words before the first one is needed, and for all
     // records before the first of them is.
-    private KeyedValues<KvValue> FindMany(IReadOnlyCollection<string> keys, out long totalBytes)
+    private KeyedValues<KvValue> FindMany(IReadOnlyCollection<string> keys, int? cacheTtl, out long totalBytes)
     {
         var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
         var rented = keys.Count <= ManyOnStack ? null : ArrayPool<ulong>.Shared.Rent(keys.Count);
@@ -28,7 +28,13 @@ public sealed partial class KvNamespace
         var isRepeated = false;
         foreach (var key in keys is string[] array ? array.AsSpan() : [.. keys])
         {
+            // What is hashed is a key; only of one that isn't, or of an option, is there something to be said.
             var isHashed = KeyRules.TryAscii(key, _keyBytesMax, out var hash);
+            if (!isHashed || cacheTtl is not null)
+            {
+                ReadRules.CheckInBulk(key, cacheTtl, _limits);
+            }
+
             var (number, isNew) = result.Add(key, isHashed ? (uint)hash : s_hashOf(key));
             if (isNew)
             {
@@ -73,6 +79,11 @@ public sealed partial class KvNamespace
     // As a region sees them: what it holds, and caches, is looked up key by key.
     private KeyedValues<KvValue> FindMany(IReadOnlyCollection<string> keys, KvRegion region, int? cacheTtl, out long totalBytes)
     {
+        foreach (var key in keys)
+        {
+            ReadRules.CheckInBulk(key, cacheTtl, _limits);
+        }
+
         KeyPrefetch.Of(keys, _limits.KeyBytesMax, _store);
         var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
         foreach (var key in keys)

@@ -164,12 +164,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var cacheTtl = ReadRules.CacheTtlSeconds(options);
         ReadRules.CheckKeyCount(keys.Count, _limits);
-        foreach (var key in keys)
-        {
-            ReadRules.CheckInBulk(key, cacheTtl, _limits);
-        }
-
-        var result = region is null ? FindMany(keys, out var totalBytes) : FindMany(keys, region, cacheTtl, out totalBytes);
+        var result = region is null ? FindMany(keys, cacheTtl, out var totalBytes) : FindMany(keys, region, cacheTtl, out totalBytes);
         ReadRules.CheckTotal(totalBytes, _limits);
         return new(result);
     }

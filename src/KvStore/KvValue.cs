@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using KvStore.Values;
 
 namespace KvStore;
 
@@ -74,9 +73,7 @@ public readonly struct KvValue
     public bool IsLarge => _source is LargeValueView;
 
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
-    public KvMetadata Metadata => MetadataBytes is var bytes and > 0
-        ? KvMetadata.FromStored(new ReadOnlyMemory<byte>(Segment, MetadataOffset, bytes))
-        : default;
+    public KvMetadata Metadata => _source is null ? default : KvMetadata.OfRecord(Segment, Offset);
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
     public DateTimeOffset? Expiration =>

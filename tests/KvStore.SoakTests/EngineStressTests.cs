@@ -249,7 +249,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         Check(BinaryPrimitives.ReadInt32LittleEndian(value[8..]) == value.Length, $"{name}: torn length");
         Check(BinaryPrimitives.ReadInt32LittleEndian(value[12..]) == Fingerprint(name), $"{name}: another key's value");
         Check(!value[16..].ContainsAnyExcept((byte)version), $"{name}: torn value");
-        Check(BinaryPrimitives.ReadInt64LittleEndian(record.ToMetadata().Utf8Json.Span) == version, $"{name}: torn metadata");
+        Check(BinaryPrimitives.ReadInt64LittleEndian(record.ToValue().Metadata.Utf8Json.Span) == version, $"{name}: torn metadata");
         return true;
     }
 

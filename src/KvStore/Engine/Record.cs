@@ -154,11 +154,6 @@ internal readonly struct Record(byte[] segment, int offset)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public KvValue ToValue() => new(Segment, Offset);
 
-    /// <summary>The metadata, as a view.</summary>
-    public KvMetadata ToMetadata() => MetadataBytes is 0
-        ? default
-        : KvMetadata.FromStored(new ReadOnlyMemory<byte>(Segment, Offset + HeaderBytes + KeyBytes, MetadataBytes));
-
     // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
     // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at
     // instead, in a page of its own.

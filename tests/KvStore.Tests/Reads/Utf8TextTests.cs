@@ -1,7 +1,6 @@
 using System.Text;
-using KvStore.Values;
 
-namespace KvStore.Tests.Values;
+namespace KvStore.Tests.Reads;
 
 /// <summary>What bytes become as text: the same as the framework makes of them, whatever they are.</summary>
 public sealed class Utf8TextTests

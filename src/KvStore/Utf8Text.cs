@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text;
 
-namespace KvStore.Values;
+namespace KvStore;
 
 /// <summary>Makes strings of UTF-8, with U+FFFD in place of bytes that are not.</summary>
 internal static class Utf8Text
