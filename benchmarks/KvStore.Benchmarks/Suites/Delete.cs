@@ -4,17 +4,19 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 
-/// <summary>How long does it take to delete a key? Each iteration empties a store that was filled for it.</summary>
+/// <summary>How long does it take to delete keys? Each iteration empties a store that was filled for it. The time is that of all keys.</summary>
 public class Delete
 {
-    private const int KeysPerInvoke = 100_000;
-
     private string[] _keys = [];
     private Peer? _peer;
 
-    // In the short form fewer keys are deleted than the result is divided by: it has no meaning there.
+    public static IEnumerable<int> KeyCounts => Sizes.KeyCounts;
+
+    [ParamsSource(nameof(KeyCounts))]
+    public int Keys { get; set; }
+
     [GlobalSetup]
-    public void SetUp() => _keys = Workload.Keys(Sizes.IsShort ? 1000 : KeysPerInvoke);
+    public void SetUp() => _keys = Workload.Keys(Keys);
 
     [IterationSetup(Target = nameof(KvStoreDeleteAsync))]
     public void FillKvStore() => Fill(new KvStorePeer());
@@ -25,30 +27,33 @@ public class Delete
     [IterationSetup(Target = nameof(MemoryCache))]
     public void FillMemoryCache() => Fill(new MemoryCachePeer());
 
+    [IterationSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
+    public void FillConcurrentDictionaryWithTtl() => Fill(new TtlDictionaryPeer());
+
+    [IterationSetup(Target = nameof(Sqlite))]
+    public void FillSqlite() => Fill(new SqlitePeer());
+
     [IterationCleanup]
     public void CleanUp() => _peer?.Dispose();
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public void KvStoreDeleteAsync() => RemoveAll();
+    [Benchmark]
+    public void KvStoreDeleteAsync() => _peer!.RemoveAll(_keys);
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
-    public void ConcurrentDictionary() => RemoveAll();
+    [Benchmark(Baseline = true)]
+    public void ConcurrentDictionary() => _peer!.RemoveAll(_keys);
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public void MemoryCache() => RemoveAll();
+    [Benchmark]
+    public void ConcurrentDictionaryWithTtl() => _peer!.RemoveAll(_keys);
+
+    [Benchmark]
+    public void MemoryCache() => _peer!.RemoveAll(_keys);
+
+    [Benchmark]
+    public void Sqlite() => _peer!.RemoveAll(_keys);
 
     private void Fill(Peer peer)
     {
         _peer = peer;
         peer.Fill(0, _keys.Length);
-    }
-
-    private void RemoveAll()
-    {
-        var peer = (ITimedPeer)_peer!;
-        foreach (var key in _keys)
-        {
-            peer.Remove(key);
-        }
     }
 }

@@ -18,6 +18,9 @@ public class GetMany
 
     public static IEnumerable<int> KeyCounts => Sizes.KeyCounts;
 
+    [Params(Popularity.Uniform, Popularity.Zipf)]
+    public Popularity Popularity { get; set; }
+
     [ParamsSource(nameof(KeyCounts))]
     public int Keys { get; set; }
 
@@ -46,7 +49,8 @@ public class GetMany
     {
         _peer = peer;
         peer.Fill(0, Keys);
-        _access = Workload.Uniform(Keys, Math.Clamp(Keys, 10 * KeysPerInvoke, 500 * KeysPerInvoke));
+        var accesses = Math.Clamp(Keys, 10 * KeysPerInvoke, 500 * KeysPerInvoke);
+        _access = Popularity == Popularity.Zipf ? Workload.Zipf(Keys, accesses) : Workload.Uniform(Keys, accesses);
         _groups = [.. _access.Chunk(KeysPerGroup)];
         _next = 0;
     }

@@ -19,8 +19,14 @@ public class GetMiss : ReadSuite
     [GlobalSetup(Target = nameof(ConcurrentDictionary))]
     public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
 
+    [GlobalSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
+    public void SetUpConcurrentDictionaryWithTtl() => SetUp(new TtlDictionaryPeer());
+
     [GlobalSetup(Target = nameof(MemoryCache))]
     public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
+
+    [GlobalSetup(Target = nameof(Sqlite))]
+    public void SetUpSqlite() => SetUp(new SqlitePeer());
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int KvStoreTryGet() => Peer.GetAll(Next());
@@ -35,7 +41,13 @@ public class GetMiss : ReadSuite
     public int ConcurrentDictionary() => Peer.GetAll(Next());
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public int ConcurrentDictionaryWithTtl() => Peer.GetAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int MemoryCache() => Peer.GetAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public int Sqlite() => Peer.GetAll(Next());
 
     protected override string[] Accesses(int keys, int accesses) => Workload.Absent(keys, accesses);
 }

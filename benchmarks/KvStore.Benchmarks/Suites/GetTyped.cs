@@ -6,10 +6,13 @@ namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
 /// How long does it take to read a key as what the program wants: bytes, text, an object, the value with its metadata? The
-/// sizes differ in how many of the keys are hot enough to be kept decoded.
+/// sizes differ in how many of the keys are hot enough to be kept decoded. The dictionary hands out the array that it was given.
 /// </summary>
 public class GetTyped : ReadSuite
 {
+    [Params(Popularity.Uniform, Popularity.Zipf)]
+    public Popularity Popularity { get; set; }
+
     [GlobalSetup(Targets = [nameof(Bytes), nameof(Text)])]
     public void SetUpText() => SetUp(new KvStorePeer());
 
@@ -27,7 +30,13 @@ public class GetTyped : ReadSuite
         KvStore.FillWithMetadata(0, Keys);
     }
 
+    [GlobalSetup(Target = nameof(ConcurrentDictionary))]
+    public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
+
     [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
+    public int ConcurrentDictionary() => Peer.GetAll(Next());
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int Bytes() => KvStore.GetBytesAll(Next());
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
@@ -39,5 +48,6 @@ public class GetTyped : ReadSuite
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int WithMetadata() => KvStore.GetMetadataAll(Next());
 
-    protected override string[] Accesses(int keys, int accesses) => Workload.Uniform(keys, accesses);
+    protected override string[] Accesses(int keys, int accesses) =>
+        Popularity == Popularity.Zipf ? Workload.Zipf(keys, accesses) : Workload.Uniform(keys, accesses);
 }

@@ -5,20 +5,22 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// How long does it take to put a new key? Each iteration fills an empty store with a million keys that exist as strings
-/// and one value that exists as an array: the namespace copies both, the others keep references.
+/// How long does it take to put new keys? Each iteration fills an empty store with keys that exist as strings and one value
+/// that exists as an array: the namespace copies both, the others keep references. The time is that of all keys.
 /// </summary>
 public class PutNew
 {
-    private const int KeysPerInvoke = 1_000_000;
-
     private readonly byte[] _value = Workload.Value(0);
     private string[] _keys = [];
     private Peer? _peer;
 
-    // In the short form fewer keys are put than the result is divided by: it has no meaning there.
+    public static IEnumerable<int> KeyCounts => Sizes.KeyCounts;
+
+    [ParamsSource(nameof(KeyCounts))]
+    public int Keys { get; set; }
+
     [GlobalSetup]
-    public void SetUp() => _keys = Workload.Keys(Sizes.IsShort ? 1000 : KeysPerInvoke);
+    public void SetUp() => _keys = Workload.Keys(Keys);
 
     [IterationSetup(Target = nameof(KvStorePutAsync))]
     public void CreateKvStore() => _peer = new KvStorePeer();
@@ -35,6 +37,9 @@ public class PutNew
     [IterationSetup(Target = nameof(MemoryCache))]
     public void CreateMemoryCache() => _peer = new MemoryCachePeer();
 
+    [IterationSetup(Target = nameof(Sqlite))]
+    public void CreateSqlite() => _peer = new SqlitePeer();
+
     [IterationCleanup]
     public void Empty()
     {
@@ -42,18 +47,21 @@ public class PutNew
         _peer = null;
     }
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    [Benchmark]
     public void KvStorePutAsync() => _peer!.PutAll(_keys, _value);
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    [Benchmark]
     public void Dictionary() => _peer!.PutAll(_keys, _value);
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
+    [Benchmark(Baseline = true)]
     public void ConcurrentDictionary() => _peer!.PutAll(_keys, _value);
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    [Benchmark]
     public void ConcurrentDictionaryWithTtl() => _peer!.PutAll(_keys, _value);
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    [Benchmark]
     public void MemoryCache() => _peer!.PutAll(_keys, _value);
+
+    [Benchmark]
+    public void Sqlite() => _peer!.PutAll(_keys, _value);
 }

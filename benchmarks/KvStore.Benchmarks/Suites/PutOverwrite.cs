@@ -9,6 +9,9 @@ public class PutOverwrite : ReadSuite
 {
     private readonly byte[] _value = Workload.Value(1);
 
+    [Params(Popularity.Uniform, Popularity.Zipf)]
+    public Popularity Popularity { get; set; }
+
     [GlobalSetup(Target = nameof(KvStorePutAsync))]
     public void SetUpKvStore() => SetUp(new KvStorePeer());
 
@@ -23,6 +26,9 @@ public class PutOverwrite : ReadSuite
 
     [GlobalSetup(Target = nameof(MemoryCache))]
     public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
+
+    [GlobalSetup(Target = nameof(Sqlite))]
+    public void SetUpSqlite() => SetUp(new SqlitePeer());
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public void KvStorePutAsync() => Peer.PutAll(Next(), _value);
@@ -39,5 +45,9 @@ public class PutOverwrite : ReadSuite
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public void MemoryCache() => Peer.PutAll(Next(), _value);
 
-    protected override string[] Accesses(int keys, int accesses) => Workload.Uniform(keys, accesses);
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void Sqlite() => Peer.PutAll(Next(), _value);
+
+    protected override string[] Accesses(int keys, int accesses) =>
+        Popularity == Popularity.Zipf ? Workload.Zipf(keys, accesses) : Workload.Uniform(keys, accesses);
 }

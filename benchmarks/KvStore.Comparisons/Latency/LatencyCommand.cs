@@ -19,7 +19,7 @@ internal static class LatencyCommand
             access[reader] = Workload.Zipf(options.Keys, Math.Max(1000, Math.Min(options.Keys, 500_000)), seed: 20 + reader);
         }
 
-        var sources = PeerSource.InMemory.Where(source => source.IsConcurrent).Append(PeerSource.Persistent)
+        var sources = PeerSource.InMemory.Where(source => source.IsConcurrent).Append(PeerSource.Persistent).Append(PeerSource.None)
             .Where(source => options.TakesPart(source.Name)).ToArray();
         var results = sources.Where(source => source.Create is not null).Select(source => new LatencyResult(source.Name)).ToArray();
         var progress = new Progress(options.Rounds * results.Length);
@@ -73,7 +73,7 @@ internal static class LatencyCommand
             $"latency: reads in microseconds from when they were to begin; {options.Readers} x {options.ReadsPerSecond:N0} reads and "
             + $"{options.WritesPerSecond:N0} writes a second on {options.Keys:N0} keys, Zipf 0.99; medians of {options.Rounds} rounds of "
             + $"{options.Duration.TotalSeconds:0.#} s",
-            [.. s_shares.Select(share => $"p{(share * 100).ToString("0.##", CultureInfo.InvariantCulture)}"), "max", "worst max"]);
+            [.. s_shares.Select(share => $"p{(share * 100).ToString("0.##", CultureInfo.InvariantCulture)}"), "max", "worst max", "quietest p99.99"]);
         foreach (var result in results)
         {
             table.Add(
@@ -82,6 +82,9 @@ internal static class LatencyCommand
                     .. s_shares.Select(share => Microseconds(result.Percentile(share))),
                     Microseconds(ResultTable.Median(result.Rounds.Select(round => (double)round.MaxNanoseconds))),
                     Microseconds(result.Rounds.Max(round => round.MaxNanoseconds)),
+
+                    // What the machine adds is not the same in any two rounds, and never less than nothing.
+                    Microseconds(result.Rounds.Min(round => round.Percentile(s_shares[^1]))),
                 ]);
         }
 

@@ -7,7 +7,7 @@ internal sealed class LatencyOptions
 {
     public const string Usage =
         """
-        latency [--seconds 4] [--rounds 5] [--keys 1000000] [--readers N] [--rate 100000] [--only KvStore,MemoryCache]
+        latency [--seconds 15] [--rounds 3] [--keys 1000000] [--readers N] [--rate 100000] [--only KvStore,MemoryCache]
                 [--output artifacts/comparisons] [--short]
 
           --seconds  how long each store is measured in each round
@@ -20,9 +20,9 @@ internal sealed class LatencyOptions
 
     private string[] _only = [];
 
-    public TimeSpan Duration { get; private set; } = TimeSpan.FromSeconds(4);
+    public TimeSpan Duration { get; private set; } = TimeSpan.FromSeconds(15);
 
-    public int Rounds { get; private set; } = 5;
+    public int Rounds { get; private set; } = 3;
 
     public int Keys { get; private set; } = 1_000_000;
 

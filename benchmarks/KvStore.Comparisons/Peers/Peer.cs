@@ -26,6 +26,16 @@ internal abstract class Peer : IDisposable
     /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1, each with a key and a value of its own.</summary>
     public abstract void Fill(int from, int to);
 
+    /// <summary>Removes all keys.</summary>
+    public virtual void RemoveAll(ArraySegment<string> keys)
+    {
+        var peer = (ITimedPeer)this;
+        foreach (var key in keys)
+        {
+            peer.Remove(key);
+        }
+    }
+
     /// <summary>Builds a page of names in order, from a name on. Only where the store has an order.</summary>
     /// <returns>How many there are on the page.</returns>
     public virtual int List(string start, int limit) => throw new NotSupportedException($"{Name} has no order.");

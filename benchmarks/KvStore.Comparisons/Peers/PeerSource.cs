@@ -51,6 +51,9 @@ internal sealed record PeerSource(string Name, Func<Peer>? Create, string? Missi
     public static PeerSource Persistent { get; } =
         new("KvStore with a file log", static () => new KvStorePeer(Durability.Buffered)) { IsConcurrent = true };
 
+    /// <summary>No store at all: what is left is the machine.</summary>
+    public static PeerSource None { get; } = new("no store", static () => new NoStorePeer()) { IsConcurrent = true };
+
     public static IReadOnlyList<PeerSource> All { get; } = [.. InMemory, .. Databases];
 
     private static PeerSource Database(string name, string? missingBecause, Func<Peer> create) =>

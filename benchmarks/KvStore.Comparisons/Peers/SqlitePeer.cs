@@ -15,6 +15,8 @@ internal sealed class SqlitePeer : Peer
     private readonly SqliteCommand _put;
     private readonly SqliteParameter _putKey;
     private readonly SqliteParameter _putValue;
+    private readonly SqliteCommand _remove;
+    private readonly SqliteParameter _removeKey;
     private readonly SqliteCommand _list;
     private readonly SqliteParameter _listFrom;
     private readonly SqliteParameter _listLimit;
@@ -33,6 +35,8 @@ internal sealed class SqlitePeer : Peer
             ("$value", SqliteType.Blob));
         _putKey = _put.Parameters[0];
         _putValue = _put.Parameters[1];
+        _remove = Prepare("DELETE FROM entries WHERE key = $key", ("$key", SqliteType.Text));
+        _removeKey = _remove.Parameters[0];
         _list = Prepare(
             "SELECT key FROM entries WHERE key >= $from ORDER BY key LIMIT $limit", ("$from", SqliteType.Text), ("$limit", SqliteType.Integer));
         _listFrom = _list.Parameters[0];
@@ -92,6 +96,20 @@ internal sealed class SqlitePeer : Peer
         _put.Transaction = null;
     }
 
+    public override void RemoveAll(ArraySegment<string> keys)
+    {
+        using var transaction = _connection.BeginTransaction();
+        _remove.Transaction = transaction;
+        foreach (var key in keys)
+        {
+            _removeKey.Value = key;
+            _remove.ExecuteNonQuery();
+        }
+
+        transaction.Commit();
+        _remove.Transaction = null;
+    }
+
     public override int List(string start, int limit)
     {
         _listFrom.Value = start;
@@ -110,6 +128,7 @@ internal sealed class SqlitePeer : Peer
     {
         _get.Dispose();
         _put.Dispose();
+        _remove.Dispose();
         _list.Dispose();
         _connection.Dispose();
         _directory.Dispose();

@@ -1,0 +1,33 @@
+namespace KvStore.Comparisons.Peers;
+
+/// <summary>
+/// Nothing: what the latency harness and the machine take by themselves. Whatever is above its curve is a store's.
+/// </summary>
+internal sealed class NoStorePeer : Peer, ITimedPeer
+{
+    public override string Name => "no store";
+
+    public bool ExpiresByItself => true;
+
+    public override int GetAll(ArraySegment<string> keys) => keys.Count;
+
+    public override int GetAndReadAll(ArraySegment<string> keys) => keys.Count;
+
+    public override void PutAll(ArraySegment<string> keys, byte[] value)
+    {
+    }
+
+    public override void Fill(int from, int to)
+    {
+    }
+
+    public bool Read(string key) => key.Length > 0;
+
+    public void Write(string key, byte[] scratch, int ttlSeconds)
+    {
+    }
+
+    public void Remove(string key)
+    {
+    }
+}
