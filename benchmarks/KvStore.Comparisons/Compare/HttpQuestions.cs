@@ -97,7 +97,15 @@ internal static class HttpQuestions
     {
         var steps = session.Options.IsShort ? 64 : 2048;
         var clients = requests.Select(request => new Client(url, [.. Encoding.ASCII.GetBytes(request.Head), .. request.Body], inRow)).ToArray();
-        new SideBySide(title, session) { Baseline = Baseline, OperationsPerRound = steps * 8, StepsPerCallMax = 64, Unit = "us/request", NanosecondsPerUnit = 1000 }.Run(
+        new SideBySide(title, session)
+        {
+            Baseline = Baseline,
+            OperationsPerRound = steps * 8,
+            StepsPerCallMax = 64,
+            Unit = "us/request",
+            NanosecondsPerUnit = 1000,
+            IsOnOtherThreads = true,
+        }.Run(
         [
             .. requests.Zip(clients).Select(pair => new Contender(pair.First.Name, steps, inRow, range => pair.Second.Run(range))),
         ]);

@@ -14,6 +14,7 @@ internal static class ListQuestions
         {
             yield return new($"list/cursor {keys:N0}", session => FromCursor(session, keys));
             yield return new($"list/prefix {keys:N0}", session => ByPrefix(session, keys));
+            yield return new($"list/near {keys:N0}", session => Near(session, keys));
         }
     }
 
@@ -46,6 +47,23 @@ internal static class ListQuestions
             .. databases.Present.Select(entry => new Contender(
                 entry.Source.Name, starts.Length, 1, range => starts[range].Sum(start => entry.Peer.List(start, ListPages.KeysPerPage)))),
         ]);
+    }
+
+    // The same few pages again and again: nothing is waited for, so that what is left is work.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Near(Session session, int keys)
+    {
+        const int NearPages = 2;
+        using var kv = new KvStorePeer();
+        kv.Fill(0, keys);
+        var pages = Array.ConvertAll(ListPages.Random(kv.Namespace, keys, NearPages).Cursors, cursor => new KvListOptions { Cursor = cursor });
+        new SideBySide($"list/near: {NearPages} pages of {ListPages.KeysPerPage:N0} names again and again, {keys:N0} keys", session)
+        {
+            Unit = "us/page",
+            NanosecondsPerUnit = 1000,
+            OperationsPerRound = 400,
+            StepsPerCallMax = NearPages,
+        }.Run([new("KvStore ListAsync", NearPages, 1, range => kv.ListAll(pages.Part(range)))]);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -81,8 +81,8 @@ internal sealed class Report(CompareOptions options)
     private string Conditions() =>
         $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} processors, "
         + $"{DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}. All in one process, in turn; medians of {options.Rounds} rounds. "
-        + $"Keys of 24 characters, values of {Workload.ValueBytes} bytes, access by fresh strings. \"x\" is the ratio to ConcurrentDictionary, "
-        + "round by round.";
+        + $"Keys of 24 characters, values of {Workload.ValueBytes} bytes, access by fresh strings. \"x\" is the ratio to ConcurrentDictionary, or else to "
+        + "the line where it is 1.00, round by round.";
 
     private string Summary()
     {

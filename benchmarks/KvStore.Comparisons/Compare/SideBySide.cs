@@ -44,6 +44,9 @@ internal sealed class SideBySide(string title, Session session)
     /// <summary>Steps of one call, where a step is much longer than one read.</summary>
     public int StepsPerCallMax { get; init; } = StepsPerCall;
 
+    /// <summary>Whether the work is done by other threads than the one that asks for it, so that their garbage counts.</summary>
+    public bool IsOnOtherThreads { get; init; }
+
     public string Unit { get; init; } = "ns/op";
 
     public double NanosecondsPerUnit { get; init; } = 1;
@@ -131,7 +134,7 @@ internal sealed class SideBySide(string title, Session session)
 
         // Nobody pays for the garbage of the one before. The old generations stay: collecting them costs more than a round.
         GC.Collect(1);
-        var allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
+        var allocatedBefore = AllocatedBytes();
         var start = Stopwatch.GetTimestamp();
         for (var pass = 0L; pass < passes; pass++)
         {
@@ -139,11 +142,14 @@ internal sealed class SideBySide(string title, Session session)
         }
 
         var elapsed = Stopwatch.GetElapsedTime(start);
-        var allocated = GC.GetAllocatedBytesForCurrentThread() - allocatedBefore;
+        var allocated = AllocatedBytes() - allocatedBefore;
         contender.Finish();
         var operations = (double)(passes * operationsPerPass);
         return new Sample(elapsed.TotalNanoseconds / operations, allocated / operations);
     }
+
+    // Of one thread it is exact; of all, in steps of what a thread allocates from.
+    private long AllocatedBytes() => IsOnOtherThreads ? GC.GetTotalAllocatedBytes() : GC.GetAllocatedBytesForCurrentThread();
 
     private long Pass(Contender contender, int steps)
     {

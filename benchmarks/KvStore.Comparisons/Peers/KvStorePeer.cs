@@ -97,6 +97,22 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         return sum;
     }
 
+    /// <summary>Reads all keys, and makes a string of each value.</summary>
+    public int DecodeAll(ArraySegment<string> keys)
+    {
+        var local = _local;
+        var sum = 0;
+        foreach (var key in keys.AsSpan())
+        {
+            if (local.TryGet(key, out var value))
+            {
+                sum += value.GetText()!.Length;
+            }
+        }
+
+        return sum;
+    }
+
     /// <summary>By keys that are UTF-8 already.</summary>
     public int GetUtf8All(ArraySegment<byte[]> keys)
     {

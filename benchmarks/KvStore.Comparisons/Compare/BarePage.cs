@@ -1,0 +1,66 @@
+using KvStore.Engine;
+using Record = KvStore.Engine.Record;
+
+namespace KvStore.Comparisons.Compare;
+
+/// <summary>
+/// The least that a page of a listing can do: records at random places of memory, in an order that is known, become an array of
+/// names. No search, no leaves, nothing that could change meanwhile or be gone: it is a bound and no store.
+/// </summary>
+internal sealed class BarePage
+{
+    // As the ordered index does.
+    private const int FetchAhead = 24;
+    private const int FetchAtOnce = 8;
+
+    private readonly Record[] _inOrder;
+
+    public BarePage(int keys)
+    {
+        var size = Record.SizeFor(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes);
+        var perSegment = IndexWord.SegmentBytesMax / size;
+        _inOrder = new Record[keys];
+        var segment = Array.Empty<byte>();
+        for (var i = 0; i < keys; i++)
+        {
+            if (i % perSegment == 0)
+            {
+                segment = GC.AllocateUninitializedArray<byte>(IndexWord.SegmentBytesMax);
+            }
+
+            var record = new Record(segment, i % perSegment * size);
+            record.Initialize(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes, deadline: 0);
+            System.Text.Encoding.ASCII.GetBytes(Workload.Key(i), record.DraftKey);
+            _inOrder[i] = record;
+        }
+
+        new Random(3).Shuffle(_inOrder);
+    }
+
+    /// <summary>A page that begins at a place.</summary>
+    public int Read(int first, int count)
+    {
+        var records = _inOrder.AsSpan(first, count);
+        var keys = new KvListKey[count];
+        Fetch(records[..Math.Min(FetchAhead + FetchAtOnce, count)]);
+        for (var i = 0; i < keys.Length; i++)
+        {
+            if (i % FetchAtOnce == 0)
+            {
+                Fetch(records[Math.Min(i + FetchAhead, count)..Math.Min(i + FetchAhead + FetchAtOnce, count)]);
+            }
+
+            keys[i] = new KvListKey(Utf8Text.Decode(records[i].Key));
+        }
+
+        return keys.Length;
+    }
+
+    private static void Fetch(ReadOnlySpan<Record> records)
+    {
+        foreach (ref readonly var record in records)
+        {
+            HashIndex.Prefetch(record.Segment, record.Offset, keyBytes: 24);
+        }
+    }
+}
