@@ -201,6 +201,18 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             var expected = from writer in Enumerable.Range(0, Writers) from i in Enumerable.Range(0, Stable) select StableKey(writer, i);
             Check(names.SequenceEqual(expected), $"a list of what exists throughout had {names.Count} keys");
 
+            // As a caller gets it: names that are made while the leaves may change.
+            var listed = new List<string>();
+            string? cursor = null;
+            do
+            {
+                var keys = ListPage.Read(store, prefix, ListCursor.Parse(cursor, new KvLimits().KeyBytesMax), limit: 301);
+                listed.AddRange(keys.Keys.Select(key => key.Name));
+                cursor = keys.Cursor;
+            }
+            while (cursor is not null);
+            Check(listed.SequenceEqual(expected), $"pages of what exists throughout had {listed.Count} keys");
+
             found = store.List("churn/"u8, after: default, page);
             for (var i = 1; i < found; i++)
             {
