@@ -17,9 +17,10 @@ public sealed partial class KvNamespace
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ValueTask<string?> GetCachedTextAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        if (options is null && !cancellationToken.IsCancellationRequested && FindText(key) is var text && !ReferenceEquals(text, TextOutcome.NotKnown))
+        if (options is null && !cancellationToken.IsCancellationRequested
+            && FindDecoded(key, new TextOutcome(_texts)) is var text && !ReferenceEquals(text, TextOutcome.NotKnown))
         {
-            return new(text);
+            return new(Unsafe.As<string?>(text));
         }
 
         return GetTextElsewhere(key, options, cancellationToken);
@@ -33,7 +34,7 @@ public sealed partial class KvNamespace
     internal bool TryGetDecoded<T>(string key, object form, CancellationToken cancellationToken, [MaybeNullWhen(false)] out T value)
     {
         if (ImmutableType<T>.IsProven && !cancellationToken.IsCancellationRequested
-            && (FindDecoded(key) ?? FindDecodedAnywhere(key)) is DecodedObject found && ReferenceEquals(found.Form, form))
+            && (FindDecoded(key, new DecodedOutcome(_objects)) ?? FindDecodedAnywhere(key)) is DecodedObject found && ReferenceEquals(found.Form, form))
         {
             value = (T)found.Value;
             return true;
@@ -63,52 +64,30 @@ public sealed partial class KvNamespace
 
     // By itself for the same reason as Find.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private string? FindText(string key)
+    private object? FindDecoded<TOutcome>(string key, TOutcome outcome)
+        where TOutcome : struct, ILookOutcome<object?>
     {
         if (!_isDirect)
         {
-            return TextOutcome.NotKnown;
+            return outcome.Unknown;
         }
 
         if (key is not null && TwoBlockKey.Fits(key.Length))
         {
             return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Look<TwoBlockKey, TextOutcome, string?>(read, _clock, new TextOutcome(_texts))
-                : TextOutcome.NotKnown;
+                ? _index.Look<TwoBlockKey, TOutcome, object?>(read, _clock, outcome)
+                : outcome.Unknown;
         }
 
-        return FindTextOther(key!);
+        return FindDecodedOther(key!, outcome);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private string? FindTextOther(string key) =>
+    private object? FindDecodedOther<TOutcome>(string key, TOutcome outcome)
+        where TOutcome : struct, ILookOutcome<object?> =>
         KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            ? _index.Look<AsciiKey, TextOutcome, string?>(new AsciiKey(key, hash), _clock, new TextOutcome(_texts))
-            : TextOutcome.NotKnown;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? FindDecoded(string key)
-    {
-        if (!_isDirect)
-        {
-            return null;
-        }
-
-        if (key is not null && TwoBlockKey.Fits(key.Length))
-        {
-            return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Look<TwoBlockKey, DecodedOutcome, object?>(read, _clock, new DecodedOutcome(_objects))
-                : null;
-        }
-
-        return FindDecodedOther(key!);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private object? FindDecodedOther(string key) =>
-        KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            ? _index.Look<AsciiKey, DecodedOutcome, object?>(new AsciiKey(key, hash), _clock, new DecodedOutcome(_objects))
-            : null;
+            ? _index.Look<AsciiKey, TOutcome, object?>(new AsciiKey(key, hash), _clock, outcome)
+            : outcome.Unknown;
 
     // Of a key that is not where it most likely is; what it costs is little beside decoding.
     [MethodImpl(MethodImplOptions.NoInlining)]

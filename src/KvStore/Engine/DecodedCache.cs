@@ -160,6 +160,9 @@ internal sealed class DecodedCache
         private readonly Entry[] _entries;
         private readonly nuint _skipBytes;
 
+        // The last that were missed, for each set.
+        private readonly long[] _missed = new long[Ways << SetBits];
+
         public unsafe Table()
         {
             // Only whole entries can be skipped. An array begins at a multiple of 8 bytes, which does for every other one; where none
@@ -175,9 +178,6 @@ internal sealed class DecodedCache
 
             _skipBytes = (nuint)(-address & (WordLine.Bytes - EntryBytes));
         }
-
-        // The last that were missed, for each set.
-        private readonly long[] _missed = new long[Ways << SetBits];
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public ref Entry FirstOf(int set) => ref Unsafe.AddByteOffset(

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace KvStore.Engine;
 
 /// <summary>What becomes of a look at a key's most likely place (<see cref="HashIndex.Look"/>).</summary>
@@ -29,21 +27,21 @@ internal readonly struct ValueOutcome : ILookOutcome<KvValue>
     public KvValue Value(byte[] segment, int offset, long word) => new(segment, offset);
 }
 
-/// <summary>A look for a value as text.</summary>
+/// <summary>A look for a value as text: a string, or null where there is none.</summary>
 /// <param name="cache">Where text is kept that was decoded before.</param>
-internal readonly struct TextOutcome(DecodedCache cache) : ILookOutcome<string?>
+internal readonly struct TextOutcome(DecodedCache cache) : ILookOutcome<object?>
 {
     /// <summary>In place of text when nothing is certain. Told by its reference; no value becomes this very string.</summary>
     public const string NotKnown = "?";
 
-    public string? Absent => null;
+    public object? Absent => null;
 
-    public string? Unknown => NotKnown;
+    public object? Unknown => NotKnown;
 
-    public string? Value(byte[] segment, int offset, long word)
+    public object? Value(byte[] segment, int offset, long word)
     {
         var address = word & IndexWord.AddressMask;
-        return cache.Find(address) is { } kept ? Unsafe.As<string>(kept) : cache.Decode(new Record(segment, offset), address);
+        return cache.Find(address) ?? cache.Decode(new Record(segment, offset), address);
     }
 }
 

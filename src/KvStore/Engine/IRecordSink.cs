@@ -9,9 +9,9 @@ internal interface IRecordSink
     /// <summary>The key of the last that was taken; empty before the first.</summary>
     ReadOnlySpan<byte> LastKey { get; }
 
-    /// <summary>Takes a record.</summary>
+    /// <summary>Takes a record, if there is room for it.</summary>
     /// <returns>Whether more are wanted.</returns>
-    bool TryAdd(Record record);
+    bool Offer(Record record);
 }
 
 /// <summary>Keeps the records.</summary>
@@ -27,7 +27,7 @@ internal ref struct RecordSpanSink(Span<Record> results) : IRecordSink
 
     public readonly ReadOnlySpan<byte> LastKey => Count == 0 ? default : _results[Count - 1].Key;
 
-    public bool TryAdd(Record record)
+    public bool Offer(Record record)
     {
         _results[Count++] = record;
         return Count < _results.Length;

@@ -42,7 +42,7 @@ internal struct ListPage : IRecordSink
         var page = new ListPage(limit, Math.Min(limit, found.Length));
         foreach (ref readonly var record in found)
         {
-            if (!page.TryAdd(record))
+            if (!page.Offer(record))
             {
                 break;
             }
@@ -53,7 +53,7 @@ internal struct ListPage : IRecordSink
 
     // By itself for the same reason as the loop that calls it.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public bool TryAdd(Record record)
+    public bool Offer(Record record)
     {
         if (_count == _keys.Length && !TryGrow())
         {

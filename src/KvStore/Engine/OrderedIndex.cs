@@ -206,7 +206,7 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
                     record = newest;
                 }
 
-                if (!clock.HasPassed(record.Deadline) && !sink.TryAdd(record))
+                if (!clock.HasPassed(record.Deadline) && !sink.Offer(record))
                 {
                     return true;
                 }
