@@ -36,6 +36,12 @@ internal static class RecordLayout
     /// <summary>The value is kept outside memory.</summary>
     public const ushort LargeFlag = 0x4000;
 
+    /// <summary>
+    /// The key was deleted. Its word says the same; but a look that found a value's word and then reads another in its place is
+    /// told by the record, at no cost.
+    /// </summary>
+    public const ushort TombstoneFlag = 0x2000;
+
     /// <summary>Reads a field. The caller vouches for a whole header at <paramref name="start"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Read<T>(ref readonly byte start, int field)
@@ -57,12 +63,4 @@ internal static class RecordLayout
         Write(ref start, KeyBytesOffset, (ushort)keyBytes);
         Write(ref start, MetadataBytesOffset, (ushort)metadataBytes);
     }
-
-    /// <summary>
-    /// Whether a record has a key of this length, is not dead, and has its value in memory: one comparison, since the flags of
-    /// the others stand beside the length.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool IsPlainWithKeyOf(ref readonly byte start, int keyBytes) =>
-        Read<ushort>(in start, KeyBytesOffset) == keyBytes;
 }

@@ -66,6 +66,35 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         store.MemoryBytes.Should().BeLessThan(2 << 20);
     }
 
+    [Fact]
+    public void A_key_that_is_deleted_while_it_is_read_is_there_or_not_but_never_empty()
+    {
+        const string name = "comes and goes";
+        using var clock = new CoarseClock(_time);
+        using var store = new ShardedStore(clock, _time);
+        var threads = Enumerable.Range(0, Readers).Select(_ => Start(() =>
+        {
+            HalvesKey.TryRead(name, out var key);
+            while (!_isOver)
+            {
+                var looked = store.Index.Look<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
+                Check(!looked.Exists || looked.Length > 0, "a tombstone was read as a value");
+                Check(!store.TryFind(key, out Record found) || found.ValueBytes > 0, "a tombstone was found as a value");
+            }
+        })).ToArray();
+
+        // By numbers of their own, as mutations that had to wait for the disk: so a delete leaves a tombstone.
+        for (var n = 1L; !_isOver && n < s_operations; n++)
+        {
+            Put(store, name, version: n, deadline: 0);
+            store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)), store.TakeRevision());
+        }
+
+        _isOver = true;
+        Array.ForEach(threads, thread => thread.Join());
+        _failure.Should().BeNull();
+    }
+
     private const int Stable = 500;
 
     private static string StableKey(int writer, int i) => $"stable/{writer}/{i:D6}";
@@ -102,9 +131,17 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         var versions = new long[KeysPerWriter];
         var least = s_operations / Writers;
 
-        // However fast the writers are: not before entries have expired as well. The bound is for a store in which none does.
-        for (var n = 0; !_isOver && (n < least || (store.ExpiredCount == 0 && n < 20 * least)); n++)
+        // However fast the writers are, and slow the clock that others drive: not before entries have expired as well. The bound is
+        // for a store in which none does though their time has long come.
+        var end = _time.GetUtcNow() + TimeSpan.FromSeconds(60);
+        for (var n = 0; !_isOver && (n < least || (store.ExpiredCount == 0 && _time.GetUtcNow() < end)); n++)
         {
+            if (n % 64 == 0)
+            {
+                // Nobody writes this one again: the others are mostly overwritten before their time has come.
+                Put(store, $"brief/{writer}/{n}", version: 1, (uint)_time.GetUtcNow().ToUnixTimeSeconds() + 3);
+            }
+
             var i = random.Next(KeysPerWriter);
             var name = $"churn/{writer}/{i:D6}";
             switch (random.Next(10))

@@ -118,8 +118,8 @@ internal sealed class HashIndex
         }
 
         // Never null here; that it is asked for spares a read the beginning of the array, which the runtime would look at instead.
-        // In bounds: the word vouches for the array, and a record lies there. Of one that is dead, or whose value is kept outside
-        // memory, the length of the key does not fit.
+        // In bounds: the word vouches for the array, and a record lies there. Of one that is dead, or a tombstone (the word may have
+        // become that since it was compared), or whose value is kept outside memory, the length of the key does not fit.
         var units = IndexWord.OffsetUnitsOf(word);
         ref var start = ref Unsafe.As<ulong, byte>(ref Unsafe.Add(ref Unsafe.As<byte, ulong>(ref MemoryMarshal.GetArrayDataReference(array)), units));
         if (RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) != key.Utf8Bytes

@@ -132,6 +132,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Marks the record dead. Only under the lock of the key's shard, after the index has left it.</summary>
     public void MarkDead() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.DeadFlag));
 
+    /// <summary>Marks a record that nobody else can see yet as that of a deleted key.</summary>
+    public void MarkTombstone() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.TombstoneFlag));
+
     /// <summary>The record as a mutation for a persistence provider: views, no copy.</summary>
     public KvMutation ToMutation(long revision)
     {

@@ -57,7 +57,13 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
     public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isTombstone)
         where TKey : struct, IKey, allows ref struct
     {
-        var newWord = IndexWord.TagOf(key.Hash) | draft.Address | (isTombstone ? IndexWord.TombstoneBit : 0);
+        var newWord = IndexWord.TagOf(key.Hash) | draft.Address;
+        if (isTombstone)
+        {
+            newWord |= IndexWord.TombstoneBit;
+            draft.Record.MarkTombstone();
+        }
+
         var hadValue = false;
         if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
