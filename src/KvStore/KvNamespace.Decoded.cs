@@ -48,15 +48,15 @@ public sealed partial class KvNamespace
     internal void KeepDecoded<T>(string key, object form, in KvValue value, T? decoded)
     {
         if (ImmutableType<T>.IsProven && decoded is not null && decoded.GetType() == typeof(T) && _isPlain
-            && TryFind(key, "GET", out var record, out var word) && !record.IsLarge && record.ToValue().IsSameAs(value))
+            && TryFind(key, "GET", out var record, out var hash) && !record.IsLarge && record.ToValue().IsSameAs(value))
         {
-            _objects.Offer(record, word & IndexWord.AddressMask, new DecodedObject(form, decoded));
+            _objects.Offer(hash, record, new DecodedObject(form, decoded));
         }
     }
 
     /// <summary>The text of a record whose value is in memory, from the cache when it is there.</summary>
-    internal string TextOf(Record record, long address) =>
-        _texts.Find(address) is { } kept ? Unsafe.As<string>(kept) : _texts.Decode(record, address);
+    internal string TextOf(ulong hash, Record record) =>
+        _texts.Find(hash, record.Revision) is { } kept ? Unsafe.As<string>(kept) : _texts.Decode(hash, record);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<string?> GetTextElsewhere(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
@@ -92,8 +92,8 @@ public sealed partial class KvNamespace
     // Of a key that is not where it most likely is; what it costs is little beside decoding.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? FindDecodedAnywhere(string key) =>
-        _isDirect && KeyRules.TryAscii(key, _keyBytesMax, out var hash) && _store.TryFind(new AsciiKey(key, hash), out _, out var word)
-            ? _objects.Find(word & IndexWord.AddressMask)
+        _isDirect && KeyRules.TryAscii(key, _keyBytesMax, out var hash) && _store.TryFind(new AsciiKey(key, hash), out var record)
+            ? _objects.Find(hash, record.Revision)
             : null;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -109,7 +109,7 @@ public sealed partial class KvNamespace
             CheckRead(key, options, cancellationToken);
         }
 
-        if (!TryFind(key, "GET", out var record, out var word))
+        if (!TryFind(key, "GET", out var record, out var hash))
         {
             return default;
         }
@@ -119,7 +119,7 @@ public sealed partial class KvNamespace
             return GetLargeTextAsync(key, record, cancellationToken);
         }
 
-        return new(TextOf(record, word & IndexWord.AddressMask));
+        return new(TextOf(hash, record));
     }
 
     private async ValueTask<string?> GetLargeTextAsync(string key, Record record, CancellationToken cancellationToken)

@@ -128,21 +128,22 @@ public sealed partial class KvNamespace
     }
 
     // For a plain namespace.
-    private bool TryFind(string key, string operation, out Record record, out long word)
+    private bool TryFind(string key, string operation, out Record record, out ulong hash)
     {
-        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
+        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out hash))
         {
-            return _store.TryFind(new AsciiKey(key, hash), out record, out word);
+            return _store.TryFind(new AsciiKey(key, hash), out record);
         }
 
-        return TryFindEncoded(key, operation, out record, out word);
+        return TryFindEncoded(key, operation, out record, out hash);
     }
 
-    private bool TryFindEncoded(string key, string operation, out Record record, out long word)
+    private bool TryFindEncoded(string key, string operation, out Record record, out ulong hash)
     {
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
-        return _store.TryFind(encoded.Key, out record, out word);
+        hash = encoded.Key.Hash;
+        return _store.TryFind(encoded.Key, out record);
     }
 }

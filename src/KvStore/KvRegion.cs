@@ -85,15 +85,14 @@ internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry t
         ArgumentNullException.ThrowIfNull(key);
         if (view.Cache is null && KeyRules.TryAscii(key, keyBytesMax, out var hash))
         {
-            // The cache goes by address, and only what the engine still has, has one.
             if (!view.TryFind(new AsciiKey(key, hash), out var arrived))
             {
                 return default;
             }
 
-            if (arrived.Word != 0 && !arrived.Record.IsLarge)
+            if (!arrived.Record.IsLarge)
             {
-                return new(owner.TextOf(arrived.Record, arrived.Word & IndexWord.AddressMask));
+                return new(owner.TextOf(hash, arrived.Record));
             }
         }
 

@@ -10,25 +10,35 @@ namespace KvStore.Engine;
 /// an object that nobody can change.
 /// </summary>
 /// <remarks>
-/// <para>A four-way table from a record's address to what its value was decoded to. An address never means another record, so
-/// what is found is always right, and nothing has to be invalidated: an overwritten key has a new address. It holds no segment
-/// alive.</para>
-/// <para>The four addresses of a set and what they lead to lie in one line of the processor's cache, which is all that a hit
+/// <para>A four-way table from a record's revision to what its value was decoded to. A revision never means another value, so
+/// what is found is always right, and nothing has to be invalidated: an overwritten key has a new one, and a record that the
+/// cleaner moved has its old one. It holds no segment alive. The hash of the key says where to look, and not the revision: so
+/// the processor looks before it has the record.</para>
+/// <para>The four revisions of a set and what they lead to lie in one line of the processor's cache, which is all that a hit
 /// touches, and looked at at once.</para>
 /// <para>A value is admitted when it is missed again, while no more than three others of its set were, so that keys that are
 /// read once push nothing out. Small values only: at the most 8,192 of them, of up to 1 KiB.</para>
 /// <para>Thread safety: all members, from any thread. A hit writes nothing and takes no lock. Whoever changes an entry clears
-/// its address first and sets it last: a reader who finds the same address before and after has read what belongs to it.</para>
+/// its revision first and sets it last, beside the number of the change: a reader who finds the same of both before and after
+/// has read what belongs to the revision. The revision alone would not do: it may have left and come back. The numbers come
+/// around after 65,536 changes of one entry, all of which would have to fall between three loads in a row, and end between
+/// the last two.</para>
 /// </remarks>
 internal sealed class DecodedCache
 {
     private const int SetBits = 11;
+    private const int SetShift = 28;
     private const int Ways = 4;
     private const int WordsOfEntry = 2;
     private const int ValueBytesMax = 1024;
 
-    // The words of a set that are addresses, and not references.
-    private const uint AddressWords = 0b0101_0101;
+    // Two revisions that are equal in these are 2^48 mutations apart: nine years of a million a second.
+    private const int ChangeBits = 16;
+    private const long RevisionMask = (1L << (64 - ChangeBits)) - 1;
+    private const long NextChange = RevisionMask + 1;
+
+    // Of the sixteen halves of words in a set, the lower ones of those that have revisions, and are not references.
+    private const uint RevisionHalves = 0b0001_0001_0001_0001;
 
     private readonly Lock _gate = new();
 
@@ -36,20 +46,22 @@ internal sealed class DecodedCache
     private Table? _table;
 
     /// <summary>What a record was decoded to, if that is kept; otherwise null.</summary>
-    /// <param name="address">The record's address.</param>
+    /// <param name="hash">The hash of the record's key.</param>
+    /// <param name="revision">The record's revision.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public object? Find(long address)
+    public object? Find(ulong hash, long revision)
     {
         if (Volatile.Read(ref _table) is { } table)
         {
-            // In bounds: a set is below 2^SetBits and behind the padding, and the word that is found is an address in it.
-            ref var set = ref table.FirstOf(SetOf(address));
-            var found = WordLine.Find(in Unsafe.As<Entry, long>(ref set), address) & AddressWords;
+            // In bounds: a set is below 2^SetBits and behind the padding, and the half that is found begins an entry in it.
+            ref var set = ref table.FirstOf(hash);
+            var found = WordLine.FindHalf(in Unsafe.As<Entry, long>(ref set), (uint)revision) & RevisionHalves;
             if (found != 0)
             {
-                ref var entry = ref Unsafe.Add(ref set, (nint)(uint)BitOperations.TrailingZeroCount(found) / WordsOfEntry);
+                ref var entry = ref Unsafe.AddByteOffset(ref set, (nint)(uint)BitOperations.TrailingZeroCount(found) * sizeof(uint));
+                var word = Volatile.Read(ref entry.Word);
                 var value = Volatile.Read(ref entry.Value);
-                if (Volatile.Read(ref entry.Address) == address)
+                if (IsOf(word, revision) && Volatile.Read(ref entry.Word) == word)
                 {
                     return value;
                 }
@@ -61,28 +73,30 @@ internal sealed class DecodedCache
 
     /// <summary>Decodes the value of a record, which is in memory, as text, and keeps that as <see cref="Offer"/> does.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public string Decode(Record record, long address)
+    public string Decode(ulong hash, Record record)
     {
         var text = Utf8Text.Decode(record.Value);
-        Offer(record, address, text);
+        Offer(hash, record, text);
         return text;
     }
 
     /// <summary>Keeps what a record was decoded to, if it is small and has been decoded before.</summary>
-    public void Offer(Record record, long address, object value)
+    /// <param name="hash">The hash of the record's key.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="value">What it was decoded to.</param>
+    public void Offer(ulong hash, Record record, object value)
     {
         if (record.ValueBytes > ValueBytesMax)
         {
             return;
         }
 
-        var set = SetOf(address);
         var table = Volatile.Read(ref _table) ?? Interlocked.CompareExchange(ref _table, new Table(), null) ?? _table;
-        if (WasMissed(ref table.FirstMissedOf(set), address))
+        if (WasMissed(ref table.FirstMissedOf(hash), record.Revision))
         {
             lock (_gate)
             {
-                Admit(table, set, address, value);
+                Admit(table, hash, record.Revision, value);
             }
         }
     }
@@ -90,24 +104,24 @@ internal sealed class DecodedCache
     // As many as there are ways, so that as many keys as a set has room for get in, in whatever order they take turns. Racing
     // writers lose a note, and a value is admitted a miss later. In bounds: as many words as a vector has.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool WasMissed(ref long missed, long address)
+    private static bool WasMissed(ref long missed, long revision)
     {
         var notes = Vector256.LoadUnsafe(ref missed);
-        if (Vector256.EqualsAny(notes, Vector256.Create(address)))
+        if (Vector256.EqualsAny(notes, Vector256.Create(revision)))
         {
             return true;
         }
 
-        Vector256.Shuffle(notes, Vector256.Create(0, 0, 1, 2)).WithElement(0, address).StoreUnsafe(ref missed);
+        Vector256.Shuffle(notes, Vector256.Create(0, 0, 1, 2)).WithElement(0, revision).StoreUnsafe(ref missed);
         return false;
     }
 
-    // In the way that has the address, in one that is free, or in place of one chosen by the address: no order of use is kept,
+    // In the way that has the revision, in one that is free, or in place of one chosen by the revision: no order of use is kept,
     // since keeping it would make hits write.
-    private static void Admit(Table table, int set, long address, object value)
+    private static void Admit(Table table, ulong hash, long revision, object value)
     {
-        var entries = MemoryMarshal.CreateSpan(ref table.FirstOf(set), Ways);
-        var way = WayOf(entries, address);
+        var entries = MemoryMarshal.CreateSpan(ref table.FirstOf(hash), Ways);
+        var way = WayOf(entries, revision);
         if (way < 0)
         {
             way = WayOf(entries, 0);
@@ -115,20 +129,21 @@ internal sealed class DecodedCache
 
         if (way < 0)
         {
-            way = (int)((address >> 5) & (Ways - 1));
+            way = (int)(revision & (Ways - 1));
         }
 
         ref var entry = ref entries[way];
-        Volatile.Write(ref entry.Address, 0);
+        var change = (entry.Word & ~RevisionMask) + NextChange;
+        Volatile.Write(ref entry.Word, change);
         Volatile.Write(ref entry.Value, value);
-        Volatile.Write(ref entry.Address, address);
+        Volatile.Write(ref entry.Word, change | (revision & RevisionMask));
     }
 
-    private static int WayOf(ReadOnlySpan<Entry> entries, long address)
+    private static int WayOf(ReadOnlySpan<Entry> entries, long revision)
     {
         for (var way = 0; way < entries.Length; way++)
         {
-            if (entries[way].Address == address)
+            if (IsOf(entries[way].Word, revision))
             {
                 return way;
             }
@@ -138,14 +153,19 @@ internal sealed class DecodedCache
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int SetOf(long address) => (int)((ulong)(address * unchecked((long)0x9E37_79B9_7F4A_7C15)) >> (64 - SetBits));
+    private static bool IsOf(long word, long revision) => (word ^ revision) << ChangeBits == 0;
+
+    // Of the bits of a hash, some that choose neither the shard nor a line of a table that is not very large.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nuint SetOf(ulong hash) => (nuint)(hash >> SetShift) & ((1 << SetBits) - 1);
 
     // Laid out by hand: left to itself the runtime would put the reference first.
     [StructLayout(LayoutKind.Explicit, Size = WordsOfEntry * sizeof(long))]
     private struct Entry
     {
+        // The revision, and above it the number of the change that put it here.
         [FieldOffset(0)]
-        public long Address;
+        public long Word;
 
         [FieldOffset(sizeof(long))]
         public object? Value;
@@ -180,10 +200,10 @@ internal sealed class DecodedCache
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public ref Entry FirstOf(int set) => ref Unsafe.AddByteOffset(
-            ref MemoryMarshal.GetArrayDataReference(_entries), ((nuint)(uint)set * WordLine.Bytes) + _skipBytes);
+        public ref Entry FirstOf(ulong hash) => ref Unsafe.AddByteOffset(
+            ref MemoryMarshal.GetArrayDataReference(_entries), (SetOf(hash) * WordLine.Bytes) + _skipBytes);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public ref long FirstMissedOf(int set) => ref _missed[set * Ways];
+        public ref long FirstMissedOf(ulong hash) => ref _missed[(int)SetOf(hash) * Ways];
     }
 }

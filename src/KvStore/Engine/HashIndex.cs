@@ -129,7 +129,7 @@ internal sealed class HashIndex
             return outcome.Unknown;
         }
 
-        return outcome.Value(array, (int)units * Record.Alignment, word);
+        return outcome.Value(array, (int)units * Record.Alignment, hash);
     }
 
     /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>

@@ -13,8 +13,8 @@ internal interface ILookOutcome<out TResult>
     /// <summary>The key has a value, in memory, which has not expired.</summary>
     /// <param name="segment">The array with its record.</param>
     /// <param name="offset">Where the record begins.</param>
-    /// <param name="word">The word that points at it.</param>
-    TResult Value(byte[] segment, int offset, long word);
+    /// <param name="hash">The hash of the key.</param>
+    TResult Value(byte[] segment, int offset, ulong hash);
 }
 
 /// <summary>A look for the value itself.</summary>
@@ -24,7 +24,7 @@ internal readonly struct ValueOutcome : ILookOutcome<KvValue>
 
     public KvValue Unknown => KvValue.Unknown;
 
-    public KvValue Value(byte[] segment, int offset, long word) => new(segment, offset);
+    public KvValue Value(byte[] segment, int offset, ulong hash) => new(segment, offset);
 }
 
 /// <summary>A look for a value as text: a string, or null where there is none.</summary>
@@ -38,10 +38,10 @@ internal readonly struct TextOutcome(DecodedCache cache) : ILookOutcome<object?>
 
     public object? Unknown => NotKnown;
 
-    public object? Value(byte[] segment, int offset, long word)
+    public object? Value(byte[] segment, int offset, ulong hash)
     {
-        var address = word & IndexWord.AddressMask;
-        return cache.Find(address) ?? cache.Decode(new Record(segment, offset), address);
+        var record = new Record(segment, offset);
+        return cache.Find(hash, record.Revision) ?? cache.Decode(hash, record);
     }
 }
 
@@ -53,5 +53,5 @@ internal readonly struct DecodedOutcome(DecodedCache cache) : ILookOutcome<objec
 
     public object? Unknown => null;
 
-    public object? Value(byte[] segment, int offset, long word) => cache.Find(word & IndexWord.AddressMask);
+    public object? Value(byte[] segment, int offset, ulong hash) => cache.Find(hash, new Record(segment, offset).Revision);
 }

@@ -11,7 +11,7 @@ namespace KvStore.Engine;
 /// 63      always 1 in a word that points at a record
 /// 49..62  tag: 14 bits of the key's hash, so that a wrong candidate rarely touches its record
 /// 48      set when the record is a tombstone
-/// 19..47  segment: its number, which comes around only after 2^29 segments (2 PiB written)
+/// 19..47  segment: its number, which comes around only after 2^29 segments (32 TiB written at the least)
 /// 0..18   offset in the segment, in units of 8 bytes
 /// </code>
 /// A word below <see cref="Moved"/> and not negative points nowhere. The low 48 bits by themselves are an address.

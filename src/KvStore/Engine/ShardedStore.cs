@@ -112,7 +112,7 @@ internal sealed class ShardedStore : IDisposable
     public bool TryFind<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct => TryFind(key, out record, out _);
 
-    /// <summary>The same, with the record's address, which no other record has until 2 PiB later.</summary>
+    /// <summary>The same, with the word that led there.</summary>
     public bool TryFind<TKey>(in TKey key, out Record record, out long word)
         where TKey : struct, IKey, allows ref struct =>
         _index.TryFind(key, out record, out word)

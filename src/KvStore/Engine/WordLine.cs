@@ -85,6 +85,25 @@ internal static class WordLine
         return found;
     }
 
+    /// <summary>
+    /// Which of the sixteen halves of the words are these bits: bit 0 for the lower half of the first word, bit 1 for its upper
+    /// one, and so on.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint FindHalf(ref readonly long line, uint half)
+    {
+        // In bounds as above: 16 parts of 32 bits.
+        ref var halves = ref Unsafe.As<long, uint>(ref Unsafe.AsRef(in line));
+        if (Vector512.IsHardwareAccelerated)
+        {
+            return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref halves), Vector512.Create(half)).ExtractMostSignificantBits();
+        }
+
+        var low = Vector256.Equals(Vector256.LoadUnsafe(ref halves), Vector256.Create(half));
+        var high = Vector256.Equals(Vector256.LoadUnsafe(ref halves, 8), Vector256.Create(half));
+        return low.ExtractMostSignificantBits() | (high.ExtractMostSignificantBits() << 8);
+    }
+
     /// <summary>The word of the lowest bit that <see cref="FindTop"/> has found.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ref long FirstOf(ref long line, uint found) =>

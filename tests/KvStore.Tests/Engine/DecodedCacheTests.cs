@@ -8,20 +8,18 @@ namespace KvStore.Tests.Engine;
 /// <summary>What hot records were decoded to.</summary>
 public sealed class DecodedCacheTests : IDisposable
 {
+    // All of one set.
+    private const ulong Hash = 0x0123_4567_89AB_CDEF;
+
     private readonly ManualTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly DecodedCache _cache = new();
-    private readonly Record _record;
 
     public DecodedCacheTests()
     {
         _clock = new CoarseClock(_time);
         _store = new ShardedStore(_clock, _time);
-        var key = new Utf8Key("k"u8);
-        var draft = _store.Draft(key, 0, 10, 0);
-        _store.Publish(key, draft);
-        _record = draft.Record;
     }
 
     public void Dispose()
@@ -33,56 +31,57 @@ public sealed class DecodedCacheTests : IDisposable
     [Fact]
     public void What_is_read_once_is_not_kept_and_what_is_read_again_is()
     {
-        _cache.Offer(_record, 1, "one");
-        _cache.Find(1).Should().BeNull();
+        var record = RecordOf(1);
+        _cache.Offer(Hash, record, "one");
+        _cache.Find(Hash, 1).Should().BeNull();
 
-        _cache.Offer(_record, 1, "one");
-        _cache.Find(1).Should().Be("one");
+        _cache.Offer(Hash, record, "one");
+        _cache.Find(Hash, 1).Should().Be("one");
     }
 
     [Fact]
     public void As_many_as_a_set_has_room_for_are_kept_though_they_take_turns()
     {
-        var addresses = OfOneSet(4);
+        var records = RecordsOf(4);
 
         // Never the same twice in a row.
         for (var turn = 0; turn < 2; turn++)
         {
-            foreach (var address in addresses)
+            foreach (var record in records)
             {
-                _cache.Offer(_record, address, $"{address}");
+                _cache.Offer(Hash, record, $"{record.Revision}");
             }
         }
 
-        addresses.Should().AllSatisfy(address => _cache.Find(address).Should().Be($"{address}"));
+        records.Should().AllSatisfy(record => _cache.Find(Hash, record.Revision).Should().Be($"{record.Revision}"));
     }
 
     [Fact]
     public void One_more_than_a_set_has_room_for_displaces_one_and_is_kept()
     {
-        var addresses = OfOneSet(5);
-        foreach (var address in addresses)
+        var records = RecordsOf(5);
+        foreach (var record in records)
         {
-            _cache.Offer(_record, address, $"{address}");
-            _cache.Offer(_record, address, $"{address}");
+            _cache.Offer(Hash, record, $"{record.Revision}");
+            _cache.Offer(Hash, record, $"{record.Revision}");
         }
 
-        _cache.Find(addresses[4]).Should().Be($"{addresses[4]}");
-        addresses.Count(address => _cache.Find(address) is not null).Should().Be(4);
+        _cache.Find(Hash, records[4].Revision).Should().Be($"{records[4].Revision}");
+        records.Count(record => _cache.Find(Hash, record.Revision) is not null).Should().Be(4);
     }
 
     [Fact]
-    public async Task Whoever_finds_something_finds_what_belongs_to_the_address_while_others_displace_it()
+    public async Task Whoever_finds_something_finds_what_belongs_to_the_revision_while_others_displace_it()
     {
-        var addresses = OfOneSet(12);
+        var records = RecordsOf(12);
         var isOver = false;
         var writers = Enumerable.Range(0, 2).Select(seed => Task.Run(() =>
         {
             var random = new Random(seed);
             for (var i = 0; i < 300_000; i++)
             {
-                var address = addresses[random.Next(addresses.Length)];
-                _cache.Offer(_record, address, address);
+                var record = records[random.Next(records.Length)];
+                _cache.Offer(Hash, record, record.Revision);
                 if (i % 1000 == 0)
                 {
                     GC.Collect(0);
@@ -94,12 +93,12 @@ public sealed class DecodedCacheTests : IDisposable
         {
             while (!Volatile.Read(ref isOver))
             {
-                foreach (var address in addresses)
+                foreach (var record in records)
                 {
-                    if (_cache.Find(address) is { } value)
+                    if (_cache.Find(Hash, record.Revision) is { } value)
                     {
                         found++;
-                        ((long)value).Should().Be(address);
+                        ((long)value).Should().Be(record.Revision);
                     }
                 }
             }
@@ -112,11 +111,55 @@ public sealed class DecodedCacheTests : IDisposable
         found.Should().BePositive();
     }
 
-    // Addresses that share a set: found by filling one after the other beside the first, until that is displaced or not.
-    private static long[] OfOneSet(int count)
+    [Fact]
+    public async Task What_leaves_its_place_and_comes_back_while_it_is_read_is_never_taken_for_what_was_there_between()
     {
-        const ulong Golden = 0x9E37_79B9_7F4A_7C15;
-        var set = unchecked(1UL * Golden) >> 53;
-        return [.. Enumerable.Range(1, 1_000_000).Select(i => (long)i).Where(address => unchecked((ulong)address * Golden) >> 53 == set).Take(count)];
+        // The set is full, and both displace the same way of it, and so each other.
+        var records = RecordsOf(12);
+        foreach (var other in records[..4])
+        {
+            _cache.Offer(Hash, other, other.Revision);
+            _cache.Offer(Hash, other, other.Revision);
+        }
+
+        Record[] turns = [records[4], records[8]];
+        object[] values = [turns[0].Revision, turns[1].Revision];
+        var isOver = false;
+        var writer = Task.Run(() =>
+        {
+            for (var i = 0; i < 3_000_000; i++)
+            {
+                _cache.Offer(Hash, turns[i & 1], values[i & 1]);
+            }
+
+            Volatile.Write(ref isOver, true);
+        });
+        var wrong = 0;
+        var found = 0;
+        while (!Volatile.Read(ref isOver))
+        {
+            for (var i = 0; i < turns.Length; i++)
+            {
+                if (_cache.Find(Hash, turns[i].Revision) is { } value)
+                {
+                    found++;
+                    wrong += ReferenceEquals(value, values[i]) ? 0 : 1;
+                }
+            }
+        }
+
+        await writer;
+
+        wrong.Should().Be(0, "{0} times something was found", found);
+        found.Should().BePositive();
+    }
+
+    private Record[] RecordsOf(int revisions) => [.. Enumerable.Range(1, revisions).Select(revision => RecordOf(revision))];
+
+    private Record RecordOf(long revision)
+    {
+        var draft = _store.Draft(new Utf8Key("k"u8), metadataBytes: 0, valueBytes: 10, deadline: 0);
+        draft.Record.SetRevision(revision);
+        return draft.Record;
     }
 }
