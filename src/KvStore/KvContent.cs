@@ -57,7 +57,10 @@ public readonly struct KvContent
     public static implicit operator KvContent(Stream stream) => FromStream(stream);
 
     /// <summary>Stores what a pipe yields until it completes.</summary>
-    /// <param name="pipe">The pipe.</param>
+    /// <param name="pipe">
+    /// The pipe. A put never completes it: that is the caller's, also when the put fails, so that whoever writes to the pipe does
+    /// not wait for a reader who is gone.
+    /// </param>
     public static implicit operator KvContent(PipeReader pipe) => FromPipe(pipe);
 
     /// <summary>Stores text as UTF-8.</summary>
