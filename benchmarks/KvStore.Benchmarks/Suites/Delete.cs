@@ -21,6 +21,9 @@ public class Delete
     [IterationSetup(Target = nameof(KvStoreDeleteAsync))]
     public void FillKvStore() => Fill(new KvStorePeer());
 
+    [IterationSetup(Target = nameof(Dictionary))]
+    public void FillDictionary() => Fill(new DictionaryPeer());
+
     [IterationSetup(Target = nameof(ConcurrentDictionary))]
     public void FillConcurrentDictionary() => Fill(new ConcurrentDictionaryPeer());
 
@@ -38,6 +41,9 @@ public class Delete
 
     [Benchmark]
     public void KvStoreDeleteAsync() => _peer!.RemoveAll(_keys);
+
+    [Benchmark]
+    public void Dictionary() => _peer!.RemoveAll(_keys);
 
     [Benchmark(Baseline = true)]
     public void ConcurrentDictionary() => _peer!.RemoveAll(_keys);

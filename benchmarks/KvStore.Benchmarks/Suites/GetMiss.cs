@@ -5,49 +5,13 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>How long does it take to learn that a key is not there?</summary>
-public class GetMiss : ReadSuite
+public class GetMiss : PeerReadSuite
 {
     [GlobalSetup(Target = nameof(KvStoreTryGet))]
     public void SetUpKvStore() => SetUp(new KvStorePeer());
 
-    [GlobalSetup(Target = nameof(Dictionary))]
-    public void SetUpDictionary() => SetUp(new DictionaryPeer());
-
-    [GlobalSetup(Target = nameof(FrozenDictionary))]
-    public void SetUpFrozenDictionary() => SetUp(new FrozenDictionaryPeer());
-
-    [GlobalSetup(Target = nameof(ConcurrentDictionary))]
-    public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
-
-    [GlobalSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
-    public void SetUpConcurrentDictionaryWithTtl() => SetUp(new TtlDictionaryPeer());
-
-    [GlobalSetup(Target = nameof(MemoryCache))]
-    public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
-
-    [GlobalSetup(Target = nameof(Sqlite))]
-    public void SetUpSqlite() => SetUp(new SqlitePeer());
-
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int KvStoreTryGet() => Peer.GetAll(Next());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int Dictionary() => Peer.GetAll(Next());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int FrozenDictionary() => Peer.GetAll(Next());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
-    public int ConcurrentDictionary() => Peer.GetAll(Next());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int ConcurrentDictionaryWithTtl() => Peer.GetAll(Next());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int MemoryCache() => Peer.GetAll(Next());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public int Sqlite() => Peer.GetAll(Next());
 
     protected override string[] Accesses(int keys, int accesses) => Workload.Absent(keys, accesses);
 }

@@ -8,7 +8,7 @@ namespace KvStore.Benchmarks.Suites;
 /// How long does it take to read a key as what the program wants: bytes, text, an object, the value with its metadata? The
 /// sizes differ in how many of the keys are hot enough to be kept decoded. The dictionary hands out the array that it was given.
 /// </summary>
-public class GetTyped : ReadSuite
+public class GetTyped : PeerReadSuite
 {
     [Params(Popularity.Uniform, Popularity.Zipf)]
     public Popularity Popularity { get; set; }
@@ -29,12 +29,6 @@ public class GetTyped : ReadSuite
         SetUp(new KvStorePeer());
         KvStore.FillWithMetadata(0, Keys);
     }
-
-    [GlobalSetup(Target = nameof(ConcurrentDictionary))]
-    public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
-
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
-    public int ConcurrentDictionary() => Peer.GetAll(Next());
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
     public int Bytes() => KvStore.GetBytesAll(Next());

@@ -4,7 +4,10 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 
-/// <summary>How does a put grow with its value, and what do metadata and a time to live add?</summary>
+/// <summary>
+/// How does a put grow with its value, and what do metadata and a time to live add? The namespace copies the value, as SQLite
+/// does; the others keep the array that they are given, however long it is.
+/// </summary>
 public class PutSized
 {
     private const int KeysPerInvoke = 100;
@@ -16,27 +19,60 @@ public class PutSized
         Metadata = KvMetadata.FromJson("""{"by":"ada","at":1700000000}"""),
     };
 
-    private KvStorePeer? _peer;
     private byte[] _value = [];
+    private Peer? _peer;
 
     public static IEnumerable<int> Sizes => Suites.Sizes.IsShort ? [100] : [100, 1024, 10 * 1024, 100 * 1024, 1024 * 1024];
 
     [ParamsSource(nameof(Sizes))]
     public int ValueBytes { get; set; }
 
-    [GlobalSetup]
-    public void SetUp()
-    {
-        _peer = new KvStorePeer();
-        _value = new byte[ValueBytes];
-    }
+    [GlobalSetup(Targets = [nameof(KvStorePutAsync), nameof(KvStorePutAsyncWithMetadataAndTtl)])]
+    public void SetUpKvStore() => SetUp(new KvStorePeer());
+
+    [GlobalSetup(Target = nameof(Dictionary))]
+    public void SetUpDictionary() => SetUp(new DictionaryPeer());
+
+    [GlobalSetup(Target = nameof(ConcurrentDictionary))]
+    public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
+
+    [GlobalSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
+    public void SetUpConcurrentDictionaryWithTtl() => SetUp(new TtlDictionaryPeer());
+
+    [GlobalSetup(Target = nameof(MemoryCache))]
+    public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
+
+    [GlobalSetup(Target = nameof(Sqlite))]
+    public void SetUpSqlite() => SetUp(new SqlitePeer());
 
     [GlobalCleanup]
     public void CleanUp() => _peer?.Dispose();
 
-    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
-    public void Plain() => _peer!.PutAll(_keys, _value);
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void KvStorePutAsync() => _peer!.PutAll(_keys, _value);
 
     [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
-    public void WithMetadataAndTimeToLive() => _peer!.PutAll(_keys, _value, _options);
+    public void KvStorePutAsyncWithMetadataAndTtl() => ((KvStorePeer)_peer!).PutAll(_keys, _value, _options);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void Dictionary() => _peer!.PutAll(_keys, _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke, Baseline = true)]
+    public void ConcurrentDictionary() => _peer!.PutAll(_keys, _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void ConcurrentDictionaryWithTtl() => _peer!.PutAll(_keys, _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void MemoryCache() => _peer!.PutAll(_keys, _value);
+
+    [Benchmark(OperationsPerInvoke = KeysPerInvoke)]
+    public void Sqlite() => _peer!.PutAll(_keys, _value);
+
+    private void SetUp(Peer peer)
+    {
+        _peer = peer;
+        _value = new byte[ValueBytes];
+        peer.PutAll(_keys, _value);
+    }
 }

@@ -56,7 +56,7 @@ internal sealed class BitFasterPeer : Peer, ITimedPeer
     public void Write(string key, byte[] scratch, int ttlSeconds) =>
         _entries.AddOrUpdate(key, scratch.AsSpan().ToArray());
 
-    public void Remove(string key) => _entries.TryRemove(key);
+    public override void Remove(string key) => _entries.TryRemove(key);
 
     public override void Fill(int from, int to)
     {

@@ -55,7 +55,7 @@ internal sealed class ConcurrentDictionaryPeer : Peer, ITimedPeer
     public void Write(string key, byte[] scratch, int ttlSeconds) =>
         _entries[key] = scratch.AsSpan().ToArray();
 
-    public void Remove(string key) => _entries.TryRemove(key, out _);
+    public override void Remove(string key) => _entries.TryRemove(key, out _);
 
     public override void Fill(int from, int to)
     {

@@ -46,6 +46,8 @@ internal sealed class DictionaryPeer : Peer
         }
     }
 
+    public override void Remove(string key) => _entries.Remove(key);
+
     public override void Fill(int from, int to)
     {
         for (var i = from; i < to; i++)

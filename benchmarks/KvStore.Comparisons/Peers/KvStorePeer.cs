@@ -184,7 +184,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     public void Write(string key, byte[] scratch, int ttlSeconds) =>
         Now(_local.PutAsync(key, scratch, ttlSeconds == 0 ? null : s_shortLived[ttlSeconds]));
 
-    public void Remove(string key) => Now(_local.DeleteAsync(key));
+    public override void Remove(string key) => Now(_local.DeleteAsync(key));
 
     public override void Fill(int from, int to) => Now(FillAsync(_kv, from, to));
 

@@ -56,7 +56,7 @@ internal sealed class MemoryCachePeer : Peer, ITimedPeer
     public void Write(string key, byte[] scratch, int ttlSeconds) =>
         _entries.Set(key, scratch.AsSpan().ToArray(), ttlSeconds == 0 ? s_ttl : TimeSpan.FromSeconds(ttlSeconds));
 
-    public void Remove(string key) => _entries.Remove(key);
+    public override void Remove(string key) => _entries.Remove(key);
 
     public override void Fill(int from, int to)
     {

@@ -27,7 +27,7 @@ internal sealed class NoStorePeer : Peer, ITimedPeer
     {
     }
 
-    public void Remove(string key)
+    public override void Remove(string key)
     {
     }
 }

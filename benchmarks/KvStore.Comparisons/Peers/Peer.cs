@@ -26,13 +26,15 @@ internal abstract class Peer : IDisposable
     /// <summary>Puts the entries <paramref name="from"/> to <paramref name="to"/> - 1, each with a key and a value of its own.</summary>
     public abstract void Fill(int from, int to);
 
+    /// <summary>Removes a key.</summary>
+    public virtual void Remove(string key) => throw new NotSupportedException($"{Name} is not asked to remove keys.");
+
     /// <summary>Removes all keys.</summary>
     public virtual void RemoveAll(ArraySegment<string> keys)
     {
-        var peer = (ITimedPeer)this;
         foreach (var key in keys)
         {
-            peer.Remove(key);
+            Remove(key);
         }
     }
 

@@ -57,7 +57,7 @@ internal sealed class TtlDictionaryPeer : Peer, ITimedPeer
         _entries[key] = new Entry(
             scratch.AsSpan().ToArray(), Environment.TickCount64 + (ttlSeconds == 0 ? s_ttlMs : ttlSeconds * 1000L));
 
-    public void Remove(string key) => _entries.TryRemove(key, out _);
+    public override void Remove(string key) => _entries.TryRemove(key, out _);
 
     public override void Fill(int from, int to)
     {
