@@ -62,11 +62,13 @@ internal sealed class Cleaner(ShardedStore store)
         return dead > DeadBytesMin && dead * oneIn > used;
     }
 
-    // A tail that is mostly dead, or that was begun when the namespace was much larger.
+    // A tail that is mostly dead, and has no more room to lose than it has filled: overwriting a few keys again and again makes
+    // every tail mostly dead at once, and each new one is asked about. Or one that was begun when the namespace was much larger.
     private void SealTailsThatWaste(List<Segment> segments)
     {
         var live = segments.Sum(s => (long)(s.UsedBytes - s.DeadBytes));
-        store.Segments.SealTails(s => s.DeadBytes * 2L > s.UsedBytes || (s.Bytes.Length - s.UsedBytes) * 3L > live + DeadBytesMin);
+        store.Segments.SealTails(s =>
+            (s.DeadBytes * 2L > s.UsedBytes && s.UsedBytes * 2L > s.Bytes.Length) || (s.Bytes.Length - s.UsedBytes) * 3L > live + DeadBytesMin);
     }
 
     // The deadest first, until half of what is dead will be gone.
