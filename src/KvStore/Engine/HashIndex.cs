@@ -25,7 +25,7 @@ namespace KvStore.Engine;
 /// </list>
 /// <para>The two-miss lookup (one word, one record) follows FASTER's hash index; the tag in the word is theirs as well.</para>
 /// </remarks>
-internal sealed class HashIndex
+internal sealed partial class HashIndex
 {
     /// <summary>The number of shards.</summary>
     public const int ShardCount = 1 << ShardBits;
@@ -34,7 +34,6 @@ internal sealed class HashIndex
     public const int WordsMin = WordLine.Words;
 
     private const int ShardBits = 6;
-    private const int RehashBatch = 32;
     private const int TypicalKeyBytes = 24;
 
     // A line of words is a line of the processor's cache only if the table begins with one: so an array never moves, and is
@@ -223,7 +222,7 @@ internal sealed class HashIndex
         // The bit that is always set in a word that points somewhere tells an address from a mark.
         const long Pointing = IndexWord.AddressMask | long.MinValue;
         var words = WordsOf(ShardOf(hash));
-        for (var home = HomeOf(hash, words.Length); ; home = (home + WordLine.Words) & (words.Length - 1))
+        for (var home = WordPlace.HomeOf(hash, words.Length); ; home = (home + WordLine.Words) & (words.Length - 1))
         {
             var found = WordLine.Find(in words[home], Pointing, address | long.MinValue);
             if (found != 0)
@@ -248,7 +247,7 @@ internal sealed class HashIndex
         var tag = IndexWord.TagOf(key.Hash);
         var words = WordsOf(ShardOf(key.Hash));
         var free = -1;
-        for (var home = HomeOf(key.Hash, words.Length); ; home = (home + WordLine.Words) & (words.Length - 1))
+        for (var home = WordPlace.HomeOf(key.Hash, words.Length); ; home = (home + WordLine.Words) & (words.Length - 1))
         {
             ref var line = ref words[home];
             for (var candidates = WordLine.Find(in line, IndexWord.TagMask, tag); candidates != 0; candidates &= candidates - 1)
@@ -289,46 +288,6 @@ internal sealed class HashIndex
         return canBeEmpty;
     }
 
-    /// <summary>Moves a shard's words to a table of another size, without the marks of removed ones. Holding the shard's lock.</summary>
-    public void ResizeHoldingLock(int shard, int wordCount)
-    {
-        var old = WordsOf(shard);
-        var table = NewTable(wordCount);
-        var words = WordsOf(table);
-        Span<long> batch = stackalloc long[RehashBatch];
-        var batched = 0;
-        for (var i = 0; i <= old.Length; i++)
-        {
-            // The hash is not kept: it is worked out again from the key, a batch at a time, so that the misses overlap.
-            if (batched == batch.Length || (i == old.Length && batched > 0))
-            {
-                foreach (var word in batch[..batched])
-                {
-                    var slot = HomeOf(KeyHash.OfUtf8(_segments.RecordAt(word).Key), wordCount);
-                    while (words[slot] != IndexWord.Empty)
-                    {
-                        slot = (slot + 1) & (wordCount - 1);
-                    }
-
-                    words[slot] = word;
-                }
-
-                batched = 0;
-            }
-
-            if (i < old.Length && old[i] < 0)
-            {
-                batch[batched++] = old[i];
-                Prefetch(_segments.ArrayOf(old[i]), IndexWord.OffsetOf(old[i]), TypicalKeyBytes);
-            }
-        }
-
-        Replace(shard, table);
-    }
-
-    /// <summary>Replaces a shard's table by an empty one. Holding the shard's lock.</summary>
-    public void ClearHoldingLock(int shard) => Replace(shard, NewTable(WordsMin));
-
     /// <summary>Fetches a record as far as its key goes: it begins anywhere in a line of the cache, and mostly ends in the next.</summary>
     public static void Prefetch(byte[]? segment, int offset, int keyBytes)
     {
@@ -357,19 +316,7 @@ internal sealed class HashIndex
         // In bounds: the mask leaves multiples of 64 bytes, below those of the table's 2^n words.
         ref Unsafe.AddByteOffset(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
 
-    private static long[] NewTable(int wordCount)
-    {
-        // Written before it is read: a page of fresh memory that is read first is mapped twice, and the second time every
-        // processor that runs the process is interrupted.
-        var table = GC.AllocateUninitializedArray<long>(wordCount + Padding, pinned: true);
-        table.AsSpan().Clear();
-        return table;
-    }
-
     private static Span<long> WordsOf(long[] table) => MemoryMarshal.CreateSpan(ref FirstLineOf(table), table.Length - Padding);
-
-    // The home line of a hash, as the slot of its first word.
-    private static int HomeOf(ulong hash, int wordCount) => (int)(hash / sizeof(long)) & (wordCount - WordLine.Words);
 
     // The bits of a hash that choose its home line, which are those of the line's offset in bytes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -423,15 +370,5 @@ internal sealed class HashIndex
     private struct TableSlots
     {
         private TableSlot _first;
-    }
-
-    private void Replace(int shard, long[] table)
-    {
-        var old = WordsOf(shard);
-        _slots[shard].Set(table);
-        foreach (ref var word in old)
-        {
-            Volatile.Write(ref word, IndexWord.Moved);
-        }
     }
 }

@@ -11,10 +11,11 @@ namespace KvStore.Engine;
 /// 63      always 1 in a word that points at a record
 /// 49..62  tag: 14 bits of the key's hash, so that a wrong candidate rarely touches its record
 /// 48      set when the record is a tombstone
-/// 19..47  segment: its number, which comes around only after 2^29 segments (32 TiB written at the least)
+/// 43..47  what is known of its place (<see cref="WordPlace"/>)
+/// 19..42  segment: its number, which comes around only after 2^24 segments (1 TiB written at the least)
 /// 0..18   offset in the segment, in units of 8 bytes
 /// </code>
-/// A word below <see cref="Moved"/> and not negative points nowhere. The low 48 bits by themselves are an address.
+/// A word up to <see cref="Moved"/> and not negative points nowhere. The low 43 bits by themselves are an address.
 /// </remarks>
 internal static class IndexWord
 {
@@ -34,10 +35,10 @@ internal static class IndexWord
     public const long TombstoneBit = 1L << 48;
 
     /// <summary>The bits of an address.</summary>
-    public const long AddressMask = (1L << 48) - 1;
+    public const long AddressMask = (1L << (OffsetBits + SegmentBits)) - 1;
 
     private const int OffsetBits = 19;
-    private const int SegmentBits = 29;
+    private const int SegmentBits = 24;
 
     /// <summary>The most bytes of a segment that holds more than one record.</summary>
     public const int SegmentBytesMax = Record.Alignment << OffsetBits;

@@ -39,7 +39,7 @@ internal sealed class Leaf
     /// <summary>The window of fragment 0, without those bits.</summary>
     public long Low { get; set; }
 
-    /// <summary>The entries: the fragment in the high 16 bits, the address in the low 48.</summary>
+    /// <summary>The entries: the fragment in the high 16 bits, the address in the low ones.</summary>
     public Span<long> All => _entries;
 
     /// <summary>The entries that are in use.</summary>

@@ -9,7 +9,7 @@ namespace KvStore.Engine;
 /// <remarks>
 /// <para>Readers go from a word to its array through <see cref="Arrays"/> without a lock. A word that still stands where it
 /// was found <em>after</em> the array was loaded vouches for that array: a segment is dropped only when no word points into
-/// it, and its number does not come back before 32 TiB more are written.</para>
+/// it, and its number does not come back before 1 TiB more is written.</para>
 /// <para>A number's slot is its low bits. Numbers whose slot is taken are skipped, so a slot never means two segments.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>

@@ -80,7 +80,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
 
             ref var word = ref index.WordsOf(number)[slot];
             var oldWord = word;
-            Volatile.Write(ref word, newWord);
+            Volatile.Write(ref word, newWord | (oldWord & WordPlace.Mask));
             var gone = old.LargeValue;
             Kill(old, oldWord);
             TellGone(gone);
@@ -231,7 +231,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index)
             _occupied++;
         }
 
-        Volatile.Write(ref words[slot], newWord);
+        Volatile.Write(ref words[slot], newWord | WordPlace.Of(key.Hash, slot, words.Length));
     }
 
     private void AddNewKey(long address)

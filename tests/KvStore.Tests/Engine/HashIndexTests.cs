@@ -86,6 +86,34 @@ public sealed class HashIndexTests
     }
 
     [Fact]
+    public async Task Every_key_is_found_after_tables_have_grown_by_all_their_sizes_and_become_small_again()
+    {
+        // Beyond 200,000 keys a table reads them again to grow; up to there it does so four doublings earlier.
+        const int Keys = 300_000;
+        var time = new ManualTimeProvider();
+        await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
+        for (var i = 0; i < Keys; i++)
+        {
+            await kv.PutAsync($"key {i}", BitConverter.GetBytes(i));
+        }
+
+        bool IsThere(int i) => kv.TryGet($"key {i}", out var value) && BitConverter.ToInt32(value.GetBytes().Span) == i;
+
+        Enumerable.Range(0, Keys).Count(IsThere).Should().Be(Keys);
+
+        for (var left = Keys; left > 10; left /= 10)
+        {
+            for (var i = left / 10; i < left; i++)
+            {
+                await kv.DeleteAsync($"key {i}");
+            }
+
+            time.Advance(TimeSpan.FromSeconds(1));
+            Enumerable.Range(0, Keys).Where(IsThere).Should().Equal(Enumerable.Range(0, left / 10));
+        }
+    }
+
+    [Fact]
     public async Task A_search_in_a_table_that_is_being_replaced_begins_again()
     {
         var segments = new SegmentTable();
@@ -150,7 +178,8 @@ public sealed class HashIndexTests
         draft.Record.Initialize(name.Length, 0, 0, 0);
         key.CopyTo(draft.Record.DraftKey);
         index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
-        index.WordsOf(HashIndex.ShardOf(key.Hash))[slot] = IndexWord.TagOf(key.Hash) | draft.Address;
+        var words = index.WordsOf(HashIndex.ShardOf(key.Hash));
+        words[slot] = IndexWord.TagOf(key.Hash) | draft.Address | WordPlace.Of(key.Hash, slot, words.Length);
     }
 
     private static void MarkMoved(HashIndex index, int shard)

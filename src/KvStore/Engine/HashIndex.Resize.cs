@@ -1,0 +1,87 @@
+using KvStore.Keys;
+
+namespace KvStore.Engine;
+
+/// <content>How a table is replaced by one of another size.</content>
+internal sealed partial class HashIndex
+{
+    private const int BatchWords = 32;
+
+    /// <summary>Moves a shard's words to a table of another size, without the marks of removed ones. Holding the shard's lock.</summary>
+    public void ResizeHoldingLock(int shard, int wordCount)
+    {
+        var old = WordsOf(shard);
+        var table = NewTable(wordCount);
+        var words = WordsOf(table);
+        var areTold = WordPlace.AreTold(old.Length, wordCount);
+        Span<long> unknown = stackalloc long[BatchWords];
+        var count = 0;
+        for (var slot = 0; slot < old.Length; slot++)
+        {
+            var word = old[slot];
+            if (word >= 0)
+            {
+                continue;
+            }
+
+            if (areTold && !WordPlace.HasStrayed(word))
+            {
+                Place(word, WordPlace.HashOf(word, slot, old.Length), words);
+                continue;
+            }
+
+            // To be worked out again from the key: a batch at a time, so that the misses overlap.
+            Prefetch(_segments.ArrayOf(word), IndexWord.OffsetOf(word), TypicalKeyBytes);
+            unknown[count++] = word;
+            if (count == unknown.Length)
+            {
+                PlaceByKeys(unknown, words);
+                count = 0;
+            }
+        }
+
+        PlaceByKeys(unknown[..count], words);
+        Replace(shard, table);
+    }
+
+    /// <summary>Replaces a shard's table by an empty one. Holding the shard's lock.</summary>
+    public void ClearHoldingLock(int shard) => Replace(shard, NewTable(WordsMin));
+
+    private static long[] NewTable(int wordCount)
+    {
+        // Written before it is read: a page of fresh memory that is read first is mapped twice, and the second time every
+        // processor that runs the process is interrupted.
+        var table = GC.AllocateUninitializedArray<long>(wordCount + Padding, pinned: true);
+        table.AsSpan().Clear();
+        return table;
+    }
+
+    private void PlaceByKeys(ReadOnlySpan<long> from, Span<long> words)
+    {
+        foreach (var word in from)
+        {
+            Place(word, KeyHash.OfUtf8(_segments.RecordAt(word).Key), words);
+        }
+    }
+
+    private static void Place(long word, ulong hash, Span<long> words)
+    {
+        var slot = WordPlace.HomeOf(hash, words.Length);
+        while (words[slot] != IndexWord.Empty)
+        {
+            slot = (slot + 1) & (words.Length - 1);
+        }
+
+        words[slot] = (word & ~WordPlace.Mask) | WordPlace.Of(hash, slot, words.Length);
+    }
+
+    private void Replace(int shard, long[] table)
+    {
+        var old = WordsOf(shard);
+        _slots[shard].Set(table);
+        foreach (ref var word in old)
+        {
+            Volatile.Write(ref word, IndexWord.Moved);
+        }
+    }
+}
