@@ -13,7 +13,8 @@ namespace KvStore.Engine;
 /// <para>A number's slot is its low bits. Numbers whose slot is taken are skipped, so a slot never means two segments.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class SegmentTable
+/// <param name="firstNumber">The number of the first segment.</param>
+internal sealed class SegmentTable(int firstNumber = 1)
 {
     /// <summary>Records above this get a segment of exactly their size, so that little room is lost at a segment's end.</summary>
     public const int SharedRecordBytesMax = 256 * 1024;
@@ -26,7 +27,7 @@ internal sealed class SegmentTable
     private byte[]?[] _arrays = new byte[]?[16];
     private Segment?[] _segments = new Segment?[16];
     private int _count;
-    private int _nextId = 1;
+    private int _nextId = firstNumber;
     private long _bytes;
 
     private Segment? _tail;

@@ -21,7 +21,7 @@ internal sealed class ShardedStore : IDisposable
     private const int NewKeysPerShardMax = 512;
 
     private readonly CoarseClock _clock;
-    private readonly SegmentTable _segments = new();
+    private readonly SegmentTable _segments;
     private readonly HashIndex _index;
     private readonly OrderedIndex _ordered;
     private readonly Shard[] _shards = new Shard[HashIndex.ShardCount];
@@ -30,9 +30,14 @@ internal sealed class ShardedStore : IDisposable
     private long _expiredCount;
     private long _removedBeforeRefresh;
 
-    public ShardedStore(CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onMaintenanceFailure = null)
+    /// <param name="clock">What second it is.</param>
+    /// <param name="timeProvider">What the background work is timed by.</param>
+    /// <param name="onMaintenanceFailure">Told of what fails there; what is not done then is tried again.</param>
+    /// <param name="firstSegment">The number of the first segment: they come around some day, and nobody can wait for it.</param>
+    public ShardedStore(CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onMaintenanceFailure = null, int firstSegment = 1)
     {
         _clock = clock;
+        _segments = new SegmentTable(firstSegment);
         _index = new HashIndex(_segments);
         for (var i = 0; i < _shards.Length; i++)
         {

@@ -111,6 +111,29 @@ public sealed class ShardedStoreTests : IDisposable
     }
 
     [Fact]
+    public void Nothing_is_lost_when_the_numbers_of_segments_come_around()
+    {
+        const int Keys = 20_000;
+        using var store = new ShardedStore(_clock, _time, firstSegment: IndexWord.SegmentIdEnd - 20);
+        var expected = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 0; i < 5 * Keys; i++)
+        {
+            var name = $"key {i * 7919 % Keys:D6}";
+            expected[name] = $"{i} {new string('v', 100)}";
+            Put(store, name, expected[name], revision: i + 1);
+            if (i % Keys == 0)
+            {
+                // Cleaning moves what is left of segments with high numbers to those with low ones.
+                _time.Advance(TimeSpan.FromSeconds(1));
+            }
+        }
+
+        store.Segments.ToList().Select(segment => segment.Id).Should().Contain(id => id < 100, "they must have come around");
+        Names(store).Should().Equal(expected.Keys);
+        expected.Should().AllSatisfy(pair => Read(store, pair.Key).Should().Be(pair.Value));
+    }
+
+    [Fact]
     public void Any_order_of_arrival_leads_to_the_same_state()
     {
         // Two keys that share a shard or not, ten revisions, in every order that FsCheck thinks of.
