@@ -16,7 +16,7 @@ namespace KvStore.Engine;
 /// <para>Thread safety: all members, from any thread. Reads take no lock. Writes take the lock of one of 64 shards, for the
 /// few instructions that publish them.</para>
 /// </remarks>
-internal sealed class ShardedStore : IDisposable
+internal sealed partial class ShardedStore : IDisposable
 {
     private const int NewKeysPerShardMax = 512;
 
@@ -28,7 +28,6 @@ internal sealed class ShardedStore : IDisposable
     private readonly Maintenance _maintenance;
     private long _revision;
     private long _expiredCount;
-    private long _removedBeforeRefresh;
 
     /// <param name="clock">What second it is.</param>
     /// <param name="timeProvider">What the background work is timed by.</param>
@@ -307,78 +306,6 @@ internal sealed class ShardedStore : IDisposable
         }
 
         return Settle(shard, draft, isNewest);
-    }
-
-    /// <summary>Puts background work off, while so much comes that it would only be in the way.</summary>
-    public void HoldMaintenance() => _maintenance.Hold();
-
-    /// <summary>Lets background work begin, with what was put off.</summary>
-    public void ReleaseMaintenance() => _maintenance.Release();
-
-    /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
-    public void ForgetTombstones(long throughRevision)
-    {
-        foreach (var shard in _shards)
-        {
-            lock (shard.Gate)
-            {
-                shard.ForgetTombstonesHoldingLock(throughRevision);
-            }
-        }
-    }
-
-    /// <summary>Removes a record that has expired, if it is still its key's newest.</summary>
-    public bool RemoveExpired(Record record, long address)
-    {
-        var hash = KeyHash.OfUtf8(record.Key);
-        var shard = ShardOf(hash);
-        lock (shard.Gate)
-        {
-            if (!shard.TryRemoveHoldingLock(hash, address))
-            {
-                return false;
-            }
-        }
-
-        Interlocked.Increment(ref _expiredCount);
-        return true;
-    }
-
-    /// <summary>Points a key's word at a copy of its record, if that is still the key's newest.</summary>
-    public bool Relocate(Record record, long address, in RecordDraft copy)
-    {
-        var hash = KeyHash.OfUtf8(record.Key);
-        var shard = ShardOf(hash);
-        lock (shard.Gate)
-        {
-            return shard.TryRelocateHoldingLock(hash, address, copy);
-        }
-    }
-
-    /// <summary>Gives back the room of tables that have become much too large.</summary>
-    public void ShrinkTables()
-    {
-        foreach (var shard in _shards)
-        {
-            if (shard.IsSparse)
-            {
-                lock (shard.Gate)
-                {
-                    shard.ResizeHoldingLock();
-                }
-            }
-        }
-    }
-
-    /// <summary>Drops the entries of removed keys from the ordered index, once they are many.</summary>
-    public void RefreshOrdered()
-    {
-        var removed = _shards.Sum(shard => shard.RemovedCount);
-        if (removed - _removedBeforeRefresh is var since && since > 1024 && since > _ordered.EntryCount / 4)
-        {
-            _removedBeforeRefresh = removed;
-            _ordered.Refresh(concerns: null);
-        }
     }
 
     /// <summary>Frees the memory. Views that were handed out keep their bytes.</summary>

@@ -1,0 +1,81 @@
+using KvStore.Keys;
+
+namespace KvStore.Engine;
+
+/// <content>What the background work asks of the store, and what it is asked.</content>
+internal sealed partial class ShardedStore
+{
+    private long _removedBeforeRefresh;
+
+    /// <summary>Puts background work off, while so much comes that it would only be in the way.</summary>
+    public void HoldMaintenance() => _maintenance.Hold();
+
+    /// <summary>Lets background work begin, with what was put off.</summary>
+    public void ReleaseMaintenance() => _maintenance.Release();
+
+    /// <summary>Drops the tombstones up to a revision: no mutation older than that can arrive any more.</summary>
+    public void ForgetTombstones(long throughRevision)
+    {
+        foreach (var shard in _shards)
+        {
+            lock (shard.Gate)
+            {
+                shard.ForgetTombstonesHoldingLock(throughRevision);
+            }
+        }
+    }
+
+    /// <summary>Removes a record that has expired, if it is still its key's newest.</summary>
+    public bool RemoveExpired(Record record, long address)
+    {
+        var hash = KeyHash.OfUtf8(record.Key);
+        var shard = ShardOf(hash);
+        lock (shard.Gate)
+        {
+            if (!shard.TryRemoveHoldingLock(hash, address))
+            {
+                return false;
+            }
+        }
+
+        Interlocked.Increment(ref _expiredCount);
+        return true;
+    }
+
+    /// <summary>Points a key's word at a copy of its record, if that is still the key's newest.</summary>
+    public bool Relocate(Record record, long address, in RecordDraft copy)
+    {
+        var hash = KeyHash.OfUtf8(record.Key);
+        var shard = ShardOf(hash);
+        lock (shard.Gate)
+        {
+            return shard.TryRelocateHoldingLock(hash, address, copy);
+        }
+    }
+
+    /// <summary>Gives back the room of tables that have become much too large.</summary>
+    public void ShrinkTables()
+    {
+        foreach (var shard in _shards)
+        {
+            if (shard.IsSparse)
+            {
+                lock (shard.Gate)
+                {
+                    shard.ResizeHoldingLock();
+                }
+            }
+        }
+    }
+
+    /// <summary>Drops the entries of removed keys from the ordered index, once they are many.</summary>
+    public void RefreshOrdered()
+    {
+        var removed = _shards.Sum(shard => shard.RemovedCount);
+        if (removed - _removedBeforeRefresh is var since && since > 1024 && since > _ordered.EntryCount / 4)
+        {
+            _removedBeforeRefresh = removed;
+            _ordered.Refresh(concerns: null);
+        }
+    }
+}
