@@ -6,7 +6,7 @@ namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
 /// How long does a page of 1,000 keys take that begins at a random key? The sorted array and the tree hand out strings
-/// that exist; the namespace builds its names.
+/// that exist; the namespace and SQLite build their names.
 /// </summary>
 public class ListPage
 {
@@ -16,6 +16,7 @@ public class ListPage
     private KvStorePeer? _kv;
     private string[] _starts = [];
     private KvListOptions[] _pages = [];
+    private SqlitePeer? _sqlite;
     private string[] _sorted = [];
     private SortedSet<string> _set = [];
     private int _next;
@@ -30,6 +31,8 @@ public class ListPage
     {
         _kv = new KvStorePeer();
         _kv.Fill(0, Keys);
+        _sqlite = new SqlitePeer();
+        _sqlite.Fill(0, Keys);
         var pages = ListPages.Random(_kv.Namespace, Keys, Pages);
         _starts = pages.Starts;
         _pages = Array.ConvertAll(pages.Cursors, cursor => new KvListOptions { Cursor = cursor });
@@ -39,7 +42,11 @@ public class ListPage
     }
 
     [GlobalCleanup]
-    public void CleanUp() => _kv?.Dispose();
+    public void CleanUp()
+    {
+        _kv?.Dispose();
+        _sqlite?.Dispose();
+    }
 
     [Benchmark(OperationsPerInvoke = PagesPerInvoke)]
     public int KvStoreListAsync() => _kv!.ListAll(new(_pages, Next(), PagesPerInvoke));
@@ -49,6 +56,18 @@ public class ListPage
 
     [Benchmark(OperationsPerInvoke = PagesPerInvoke, Baseline = true)]
     public int SortedSet() => SortedNames.ListSet(_set, _starts.AsSpan(Next(), PagesPerInvoke), ListPages.KeysPerPage);
+
+    [Benchmark(OperationsPerInvoke = PagesPerInvoke)]
+    public int Sqlite()
+    {
+        var names = 0;
+        foreach (var start in _starts.AsSpan(Next(), PagesPerInvoke))
+        {
+            names += _sqlite!.List(start, ListPages.KeysPerPage);
+        }
+
+        return names;
+    }
 
     private int Next()
     {

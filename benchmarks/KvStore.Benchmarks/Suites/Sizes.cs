@@ -20,5 +20,5 @@ public static class Sizes
     public static IEnumerable<int> KeyCounts => IsShort ? [1000] : [1000, 100_000, 1_000_000];
 
     /// <summary>How many keys a store that is filled, or listed, holds.</summary>
-    public static IEnumerable<int> LargeKeyCounts => IsShort ? [2000] : [10_000, 1_000_000];
+    public static IEnumerable<int> LargeKeyCounts => IsShort ? [2000] : [10_000, 100_000, 1_000_000];
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text;
 using KvStore.Engine;
@@ -28,6 +29,25 @@ public sealed class HashIndexTests
             WordLine.Find(in line[0], value).Should().Be(Expected(line, -1, value));
             WordLine.Find(in line[0], IndexWord.TagMask, value & IndexWord.TagMask)
                 .Should().Be(Expected(line, IndexWord.TagMask, value & IndexWord.TagMask));
+        }
+    }
+
+    [Fact]
+    public void A_line_tells_exactly_the_halves_of_words_that_fit()
+    {
+        var random = new Random(2);
+        var halves = new uint[2 * WordLine.Words];
+        for (var round = 0; round < 1000; round++)
+        {
+            for (var i = 0; i < halves.Length; i++)
+            {
+                halves[i] = (uint)random.Next(3) << (16 * random.Next(2));
+            }
+
+            var half = halves[random.Next(halves.Length)];
+
+            WordLine.FindHalf(in MemoryMarshal.Cast<uint, long>(halves)[0], half)
+                .Should().Be(Enumerable.Range(0, halves.Length).Where(i => halves[i] == half).Aggregate(0u, (bits, i) => bits | (1u << i)));
         }
     }
 

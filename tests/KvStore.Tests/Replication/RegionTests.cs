@@ -5,6 +5,24 @@ namespace KvStore.Tests.Replication;
 public sealed class RegionTests
 {
     [Fact]
+    public async Task Text_that_is_read_again_and_again_stays_the_old_one_where_the_new_one_has_not_arrived_and_the_new_one_where_it_has()
+    {
+        using var regions = new Regions(Regions.Fixed(10));
+        await regions.Jnb.PutAsync("k", "old");
+        regions.Advance(10);
+        await regions.Jnb.PutAsync("k", "new");
+
+        // Often enough for both to be kept as they were decoded.
+        for (var i = 0; i < 5; i++)
+        {
+            (await regions.See("k")).Should().Be("new old old");
+        }
+
+        regions.Advance(10);
+        (await regions.See("k")).Should().Be("new new new");
+    }
+
+    [Fact]
     public async Task A_put_is_visible_at_once_where_it_is_made_and_elsewhere_when_the_lag_has_passed()
     {
         using var regions = new Regions(Regions.Fixed(10));
