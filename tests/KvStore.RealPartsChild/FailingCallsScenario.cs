@@ -133,7 +133,7 @@ internal static class FailingCallsScenario
                         }
                     });
                 }).ToArray();
-                await Task.WhenAll(writers).BoundedAsync(output, $"puts, {Where()}; {string.Join("; ", history.Calls.Where(c => c.Outcome == Outcome.InFlight))}");
+                await Task.WhenAll(writers).BoundedAsync(output, () => $"{Where()}: puts{Waiting.OpenCalls(history)}");
                 foreach (var violation in history.Violations)
                 {
                     Say(violation);
@@ -144,7 +144,7 @@ internal static class FailingCallsScenario
             {
                 try
                 {
-                    return await act().BoundedAsync(output, $"{what}, {Where()}");
+                    return await act().BoundedAsync(output, () => $"{Where()}: {what}");
                 }
                 catch (KvPersistenceException e)
                 {
@@ -174,7 +174,7 @@ internal static class FailingCallsScenario
             async Task CheckAsync(KvNamespace its, string what, long from = long.MaxValue)
             {
                 var state = await NamespaceState.ReadAsync(its, text => Say($"{what}: {text}"), Enumerable.Range(0, Keys).Select(i => $"key/{i}"))
-                    .BoundedAsync(output, $"reading, {Where()}");
+                    .BoundedAsync(output, () => $"{Where()}: reading");
                 foreach (var violation in HistoryCheck.Violations(new Dictionary<string, long>(), history.Calls, state, from))
                 {
                     Say($"{what}: {violation}");
@@ -185,7 +185,7 @@ internal static class FailingCallsScenario
             {
                 try
                 {
-                    await using var again = await Workload.OpenAsync(path, _options).BoundedAsync(output, $"{what}, {Where()}");
+                    await using var again = await Workload.OpenAsync(path, _options).BoundedAsync(output, () => $"{Where()}: {what}");
                     await CheckAsync(again, what, from);
                     if (puts)
                     {

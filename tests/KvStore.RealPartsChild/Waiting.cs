@@ -5,9 +5,9 @@ namespace KvStore.RealPartsChild;
 /// <summary>Ends the process when something stands still: nothing here takes longer than a few seconds.</summary>
 internal static class Waiting
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
-    public static async Task BoundedAsync(this Task task, History history, string what)
+    public static async Task BoundedAsync(this Task task, History history, Func<string> what)
     {
         try
         {
@@ -15,15 +15,25 @@ internal static class Waiting
         }
         catch (TimeoutException) when (!task.IsCompleted)
         {
-            var open = history.Calls.Where(call => call.Outcome == Outcome.InFlight).ToArray();
-            history.Violation($"hang: {what}; {open.Length} calls never completed: {string.Join("; ", open.Take(5))}");
+            history.Violation($"hang: {what()}");
             Process.GetCurrentProcess().Kill();
         }
     }
 
-    public static async Task<T> BoundedAsync<T>(this Task<T> task, History history, string what)
+    public static Task BoundedAsync(this Task task, History history, string what) => task.BoundedAsync(history, () => what + OpenCalls(history));
+
+    public static Task<T> BoundedAsync<T>(this Task<T> task, History history, string what) =>
+        task.BoundedAsync(history, () => what + OpenCalls(history));
+
+    public static async Task<T> BoundedAsync<T>(this Task<T> task, History history, Func<string> what)
     {
         await ((Task)task).BoundedAsync(history, what);
         return await task;
+    }
+
+    public static string OpenCalls(History history)
+    {
+        var open = history.Calls.Where(call => call.Outcome == Outcome.InFlight).ToArray();
+        return open.Length == 0 ? "" : $"; {open.Length} calls never completed: {string.Join("; ", open.Take(3))}";
     }
 }

@@ -156,6 +156,13 @@ static int open_as(int (*real)(const char *, int, ...), const char *path, int fl
 int open(const char *path, int flags, ...) { MODE(flags) return open_as(REAL(open), path, flags, mode); }
 int open64(const char *path, int flags, ...) { MODE(flags) return open_as(REAL(open64), path, flags, mode); }
 
+/* The number may be given to a pipe next, before anybody opens a file. */
+int close(int descriptor)
+{
+    if (descriptor >= 0 && descriptor < DESCRIPTORS) tracked[descriptor] = 0;
+    return REAL(close)(descriptor);
+}
+
 ssize_t pwrite64(int descriptor, const void *bytes, size_t count, off64_t offset)
 {
     int action = is_tracked(descriptor) ? decide(WRITE, paths[descriptor]) : NOTHING;

@@ -1,0 +1,60 @@
+using System.Globalization;
+using Xunit.Abstractions;
+
+namespace KvStore.RealPartsTests;
+
+/// <summary>Processes whose heap has a hard limit, which is reached.</summary>
+public sealed class ShortMemoryTests(ITestOutputHelper output) : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("kvstore-memory-").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public async Task Memory_short_for_a_moment_loses_nothing_acknowledged()
+    {
+        for (var round = 0; round < RealParts.Factor; round++)
+        {
+            var directory = Path.Combine(_root, round.ToString(CultureInfo.InvariantCulture));
+            var child = await RunAsync(
+                "short-memory", megabytes: 64, $"directory={directory}", $"steps={6000}", $"seed={RealParts.Seed + round}");
+
+            child.MustHaveDone();
+
+            // Without a limit, and with the history that the child had no memory for.
+            var violations = new List<string>();
+            await using var kv = await Workload.OpenAsync(directory);
+            var state = await NamespaceState.ReadAsync(kv, violations.Add, child.History.Calls.Select(call => call.Key).Distinct());
+            violations.AddRange(HistoryCheck.Violations(new Dictionary<string, long>(), child.History.Calls, state));
+            violations.Should().BeEmpty(RealParts.Again);
+            child.History.Calls.Should().Contain(call => call.Outcome != Outcome.Acknowledged, "memory was short");
+        }
+    }
+
+    [Fact]
+    public async Task Memory_of_what_was_deleted_comes_back_after_it_had_run_out()
+    {
+        var child = await RunAsync("memory-comes-back", megabytes: 64, $"directory={Path.Combine(_root, "kv")}");
+
+        child.MustHaveDone();
+    }
+
+    private async Task<Child> RunAsync(string scenario, int megabytes, params string[] arguments)
+    {
+        var child = new Child(scenario, arguments);
+        child.Environment["DOTNET_GCHeapHardLimit"] = (megabytes * 1024L * 1024L).ToString("X", CultureInfo.InvariantCulture);
+        child.Environment["DOTNET_gcServer"] = "0";
+        await child.RunAsync();
+        foreach (var note in child.Notes)
+        {
+            output.WriteLine(note);
+        }
+
+        foreach (var group in child.History.Calls.GroupBy(call => call.Outcome))
+        {
+            output.WriteLine($"{group.Key}: {group.Count():N0}");
+        }
+
+        return child;
+    }
+}
