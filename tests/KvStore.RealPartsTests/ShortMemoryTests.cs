@@ -13,13 +13,24 @@ public sealed class ShortMemoryTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Memory_short_for_a_moment_loses_nothing_acknowledged()
     {
-        for (var round = 0; round < RealParts.Factor; round++)
+        var ended = 0;
+        for (var round = 0; ended < RealParts.Factor; round++)
         {
+            round.Should().BeLessThan(5 + (3 * RealParts.Factor), "the runtime itself does not run out of memory each time");
             var directory = Path.Combine(_root, round.ToString(CultureInfo.InvariantCulture));
             var child = await RunAsync(
-                "short-memory", megabytes: 64, $"directory={directory}", $"steps={6000}", $"seed={RealParts.Seed + round}");
+                "short-memory", megabytes: 64, $"directory={directory}", $"steps={4000}", $"seed={RealParts.Seed + round}");
 
-            child.MustHaveDone();
+            // The runtime ends a process when it has no memory for itself; then this was a kill, and nothing is lost by it.
+            if (child.ExitCode == 134 && child.Errors.Trim() == "Out of memory.")
+            {
+                child.History.Violations.Should().BeEmpty(RealParts.Again);
+            }
+            else
+            {
+                child.MustHaveDone();
+                ended++;
+            }
 
             // Without a limit, and with the history that the child had no memory for.
             var violations = new List<string>();
