@@ -16,6 +16,12 @@ internal static class ShortMemoryScenario
         var kv = await Workload.OpenAsync(directory, Options).BoundedAsync(history, "opening");
         var isOver = false;
         var steps = 0L;
+
+        // As in a process that has been running for a while: what the runtime prepares at the first use of something is there.
+        var warm = 0L;
+        Write(kv, history, new Random(1), 300, ref warm);
+        await kv.CompactAsync();
+        await StateAsync(kv, "before memory is short");
         var eater = new Thread(() => Eat(ref isOver, new Random((int)arguments.Number("seed")))) { IsBackground = true };
         var writers = Enumerable.Range(0, 3).Select(writer =>
         {
@@ -94,21 +100,21 @@ internal static class ShortMemoryScenario
         }
     }
 
-    /// <summary>Puts until there is no memory, deletes everything, and puts as much again, three times.</summary>
+    /// <summary>Puts until there is no memory, deletes everything, and puts as much again.</summary>
     public static async Task RunUntilItComesBackAsync(Arguments arguments)
     {
         var history = new History(Console.OpenStandardOutput()) { IsKept = false };
-        var kv = await Workload.OpenAsync(arguments.Text("directory"), Options).BoundedAsync(history, "opening");
+        var kv = await Workload.OpenAsync(arguments.Text("directory"), Options with { Durability = Durability.Interval }).BoundedAsync(history, "opening");
         var most = 0;
-        for (var round = 0; round < 3; round++)
+        for (var round = 0; round < 2; round++)
         {
             // What the process keeps for itself, so that the last puts leave it enough to go on.
             var reserve = new byte[6 * 1024 * 1024];
             var count = 0;
             var isTaken = true;
-            for (var wait = 0; (isTaken && count < 200_000) || (count < most / 2 && wait < 600); count += isTaken ? 1 : 0)
+            for (var wait = 0; (isTaken && count < 200_000) || (count < most / 2 && wait < 200); count += isTaken ? 1 : 0)
             {
-                isTaken = await PutAsync(kv, history, $"key/{count}", 1000);
+                isTaken = await PutAsync(kv, history, $"key/{count}", 3000);
                 if (!isTaken && count < most / 2)
                 {
                     // What was deleted is freed in the background.
@@ -131,7 +137,7 @@ internal static class ShortMemoryScenario
             for (var i = 0; i < count; i++)
             {
                 var isDeleted = false;
-                for (var wait = 0; !isDeleted && wait < 600; wait++)
+                for (var wait = 0; !isDeleted && wait < 200; wait++)
                 {
                     isDeleted = await EndAsync(history, history.Begin($"key/{i}", Call.Delete), () => kv.DeleteAsync($"key/{i}"));
                     if (!isDeleted)

@@ -109,7 +109,13 @@ public sealed class KvServerTests : IDisposable
             (await server.PutAsync(id, "first", CallValue.Of(1, LargeBytes), ttl: 600)).Should().Be(200);
         }
 
+        // Two boots with the wrong clock: at the second, nobody has seen the first value's file.
         SetClock(86_400);
+        using (var server = await Server.StartAsync(Data, environment: environment))
+        {
+            (await server.GetAsync(id, "first")).Should().BeNull("its time is over, as far as this clock says");
+        }
+
         using (var server = await Server.StartAsync(Data, environment: environment))
         {
             (await server.GetAsync(id, "first")).Should().BeNull("its time is over, as far as this clock says");

@@ -80,10 +80,11 @@ internal static class Prepared
         }
     }
 
+    /// <summary>Copies all files but the lock, which nobody can read while it is held.</summary>
     public static void Copy(string from, string to)
     {
         Directory.CreateDirectory(to);
-        foreach (var file in Directory.GetFiles(from))
+        foreach (var file in Directory.GetFiles(from).Where(file => !Path.GetFileName(file).StartsWith("lock", StringComparison.Ordinal)))
         {
             File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
         }

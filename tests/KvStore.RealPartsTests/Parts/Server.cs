@@ -19,7 +19,7 @@ internal sealed partial class Server : IDisposable
     {
         _process = process;
         Url = url;
-        _client = new HttpClient { BaseAddress = new Uri(url, "/client/v4/accounts/local/storage/kv/"), Timeout = TimeSpan.FromSeconds(60) };
+        _client = new HttpClient { BaseAddress = new Uri(url, "/client/v4/accounts/local/storage/kv/"), Timeout = TimeSpan.FromSeconds(20) };
         _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
     }
 
@@ -121,6 +121,10 @@ internal sealed partial class Server : IDisposable
         catch (HttpRequestException)
         {
             return null;
+        }
+        catch (TaskCanceledException e)
+        {
+            throw new InvalidOperationException($"{method} {path} was never answered.", e);
         }
     }
 
