@@ -13,8 +13,11 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal sealed class ValueFiles : IKvLargeValues
 {
+    private const int IdsReserved = 1024;
+
     private readonly IStorage _storage;
     private readonly ILogger _logger;
+    private readonly Lock _idLock = new();
     private readonly ConcurrentDictionary<long, ValueFile> _files = new();
     private readonly Lock _releaseGate = new();
     private readonly Lock _nameGate = new();
@@ -26,6 +29,7 @@ internal sealed class ValueFiles : IKvLargeValues
     private bool _isRemoving;
     private Task _removal = Task.CompletedTask;
     private long _lastId;
+    private long _idLimit;
     private volatile bool _isClosed;
 
     public ValueFiles(IStorage storage, int thresholdBytes, RecoveredFiles recovered, ILogger logger)
@@ -33,7 +37,7 @@ internal sealed class ValueFiles : IKvLargeValues
         _storage = storage;
         _logger = logger;
         ThresholdBytes = thresholdBytes;
-        _lastId = recovered.HighestValueId;
+        _lastId = _idLimit = recovered.HighestValueId;
         foreach (var reference in recovered.LiveReferences)
         {
             _files[reference.Id] = new ValueFile(this, reference);
@@ -45,6 +49,9 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>Puts on the disk what was appended so far, before files are removed. Null while nothing can be written.</summary>
     public Func<ValueTask>? Flush { get; set; }
 
+    /// <summary>Where numbers are reserved. Null while nothing can be written.</summary>
+    public OpenManifest? Manifest { get; set; }
+
     /// <summary>Takes note of an error of the disk.</summary>
     public Func<Exception, KvPersistenceException>? Fail { get; set; }
 
@@ -54,10 +61,10 @@ internal sealed class ValueFiles : IKvLargeValues
     public KvLargeValueWriter Create()
     {
         CheckWritable?.Invoke();
-        var id = Interlocked.Increment(ref _lastId);
         try
         {
-            return new ValueFileWriter(this, _storage, id, Begin(id));
+            var id = TakeId(out var directory);
+            return new ValueFileWriter(this, _storage, directory, id, Begin(id));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -67,7 +74,7 @@ internal sealed class ValueFiles : IKvLargeValues
 
     public bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value)
     {
-        if (_files.TryGetValue(reference.Id, out var file) && file.TryHold() is { } lease)
+        if (_files.TryGetValue(reference.Id, out var file) && file.Reference == reference && file.TryHold() is { } lease)
         {
             value = new HeldValue(this, lease);
             return true;
@@ -79,7 +86,7 @@ internal sealed class ValueFiles : IKvLargeValues
 
     public void Release(KvValueReference reference)
     {
-        if (!_files.TryGetValue(reference.Id, out var file) || !file.TryRelease())
+        if (!_files.TryGetValue(reference.Id, out var file) || file.Reference != reference || !file.TryRelease())
         {
             return;
         }
@@ -210,8 +217,8 @@ internal sealed class ValueFiles : IKvLargeValues
         {
             file = _storage.Open(name, isWritable: false);
             var path = _storage.PathOf(name);
-            var header = FileHeader.Read(file, path, FileKind.Value, lease.File.Reference.Id);
-            return new ValueFileStream(file, path, header.Seed, lease);
+            var header = DirectoryInventory.ReadValueHeader(file, path, lease.File.Reference);
+            return new ValueFileStream(file, path, header, lease);
         }
         catch
         {
@@ -219,6 +226,31 @@ internal sealed class ValueFiles : IKvLargeValues
             lease.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// A number that no large value of this directory ever had: they are reserved in the manifest before they are given, many at
+    /// once, so that none is given again whatever a crash, an expiry or the clock does to what refers to it.
+    /// </summary>
+    private long TakeId(out Guid directory)
+    {
+        var manifest = Manifest ?? throw new InvalidOperationException("Nothing can be written before the manifest is known.");
+        directory = manifest.Directory;
+        var id = Interlocked.Increment(ref _lastId);
+        if (id > Volatile.Read(ref _idLimit))
+        {
+            lock (_idLock)
+            {
+                if (id > _idLimit)
+                {
+                    var limit = id + IdsReserved - 1;
+                    manifest.ReserveValueIds(limit);
+                    Volatile.Write(ref _idLimit, limit);
+                }
+            }
+        }
+
+        return id;
     }
 
     // Under the gate, so that no file appears in a directory that is closed.
