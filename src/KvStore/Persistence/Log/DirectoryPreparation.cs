@@ -50,9 +50,10 @@ internal static class DirectoryPreparation
                 LatestSeconds = Math.Max(manifest.LatestSeconds, recovered.LatestSeconds),
             },
             time);
-        if (inventory.Manifest is null)
+        if (inventory.Manifest is null || inventory.Logs.Count != inventory.Manifest.Logs.Length)
         {
-            // No file says that it belongs to this directory before the directory says who it is.
+            // No file says that it belongs to this directory before the directory says who it is; and of the logs, one at most is
+            // there and not listed.
             open.Write();
         }
 

@@ -52,6 +52,12 @@ internal sealed class LogFile : IDisposable
     public static LogFile Create(IStorage storage, Guid directory, long number, int fileBytes, bool writesAhead, bool reusesSpare)
     {
         var name = reusesSpare ? FileNames.Spare : FileNames.Temporary(FileNames.Log(number));
+        if (!reusesSpare && storage.Exists(name))
+        {
+            // An attempt before this one failed.
+            storage.Delete(name);
+        }
+
         var file = reusesSpare ? storage.Open(name, isWritable: true) : storage.Create(name);
         try
         {

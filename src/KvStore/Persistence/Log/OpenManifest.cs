@@ -64,6 +64,17 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
     /// <summary>Numbers of large values up to this one may be given when this returns.</summary>
     public void ReserveValueIds(long limit) => Replace(current => current with { ValueIdLimit = Math.Max(current.ValueIdLimit, limit) });
 
+    /// <summary>Notes the time, since something may be removed that is over now. Written with the next change.</summary>
+    public void NoteTime()
+    {
+        lock (_lock)
+        {
+            _current = _current with { LatestSeconds = LatestSeconds };
+        }
+    }
+
+    private long LatestSeconds => Math.Max(_current.LatestSeconds, time.GetUtcNow().ToUnixTimeSeconds());
+
     private static int IndexOfLog(ImmutableArray<ListedFile> files, long number)
     {
         var index = files.Length - 1;
@@ -82,7 +93,7 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
             var next = change(_current) with
             {
                 Sequence = _current.Sequence + 1,
-                LatestSeconds = Math.Max(_current.LatestSeconds, Math.Max(0, time.GetUtcNow().ToUnixTimeSeconds())),
+                LatestSeconds = LatestSeconds,
             };
             Debug.Assert(next.Files.Count(file => !file.IsFinished) <= 1, "Every log but the last is finished.");
             next.Write(storage);

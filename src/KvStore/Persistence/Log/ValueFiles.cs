@@ -91,6 +91,8 @@ internal sealed class ValueFiles : IKvLargeValues
             return;
         }
 
+        // It may be released because its deadline has passed, by a clock that is set back before the directory is opened again.
+        Manifest?.NoteTime();
         lock (_releaseGate)
         {
             _released.Add(file);
