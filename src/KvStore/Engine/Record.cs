@@ -88,6 +88,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The whole record, without what aligns the next.</summary>
     public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
 
+    /// <summary>The bytes of key, metadata and value, also where the value is kept outside memory: what a namespace's limit counts.</summary>
+    public long LiveBytes => KeyBytes + MetadataBytes + (IsLarge ? LargeValue.Length : ValueBytes);
+
     /// <summary>The room it takes in its segment.</summary>
     public int SizeInSegment => SizeFor(KeyBytes, MetadataBytes, ValueBytes);
 
