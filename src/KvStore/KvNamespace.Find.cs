@@ -108,7 +108,7 @@ public sealed partial class KvNamespace
     {
         while (record.IsLarge)
         {
-            if (_commit.Log is { LargeValues: { } largeValues } && largeValues.TryOpen(record.LargeValue, out var large))
+            if (_largeValues.TryView(record.LargeValue, record.Segment, out var large))
             {
                 value = record.ToValue(large);
                 return true;

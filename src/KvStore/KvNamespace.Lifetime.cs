@@ -126,6 +126,7 @@ public sealed partial class KvNamespace
         }
 
         _commit.IsClosed = true;
+        _largeValues.Dispose();
         try
         {
             if (_commit.Log is { } log)

@@ -29,6 +29,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private readonly ShardedStore _store;
     private readonly HashIndex _index;
     private readonly CommitPath _commit;
+    private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
     private volatile bool _isDisposed;
@@ -51,10 +52,11 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name);
         _commit = new CommitPath(name, _store, options);
+        _largeValues = new LargeValueLeases(options.TimeProvider, () => _commit.Log?.LargeValues);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
         if (options.Replication is { } replication)
         {
-            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, () => _commit.Log?.LargeValues);
+            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues);
             _home = ViewFrom(_replicated.Home);
             Replication = new KvReplication(_replicated);
         }

@@ -56,6 +56,9 @@ internal sealed partial class HashIndex
         Replace(shard, s_closedTable);
     }
 
+    /// <summary>How often the table of a shard was replaced. Holding the shard's lock.</summary>
+    public int NumberOfTable(int shard) => _tableNumbers[shard];
+
     private static long[] NewClosedTable()
     {
         var table = NewTable(WordsMin);
@@ -96,6 +99,7 @@ internal sealed partial class HashIndex
     {
         var old = WordsOf(shard);
         _slots[shard].Set(table);
+        _tableNumbers[shard]++;
         foreach (ref var word in old)
         {
             Volatile.Write(ref word, IndexWord.Moved);

@@ -42,6 +42,7 @@ internal sealed partial class HashIndex
 
     private readonly SegmentTable _segments;
     private readonly string _name;
+    private readonly int[] _tableNumbers = new int[ShardCount];
     private volatile bool _isClosed;
 
     // In this object and not in an array of their own, so that a read is one step closer to its table.

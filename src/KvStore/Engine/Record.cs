@@ -154,7 +154,7 @@ internal readonly struct Record(byte[] segment, int offset)
     }
 
     /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
-    public KvValue ToValue(KvLargeValue value) => new(new LargeValueView(value, Segment), Offset);
+    public KvValue ToValue(LargeValueView value) => new(value, Offset);
 
     /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvStore.Expiry;
 using KvStore.Keys;
 
 namespace KvStore.Engine;
@@ -19,6 +20,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
 
     // What is kept for the next ones: twice what a shard collects before it asks for a merge.
     private const int NewKeysKept = 1024;
+
+    // A few microseconds' worth.
+    private const int WordsAtOnce = 4096;
 
     private long[] _newKeys = [];
     private int _newKeyCount;
@@ -243,6 +247,36 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         _liveBytes = 0;
         _newKeys = [];
         Volatile.Write(ref _newKeyCount, 0);
+    }
+
+    /// <summary>
+    /// Finds live records that were not shown, from a place on: until there is no more room, or for so long as others may be kept waiting.
+    /// </summary>
+    public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexPlace place, Span<Record> results, ref int count, CoarseClock clock)
+    {
+        ThrowIfClosed();
+        var words = index.WordsOf(number);
+        if (place.WordCount != words.Length || place.Table != index.NumberOfTable(number))
+        {
+            place = new HashIndexPlace(number, Slot: 0, words.Length, index.NumberOfTable(number));
+        }
+
+        var slot = place.Slot;
+        var end = Math.Min(words.Length, slot + WordsAtOnce);
+        for (; slot < end && count < results.Length; slot++)
+        {
+            var word = words[slot];
+            if (word < 0 && (word & IndexWord.TombstoneBit) == 0)
+            {
+                var record = segments.RecordAt(word);
+                if (record.Revision <= throughRevision && !shown.Contains(record) && !clock.HasPassed(record.Deadline))
+                {
+                    results[count++] = record;
+                }
+            }
+        }
+
+        place = slot == words.Length ? new HashIndexPlace(number + 1, Slot: 0, WordCount: 0, Table: 0) : place with { Slot = slot };
     }
 
     /// <summary>Hands the new keys over, by the addresses of their records.</summary>

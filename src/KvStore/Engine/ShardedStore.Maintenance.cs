@@ -13,6 +13,37 @@ internal sealed partial class ShardedStore
     /// <summary>Lets background work begin, with what was put off.</summary>
     public void ReleaseMaintenance() => _maintenance.Release();
 
+    /// <summary>
+    /// Finds the live records that a walk over the ordered index has not shown, by a walk over the tables. A table that is replaced
+    /// meanwhile is walked again, so that a record may be found twice.
+    /// </summary>
+    /// <param name="shown">What was shown.</param>
+    /// <param name="throughRevision">Newer records are not looked for.</param>
+    /// <param name="place">Where to go on; the default to begin.</param>
+    /// <param name="results">The records, and room for one at least.</param>
+    /// <returns>How many were found; there may be more until the place is the end.</returns>
+    public int FindOthers(ShownRecords shown, long throughRevision, ref HashIndexPlace place, Span<Record> results)
+    {
+        var count = 0;
+        while (count < results.Length && !place.IsEnd)
+        {
+            var shard = _shards[place.Shard];
+            lock (shard.Gate)
+            {
+                shard.FindOthersHoldingLock(shown, throughRevision, ref place, results, ref count, _clock);
+            }
+        }
+
+        return count;
+    }
+
+    /// <summary>Whether a list shows the key of a record, whichever record the key has by now; or the key is gone.</summary>
+    public bool IsListed(Record record)
+    {
+        var found = new Record[1];
+        return (List(record.Key, after: default, found) == 1 && found[0].Key.SequenceEqual(record.Key)) || !TryFind(new Utf8Key(record.Key), out _);
+    }
+
     /// <summary>Whether entries that have expired may still be counted.</summary>
     public bool HasExpired => _segments.NextDeadline <= _clock.NowSeconds;
 

@@ -21,7 +21,7 @@ internal sealed class ReplicatedStore : IDisposable
         CoarseClock clock,
         TimeProvider timeProvider,
         KvReplicationOptions options,
-        Func<IKvLargeValues?> largeValues)
+        LargeValueLeases largeValues)
     {
         _name = name;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();

@@ -21,7 +21,9 @@ internal sealed class ValueFiles : IKvLargeValues
 
     // Under the gate of names: the files that are being written.
     private readonly HashSet<long> _begun = [];
-    private List<ValueFile> _released = [];
+
+    // Under the gate of releases, linked through the files, so that a release needs no memory: it comes in the middle of a mutation.
+    private ValueFile? _released;
     private bool _isSuspended;
     private bool _isRemoving;
     private Task _removal = Task.CompletedTask;
@@ -86,7 +88,8 @@ internal sealed class ValueFiles : IKvLargeValues
 
         lock (_releaseGate)
         {
-            _released.Add(file);
+            file.NextReleased = _released;
+            _released = file;
             StartRemoval();
         }
     }
@@ -129,12 +132,12 @@ internal sealed class ValueFiles : IKvLargeValues
         await removal.ConfigureAwait(false);
         if (isFlushed)
         {
-            List<ValueFile> released;
+            ValueFile? released;
             lock (_releaseGate)
             {
                 // A put that comes too late may give up its value meanwhile.
                 released = _released;
-                _released = [];
+                _released = null;
             }
 
             AllowRemoval(released);
@@ -236,10 +239,19 @@ internal sealed class ValueFiles : IKvLargeValues
     // Under the gate of releases.
     private void StartRemoval()
     {
-        if (!_isRemoving && _released.Count > 0 && Flush is not null)
+        if (!_isRemoving && _released is not null && Flush is not null)
         {
-            _isRemoving = true;
-            _removal = Task.Run(RemoveReleasedAsync);
+            try
+            {
+                AllocationProbe.Before();
+                _isRemoving = true;
+                _removal = Task.Run(RemoveReleasedAsync);
+            }
+            catch (OutOfMemoryException)
+            {
+                // The mutation that released the file is made. The next release begins again, or closing does.
+                _isRemoving = false;
+            }
         }
     }
 
@@ -251,13 +263,21 @@ internal sealed class ValueFiles : IKvLargeValues
             {
                 await flush().ConfigureAwait(false);
             }
-            catch (KvPersistenceException)
+            catch (Exception e) when (e is KvPersistenceException or OutOfMemoryException)
             {
                 // The log is closed, and closing takes care of the rest; or it failed, of which whoever writes hears. Then
-                // nothing is removed until the directory is opened again: what the disk holds of the last writes is not known.
+                // nothing is removed until the directory is opened again: what the disk holds of the last writes is not known. Where
+                // there was no memory, the next release begins again.
                 lock (_releaseGate)
                 {
-                    _released.AddRange(released);
+                    var last = released;
+                    while (last.NextReleased is { } next)
+                    {
+                        last = next;
+                    }
+
+                    last.NextReleased = _released;
+                    _released = released;
                     _isRemoving = false;
                     return;
                 }
@@ -267,27 +287,29 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    private bool TryTakeReleased(out List<ValueFile> released, [NotNullWhen(true)] out Func<ValueTask>? flush)
+    private bool TryTakeReleased([NotNullWhen(true)] out ValueFile? released, [NotNullWhen(true)] out Func<ValueTask>? flush)
     {
         lock (_releaseGate)
         {
             flush = Flush;
             released = _released;
-            if (flush is null || _isSuspended || released.Count == 0)
+            if (flush is null || _isSuspended || released is null)
             {
                 _isRemoving = false;
                 return false;
             }
 
-            _released = [];
+            _released = null;
             return true;
         }
     }
 
-    private static void AllowRemoval(List<ValueFile> files)
+    private static void AllowRemoval(ValueFile? first)
     {
-        foreach (var file in files)
+        while (first is { } file)
         {
+            first = file.NextReleased;
+            file.NextReleased = null;
             file.AllowRemoval();
         }
     }
