@@ -23,7 +23,7 @@ public sealed class FilePersistence : IKvPersistence
     /// <param name="options">How it is used; null for the defaults.</param>
     /// <exception cref="ArgumentException">The directory is empty, or an option is out of its range; the message names it.</exception>
     public FilePersistence(string directory, FilePersistenceOptions? options = null)
-        : this(directory, options, path => new FileStorage(path, creates: options is not { ReadOnly: true }))
+        : this(directory, options, path => new FileStorage(path, creates: options is not { ReadOnly: true }, (options ?? new FilePersistenceOptions()).UnixFileMode))
     {
     }
 

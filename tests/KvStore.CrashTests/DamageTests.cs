@@ -22,9 +22,9 @@ public sealed class DamageTests
         for (var length = 0; length <= used; length++)
         {
             var state = await TryOpenAsync(disk, Log1, content[..length]);
-            if (length < 32)
+            if (length < 64)
             {
-                state.Should().StartWith("damaged at", "the header ends after 32 bytes, this file after {0}", length);
+                state.Should().StartWith("damaged at", "the header ends after 64 bytes, this file after {0}", length);
                 continue;
             }
 
@@ -183,7 +183,7 @@ public sealed class DamageTests
 
         var thrown = (await act.Should().ThrowAsync<KvDamagedFileException>()).Which;
         thrown.File.Should().Be("disk/" + Log1);
-        thrown.Offset.Should().BeInRange(32, 100);
+        thrown.Offset.Should().BeInRange(64, 100);
         thrown.Message.Should().Be(
             $"disk/{Log1} is damaged at byte {thrown.Offset}: the checksum of the record is wrong. Restore it from a copy, or open the directory with FilePersistenceOptions.ReadOnly to read what is whole.");
     }
@@ -193,12 +193,12 @@ public sealed class DamageTests
     {
         var disk = await Stores.ClosedAsync(host => PutSomeAsync(host, []), s_options);
         var content = (byte[])disk.Files[Log1].Clone();
-        content[8] = 2;
+        content[8] = 3;
 
         var act = () => Stores.OpenAsync(With(disk, Log1, content));
 
         (await act.Should().ThrowAsync<KvPersistenceException>())
-            .WithMessage("*has format version 2; this version of KvStore reads versions 1 to 1*");
+            .WithMessage("*has format version 3; this version of KvStore reads versions 1 to 2*");
     }
 
     [Fact]

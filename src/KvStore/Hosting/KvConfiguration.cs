@@ -112,10 +112,13 @@ internal static class KvConfiguration
                 case "READONLY":
                     options = options with { ReadOnly = Boolean(entry) };
                     break;
+                case "UNIXFILEMODE":
+                    options = options with { UnixFileMode = UnixFileModeOf(entry) };
+                    break;
                 default:
                     throw Unknown(
                         entry,
-                        $"{nameof(FilePersistence.Directory)}, {nameof(FilePersistenceOptions.Durability)}, {nameof(FilePersistenceOptions.Interval)}, {nameof(FilePersistenceOptions.LogFileBytes)}, {nameof(FilePersistenceOptions.CompactionDeadRatio)}, {nameof(FilePersistenceOptions.CompactionBytesMin)}, {nameof(FilePersistenceOptions.LargeValueBytes)} and {nameof(FilePersistenceOptions.ReadOnly)}");
+                        $"{nameof(FilePersistence.Directory)}, {nameof(FilePersistenceOptions.Durability)}, {nameof(FilePersistenceOptions.Interval)}, {nameof(FilePersistenceOptions.LogFileBytes)}, {nameof(FilePersistenceOptions.CompactionDeadRatio)}, {nameof(FilePersistenceOptions.CompactionBytesMin)}, {nameof(FilePersistenceOptions.LargeValueBytes)}, {nameof(FilePersistenceOptions.ReadOnly)} and {nameof(FilePersistenceOptions.UnixFileMode)}");
             }
         }
 
@@ -123,6 +126,11 @@ internal static class KvConfiguration
             ? throw new FormatException($"The configuration has {section.Path} without {nameof(FilePersistence.Directory)}, which says where.")
             : new FilePersistence(PathOf(services, directory), options);
     }
+
+    private static UnixFileMode UnixFileModeOf(IConfigurationSection entry) =>
+        Enum.TryParse<UnixFileMode>(entry.Value, ignoreCase: true, out var value) && !int.TryParse(entry.Value, CultureInfo.InvariantCulture, out _)
+            ? value
+            : throw Unreadable(entry, $"names of {nameof(UnixFileMode)} with commas between them, as in \"{UnixFileMode.UserRead}, {UnixFileMode.UserWrite}, {UnixFileMode.GroupRead}\"");
 
     private static Durability DurabilityOf(IConfigurationSection entry) =>
         Enum.TryParse<Durability>(entry.Value, ignoreCase: true, out var value) && !int.TryParse(entry.Value, CultureInfo.InvariantCulture, out _)

@@ -229,7 +229,7 @@ internal sealed class SimulatedDisk : IStorage
         }
     }
 
-    public IDisposable Lock()
+    public IDisposable Lock(bool isShared = false)
     {
         lock (_gate)
         {

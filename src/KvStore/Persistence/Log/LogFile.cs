@@ -49,14 +49,20 @@ internal sealed class LogFile : IDisposable
     public long PayloadBytes { get; private set; }
 
     /// <summary>Makes a file and puts its name on the disk: afterwards it is the last log.</summary>
-    public static LogFile Create(IStorage storage, long number, int fileBytes, bool writesAhead, bool reusesSpare)
+    public static LogFile Create(IStorage storage, Guid directory, long number, int fileBytes, bool writesAhead, bool reusesSpare)
     {
         var name = reusesSpare ? FileNames.Spare : FileNames.Temporary(FileNames.Log(number));
+        if (!reusesSpare && storage.Exists(name))
+        {
+            // An attempt before this one failed.
+            storage.Delete(name);
+        }
+
         var file = reusesSpare ? storage.Open(name, isWritable: true) : storage.Create(name);
         try
         {
             Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
-            var header = FileHeader.Write(bytes, FileKind.Log, number, reusesSpare);
+            var header = FileHeader.Write(bytes, FileKind.Log, number, directory, reusesSpare);
             file.Write(bytes, 0);
             var log = new LogFile(file, header, writesAhead);
             log.WriteAhead(fileBytes, LogFormat.HeaderBytes);

@@ -26,6 +26,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly GroupCommit? _log;
     private readonly Compaction? _compaction;
+    private readonly OpenManifest? _manifest;
     private readonly ITimer? _timer;
     private Task _backgroundCompaction = Task.CompletedTask;
     private long _nextCheckBytes;
@@ -53,17 +54,21 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
 
         _health = KvPersistenceHealth.Healthy;
-        var next = DirectoryPreparation.Run(storage, recovered, _diskUse, _values, logger);
+        var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider, logger);
         var writer = LogWriter.Create(
             storage,
-            next,
+            manifest,
+            manifest.Current.LastNumber + 1,
             options.LogFileBytes,
             writesAhead: options.Durability == Durability.Immediate,
             reusesSpare: storage.Exists(FileNames.Spare),
             recovered.Recovery.HighestRevision);
         writer.Finished = _diskUse.AddLog;
+        DirectoryPreparation.RemoveLeftovers(storage, recovered, _values);
+        _manifest = manifest;
         _log = new GroupCommit(writer, options.Durability, host.TimeProvider) { Failed = OnFailed, Written = OnWritten };
-        _compaction = new Compaction(storage, host, _log, _diskUse, options.LogFileBytes);
+        _compaction = new Compaction(storage, manifest, host, _log, _diskUse, options.LogFileBytes);
+        _values.Manifest = manifest;
         _values.Flush = _log.FlushAsync;
         _values.Fail = FailWith;
         if (options.Durability != Durability.Immediate)
@@ -91,9 +96,10 @@ internal sealed class LogPersistence : IAsyncDisposable
         IStorage storage, IKvPersistenceHost host, FilePersistenceOptions options, CancellationToken cancellationToken)
     {
         var logger = host.LoggerFactory?.CreateLogger("KvStore.Persistence") ?? NullLogger.Instance;
-        var directoryLock = storage.Lock();
+        IDisposable? directoryLock = null;
         try
         {
+            directoryLock = storage.Lock(options.ReadOnly);
             var recovered = new Recovery(storage, host, options.ReadOnly).Run(cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             var opened = new LogPersistence(storage, directoryLock, host, options, recovered, logger);
@@ -102,12 +108,12 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            directoryLock.Dispose();
+            directoryLock?.Dispose();
             throw new KvPersistenceException($"{storage.PathOf("")} cannot be opened: {e.Message}", e);
         }
         catch
         {
-            directoryLock.Dispose();
+            directoryLock?.Dispose();
             throw;
         }
     }
@@ -140,7 +146,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             throw new KvPersistenceException($"{target.PathOf("")} is not empty; a snapshot is written to a directory that is.");
         }
 
-        await MaintainAsync(token => new StoreCopy(_storage, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
+        await MaintainAsync(token => new StoreCopy(_storage, _manifest!, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()

@@ -17,14 +17,16 @@ internal sealed class LogWriter : IDisposable
     private const int RunBytesMax = 1024 * 1024;
 
     private readonly IStorage _storage;
+    private readonly OpenManifest _manifest;
     private readonly int _fileBytes;
     private readonly bool _writesAhead;
     private readonly byte[] _end = new byte[LogFormat.EndBytes];
     private LogFile _file;
 
-    private LogWriter(IStorage storage, LogFile file, int fileBytes, bool writesAhead, long highestRevision)
+    private LogWriter(IStorage storage, OpenManifest manifest, LogFile file, int fileBytes, bool writesAhead, long highestRevision)
     {
         _storage = storage;
+        _manifest = manifest;
         _file = file;
         _fileBytes = fileBytes;
         _writesAhead = writesAhead;
@@ -51,8 +53,8 @@ internal sealed class LogWriter : IDisposable
 
     /// <summary>Begins a new log file.</summary>
     public static LogWriter Create(
-        IStorage storage, long number, int fileBytes, bool writesAhead, bool reusesSpare, long highestRevision) =>
-        new(storage, LogFile.Create(storage, number, fileBytes, writesAhead, reusesSpare), fileBytes, writesAhead, highestRevision);
+        IStorage storage, OpenManifest manifest, long number, int fileBytes, bool writesAhead, bool reusesSpare, long highestRevision) =>
+        new(storage, manifest, Begin(storage, manifest, number, fileBytes, writesAhead, reusesSpare), fileBytes, writesAhead, highestRevision);
 
     /// <summary>Writes records; with <paramref name="flushes"/> they are on the disk when it returns.</summary>
     public void Write(RecordBatch batch, bool flushes)
@@ -86,7 +88,7 @@ internal sealed class LogWriter : IDisposable
         if (!IsEmpty)
         {
             Finish();
-            var next = LogFile.Create(_storage, Number + 1, _fileBytes, _writesAhead, _storage.Exists(FileNames.Spare));
+            var next = Begin(_storage, _manifest, Number + 1, _fileBytes, _writesAhead, _storage.Exists(FileNames.Spare));
             _file.Dispose();
             _file = next;
         }
@@ -99,6 +101,7 @@ internal sealed class LogWriter : IDisposable
     {
         if (IsEmpty)
         {
+            _manifest.Closed();
             _file.Dispose();
             _storage.Delete(FileNames.Log(Number));
             _storage.FlushDirectory();
@@ -107,12 +110,29 @@ internal sealed class LogWriter : IDisposable
 
         Finish();
         _file.Trim();
+        _manifest.Closed();
     }
 
     /// <summary>Makes what was written but not flushed unreadable, after a failure.</summary>
     public void Forget() => _file.Forget();
 
     public void Dispose() => _file.Dispose();
+
+    // Nothing is written to a log before the manifest lists it.
+    private static LogFile Begin(IStorage storage, OpenManifest manifest, long number, int fileBytes, bool writesAhead, bool reusesSpare)
+    {
+        var file = LogFile.Create(storage, manifest.Directory, number, fileBytes, writesAhead, reusesSpare);
+        try
+        {
+            manifest.LogBegun(file.Header);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
 
     private void WriteChunk(Span<byte> records, bool flushes)
     {
@@ -163,8 +183,10 @@ internal sealed class LogWriter : IDisposable
         _file.Flush();
         LogRecord.LayEnd(_end, new FileEnd(HighestRevision, _file.Records, _file.PayloadBytes));
         LogRecord.Seal(_end, _file.Header.Seed, (uint)_file.FlushedThrough);
+        var endOffset = _file.End;
         _file.Append(_end, _fileBytes);
         _file.Flush();
+        _manifest.LogFinished(Number, endOffset, LogRecord.ChecksumOf(_end));
         Finished?.Invoke(Number, _file.End);
     }
 }
