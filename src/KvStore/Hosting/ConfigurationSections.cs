@@ -31,11 +31,13 @@ internal static class ConfigurationSections
                 $"{section.Path} would configure the namespace \"{other}\" too, because configuration does not tell upper from lower case. Rename one of them, or remove the section and configure both in code.");
     }
 
-    /// <summary>The paths of sections that belong to no namespace.</summary>
+    /// <summary>The paths of sections that belong to no namespace. A bare value is no section: it is read by the application itself.</summary>
     public static IEnumerable<string> Unused(IConfiguration configuration, IEnumerable<string> names)
     {
         var keys = names.Select(KeyOf).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        return configuration.GetSection(Root).GetChildren().Where(section => !keys.Contains(section.Key)).Select(section => section.Path);
+        return configuration.GetSection(Root).GetChildren()
+            .Where(section => !keys.Contains(section.Key) && section.GetChildren().Any())
+            .Select(section => section.Path);
     }
 
     /// <summary>The path of the setting that gave an option its value; null when none did.</summary>

@@ -199,7 +199,8 @@ public sealed class ConfigurationTests : IDisposable
         var log = new LogLines();
         await using var provider = new ServiceCollection()
             .AddLogging(logging => logging.AddProvider(log))
-            .AddSingleton(Configuration(("KvStore:CACHE_KVX:Limits:KeyBytesMax", "1"), ("KvStore:cache_kv:Limits:KeyBytesMax", "1")))
+            .AddSingleton(Configuration(("KvStore:CACHE_KVX:Limits:KeyBytesMax", "1"), ("KvStore:cache_kv:Limits:KeyBytesMax", "1"),
+                ("KvStore:TokenOfTheApplication", "hunter2")))
             .AddKvNamespace("CACHE_KV").AddKvNamespace("a:b")
             .BuildServiceProvider();
 
