@@ -80,17 +80,17 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
         { nameof(CallKind.FlushDirectory), nameof(CallAction.Fail), nameof(CallError.InvalidArgument) },
     };
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.CCompiler)]
     [MemberData(nameof(Failures))]
     public Task Failing_call_of_any_kind_loses_nothing_and_brings_nothing_back(string kind, string action, string error, bool isForGood) =>
         RunAsync(kind, action, error, isForGood);
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.CCompiler)]
     [MemberData(nameof(Shortages))]
     public Task Shortage_of_descriptors_fails_that_put_and_not_the_next(string kind, string error) =>
         RunAsync(kind, nameof(CallAction.Fail), error, isForGood: false);
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.CCompiler)]
     [MemberData(nameof(Harmless))]
     public Task Interrupted_or_short_call_is_no_failure(string kind, string action, string error) =>
         RunAsync(kind, action, error, isForGood: false);
@@ -104,8 +104,8 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
             $"action={action}",
             $"error={error}",
             $"for-good={(isForGood ? 1 : 0)}",
-            $"runs={8L * RealParts.Factor}",
-            $"seed={RealParts.Seed}");
+            $"runs={8L * LongForm.Factor}",
+            $"seed={LongForm.Seed}");
         child.Environment["LD_PRELOAD"] = FailingCalls.Library;
 
         await child.RunAsync();

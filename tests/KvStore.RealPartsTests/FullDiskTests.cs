@@ -5,7 +5,7 @@ namespace KvStore.RealPartsTests;
 /// <summary>File systems that are really full, and then are not.</summary>
 public sealed class FullDiskTests(ITestOutputHelper output)
 {
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Mounts, RealPart.LoopDevices)]
     [InlineData("ext4")]
     [InlineData("tmpfs")]
     public async Task Disk_that_fills_and_is_freed_completes_every_call_and_loses_nothing(string kind)
@@ -13,7 +13,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
         using var disk = SmallDisk.Mount(kind, megabytes: 24);
 
         var child = await new Child(
-            "full-disk", $"disk={disk.Directory}", $"rounds={(kind == "ext4" ? 12 : 25) * RealParts.Factor}", $"seed={RealParts.Seed}").RunAsync();
+            "full-disk", $"disk={disk.Directory}", $"rounds={(kind == "ext4" ? 12 : 25) * LongForm.Factor}", $"seed={LongForm.Seed}").RunAsync();
 
         foreach (var note in child.Notes)
         {

@@ -128,7 +128,7 @@ public sealed class HandledFileTests : IAsyncLifetime
         foreach (var file in Prepared.Files(Original))
         {
             var length = new FileInfo(Path.Combine(Original, file)).Length;
-            var step = Math.Max(8, length / (24 * RealParts.Factor) / 8 * 8);
+            var step = Math.Max(8, length / (24 * LongForm.Factor) / 8 * 8);
             for (var end = 0L; end < length; end += step)
             {
                 await TryAsync($"{file} of {length} bytes cut off at {end}", directory =>
@@ -157,7 +157,7 @@ public sealed class HandledFileTests : IAsyncLifetime
                     stream.SetLength(end);
                     stream.SetLength(length);
                 });
-                end += 72 / RealParts.Factor / 8 * 8;
+                end += 72 / LongForm.Factor / 8 * 8;
             }
         }
 
@@ -288,10 +288,9 @@ public sealed class HandledFileTests : IAsyncLifetime
         MustNotBeSilent();
     }
 
-    [SkippableFact]
+    [Fact]
     public async Task Fifo_named_as_any_file_is_an_error_and_nobody_waits_for_it()
     {
-        RealParts.NeedLinux();
         foreach (var file in Prepared.Files(Original).Append("lock"))
         {
             await TryAsync($"{file} is a fifo", directory => MakeFifo(Path.Combine(directory, file)));
@@ -387,8 +386,8 @@ public sealed class HandledFileTests : IAsyncLifetime
 
         (await Prepared.OutcomeAsync(copy, _state)).Text.Should().Be("whole");
         var files = Prepared.Files(copy);
-        var random = new Random(RealParts.Seed);
-        for (var i = 0; i < 60 * RealParts.Factor; i++)
+        var random = new Random(LongForm.Seed);
+        for (var i = 0; i < 60 * LongForm.Factor; i++)
         {
             var kept = files.Where(_ => random.Next(2) == 0).ToArray();
             if (kept.Length == 0 || kept.Length == files.Length)
@@ -397,7 +396,7 @@ public sealed class HandledFileTests : IAsyncLifetime
             }
 
             await TryAsync(
-                $"only {string.Join(", ", kept)} of a copy ({RealParts.Again})",
+                $"only {string.Join(", ", kept)} of a copy ({LongForm.Again})",
                 directory =>
                 {
                     foreach (var file in files.Except(kept))

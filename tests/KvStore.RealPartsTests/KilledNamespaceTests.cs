@@ -22,8 +22,8 @@ public sealed class KilledNamespaceTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Kill_in_any_phase_loses_nothing_acknowledged_and_leaves_no_false_copy()
     {
-        var random = new Random(RealParts.Seed);
-        var cycles = 25 * RealParts.Factor;
+        var random = new Random(LongForm.Seed);
+        var cycles = 25 * LongForm.Factor;
         var survivors = new Survivors();
         for (var cycle = 0; cycle < cycles; cycle++)
         {
@@ -38,13 +38,13 @@ public sealed class KilledNamespaceTests(ITestOutputHelper output) : IDisposable
                 entries -= line.StartsWith($"p {phase}", StringComparison.Ordinal) ? 1 : 0;
                 return entries <= 0 && lines-- <= 0;
             });
-            await survivors.CheckAsync(child, KvDirectory, Copies, $"cycle {cycle}, killed while {phase}, {RealParts.Again}");
+            await survivors.CheckAsync(child, KvDirectory, Copies, $"cycle {cycle}, killed while {phase}, {LongForm.Again}");
         }
 
         output.WriteLine($"{cycles} kills; {survivors}");
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.CCompiler)]
     [InlineData("opening", "Kill")]
     [InlineData("opening", "KillHalfDone")]
     [InlineData("open", "KillHalfDone")]
@@ -57,9 +57,9 @@ public sealed class KilledNamespaceTests(ITestOutputHelper output) : IDisposable
     public async Task Kill_at_any_system_call_of_a_phase_loses_nothing_acknowledged(string phase, string action)
     {
         var library = FailingCalls.Library;
-        var random = new Random(RealParts.Seed);
+        var random = new Random(LongForm.Seed);
         var survivors = new Survivors();
-        var kills = 6 * RealParts.Factor;
+        var kills = 6 * LongForm.Factor;
         for (var i = 0; i < kills; i++)
         {
             // Dense where a phase begins, then ever wider apart.
@@ -76,7 +76,7 @@ public sealed class KilledNamespaceTests(ITestOutputHelper output) : IDisposable
                 $"action={action}");
             child.Environment["LD_PRELOAD"] = library;
             await child.RunAsync();
-            await survivors.CheckAsync(child, KvDirectory, Copies, $"killed at call {call} while {phase}, {RealParts.Again}");
+            await survivors.CheckAsync(child, KvDirectory, Copies, $"killed at call {call} while {phase}, {LongForm.Again}");
         }
 
         output.WriteLine($"{kills} kills; {survivors}");

@@ -13,10 +13,9 @@ public sealed class KvServerTests : IDisposable
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
-    [SkippableFact]
+    [Fact]
     public async Task Descriptors_that_ran_out_refuse_no_write_once_there_are_some_again()
     {
-        RealParts.NeedLinux();
         using var server = await Server.StartAsync(Data, descriptors: 300);
         var id = (await server.NamespaceAsync())!;
         (await server.PutAsync(id, "before", CallValue.Of(1, LargeBytes))).Should().Be(200);
@@ -51,7 +50,7 @@ public sealed class KvServerTests : IDisposable
         CallValue.IdOf(await server.GetAsync(id, "after")).Should().Be(2);
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.CCompiler)]
     [InlineData("Write", "Fail", "NoSpace")]
     [InlineData("Write", "FailHalfDone", "InputOutput")]
     [InlineData("FlushData", "Fail", "InputOutput")]
@@ -60,13 +59,13 @@ public sealed class KvServerTests : IDisposable
     public async Task Failing_call_of_a_server_loses_nothing_that_was_answered(string kind, string action, string error)
     {
         var library = FailingCalls.Library;
-        var random = new Random(RealParts.Seed);
+        var random = new Random(LongForm.Seed);
         var basis = new Dictionary<string, long>(StringComparer.Ordinal);
         var nextId = 1L;
-        for (var run = 0; run < 2 * RealParts.Factor; run++)
+        for (var run = 0; run < 2 * LongForm.Factor; run++)
         {
             var call = random.Next(1, 40);
-            var because = $"{kind} {call}: {action} {error}, {RealParts.Again}";
+            var because = $"{kind} {call}: {action} {error}, {LongForm.Again}";
             var history = new History(firstId: nextId);
             var plan = $"{Data}|{(int)Enum.Parse<CallKind>(kind)}|{call}|{(int)Enum.Parse<CallAction>(action)}|{(int)Enum.Parse<CallError>(error)}|0";
             using (var server = await Server.TryStartAsync(Data, environment: [("LD_PRELOAD", library), ("KVSHIM_PLAN", plan)]))
@@ -95,7 +94,7 @@ public sealed class KvServerTests : IDisposable
         }
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.CCompiler)]
     public async Task Server_whose_clock_was_ahead_at_boot_never_mixes_up_two_values()
     {
         var library = FailingCalls.Library;

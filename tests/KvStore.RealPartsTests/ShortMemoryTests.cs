@@ -14,17 +14,17 @@ public sealed class ShortMemoryTests(ITestOutputHelper output) : IDisposable
     public async Task Memory_short_for_a_moment_loses_nothing_acknowledged()
     {
         var ended = 0;
-        for (var round = 0; ended < RealParts.Factor; round++)
+        for (var round = 0; ended < LongForm.Factor; round++)
         {
-            round.Should().BeLessThan(5 + (3 * RealParts.Factor), "the runtime itself does not run out of memory each time");
+            round.Should().BeLessThan(5 + (3 * LongForm.Factor), "the runtime itself does not run out of memory each time");
             var directory = Path.Combine(_root, round.ToString(CultureInfo.InvariantCulture));
             var child = await RunAsync(
-                "short-memory", megabytes: 64, $"directory={directory}", $"steps={4000}", $"seed={RealParts.Seed + round}");
+                "short-memory", megabytes: 64, $"directory={directory}", $"steps={4000}", $"seed={LongForm.Seed + round}");
 
             // The runtime ends a process when it has no memory for itself; then this was a kill, and nothing is lost by it.
             if (child.ExitCode == 134 && child.Errors.Trim() == "Out of memory.")
             {
-                child.History.Violations.Should().BeEmpty(RealParts.Again);
+                child.History.Violations.Should().BeEmpty(LongForm.Again);
             }
             else
             {
@@ -37,7 +37,7 @@ public sealed class ShortMemoryTests(ITestOutputHelper output) : IDisposable
             await using var kv = await Workload.OpenAsync(directory);
             var state = await NamespaceState.ReadAsync(kv, violations.Add, child.History.Calls.Select(call => call.Key).Distinct());
             violations.AddRange(HistoryCheck.Violations(new Dictionary<string, long>(), child.History.Calls, state));
-            violations.Should().BeEmpty(RealParts.Again);
+            violations.Should().BeEmpty(LongForm.Again);
             child.History.Calls.Should().Contain(call => call.Outcome != Outcome.Acknowledged, "memory was short");
         }
     }

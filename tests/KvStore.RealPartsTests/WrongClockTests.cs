@@ -56,9 +56,9 @@ public sealed class WrongClockTests : IDisposable
     [Fact]
     public async Task Any_walk_of_the_clock_keeps_every_value_its_own_and_what_does_not_expire()
     {
-        for (var round = 0; round < 30 * RealParts.Factor; round++)
+        for (var round = 0; round < 30 * LongForm.Factor; round++)
         {
-            var random = new Random(RealParts.Seed + round);
+            var random = new Random(LongForm.Seed + round);
             var directory = Path.Combine(_directory, $"{round}");
             var clock = new SettableClock(s_now);
             var newest = new Dictionary<string, (string Value, bool Expires)>(StringComparer.Ordinal);
@@ -106,7 +106,7 @@ public sealed class WrongClockTests : IDisposable
                     var isRight = value == its.Value || (value is null && its.Expires);
                     isRight.Should().BeTrue(
                         "{0} is the newest that was put or has expired, but it is {1} in place of {2}; {3}, round {4}, boot {5}",
-                        key, value?[..Math.Min(20, value.Length)], its, RealParts.Again, round, boot);
+                        key, value?[..Math.Min(20, value.Length)], its, LongForm.Again, round, boot);
                 }
             }
         }

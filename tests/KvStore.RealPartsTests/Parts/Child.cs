@@ -22,8 +22,8 @@ internal sealed class Child(string scenario, params string[] arguments)
     /// <summary>Whether the child ended as it was meant to: by itself, with nothing to complain about.</summary>
     public void MustHaveDone()
     {
-        History.Violations.Should().BeEmpty("that never happens, {0}", RealParts.Again);
-        Notes.Should().Contain(note => note.StartsWith("done", StringComparison.Ordinal), "it comes to its end, {0}; exit code {1}, errors: {2}", RealParts.Again, ExitCode, Errors);
+        History.Violations.Should().BeEmpty("that never happens, {0}", LongForm.Again);
+        Notes.Should().Contain(note => note.StartsWith("done", StringComparison.Ordinal), "it comes to its end, {0}; exit code {1}, errors: {2}", LongForm.Again, ExitCode, Errors);
     }
 
     /// <summary>Runs it to its end.</summary>
@@ -52,7 +52,7 @@ internal sealed class Child(string scenario, params string[] arguments)
         using var patience = new CancellationTokenSource();
         await using var end = patience.Token.Register(process.Kill);
         var isKilled = false;
-        patience.CancelAfter(s_patience * RealParts.Factor);
+        patience.CancelAfter(s_patience * LongForm.Factor);
         while (await process.StandardOutput.ReadLineAsync() is { } line)
         {
             History.Read(line);

@@ -17,7 +17,6 @@ internal sealed class SmallDisk : IDisposable
 
     public static SmallDisk Mount(string kind, int megabytes)
     {
-        RealParts.NeedRoot();
         var directory = System.IO.Directory.CreateTempSubdirectory("kvstore-disk-").FullName;
         var disk = new SmallDisk(directory, directory + ".image");
         if (kind == "tmpfs")
@@ -31,7 +30,7 @@ internal sealed class SmallDisk : IDisposable
                 image.SetLength(megabytes * 1024L * 1024L);
             }
 
-            Run("/usr/sbin/mkfs.ext4", "-q", "-m", "0", disk._image);
+            Run("mkfs.ext4", "-q", "-m", "0", disk._image);
             Run("mount", "-o", "loop", disk._image, directory);
         }
 
