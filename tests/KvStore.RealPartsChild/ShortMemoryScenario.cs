@@ -28,7 +28,6 @@ internal static class ShortMemoryScenario
             var its = new Random((int)arguments.Number("seed") + writer + 1);
             return new Thread(() => Write(kv, history, its, arguments.Number("steps"), ref steps)) { IsBackground = true };
         }).ToArray();
-        eater.Start();
         Array.ForEach(writers, writer => writer.Start());
         var compacting = Task.Run(async () =>
         {
@@ -45,7 +44,11 @@ internal static class ShortMemoryScenario
                 }
             }
         });
-        await Task.Run(() => Array.ForEach(writers, writer => writer.Join())).BoundedAsync(history, "puts while memory is short");
+
+        // Last, so that nothing here is left to be allocated while there is no memory.
+        var written = Task.Run(() => Array.ForEach(writers, writer => writer.Join())).BoundedAsync(history, "puts while memory is short", patience: 4);
+        eater.Start();
+        await written;
         Volatile.Write(ref isOver, true);
         eater.Join();
         GC.Collect();
@@ -109,7 +112,7 @@ internal static class ShortMemoryScenario
         for (var round = 0; round < 2; round++)
         {
             // What the process keeps for itself, so that the last puts leave it enough to go on.
-            var reserve = new byte[6 * 1024 * 1024];
+            var reserve = await ReserveAsync();
             var count = 0;
             var isTaken = true;
             for (var wait = 0; (isTaken && count < 200_000) || (count < most / 2 && wait < 200); count += isTaken ? 1 : 0)
@@ -156,6 +159,22 @@ internal static class ShortMemoryScenario
 
         await kv.DisposeAsync().AsTask().BoundedAsync(history, "disposing");
         history.Note($"done: {most} entries");
+
+        // What was deleted is freed in the background.
+        static async Task<byte[]?> ReserveAsync()
+        {
+            for (var wait = 0; ; wait++)
+            {
+                try
+                {
+                    return new byte[6 * 1024 * 1024];
+                }
+                catch (OutOfMemoryException) when (wait < 200)
+                {
+                    await Task.Delay(50);
+                }
+            }
+        }
     }
 
     private static FilePersistenceOptions Options => new()

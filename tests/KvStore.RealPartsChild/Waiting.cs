@@ -7,11 +7,11 @@ internal static class Waiting
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
-    public static async Task BoundedAsync(this Task task, History history, Func<string> what)
+    public static async Task BoundedAsync(this Task task, History history, Func<string> what, int patience = 1)
     {
         try
         {
-            await task.WaitAsync(s_patience);
+            await task.WaitAsync(s_patience * patience);
         }
         catch (TimeoutException) when (!task.IsCompleted)
         {
@@ -20,14 +20,15 @@ internal static class Waiting
         }
     }
 
-    public static Task BoundedAsync(this Task task, History history, string what) => task.BoundedAsync(history, () => what + OpenCalls(history));
+    public static Task BoundedAsync(this Task task, History history, string what, int patience = 1) =>
+        task.BoundedAsync(history, () => what + OpenCalls(history), patience);
 
     public static Task<T> BoundedAsync<T>(this Task<T> task, History history, string what) =>
         task.BoundedAsync(history, () => what + OpenCalls(history));
 
-    public static async Task<T> BoundedAsync<T>(this Task<T> task, History history, Func<string> what)
+    public static async Task<T> BoundedAsync<T>(this Task<T> task, History history, Func<string> what, int patience = 1)
     {
-        await ((Task)task).BoundedAsync(history, what);
+        await ((Task)task).BoundedAsync(history, what, patience);
         return await task;
     }
 

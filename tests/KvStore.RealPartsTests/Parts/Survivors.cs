@@ -60,12 +60,13 @@ internal sealed class Survivors
             return;
         }
 
+        var files = string.Join(", ", Directory.EnumerateFileSystemEntries(copy).Select(path => $"{Path.GetFileName(path)} ({new FileInfo(path).Length})").Order());
         try
         {
             await using var kv = await Workload.OpenAsync(copy);
             var state = await NamespaceState.ReadAsync(kv, violations.Add);
             violations.AddRange(HistoryCheck.Violations(_basis, history.Calls, state, began, end == 0 ? long.MaxValue : end)
-                .Select(violation => $"in {(end == 0 ? "a copy that was not finished, but opens" : "a copy")}: {violation}"));
+                .Select(violation => $"in {(end == 0 ? $"a copy that was not finished, but opens, of {files}" : "a copy")}: {violation}"));
             _copies++;
         }
         catch (KvPersistenceException) when (end == 0)
