@@ -54,9 +54,9 @@ internal sealed class Survivors
         var name = Path.GetFileName(copy);
         var began = history.Phases.First(phase => phase.Name == $"copying {name}").Moment;
         var end = history.Phases.FirstOrDefault(phase => phase.Name == $"copied {name}").Moment;
-        if (end == 0 && !Directory.EnumerateFileSystemEntries(copy).Any())
+        if (end == 0 && Directory.GetFiles(copy).All(path => Path.GetFileName(path) == "manifest.tmp"))
         {
-            // Nothing was copied yet, and an empty directory says so.
+            // Nothing was copied yet, not even the manifest that will say that the copy is not whole.
             return;
         }
 
