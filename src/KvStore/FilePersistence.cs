@@ -8,7 +8,7 @@ namespace KvStore;
 /// large value.
 /// </summary>
 /// <remarks>
-/// One process at a time has the directory open. <c>docs/durability.md</c> says what survives what, <c>docs/FORMAT.md</c> what
+/// One process at a time has the directory open, or any number of them with <see cref="FilePersistenceOptions.ReadOnly"/>. <c>docs/durability.md</c> says what survives what, <c>docs/FORMAT.md</c> what
 /// the files look like. Thread safety: as <see cref="IKvPersistence"/> says.
 /// </remarks>
 public sealed class FilePersistence : IKvPersistence
@@ -52,7 +52,7 @@ public sealed class FilePersistence : IKvPersistence
 
     /// <inheritdoc/>
     /// <exception cref="KvDirectoryLockedException">The directory is open already, here or in another process.</exception>
-    /// <exception cref="KvDamagedFileException">A file is damaged in a place where no crash explains it.</exception>
+    /// <exception cref="KvDamagedFileException">A file is damaged in a place where no crash explains it, is missing, or belongs elsewhere.</exception>
     public async ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -92,9 +92,12 @@ public sealed class FilePersistence : IKvPersistence
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         var opened = Opened;
-        using var target = _openStorage(directory);
+        using var target = OpenStorage(directory);
         await opened.SnapshotAsync(target, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Makes a copy as <see cref="SnapshotAsync"/> does, in a directory that is open.</summary>
+    internal ValueTask CopyToAsync(IStorage target, CancellationToken cancellationToken = default) => Opened.SnapshotAsync(target, cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -115,16 +118,28 @@ public sealed class FilePersistence : IKvPersistence
 
     private LogPersistence Open(IKvPersistenceHost host, CancellationToken cancellationToken)
     {
+        _storage = OpenStorage(Directory);
         try
         {
-            _storage = _openStorage(Directory);
+            return LogPersistence.Open(_storage, host, Options, cancellationToken);
+        }
+        catch
+        {
+            _storage.Dispose();
+            throw;
+        }
+    }
+
+    private IStorage OpenStorage(string directory)
+    {
+        try
+        {
+            return _openStorage(directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KvPersistenceException($"{Directory} cannot be opened: {e.Message}", e);
+            throw new KvPersistenceException($"{directory} cannot be opened: {e.Message}", e);
         }
-
-        return LogPersistence.Open(_storage, host, Options, cancellationToken);
     }
 
     private InvalidOperationException NotOpen() => new($"{Directory} is not open.");

@@ -6,7 +6,10 @@ public enum KvPersistenceStatus
     /// <summary>Everything works.</summary>
     Healthy,
 
-    /// <summary>Mutations are taken and made durable, but background work failed, so that room is not freed.</summary>
+    /// <summary>
+    /// Mutations are taken and made durable, but background work failed, so that room is not freed, or the file system lacks
+    /// something that durability needs after a power cut; the reason says which.
+    /// </summary>
     Degraded,
 
     /// <summary>It was opened to be read only: no mutations are taken.</summary>

@@ -26,7 +26,7 @@ internal sealed class Compaction(
     /// <exception cref="IOException">The snapshot could not be written. Nothing has changed.</exception>
     public async Task RunAsync(bool keepsSpare, CancellationToken cancellationToken)
     {
-        if (!keepsSpare)
+        if (!keepsSpare && FileHeader.IsOwnSpare(storage, manifest.Directory))
         {
             storage.Delete(FileNames.Spare);
         }

@@ -61,7 +61,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             manifest.Current.LastNumber + 1,
             options.LogFileBytes,
             writesAhead: options.Durability == Durability.Immediate,
-            reusesSpare: storage.Exists(FileNames.Spare),
+            reusesSpare: FileHeader.IsOwnSpare(storage, manifest.Directory),
             recovered.Recovery.HighestRevision);
         writer.Finished = _diskUse.AddLog;
         DirectoryPreparation.RemoveLeftovers(storage, recovered, _values);
@@ -79,7 +79,13 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     public KvRecovery Recovery { get; }
 
-    public KvPersistenceHealth Health
+    public KvPersistenceHealth Health =>
+        OwnHealth is { Status: KvPersistenceStatus.Healthy } && _storage.Weakness is { } weakness
+            ? new KvPersistenceHealth(KvPersistenceStatus.Degraded, weakness)
+            : OwnHealth;
+
+    /// <summary>The health without what the file system cannot do, which no success makes better.</summary>
+    private KvPersistenceHealth OwnHealth
     {
         get
         {
@@ -103,6 +109,11 @@ internal sealed class LogPersistence : IAsyncDisposable
             var recovered = new Recovery(storage, host, options.ReadOnly).Run(cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             var opened = new LogPersistence(storage, directoryLock, host, options, recovered, logger);
+            if (storage.Weakness is { } weakness)
+            {
+                PersistenceEvents.DirectoryNotFlushed(logger, weakness);
+            }
+
             PersistenceEvents.Recovered(logger, storage.PathOf(""), recovered.Recovery.Mutations, recovered.Recovery.HighestRevision);
             return opened;
         }
@@ -254,7 +265,7 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     private void Degrade(Exception e)
     {
-        var health = Health;
+        var health = OwnHealth;
         if (health.Status is KvPersistenceStatus.Healthy or KvPersistenceStatus.Degraded)
         {
             Interlocked.CompareExchange(
@@ -263,7 +274,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     }
 
     // What is to be replaced by Healthy; when it is anything else, nothing is.
-    private KvPersistenceHealth Degraded() => Health is { Status: KvPersistenceStatus.Degraded } health ? health : KvPersistenceHealth.Healthy;
+    private KvPersistenceHealth Degraded() => OwnHealth is { Status: KvPersistenceStatus.Degraded } health ? health : KvPersistenceHealth.Healthy;
 
     private void OnFailed(KvPersistenceException failure)
     {

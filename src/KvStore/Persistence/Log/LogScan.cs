@@ -133,6 +133,7 @@ internal sealed class LogScan
                         IsFinished = record.Kind == RecordKind.End;
                         if (IsFinished)
                         {
+                            End = reader.Offset;
                             EndChecksum = record.Checksum;
                             return;
                         }

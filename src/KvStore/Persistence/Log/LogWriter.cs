@@ -88,7 +88,7 @@ internal sealed class LogWriter : IDisposable
         if (!IsEmpty)
         {
             Finish();
-            var next = Begin(_storage, _manifest, Number + 1, _fileBytes, _writesAhead, _storage.Exists(FileNames.Spare));
+            var next = Begin(_storage, _manifest, Number + 1, _fileBytes, _writesAhead, FileHeader.IsOwnSpare(_storage, _manifest.Directory));
             _file.Dispose();
             _file = next;
         }
