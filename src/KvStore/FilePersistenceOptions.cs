@@ -34,7 +34,9 @@ public sealed record FilePersistenceOptions
 
     /// <summary>
     /// Opens what is whole and changes nothing: damage is reported in <see cref="KvRecovery.Damages"/> in place of being an
-    /// error, and writes are refused. Default false.
+    /// error, and writes are refused. The directory needs no permission to write. Others may read it at the same time, but nobody may
+    /// write to it: while a process does, let it make a copy with <see cref="FilePersistence.SnapshotAsync"/> and open the copy.
+    /// Default false.
     /// </summary>
     public bool ReadOnly { get; init; }
 

@@ -166,22 +166,23 @@ internal sealed class DirectoryInventory
             {
                 Report(listed.Name, "the file is missing; the manifest lists it");
             }
-            else if (IsAsListed(listed, manifest))
+            else if (TryMatch(listed, manifest, out var matched))
             {
-                if (listed.Kind == FileKind.Snapshot)
+                if (matched.Kind == FileKind.Snapshot)
                 {
-                    Snapshot = listed;
+                    Snapshot = matched;
                 }
                 else
                 {
-                    Logs.Add(listed);
+                    Logs.Add(matched);
                 }
             }
         }
     }
 
-    private bool IsAsListed(in ListedFile listed, Manifest manifest)
+    private bool TryMatch(in ListedFile listed, Manifest manifest, out ListedFile matched)
     {
+        matched = listed;
         FileHeader header;
         try
         {
@@ -195,6 +196,13 @@ internal sealed class DirectoryInventory
 
         if (header.Check == listed.Check && (header.Version == 1 || header.Directory == manifest.Directory))
         {
+            return true;
+        }
+
+        if (!listed.IsFinished && header.Directory == manifest.Directory && IsEmpty(listed.Name, header))
+        {
+            // It was begun a second time after a flush of the directory had failed, and nothing was written to either.
+            matched = listed with { Check = header.Check };
             return true;
         }
 

@@ -100,6 +100,11 @@ internal static class DirectoryPreparation
             LogRecord.Seal(end, log.Header.Seed, (uint)log.End);
             checksum = LogRecord.ChecksumOf(end);
             file.Write(end, log.End);
+        }
+
+        // Also behind an end that a killed process left: it had written zeros, or parts of a record, behind it.
+        if (file.Length != log.End + LogFormat.EndBytes)
+        {
             file.SetLength(log.End + LogFormat.EndBytes);
         }
 

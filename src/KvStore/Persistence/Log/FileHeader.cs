@@ -103,6 +103,30 @@ internal readonly record struct FileHeader(FileKind Kind, long Number, int Versi
         return header;
     }
 
+    /// <summary>
+    /// Whether the spare log in a directory is one that was made for it, and not a file of somebody else that happens to have
+    /// its name.
+    /// </summary>
+    public static bool IsOwnSpare(IStorage storage, Guid directory)
+    {
+        if (!storage.Exists(FileNames.Spare))
+        {
+            return false;
+        }
+
+        using var file = storage.Open(FileNames.Spare, isWritable: false);
+        Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
+        try
+        {
+            var header = Parse(bytes[..file.Read(bytes, 0)], storage.PathOf(FileNames.Spare), FileKind.Log, 0);
+            return header.Version == 1 || header.Directory == directory;
+        }
+        catch (KvPersistenceException)
+        {
+            return false;
+        }
+    }
+
     private static int BytesOf(int version) => version == 1 ? LogFormat.HeaderBytesOfVersion1 : LogFormat.HeaderBytes;
 
     private static string NameOf(FileKind kind) => kind switch

@@ -186,11 +186,11 @@ internal sealed record Manifest
         using (var file = storage.Create(temporary))
         {
             file.Write(bytes, 0);
-            file.Flush();
+            Flushing.Flush(file);
         }
 
         storage.Rename(temporary, FileNames.Manifest);
-        storage.FlushDirectory();
+        Flushing.FlushDirectory(storage);
     }
 
     private static ImmutableArray<ListedFile> ReadEntries(ReadOnlySpan<byte> bytes)

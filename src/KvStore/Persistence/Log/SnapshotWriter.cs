@@ -91,7 +91,7 @@ internal sealed class SnapshotWriter : IDisposable
         LogRecord.Seal(end, _seed, 0);
         Listed = new ListedFile(FileKind.Snapshot, _number, _check, endOffset, LogRecord.ChecksumOf(end));
         WriteBuffer();
-        _file.Flush();
+        Flushing.Flush(_file);
     }
 
     /// <summary>Gives the snapshot its name: from now on it counts.</summary>
@@ -99,8 +99,8 @@ internal sealed class SnapshotWriter : IDisposable
     {
         _file.Dispose();
         _storage.Rename(TemporaryName, FileNames.Snapshot(_number));
-        _storage.FlushDirectory();
         _isPublished = true;
+        Flushing.FlushDirectory(_storage);
     }
 
     /// <summary>Gives up what was not published.</summary>

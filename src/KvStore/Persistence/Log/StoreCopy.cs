@@ -44,7 +44,8 @@ internal sealed class StoreCopy(
             return;
         }
 
-        using var snapshot = await Compaction.WriteAsync(target, manifest.Directory, number, host, log, cancellationToken).ConfigureAwait(false);
+        using var snapshot = await Compaction.WriteAsync(
+            target, manifest.Directory, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
 
         // Finished logs can be copied as they are.
         var last = await log.RollAsync().ConfigureAwait(false);

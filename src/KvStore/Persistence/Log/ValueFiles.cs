@@ -32,6 +32,7 @@ internal sealed class ValueFiles : IKvLargeValues
     private Task _removal = Task.CompletedTask;
     private long _lastId;
     private long _idLimit;
+    private KvPersistenceException? _lastError;
     private volatile bool _isClosed;
 
     public ValueFiles(IStorage storage, int thresholdBytes, RecoveredFiles recovered, ILogger logger)
@@ -54,8 +55,11 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>Where numbers are reserved. Null while nothing can be written.</summary>
     public OpenManifest? Manifest { get; set; }
 
-    /// <summary>Takes note of an error of the disk.</summary>
+    /// <summary>Ends writing, after a flush has failed.</summary>
     public Func<Exception, KvPersistenceException>? Fail { get; set; }
+
+    /// <summary>What the last large value that was written failed with; null once one has succeeded.</summary>
+    public KvPersistenceException? LastError => Volatile.Read(ref _lastError);
 
     /// <summary>Throws when nothing can be written.</summary>
     public Action? CheckWritable { get; set; }
@@ -63,13 +67,19 @@ internal sealed class ValueFiles : IKvLargeValues
     public KvLargeValueWriter Create()
     {
         CheckWritable?.Invoke();
+        var id = 0L;
         try
         {
-            var id = TakeId(out var directory);
+            id = TakeId(out var directory);
             return new ValueFileWriter(this, _storage, directory, id, Begin(id));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            if (id > 0)
+            {
+                Delete(id);
+            }
+
             throw Failed(e);
         }
     }
@@ -174,6 +184,7 @@ internal sealed class ValueFiles : IKvLargeValues
             ThrowIfClosed();
             _begun.Remove(reference.Id);
             _files[reference.Id] = new ValueFile(this, reference);
+            Volatile.Write(ref _lastError, null);
         }
     }
 
@@ -209,10 +220,25 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    // A directory that is closed may have been removed, which is no failure of the disk.
-    internal Exception Failed(Exception e) =>
-        _isClosed ? new ObjectDisposedException(nameof(KvNamespace), e)
-        : Fail?.Invoke(e) ?? new KvPersistenceException($"Writing a large value failed: {e.Message}", e);
+    /// <summary>Decides what an error means for the value that was being written, to which nothing refers yet.</summary>
+    internal Exception Failed(Exception e)
+    {
+        if (_isClosed)
+        {
+            // The directory may have been removed, which is no failure of the disk.
+            return new ObjectDisposedException(nameof(KvNamespace), e);
+        }
+
+        if (e is FlushFailedException && Fail is { } fail)
+        {
+            return fail(e.InnerException!);
+        }
+
+        var error = new KvPersistenceException(
+            $"Writing a large value failed: {e.Message.TrimEnd('.')}. Nothing of it was kept. Later writes may succeed.", e);
+        Volatile.Write(ref _lastError, error);
+        return error;
+    }
 
     internal Stream OpenStream(ValueFile.Lease lease)
     {

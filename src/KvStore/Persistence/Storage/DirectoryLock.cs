@@ -87,7 +87,7 @@ internal sealed partial class DirectoryLock : IDisposable
 
         try
         {
-            if (!_isShared)
+            if (!_isShared && !_storage.IsLost)
             {
                 _storage.WriteText(ProcessIdFileName, "");
             }

@@ -170,6 +170,9 @@ internal sealed class FileStorage : IStorage
             : File.OpenHandle(PathOf(name), FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.None : FileShare.ReadWrite);
     }
 
+    /// <summary>Whether the directory turned out to be another one than was locked.</summary>
+    internal bool IsLost => _reasonOfLoss is not null;
+
     internal FileIdentity? IdentityOf(string name) => OperatingSystem.IsLinux() ? _directory!.IdentityOf(name) : null;
 
     internal FileIdentity? IdentityOf(SafeFileHandle file) =>
@@ -288,7 +291,13 @@ internal sealed class FileStorage : IStorage
         {
             // Whoever may read a file may enter: the bits of execution are two places right of those of reading.
             const UnixFileMode Readable = UnixFileMode.UserRead | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
-            Directory.CreateDirectory(directory, _fileMode | ((UnixFileMode)((int)(_fileMode & Readable) >> 2) & Executable));
+            var mode = _fileMode | ((UnixFileMode)((int)(_fileMode & Readable) >> 2) & Executable);
+            Directory.CreateDirectory(directory, mode);
+            if (File.GetUnixFileMode(directory) != mode)
+            {
+                // The mask of the process took something away that was asked for.
+                File.SetUnixFileMode(directory, mode);
+            }
         }
 
         if (parent is not null)

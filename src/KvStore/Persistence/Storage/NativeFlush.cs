@@ -42,7 +42,14 @@ internal static partial class NativeFlush
             return null;
         }
 
-        using var directory = OpenDirectory(path);
+        var descriptor = Open(path, ReadOnlyFlag | CloseOnExecFlag);
+        if (descriptor < 0)
+        {
+            var code = Marshal.GetLastPInvokeError();
+            throw new FlushNotBegunException($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).", code);
+        }
+
+        using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
         return Directory(directory);
     }
 

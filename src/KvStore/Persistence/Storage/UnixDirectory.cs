@@ -115,7 +115,7 @@ internal sealed partial class UnixDirectory : IDisposable
         if (TryStatus(file, out var status) && !status.IsRegularFile)
         {
             file.Dispose();
-            throw new IOException($"{path} is not a regular file but a directory, a pipe, a socket or a device. Move it elsewhere.");
+            throw new NotRegularFileException(path);
         }
 
         return file;
