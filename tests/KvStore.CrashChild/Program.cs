@@ -1,11 +1,17 @@
 // The program that is killed: several callers put and delete as fast as they can, and each acknowledgement is a line on
 // standard output, "caller number", written before the caller goes on. Files are so small that logs roll and are compacted all the time.
 //
-// Arguments: directory, seed, and for each caller the number that it goes on with.
+// Arguments: directory, seed, and for each caller the number that it goes on with. Or "short-of-memory", directory, seed, seconds.
 using System.Globalization;
 using System.Text;
 using KvStore;
 using KvStore.TestKit.Persistence;
+
+if (args[0] == "short-of-memory")
+{
+    return await ShortOfMemory.RunAsync(
+        args[1], int.Parse(args[2], CultureInfo.InvariantCulture), TimeSpan.FromSeconds(int.Parse(args[3], CultureInfo.InvariantCulture)));
+}
 
 var directory = args[0];
 var seed = int.Parse(args[1], CultureInfo.InvariantCulture);
@@ -39,3 +45,4 @@ await Task.WhenAll(next.Select((first, caller) => Task.Run(async () =>
         }
     }
 })));
+return 0;
