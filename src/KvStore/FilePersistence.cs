@@ -14,6 +14,7 @@ namespace KvStore;
 public sealed class FilePersistence : IKvPersistence
 {
     private readonly Func<string, IStorage> _openStorage;
+    private readonly bool _retries;
     private LogPersistence? _opened;
     private IStorage? _storage;
     private int _isOpen;
@@ -25,6 +26,7 @@ public sealed class FilePersistence : IKvPersistence
     public FilePersistence(string directory, FilePersistenceOptions? options = null)
         : this(directory, options, path => new FileStorage(path, creates: options is not { ReadOnly: true }))
     {
+        _retries = true;
     }
 
     internal FilePersistence(string directory, FilePersistenceOptions? options, Func<string, IStorage> openStorage)
@@ -97,6 +99,13 @@ public sealed class FilePersistence : IKvPersistence
     }
 
     /// <inheritdoc/>
+    /// <remarks>
+    /// The log is cut off behind what is known to be on the disk, every checksum of it is verified, and a new log is begun. In
+    /// the relaxed modes the live entries are written as a snapshot first, since the log may lack some that have completed.
+    /// </remarks>
+    public ValueTask ReopenAsync(CancellationToken cancellationToken = default) => Opened.ReopenAsync(cancellationToken);
+
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _opened, null) is { } opened)
@@ -118,6 +127,7 @@ public sealed class FilePersistence : IKvPersistence
         try
         {
             _storage = _openStorage(Directory);
+            _storage = _retries ? new RetryingStorage(_storage, host.TimeProvider) : _storage;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

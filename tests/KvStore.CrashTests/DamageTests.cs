@@ -1,3 +1,5 @@
+using KvStore.Persistence.Log;
+
 namespace KvStore.CrashTests;
 
 /// <summary>Every byte cut off and every bit flipped: the right prefix or a clear error, never wrong data.</summary>
@@ -258,12 +260,27 @@ public sealed class DamageTests
     }
 
     [Fact]
+    public async Task After_a_kill_a_bit_flipped_in_any_acknowledged_record_is_refused()
+    {
+        var states = new List<string>();
+        var disk = await Stores.CrashedAsync(host => PutSomeAsync(host, states), s_options);
+        var content = disk.Files[Log1];
+        var acknowledged = UsedBytes(content) - LogFormat.EndBytes;
+
+        await ForEveryBitAsync(content, acknowledged, async (flipped, place) =>
+            (await TryOpenAsync(disk, Log1, flipped)).Should().MatchRegex("^(damaged at|version)", "a bit was flipped at {0}", place));
+    }
+
+    [Fact]
     public async Task A_torn_last_record_is_dropped_and_reported()
     {
         var states = new List<string>();
         var disk = await Stores.CrashedAsync(host => PutSomeAsync(host, states), s_options);
         var content = (byte[])disk.Files[Log1].Clone();
-        var used = UsedBytes(content);
+
+        // As a power cut leaves it: without the mark that says that the record before it was on the disk.
+        var used = UsedBytes(content) - LogFormat.EndBytes;
+        content.AsSpan(used).Clear();
         content[used - 9] ^= 0x40;
         var torn = With(disk, Log1, content);
 

@@ -16,7 +16,8 @@ namespace KvStore.Persistence.Log;
 /// that does no harm. Deletes are not in it: nothing older than it remains that they would have to hide.</para>
 /// <para>One at a time, by whoever; it holds no lock that a reader or a writer needs.</para>
 /// </remarks>
-internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, GroupCommit log, DiskUse diskUse, int logFileBytes)
+internal sealed class Compaction(
+    IStorage storage, IKvPersistenceHost host, GroupCommit log, SpareLog spare, DiskUse diskUse, int logFileBytes)
 {
     /// <summary>Writes a snapshot and removes what it stands for.</summary>
     /// <param name="keepsSpare">Whether a log file may be kept to become the next one.</param>
@@ -27,7 +28,7 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
     {
         if (!keepsSpare)
         {
-            storage.Delete(FileNames.Spare);
+            spare.Drop();
         }
 
         var number = await log.RollAsync().ConfigureAwait(false);
@@ -37,13 +38,14 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
             return;
         }
 
-        using var snapshot = await WriteAsync(storage, number, host, log, cancellationToken).ConfigureAwait(false);
+        using var snapshot = await WriteAsync(
+            storage, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         try
         {
             snapshot.Publish();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (FlushFailedException e)
         {
             // Which of the two names is on the disk is not known; both lead to the same state, as long as nothing follows.
             var failure = new KvPersistenceException(
@@ -53,20 +55,41 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
         }
 
         diskUse.SetSnapshot(number, snapshot.Length);
-        Remove(storage, number, keepsSpare ? logFileBytes : 0);
+        Remove(storage, number, keepsSpare ? spare : null, logFileBytes);
+    }
+
+    /// <summary>
+    /// After a failure of the log: writes a snapshot of what was acknowledged, which stands for all logs, since they may lack
+    /// some of it. Nothing is taken meanwhile.
+    /// </summary>
+    /// <param name="number">The number of the last log, which is finished.</param>
+    /// <param name="cancellationToken">Ends it before it has its name.</param>
+    public async ValueTask RunAfterFailureAsync(long number, CancellationToken cancellationToken)
+    {
+        using var snapshot = await WriteAsync(
+            storage, number, host, log.HighestRevision, static () => default, cancellationToken).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+        snapshot.Publish();
+        diskUse.SetSnapshot(number, snapshot.Length);
+        Remove(storage, number, spare: null, logFileBytes);
     }
 
     /// <summary>Writes a snapshot that stands for all logs up to a number, on the disk but without its name.</summary>
+    /// <param name="target">Where.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="host">What shows its live entries.</param>
+    /// <param name="highestRevision">The highest revision that was taken when the log of that number was finished, or later.</param>
+    /// <param name="flush">Puts on the disk what the host may have shown.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     public static async Task<SnapshotWriter> WriteAsync(
-        IStorage target, long number, IKvPersistenceHost host, GroupCommit log, CancellationToken cancellationToken)
+        IStorage target, long number, IKvPersistenceHost host, long highestRevision, Func<ValueTask> flush, CancellationToken cancellationToken)
     {
-        var highestRevision = log.HighestRevision;
         var snapshot = new SnapshotWriter(target, number, host.TimeProvider.GetUtcNow().ToUnixTimeSeconds());
         try
         {
             await host.WriteLiveAsync(highestRevision, snapshot.Add, cancellationToken).ConfigureAwait(false);
             snapshot.Finish(highestRevision);
-            await log.FlushAsync().ConfigureAwait(false);
+            await flush().ConfigureAwait(false);
             return snapshot;
         }
         catch
@@ -79,12 +102,11 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
     /// <summary>Removes everything that a snapshot stands for.</summary>
     /// <param name="storage">Where.</param>
     /// <param name="number">The number of the snapshot.</param>
-    /// <param name="spareBytes">A log file of at least half of this length is kept as the spare; 0 to keep none.</param>
-    public static void Remove(IStorage storage, long number, int spareBytes)
+    /// <param name="spare">Takes a log file of about the usual length; null to keep none.</param>
+    /// <param name="logFileBytes">The usual length of a log file.</param>
+    public static void Remove(IStorage storage, long number, SpareLog? spare, int logFileBytes)
     {
-        var entries = storage.List();
-        var hasSpare = spareBytes == 0 || entries.Any(entry => entry.Name == FileNames.Spare);
-        foreach (var entry in entries)
+        foreach (var entry in storage.List())
         {
             if (!FileNames.TryParse(entry.Name, out var kind, out var its))
             {
@@ -93,12 +115,8 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
 
             if (kind == FileKind.Log && its <= number)
             {
-                if (!hasSpare && entry.Length >= spareBytes / 2 && entry.Length <= spareBytes)
-                {
-                    storage.Rename(entry.Name, FileNames.Spare);
-                    hasSpare = true;
-                }
-                else
+                var isUsual = entry.Length >= logFileBytes / 2 && entry.Length <= logFileBytes + LogFile.ReserveBytes(logFileBytes);
+                if (!isUsual || spare?.TryOffer(entry.Name) != true)
                 {
                     storage.Delete(entry.Name);
                 }
@@ -110,6 +128,7 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
         }
 
         // Before the spare is written to: it must not come back under its old name with a new content.
-        storage.FlushDirectory();
+        Flushing.FlushDirectory(storage);
+        spare?.Commit();
     }
 }

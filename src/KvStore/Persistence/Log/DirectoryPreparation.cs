@@ -50,7 +50,7 @@ internal static class DirectoryPreparation
             }
         }
 
-        Compaction.Remove(storage, recovered.SnapshotNumber, spareBytes: 0);
+        Compaction.Remove(storage, recovered.SnapshotNumber, spare: null, logFileBytes: 0);
         return recovered.Logs.Count > 0 ? recovered.Logs[^1].Number + 1 : recovered.SnapshotNumber + 1;
     }
 
@@ -69,6 +69,11 @@ internal static class DirectoryPreparation
             file.Flush();
             LogRecord.Seal(end, log.Header.Seed, (uint)log.End);
             file.Write(end, log.End);
+        }
+
+        // Also behind an end that a killed process left: it had written zeros, or parts of a record, behind it.
+        if (file.Length != log.End + LogFormat.EndBytes)
+        {
             file.SetLength(log.End + LogFormat.EndBytes);
         }
 

@@ -42,6 +42,12 @@ internal static class LogFormat
     public const int KeyBytesOffset = 24;
     public const int MetadataBytesOffset = 26;
 
+    /// <summary>
+    /// At most so much of a log is not flushed at any time: the writer flushes before it would write more, and a reader that
+    /// finds a damaged place looks exactly so far for a later record, which says whether the place had been on the disk.
+    /// </summary>
+    public const int UnflushedBytesMax = 20 * 1024 * 1024;
+
     /// <summary>The low bits of the field with the key's length; the kind stands above them.</summary>
     public const int KeyBytesMask = 0x0FFF;
     public const int KindShift = 12;

@@ -74,9 +74,14 @@ internal readonly ref struct LogRecord
         }
 
         var valueBytes = mutation.LargeValue.IsNone ? mutation.Value.Length : LogFormat.ReferenceBytes;
-        return mutation.IsDelete
+        var size = mutation.IsDelete
             ? LogFormat.RecordBytes(mutation.Key.Length, 0, 0)
             : LogFormat.RecordBytes(mutation.Key.Length, mutation.Metadata.Length, valueBytes);
+        return size <= LogFormat.UnflushedBytesMax
+            ? size
+            : throw new ArgumentException(
+                $"A mutation takes {size} bytes of the log; at most {LogFormat.UnflushedBytesMax} are allowed. Keep its value with {nameof(IKvPersistence)}.{nameof(IKvPersistence.LargeValues)}.",
+                nameof(mutation));
     }
 
     /// <summary>Lays out a mutation in exactly the room that it takes; <see cref="Seal"/> completes it.</summary>
@@ -142,6 +147,10 @@ internal readonly ref struct LogRecord
     /// <summary>The room of the record that was laid out at the start of some bytes.</summary>
     public static int SizeAt(ReadOnlySpan<byte> bytes) =>
         LogFormat.Align(BinaryPrimitives.ReadInt32LittleEndian(bytes[LogFormat.LengthOffset..]));
+
+    /// <summary>The kind of the record that was laid out at the start of some bytes.</summary>
+    public static RecordKind KindAt(ReadOnlySpan<byte> bytes) =>
+        (RecordKind)(BinaryPrimitives.ReadUInt16LittleEndian(bytes[LogFormat.KeyBytesOffset..]) >> LogFormat.KindShift);
 
     /// <summary>Completes a record that was laid out: nothing of it may change afterwards.</summary>
     /// <param name="record">The record.</param>

@@ -13,9 +13,6 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal sealed class LogScan
 {
-    // How far to look behind a record that cannot be read: more than the longest record and what is written between two
-    // flushes, so that what followed the next flush is found.
-    private const long ResyncBytes = 20 * 1024 * 1024;
     private const long ChunkBytes = 1024 * 1024;
 
     private LogScan(string name, long number)
@@ -57,7 +54,14 @@ internal sealed class LogScan
     /// <param name="number">Its number.</param>
     /// <param name="isLast">Whether a crash may have left it without an end.</param>
     /// <param name="resumes">Whether to go on behind damage; otherwise the first is the last.</param>
-    public static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes)
+    public static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes) =>
+        Run(storage, kind, number, isLast, resumes, verifies: resumes);
+
+    /// <summary>Scans a finished log and verifies every checksum.</summary>
+    public static LogScan Verify(IStorage storage, long number) =>
+        Run(storage, FileKind.Log, number, isLast: false, resumes: false, verifies: true);
+
+    private static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes, bool verifies)
     {
         var name = kind == FileKind.Log ? FileNames.Log(number) : FileNames.Snapshot(number);
         var scan = new LogScan(name, number);
@@ -65,7 +69,7 @@ internal sealed class LogScan
         try
         {
             scan.Header = FileHeader.Read(file, storage.PathOf(name), kind, number);
-            if (resumes || !scan.TryHop(file))
+            if (verifies || !scan.TryHop(file))
             {
                 scan.Read(file, storage.PathOf(name), file.Length, isLast, resumes);
             }
@@ -192,8 +196,10 @@ internal sealed class LogScan
 
         resumesAt = null;
         var wasFlushed = false;
-        var limit = offset + ResyncBytes;
-        var isFound = reader.TryResync(ResyncBytes, out var later);
+
+        // What was written after the flush that covered this place begins no later than here.
+        var limit = offset + LogFormat.UnflushedBytesMax + LogFormat.Alignment;
+        var isFound = reader.TryResync(limit - offset, out var later);
         while (isFound && !wasFlushed && reader.Offset < limit)
         {
             resumesAt ??= reader.Offset;

@@ -25,4 +25,7 @@ internal static partial class PersistenceEvents
 
     [LoggerMessage(7, LogLevel.Warning, "{File} is not needed any more but could not be removed.")]
     public static partial void FileNotRemoved(ILogger logger, string file, Exception exception);
+
+    [LoggerMessage(8, LogLevel.Information, "{Directory} was opened again after a failure; writes are taken.")]
+    public static partial void Reopened(ILogger logger, string directory);
 }

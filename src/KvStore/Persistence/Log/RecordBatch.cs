@@ -18,6 +18,12 @@ internal sealed class RecordBatch
     /// <summary>The bytes of all records.</summary>
     public long Length { get; private set; }
 
+    /// <summary>How many of them an attempt that failed has written for good. Set by the writer's outcome.</summary>
+    public long WrittenBytes { get; set; }
+
+    /// <summary>Whether there are deletes among the records.</summary>
+    public bool HasDeletes { get; private set; }
+
     public long HighestRevision { get; private set; }
 
     /// <summary>Those who wait, as a list in the order of their records.</summary>
@@ -51,7 +57,8 @@ internal sealed class RecordBatch
         }
     }
 
-    private PendingAppend? LastWaiting { get; set; }
+    /// <summary>The last of those who wait.</summary>
+    public PendingAppend? LastWaiting { get; private set; }
 
     /// <summary>Lays out a mutation behind the others.</summary>
     public void Add(in KvMutation mutation, int size)
@@ -64,6 +71,7 @@ internal sealed class RecordBatch
         LogRecord.Lay(_chunks[_chunkIndex].AsSpan(_chunkBytes, size), mutation);
         _chunkBytes += size;
         Length += size;
+        HasDeletes |= mutation.IsDelete;
         HighestRevision = Math.Max(HighestRevision, mutation.Revision);
     }
 
@@ -80,6 +88,44 @@ internal sealed class RecordBatch
         }
 
         LastWaiting = waiting;
+    }
+
+    /// <summary>Those who wait have been completed, and the records are written later.</summary>
+    public void ForgetWaiting() => FirstWaiting = LastWaiting = null;
+
+    /// <summary>Takes out those who wait, up to one of them, as a list.</summary>
+    public PendingAppend? TakeWaiting(PendingAppend? last)
+    {
+        if (last is null)
+        {
+            return null;
+        }
+
+        var first = FirstWaiting;
+        FirstWaiting = last.Next;
+        LastWaiting = FirstWaiting is null ? null : LastWaiting;
+        last.Next = null;
+        return first;
+    }
+
+    /// <summary>The records of a kind, from a place on.</summary>
+    public IEnumerable<ArraySegment<byte>> RecordsFrom(long place, RecordKind kind)
+    {
+        var at = 0L;
+        foreach (var chunk in Chunks)
+        {
+            for (var position = 0; position < chunk.Count;)
+            {
+                var size = LogRecord.SizeAt(chunk.AsSpan(position));
+                if (at >= place && LogRecord.KindAt(chunk.AsSpan(position)) == kind)
+                {
+                    yield return chunk.Slice(position, size);
+                }
+
+                position += size;
+                at += size;
+            }
+        }
     }
 
     /// <summary>Empties it for the next use.</summary>
@@ -100,6 +146,8 @@ internal sealed class RecordBatch
         _chunkIndex = 0;
         _chunkBytes = 0;
         Length = 0;
+        WrittenBytes = 0;
+        HasDeletes = false;
         HighestRevision = 0;
         FirstWaiting = LastWaiting = null;
         MustFlush = MustWrite = MustRoll = MustClose = false;

@@ -70,7 +70,7 @@ internal sealed class SnapshotWriter : IDisposable
         LogRecord.LayEnd(end, new FileEnd(Math.Max(highestRevision, _highestRevision), _records, _payloadBytes, indexOffset));
         LogRecord.Seal(end, _seed, 0);
         WriteBuffer();
-        _file.Flush();
+        Flushing.Flush(_file);
     }
 
     /// <summary>Gives the snapshot its name: from now on it counts.</summary>
@@ -78,8 +78,8 @@ internal sealed class SnapshotWriter : IDisposable
     {
         _file.Dispose();
         _storage.Rename(TemporaryName, FileNames.Snapshot(_number));
-        _storage.FlushDirectory();
         _isPublished = true;
+        Flushing.FlushDirectory(_storage);
     }
 
     /// <summary>Gives up what was not published.</summary>
@@ -94,7 +94,7 @@ internal sealed class SnapshotWriter : IDisposable
             {
                 _storage.Delete(TemporaryName);
             }
-            catch (IOException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // It is removed when the directory is opened the next time.
             }

@@ -38,7 +38,8 @@ internal sealed class StoreCopy(IStorage source, IStorage target, IKvPersistence
             return;
         }
 
-        using var snapshot = await Compaction.WriteAsync(target, number, host, log, cancellationToken).ConfigureAwait(false);
+        using var snapshot = await Compaction.WriteAsync(
+            target, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
 
         // Finished logs can be copied as they are.
         var last = await log.RollAsync().ConfigureAwait(false);

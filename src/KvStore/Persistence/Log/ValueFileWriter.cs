@@ -124,8 +124,8 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
     {
         try
         {
-            _file.Flush();
-            _storage.FlushDirectory();
+            Flushing.Flush(_file);
+            Flushing.FlushDirectory(_storage);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -28,6 +28,7 @@ internal sealed class ValueFiles : IKvLargeValues
     private bool _isRemoving;
     private Task _removal = Task.CompletedTask;
     private long _lastId;
+    private KvPersistenceException? _lastError;
     private volatile bool _isClosed;
 
     public ValueFiles(IStorage storage, int thresholdBytes, RecoveredFiles recovered, ILogger logger)
@@ -47,8 +48,11 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>Puts on the disk what was appended so far, before files are removed. Null while nothing can be written.</summary>
     public Func<ValueTask>? Flush { get; set; }
 
-    /// <summary>Takes note of an error of the disk.</summary>
+    /// <summary>Ends writing, after a flush has failed.</summary>
     public Func<Exception, KvPersistenceException>? Fail { get; set; }
+
+    /// <summary>What the last large value that was written failed with; null once one has succeeded.</summary>
+    public KvPersistenceException? LastError => Volatile.Read(ref _lastError);
 
     /// <summary>Throws when nothing can be written.</summary>
     public Action? CheckWritable { get; set; }
@@ -63,6 +67,7 @@ internal sealed class ValueFiles : IKvLargeValues
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            Delete(id);
             throw Failed(e);
         }
     }
@@ -165,6 +170,7 @@ internal sealed class ValueFiles : IKvLargeValues
             ThrowIfClosed();
             _begun.Remove(reference.Id);
             _files[reference.Id] = new ValueFile(this, reference);
+            Volatile.Write(ref _lastError, null);
         }
     }
 
@@ -200,10 +206,25 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    // A directory that is closed may have been removed, which is no failure of the disk.
-    internal Exception Failed(Exception e) =>
-        _isClosed ? new ObjectDisposedException(nameof(KvNamespace), e)
-        : Fail?.Invoke(e) ?? new KvPersistenceException($"Writing a large value failed: {e.Message}", e);
+    /// <summary>Decides what an error means for the value that was being written, to which nothing refers yet.</summary>
+    internal Exception Failed(Exception e)
+    {
+        if (_isClosed)
+        {
+            // The directory may have been removed, which is no failure of the disk.
+            return new ObjectDisposedException(nameof(KvNamespace), e);
+        }
+
+        if (e is FlushFailedException && Fail is { } fail)
+        {
+            return fail(e.InnerException!);
+        }
+
+        var error = new KvPersistenceException(
+            $"Writing a large value failed: {e.Message.TrimEnd('.')}. Nothing of it was kept. Later writes may succeed.", e);
+        Volatile.Write(ref _lastError, error);
+        return error;
+    }
 
     internal Stream OpenStream(ValueFile.Lease lease)
     {

@@ -40,7 +40,8 @@ internal static partial class NativeFlush
         var descriptor = Open(path, ReadOnlyFlag);
         if (descriptor < 0)
         {
-            throw Error("open of the directory");
+            var code = Marshal.GetLastPInvokeError();
+            throw new FlushNotBegunException($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).", code);
         }
 
         using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
