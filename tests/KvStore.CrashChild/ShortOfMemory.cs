@@ -121,7 +121,7 @@ internal static class ShortOfMemory
 
                     break;
                 }
-                catch (OutOfMemoryException)
+                catch (Exception e) when (e is OutOfMemoryException or KvPersistenceException { InnerException: OutOfMemoryException })
                 {
                     // What became of it is known only when it was refused at once; so it is written again until it is taken.
                     Interlocked.Increment(ref s_refused);

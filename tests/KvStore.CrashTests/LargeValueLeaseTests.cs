@@ -8,7 +8,7 @@ namespace KvStore.CrashTests;
 /// </summary>
 public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
 {
-    private const int LargeBytes = 1024 * 1024;
+    private const int LargeBytes = 8 * 1024;
 
     private readonly SimulatedDisk _disk = new();
     private readonly ManualTimeProvider _time = new();
@@ -17,7 +17,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
 
     public async Task InitializeAsync() => _kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions
     {
-        Persistence = new FilePersistence("disk", new FilePersistenceOptions(), _ => _disk),
+        Persistence = new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024 }, _ => _disk),
         TimeProvider = _time,
     });
 
@@ -34,7 +34,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
     {
         for (var i = 0; i < 400; i++)
         {
-            await _kv.PutAsync("k", new byte[LargeBytes / (read == "stream" ? 1 : 4)]);
+            await _kv.PutAsync("k", new byte[LargeBytes / 4]);
             await ReadAsync(read, i);
         }
 
@@ -176,7 +176,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
         using var disk = new SimulatedDisk();
         await using var kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions
         {
-            Persistence = new FilePersistence("disk", new FilePersistenceOptions(), _ => disk),
+            Persistence = new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024 }, _ => disk),
             TimeProvider = _time,
             Replication = new KvReplicationOptions
             {
