@@ -3,6 +3,7 @@
 //
 // Arguments: directory, seed, and for each caller the number that it goes on with.
 // Or: "read" and a directory, which is opened to be read only; says how many entries there are, or what is wrong.
+// Or: "short-of-memory", directory, seed and seconds.
 using System.Globalization;
 using System.Text;
 using KvStore;
@@ -22,6 +23,12 @@ if (args is ["read", var path])
         Console.WriteLine($"{e.GetType().Name}: {e.Message}");
         return 1;
     }
+}
+
+if (args[0] == "short-of-memory")
+{
+    return await ShortOfMemory.RunAsync(
+        args[1], int.Parse(args[2], CultureInfo.InvariantCulture), TimeSpan.FromSeconds(int.Parse(args[3], CultureInfo.InvariantCulture)));
 }
 
 var directory = args[0];

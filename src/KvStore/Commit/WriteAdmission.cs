@@ -150,16 +150,16 @@ internal sealed class WriteAdmission
             (keys, total) = Walk();
         }
 
-        var (before, beforeBytes) = StateOf(key);
-        foreach (var (change, changeBytes) in ChangesInFlight())
+        foreach (var (addedKeys, addedBytes) in AddedInFlight())
         {
-            keys += change;
-            total += changeBytes;
+            keys += addedKeys;
+            total += addedBytes;
         }
 
         // What a put replaces makes room for it. One that adds neither keys nor bytes is let through in any case.
+        var (before, beforeBytes) = MostOf(key, out _, out _);
         var keysAfter = keys + 1 - before;
-        var bytesAfter = total + bytes - beforeBytes;
+        var bytesAfter = total + Math.Max(bytes - beforeBytes, 0);
         if (keysAfter > _limits.NamespaceKeysMax && before == 0)
         {
             throw new KvException(413, "PUT", $"Namespace would hold {keysAfter} keys, exceeding its limit of {_limits.NamespaceKeysMax}.");
@@ -174,49 +174,40 @@ internal sealed class WriteAdmission
     private bool IsRoomFor(long keys, long bytes) =>
         !(keys > _limits.NamespaceKeysMax) && !(bytes > _limits.NamespaceBytesMax);
 
-    // Of each key in flight: by how much the last mutation of it will change what the store holds.
-    private IEnumerable<(int Keys, long Bytes)> ChangesInFlight()
+    // By how much each key in flight may exceed what the store holds of it. Mutations become visible in any order, so a delete makes
+    // room only when it is visible.
+    private IEnumerable<(int Keys, long Bytes)> AddedInFlight()
     {
         for (var i = 0; i < _inFlight.Count; i++)
         {
-            var record = _inFlight[i].Draft.Record;
-            if (LastInFlight(new Utf8Key(record.Key)) == i)
+            var (most, mostBytes) = MostOf(new Utf8Key(_inFlight[i].Draft.Record.Key), out var present, out var first);
+            if (first == i)
             {
-                var isFound = _store.TryFind(new Utf8Key(record.Key), out var present);
-                yield return (
-                    (_inFlight[i].IsDelete ? 0 : 1) - (isFound ? 1 : 0),
-                    BytesOf(_inFlight[i]) - (isFound ? present.LiveBytes : 0));
+                yield return (most - (present.IsNone ? 0 : 1), mostBytes - (present.IsNone ? 0 : present.LiveBytes));
             }
         }
     }
 
-    // Whether there will be an entry of a key, and its length, once everything in flight has arrived.
-    private (int Keys, long Bytes) StateOf<TKey>(in TKey key)
+    // The most that there will be of a key, as an entry and in bytes, while what is in flight becomes visible.
+    private (int Keys, long Bytes) MostOf<TKey>(in TKey key, out Record present, out int first)
         where TKey : struct, IKey, allows ref struct
     {
-        var last = LastInFlight(key);
-        if (last >= 0)
-        {
-            return (_inFlight[last].IsDelete ? 0 : 1, BytesOf(_inFlight[last]));
-        }
-
-        return _store.TryFind(key, out var present) ? (1, present.LiveBytes) : (0, 0);
-    }
-
-    private int LastInFlight<TKey>(in TKey key)
-        where TKey : struct, IKey, allows ref struct
-    {
+        var isFound = _store.TryFind(key, out present);
+        present = isFound ? present : default;
+        var most = isFound ? (1, present.LiveBytes) : (0, 0L);
+        first = -1;
         var inFlight = CollectionsMarshal.AsSpan(_inFlight);
-        for (var i = inFlight.Length - 1; i >= 0; i--)
+        for (var i = 0; i < inFlight.Length; i++)
         {
             var record = inFlight[i].Draft.Record;
             if (record.KeyBytes == key.Utf8Bytes && !key.DiffersFrom(in record.KeyStart))
             {
-                return i;
+                first = first < 0 ? i : first;
+                most = inFlight[i].IsDelete ? most : (1, Math.Max(most.Item2, record.LiveBytes));
             }
         }
 
-        return -1;
+        return most;
     }
 
     // Without what has expired and is still there.

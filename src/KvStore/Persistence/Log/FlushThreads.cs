@@ -71,13 +71,12 @@ internal sealed class FlushThreads
 
             var isBusy = isParallel && _threads.Count - _parked.Count >= s_parallelMax;
             woken = isBusy ? null : TakeParked();
-            if (!isBusy && woken is null && _threads.Count < s_writersMax)
-            {
-                started = AddThread();
-            }
-
             watches = !_isWatched;
             _isWatched = true;
+            if (!isBusy && woken is null && _threads.Count < s_writersMax)
+            {
+                started = TryAddThread();
+            }
         }
 
         woken?.Wake();
@@ -115,6 +114,20 @@ internal sealed class FlushThreads
         var thread = new FlushThread();
         _threads.Add(thread);
         return thread;
+    }
+
+    // Without memory for another thread, one of those that there are comes, or the watchdog adds one later.
+    private FlushThread? TryAddThread()
+    {
+        try
+        {
+            AllocationProbe.Before();
+            return AddThread();
+        }
+        catch (OutOfMemoryException)
+        {
+            return null;
+        }
     }
 
     // The last one that was parked, whose stack is in the cache.
@@ -197,7 +210,7 @@ internal sealed class FlushThreads
                     if (begun == _begun)
                     {
                         woken = TakeParked();
-                        started = woken is null ? AddThread() : null;
+                        started = woken is null ? TryAddThread() : null;
                     }
                 }
                 else if (_parked.Count < _threads.Count)
