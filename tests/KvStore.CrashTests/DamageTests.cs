@@ -75,13 +75,6 @@ public sealed class DamageTests
         await ForEveryBitAsync(content, content.Length, async (flipped, place) =>
         {
             var state = await TryOpenAsync(disk, Log1, flipped);
-            var isEnd = place.Offset >= content.Length - 56;
-            if (isEnd && state == states[^1])
-            {
-                // Without its end it looks like one that a crash left, with everything in it.
-                return;
-            }
-
             state.Should().MatchRegex("^(damaged at|version)", "a bit was flipped at {0}", place);
         });
     }
