@@ -94,8 +94,16 @@ public sealed class FilePersistence : IKvPersistence
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         var opened = Opened;
-        using var target = OpenStorage(directory);
-        await opened.SnapshotAsync(target, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            using var target = OpenStorage(directory);
+            await opened.SnapshotAsync(target, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KvPersistenceException(
+                $"The copy to {directory} failed: {e.Message} The namespace itself is not affected. Remove what is there and copy again.", e);
+        }
     }
 
     /// <summary>Makes a copy as <see cref="SnapshotAsync"/> does, in a directory that is open.</summary>

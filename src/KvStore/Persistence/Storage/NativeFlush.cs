@@ -42,7 +42,7 @@ internal static partial class NativeFlush
             return null;
         }
 
-        var descriptor = Open(path, ReadOnlyFlag | CloseOnExecFlag);
+        var descriptor = OpenUninterrupted(path);
         if (descriptor < 0)
         {
             var code = Marshal.GetLastPInvokeError();
@@ -76,10 +76,22 @@ internal static partial class NativeFlush
     /// <summary>Opens a directory, to flush or to lock it. Not on Windows.</summary>
     public static SafeFileHandle OpenDirectory(string path)
     {
-        var descriptor = Open(path, ReadOnlyFlag | CloseOnExecFlag);
+        var descriptor = OpenUninterrupted(path);
         return descriptor >= 0
             ? new SafeFileHandle(descriptor, ownsHandle: true)
             : throw Error($"open of {path}", Marshal.GetLastPInvokeError());
+    }
+
+    private static int OpenUninterrupted(string path)
+    {
+        int descriptor;
+        do
+        {
+            descriptor = Open(path, ReadOnlyFlag | CloseOnExecFlag);
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == InterruptedError);
+
+        return descriptor;
     }
 
     private static int CloseOnExecFlag => OperatingSystem.IsLinux() ? 0x80000 : OperatingSystem.IsMacOS() ? 0x1000000 : 0;
