@@ -73,7 +73,7 @@ internal sealed class Child(string scenario, params string[] arguments)
         ExitCode = process.ExitCode;
         if (patience.IsCancellationRequested && !isKilled)
         {
-            History.Violation($"it stood still; the last phase was {History.Phases.LastOrDefault().Name}, errors: {Errors}");
+            History.Violation($"it stood still; the last phase was {(History.Phases is [.., var last] ? last.Name : "none")}, errors: {Errors}");
         }
 
         return this;

@@ -15,8 +15,11 @@ internal static class FailingCalls
         var library = Path.Combine(AppContext.BaseDirectory, "failing_calls.so");
         var built = $"{library}.{Environment.ProcessId}";
         var source = Path.Combine(AppContext.BaseDirectory, "Shim", "failing_calls.c");
-        using var process = Process.Start(new ProcessStartInfo(
-            Installed.CCompiler!, ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", built, source, "-ldl"]) { RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(Installed.CCompiler!, ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", built, source, "-ldl"])
+        {
+            RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         process.ExitCode.Should().Be(0, "the compiler says: {0}", error);

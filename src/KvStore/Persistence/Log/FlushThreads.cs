@@ -184,50 +184,71 @@ internal sealed class FlushThreads
 
     private void Watch()
     {
-        using var never = new ManualResetEventSlim();
+        ManualResetEventSlim? never = null;
         var quietLooks = 0;
         var begun = -1L;
         while (true)
         {
-            never.Wait(StallTime);
-            FlushThread? woken = null;
-            FlushThread? started = null;
-            lock (_lock)
+            try
             {
-                foreach (var thread in _threads)
+                never ??= new ManualResetEventSlim();
+                never.Wait(StallTime);
+                if (!Look(ref quietLooks, ref begun))
                 {
-                    if (thread.TakeStalledWork() is { IsQueued: false } stalled)
-                    {
-                        stalled.IsQueued = true;
-                        _queued.Enqueue(stalled);
-                        begun = _begun;
-                    }
-                }
-
-                if (_queued.Count > 0)
-                {
-                    quietLooks = 0;
-                    if (begun == _begun)
-                    {
-                        woken = TakeParked();
-                        started = woken is null ? TryAddThread() : null;
-                    }
-                }
-                else if (_parked.Count < _threads.Count)
-                {
-                    quietLooks = 0;
-                }
-                else if (++quietLooks > QuietLooksMax)
-                {
-                    _isWatched = false;
+                    never.Dispose();
                     return;
                 }
+            }
+            catch (OutOfMemoryException)
+            {
+                // This is a thread of its own, so that the exception would end the process. The next look may find memory.
+                Thread.Yield();
+            }
+        }
+    }
 
-                begun = _begun;
+    private bool Look(ref int quietLooks, ref long begun)
+    {
+        FlushThread? woken = null;
+        FlushThread? started = null;
+        lock (_lock)
+        {
+            // Before anything is taken out of a thread: from here on it can be queued.
+            _queued.EnsureCapacity(_queued.Count + _threads.Count);
+            foreach (var thread in _threads)
+            {
+                if (thread.TakeStalledWork() is { IsQueued: false } stalled)
+                {
+                    stalled.IsQueued = true;
+                    _queued.Enqueue(stalled);
+                    begun = _begun;
+                }
             }
 
-            woken?.Wake();
-            Start(started);
+            if (_queued.Count > 0)
+            {
+                quietLooks = 0;
+                if (begun == _begun)
+                {
+                    woken = TakeParked();
+                    started = woken is null ? TryAddThread() : null;
+                }
+            }
+            else if (_parked.Count < _threads.Count)
+            {
+                quietLooks = 0;
+            }
+            else if (++quietLooks > QuietLooksMax)
+            {
+                _isWatched = false;
+                return false;
+            }
+
+            begun = _begun;
         }
+
+        woken?.Wake();
+        Start(started);
+        return true;
     }
 }
