@@ -92,7 +92,7 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
 
     /// <summary>Why nothing is taken; null when it is.</summary>
     public KvPersistenceException? Refusal() =>
-        _failure is not null ? Refused(_failure)
+        _failure is not null ? LogFailures.Refused(_failure)
         : _isClosed ? new KvPersistenceException("The log is closed.")
         : null;
 
@@ -251,7 +251,7 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         else if (outcome.IsFatal || (losesAcknowledged && _isClosed))
         {
             // One that came from outside meanwhile explains it.
-            var failure = _failure ?? Fatal(outcome);
+            var failure = _failure ?? LogFailures.Fatal(outcome);
             newFailure = _failure is null ? failure : null;
             Volatile.Write(ref _failure, failure);
             Complete(batch.FirstWaiting, outcome, failure);
@@ -259,7 +259,7 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         }
         else
         {
-            var error = Passing(outcome);
+            var error = LogFailures.Passing(outcome, durability);
             Volatile.Write(ref _lastError, error);
             Complete(batch.FirstWaiting, outcome, error);
             if (losesAcknowledged && _failure is null)
@@ -332,19 +332,11 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         return call;
     }
 
-    private static KvPersistenceException Refused(KvPersistenceException failure) => new(
-        "The disk has failed before, so nothing is written any more; reads go on. Call ReopenAsync, or open the namespace again, when the disk is well.",
-        failure);
-
-    private static KvPersistenceException Fatal(in WriteOutcome outcome) => new(
-        $"Writing to the log failed: {outcome.Error!.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again{(outcome.IsUndone ? "" : "; whether what was being written is there then is not known")}.",
-        outcome.Error);
-
-    private KvPersistenceException Passing(in WriteOutcome outcome) => new(
-        durability == Durability.Immediate
-            ? $"Writing to the log failed: {outcome.Error!.Message.TrimEnd('.')}. Nothing of it was kept. Later writes may succeed."
-            : $"Writing to the log failed: {outcome.Error!.Message.TrimEnd('.')}. What waits to be written is kept in memory and written when the disk takes it.",
-        outcome.Error);
+    /// <summary>All of the state as text, for a test that looks whether it has seen it before.</summary>
+    internal string Describe(Func<PendingAppend?, string> waiting) =>
+        $"{_writer} open {_open.Length} {_open.MustFlush} {_open.MustWrite} {_open.MustRoll} {_open.MustClose} {waiting(_open.FirstWaiting)}"
+        + $"retained {_retained?.Length} {_retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_firstCompletion)}"
+        + $"{_isHelperCalled} {_isHolding} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}";
 
     /// <summary>Decides whether a worker must come to write.</summary>
     private Call TryStart()
