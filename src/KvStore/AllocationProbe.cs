@@ -29,13 +29,13 @@ internal static class AllocationProbe
     }
 
     /// <summary>Call directly before an allocation.</summary>
-    /// <exception cref="OutOfMemoryException">A test wants this allocation to fail.</exception>
+    /// <exception cref="InsufficientMemoryException">A test wants this allocation to fail.</exception>
     [Conditional("DEBUG")]
     public static void Before()
     {
         if (Volatile.Read(ref s_left) != long.MaxValue && Interlocked.Decrement(ref s_left) == -1)
         {
-            throw new OutOfMemoryException("A test made this allocation fail.");
+            throw new InsufficientMemoryException("A test made this allocation fail.");
         }
     }
 

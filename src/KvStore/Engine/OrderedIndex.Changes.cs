@@ -5,6 +5,17 @@ namespace KvStore.Engine;
 /// <content>How the order changes: all of it under the gate, with an odd version.</content>
 internal sealed partial class OrderedIndex
 {
+    /// <summary>Loses the last entries of the last leaf, as a fault would, for a test of what then happens.</summary>
+    internal void LoseForTest(int count)
+    {
+        lock (_gate)
+        {
+            BeginChange();
+            _leaves[^1].Count -= count;
+            EndChange();
+        }
+    }
+
     // Odd already, if the change before failed: then lists go through the gate until everything was made anew.
     private void BeginChange() => Interlocked.Exchange(ref _version, _version | 1);
 
