@@ -228,7 +228,13 @@ public sealed class HandledFilesTests
     {
         var others = new Dictionary<string, byte[]>
         {
-            ["notes.tmp"] = [1], ["spare"] = [2, 2], ["5.log"] = [3], ["upload.snapshot.tmp"] = [4], ["Manifest"] = [5], [".tmp"] = [6], ["00000000000000000001.log.bak"] = [7],
+            ["notes.tmp"] = [1],
+            ["spare"] = [2, 2],
+            ["5.log"] = [3],
+            ["upload.snapshot.tmp"] = [4],
+            ["Manifest"] = [5],
+            [".tmp"] = [6],
+            ["00000000000000000001.log.bak"] = [7],
         };
         var disk = SimulatedDisk.With(others);
         for (var round = 0; round < 3; round++)

@@ -61,7 +61,7 @@ public sealed class PersistToTests : IDisposable
             // Not disposed yet, and on the disk nevertheless: a copy of the files has it.
             var copy = Path.Combine(_directory, "copy");
             Directory.CreateDirectory(copy);
-            foreach (var file in Directory.EnumerateFiles(Path.Combine(_directory, "cache"), "*.log"))
+            foreach (var file in Directory.EnumerateFiles(Path.Combine(_directory, "cache")).Where(name => !name.EndsWith("lock", StringComparison.Ordinal)))
             {
                 File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
             }
