@@ -56,4 +56,17 @@ public interface IKvPersistence : IAsyncDisposable
     /// <param name="cancellationToken">Abandons the attempt; what was written so far cannot be opened, and may be removed.</param>
     /// <returns>A task that completes when the copy is on the disk.</returns>
     ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Takes mutations again after <see cref="Health"/> has become <see cref="KvPersistenceStatus.Failed"/>: everything that
+    /// completed is kept, nothing that failed comes back. Does nothing when it has not failed.
+    /// </summary>
+    /// <param name="cancellationToken">Abandons the attempt; mutations are refused as before.</param>
+    /// <returns>A task that completes when mutations are taken again.</returns>
+    /// <exception cref="KvPersistenceException">The cause still stands, or what was kept is damaged; mutations are refused as before.</exception>
+    /// <exception cref="NotSupportedException">The provider cannot do that; dispose it and open it again.</exception>
+    ValueTask ReopenAsync(CancellationToken cancellationToken = default) =>
+        Health.Status == KvPersistenceStatus.Failed
+            ? throw new NotSupportedException($"{GetType().Name} cannot be opened again while it is in use. Dispose it and open it again.")
+            : default;
 }

@@ -70,13 +70,19 @@ public static class KvBulk
             {
                 // Deleted or expired since it was listed, if it does not exist.
                 var value = await kv.GetAsync(listed.Name, options: null, cancellationToken).ConfigureAwait(false);
-                if (value.Exists)
+                try
                 {
-                    await writer.WriteAsync(listed.Name, value, cancellationToken).ConfigureAwait(false);
-                    if (kv is KvNamespace)
+                    if (value.Exists)
+                    {
+                        await writer.WriteAsync(listed.Name, value, cancellationToken).ConfigureAwait(false);
+                    }
+                }
+                finally
+                {
+                    if (kv is KvNamespace or KvRegion)
                     {
                         // Nobody else has this view.
-                        value.Release();
+                        value.Dispose();
                     }
                 }
             }

@@ -13,7 +13,8 @@ public sealed partial class KvNamespace
 
     /// <summary>
     /// Whether writes are taken, and if not, why: after the disk has failed a namespace goes on serving reads and refuses
-    /// writes until it is opened again. Always healthy for a namespace that lives in memory alone.
+    /// writes until <see cref="ReopenAsync"/>. Degraded while the last write failed and the next one may succeed, as on a full
+    /// disk. Always healthy for a namespace that lives in memory alone.
     /// </summary>
     public KvPersistenceHealth Health => _commit.Log?.Persistence.Health ?? KvPersistenceHealth.Healthy;
 
@@ -60,8 +61,23 @@ public sealed partial class KvNamespace
     /// <exception cref="KvPersistenceException">That is not possible.</exception>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.FlushAsync(cancellationToken) ?? default;
+    }
+
+    /// <summary>
+    /// Takes writes again after the disk has failed (<see cref="Health"/> is <see cref="KvPersistenceStatus.Failed"/>) and its
+    /// cause is gone, without closing the namespace. Every write that completed is kept, and none that failed comes back. Reads
+    /// go on meanwhile. Nothing to do when nothing has failed, or for a namespace that lives in memory alone.
+    /// </summary>
+    /// <param name="cancellationToken">Abandons the attempt; writes are refused as before.</param>
+    /// <returns>A task that completes when writes are taken again.</returns>
+    /// <exception cref="KvPersistenceException">The cause still stands, or what is on the disk is damaged; writes are refused as before.</exception>
+    /// <exception cref="NotSupportedException">The persistence provider cannot do that.</exception>
+    public ValueTask ReopenAsync(CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        return _commit.Log?.Persistence.ReopenAsync(cancellationToken) ?? default;
     }
 
     /// <summary>
@@ -73,7 +89,7 @@ public sealed partial class KvNamespace
     /// <exception cref="KvPersistenceException">It failed; the message says whether writes go on.</exception>
     public ValueTask CompactAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.CompactAsync(cancellationToken) ?? default;
     }
 
@@ -89,7 +105,7 @@ public sealed partial class KvNamespace
     public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log is { } log
             ? log.Persistence.SnapshotAsync(directory, cancellationToken)
             : throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");
@@ -126,6 +142,7 @@ public sealed partial class KvNamespace
         }
 
         _commit.IsClosed = true;
+        _largeValues.Dispose();
         try
         {
             if (_commit.Log is { } log)
@@ -138,7 +155,7 @@ public sealed partial class KvNamespace
             _telemetry.Dispose();
             _replicated?.Dispose();
             _store.Dispose();
-            _clock.Dispose();
+            _clock.Leave(this);
             _logger.NamespaceDisposed(Name);
         }
     }

@@ -159,9 +159,14 @@ public static class KvNamespaceExtensions
 
         static Stream? Open(IKvNamespace kv, in KvValue value)
         {
-            var stream = value.Exists ? value.OpenStream() : null;
-            ReleaseIfOwned(kv, value);
-            return stream;
+            try
+            {
+                return value.Exists ? value.OpenStream() : null;
+            }
+            finally
+            {
+                DisposeIfOwned(kv, value);
+            }
         }
 
         static async ValueTask<Stream?> Await(IKvNamespace kv, ValueTask<KvValue> get) => Open(kv, await get.ConfigureAwait(false));
@@ -333,9 +338,14 @@ public static class KvNamespaceExtensions
             return value;
         }
 
-        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
-        ReleaseIfOwned(kv, value);
-        return loaded;
+        try
+        {
+            return await value.LoadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            DisposeIfOwned(kv, value);
+        }
     }
 
     private static async ValueTask<IReadOnlyDictionary<string, KvValue>> LoadAsync(
@@ -346,22 +356,31 @@ public static class KvNamespaceExtensions
             return values;
         }
 
-        var loaded = new OrderedDictionary<string, KvValue>(values.Count, StringComparer.Ordinal);
-        foreach (var (key, value) in values)
+        try
         {
-            loaded.Add(key, await value.LoadAsync(cancellationToken).ConfigureAwait(false));
-            ReleaseIfOwned(kv, value);
-        }
+            var loaded = new OrderedDictionary<string, KvValue>(values.Count, StringComparer.Ordinal);
+            foreach (var (key, value) in values)
+            {
+                loaded.Add(key, await value.LoadAsync(cancellationToken).ConfigureAwait(false));
+            }
 
-        return loaded;
+            return loaded;
+        }
+        finally
+        {
+            foreach (var value in values.Values)
+            {
+                DisposeIfOwned(kv, value);
+            }
+        }
     }
 
     // A namespace of this process makes a new view for each get, so nobody else has this one.
-    private static void ReleaseIfOwned(IKvNamespace kv, in KvValue value)
+    private static void DisposeIfOwned(IKvNamespace kv, in KvValue value)
     {
-        if (value.IsLarge && kv is KvNamespace)
+        if (value.IsLarge && kv is KvNamespace or KvRegion)
         {
-            value.Release();
+            value.Dispose();
         }
     }
 

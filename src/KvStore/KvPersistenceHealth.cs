@@ -6,13 +6,17 @@ public enum KvPersistenceStatus
     /// <summary>Everything works.</summary>
     Healthy,
 
-    /// <summary>Mutations are taken and made durable, but background work failed, so that room is not freed.</summary>
+    /// <summary>
+    /// Mutations are taken, but the last write failed, as on a full disk, or background work failed, so that room is not
+    /// freed; that passes with the next one that succeeds. Or the file system lacks something that durability needs after a power
+    /// cut; the reason says which.
+    /// </summary>
     Degraded,
 
     /// <summary>It was opened to be read only: no mutations are taken.</summary>
     ReadOnly,
 
-    /// <summary>The disk failed: no mutations are taken until it is opened again.</summary>
+    /// <summary>The disk failed: no mutations are taken until <see cref="IKvPersistence.ReopenAsync"/>, or until it is opened again.</summary>
     Failed,
 
     /// <summary>It is not open.</summary>

@@ -15,9 +15,12 @@ namespace KvStore;
 /// segment of memory (up to 4 MiB) alive; copy what is to be kept for long. Safe to use from any thread.
 /// <para>A large value of a namespace that persists is a view on a file (<see cref="IsLarge"/>): <see cref="OpenStream"/> reads
 /// from there as it goes, <see cref="ReadBytesAsync"/> brings it into memory; the members that return it whole at once read
-/// the file while the caller waits.</para>
+/// the file while the caller waits. The file of a value that was replaced or deleted is kept until the view is disposed, or for
+/// 5 seconds after the read where nobody disposes it, and until every stream that was opened is disposed. Opened later than that,
+/// it throws <see cref="KvException"/> (410). Metadata and expiration stay readable.</para>
+/// <para>Disposing is optional, and does nothing for a value in memory. All copies of this structure are one view.</para>
 /// </remarks>
-public readonly struct KvValue
+public readonly struct KvValue : IDisposable
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
@@ -95,7 +98,7 @@ public readonly struct KvValue
     public int Length => _source switch
     {
         null => 0,
-        LargeValueView large => checked((int)large.Value.Length),
+        LargeValueView large => checked((int)large.Length),
         _ => RecordLayout.Read<int>(in StartIn(Unsafe.As<byte[]>(_source)), RecordLayout.ValueBytesOffset),
     };
 
@@ -192,11 +195,16 @@ public readonly struct KvValue
     }
 
     /// <summary>A stream over the value, which cannot be written. Empty when the key does not exist.</summary>
-    /// <returns>A new stream on the same bytes.</returns>
+    /// <returns>
+    /// A new stream on the same bytes, which the caller disposes. It stays readable whatever happens to the key, also when this is
+    /// disposed; the file of a large value is kept until then.
+    /// </returns>
+    /// <exception cref="KvException">A large value that was replaced was read more than 5 seconds ago (410).</exception>
+    /// <exception cref="ObjectDisposedException">It is a large value, and this was disposed.</exception>
     public Stream OpenStream() => _source switch
     {
         null => new MemoryStream([], writable: false),
-        LargeValueView large => large.Value.OpenStream(),
+        LargeValueView large => large.OpenStream(),
         _ => new MemoryStream((byte[])_source, MetadataOffset + MetadataBytes, Length, writable: false, publiclyVisible: false),
     };
 
@@ -234,8 +242,14 @@ public readonly struct KvValue
         return new KvValue(record, recordOffset: 0);
     }
 
-    /// <summary>Lets go of the file of a large value. For whoever handed this to nobody else.</summary>
-    internal void Release() => (_source as LargeValueView)?.Value.Dispose();
+    /// <summary>
+    /// Lets go of the file of a large value, which cannot be read through this any more; streams that were opened go on. Does nothing
+    /// for a value in memory. May be called more than once.
+    /// </summary>
+    public void Dispose() => (_source as LargeValueView)?.Dispose();
+
+    /// <summary>The same as <see cref="Dispose"/>.</summary>
+    internal void Release() => Dispose();
 
     // A record by itself, without a key.
     private static byte[] NewRecord(int metadataBytes, int valueBytes, uint deadline, out int valueOffset)

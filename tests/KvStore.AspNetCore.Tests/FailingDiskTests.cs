@@ -33,7 +33,7 @@ public sealed class FailingDiskTests : IDisposable
         await using (var binding = await TestHost.StartAsync(catalog, app => app.MapKvBinding()))
         {
             using var api = new ApiClient(host.Url, Secret);
-            _ = new FaultyDisk(disk, "write", 1, "Input/output error", isForGood: true);
+            _ = new FaultyDisk(disk, "flush", 1, "Input/output error", isForGood: true);
 
             foreach (var answer in new[]
             {

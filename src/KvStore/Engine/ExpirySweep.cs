@@ -12,18 +12,29 @@ namespace KvStore.Engine;
 /// </remarks>
 internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
 {
+    // Kept from one run to the next.
+    private readonly List<Segment> _segments = [];
+
     /// <summary>Removes what has expired by now.</summary>
     public void Run()
     {
         var now = clock.NowSeconds;
-        store.Segments.SealTails(segment => segment.NextDeadline <= now);
-        foreach (var segment in store.Segments.ToList())
+        if (store.Segments.NextDeadline > now)
+        {
+            return;
+        }
+
+        store.Segments.SealTails(static (segment, now) => segment.NextDeadline <= now, now);
+        store.Segments.CopyTo(_segments);
+        foreach (var segment in _segments)
         {
             if (segment.NextDeadline <= now && segment.IsSettled)
             {
                 Walk(segment, now);
             }
         }
+
+        _segments.Clear();
     }
 
     private void Walk(Segment segment, long now)

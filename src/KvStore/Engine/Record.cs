@@ -13,8 +13,8 @@ namespace KvStore.Engine;
 /// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
 /// of the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
 /// to look up; no reader of a view looks at it.</para>
-/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number and the
-/// length of a <see cref="KvValueReference"/>, 8 bytes each.</para>
+/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
+/// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
 /// </remarks>
 internal readonly struct Record(byte[] segment, int offset)
 {
@@ -22,7 +22,7 @@ internal readonly struct Record(byte[] segment, int offset)
     public const int HeaderBytes = RecordLayout.HeaderBytes;
 
     /// <summary>The bytes that say where a value is that is kept outside memory.</summary>
-    public const int ReferenceBytes = 2 * sizeof(long);
+    public const int ReferenceBytes = 3 * sizeof(long);
 
     /// <summary>Records begin at multiples of this.</summary>
     public const int Alignment = 8;
@@ -60,6 +60,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Where the value is kept, when that is outside memory; otherwise none.</summary>
     public KvValueReference LargeValue => IsLarge
         ? new KvValueReference(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]))
+        {
+            Check = BinaryPrimitives.ReadInt64LittleEndian(Value[(2 * sizeof(long))..]),
+        }
         : default;
 
     /// <summary>The first byte of the key, for a comparison that knows the length.</summary>
@@ -88,6 +91,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The whole record, without what aligns the next.</summary>
     public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
 
+    /// <summary>The bytes of key, metadata and value, also where the value is kept outside memory: what a namespace's limit counts.</summary>
+    public long LiveBytes => KeyBytes + MetadataBytes + (IsLarge ? LargeValue.Length : ValueBytes);
+
     /// <summary>The room it takes in its segment.</summary>
     public int SizeInSegment => SizeFor(KeyBytes, MetadataBytes, ValueBytes);
 
@@ -113,6 +119,7 @@ internal readonly struct Record(byte[] segment, int offset)
     {
         BinaryPrimitives.WriteInt64LittleEndian(DraftValue, reference.Id);
         BinaryPrimitives.WriteInt64LittleEndian(DraftValue[sizeof(long)..], reference.Length);
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue[(2 * sizeof(long))..], reference.Check);
         Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.LargeFlag));
     }
 
@@ -151,7 +158,7 @@ internal readonly struct Record(byte[] segment, int offset)
     }
 
     /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
-    public KvValue ToValue(KvLargeValue value) => new(new LargeValueView(value, Segment), Offset);
+    public KvValue ToValue(LargeValueView value) => new(value, Offset);
 
     /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

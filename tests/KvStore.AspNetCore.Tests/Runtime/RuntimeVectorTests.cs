@@ -28,7 +28,7 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
 
     public static TheoryData<ScenarioCase> All => [.. Scenario.All.Select(scenario => new ScenarioCase(scenario.Id))];
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Workerd)]
     [MemberData(nameof(All))]
     public async Task The_real_binding_answers_as_recorded(ScenarioCase scenarioCase)
     {

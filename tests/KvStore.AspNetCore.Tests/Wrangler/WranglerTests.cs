@@ -8,7 +8,7 @@ namespace KvStore.AspNetCore.Tests.Wrangler;
 [Trait("Needs", "wrangler")]
 public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<WranglerFixture>
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Namespaces_are_created_listed_renamed_and_deleted()
     {
         var created = Text(await wrangler.RunAsync("kv", "namespace", "create", "sessions"));
@@ -29,7 +29,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         wrangler.Catalog.Find(entry.Id).Should().BeNull();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Values_are_put_with_all_options_read_and_deleted()
     {
         var entry = await wrangler.Catalog.CreateAsync("values");
@@ -81,7 +81,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         (await kv.GetAsync("ttl")).Exists.Should().BeTrue();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task A_key_that_a_client_resolves_as_a_path_deletes_no_namespace()
     {
         var entry = await wrangler.Catalog.CreateAsync("dots");
@@ -98,7 +98,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         wrangler.Catalog.Find(entry.Id).Should().NotBeNull();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Many_keys_are_put_listed_read_and_deleted_in_bulk()
     {
         const int count = 2345;

@@ -30,7 +30,7 @@ public sealed class LogFormatTests
             {
                 Key = key,
                 Metadata = metadata,
-                LargeValue = new KvValueReference(revision, ((long)high << 31) + value.Length),
+                LargeValue = new KvValueReference(revision, ((long)high << 25) + value.Length) { Check = high % 3 == 0 ? 0 : ((long)deadline << 32) | 1 },
                 Revision = revision,
                 DeadlineSeconds = (uint)deadline,
             },
@@ -124,7 +124,7 @@ public sealed class LogFormatTests
 
         var act = () => LogRecord.SizeOf(mutation);
 
-        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes} and {revision}*");
+        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes}, 0 and {revision}*");
     }
 
     private static byte[] Written(KvMutation mutation)
@@ -135,7 +135,7 @@ public sealed class LogFormatTests
         LogRecord.Lay(bytes, mutation);
         LogRecord.Seal(bytes, Seed, 4711);
         var length = LogFormat.RecordHeaderBytes + mutation.Key.Length + mutation.Metadata.Length
-            + (mutation.LargeValue.IsNone ? mutation.Value.Length : LogFormat.ReferenceBytes);
+            + (mutation.LargeValue.IsNone ? mutation.Value.Length : mutation.LargeValue.Check == 0 ? 16 : 24);
         bytes.AsSpan(length).IndexOfAnyExcept((byte)0).Should().Be(-1, "what aligns the next record is zero");
         return bytes;
     }

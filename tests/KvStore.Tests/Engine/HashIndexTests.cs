@@ -146,7 +146,7 @@ public sealed class HashIndexTests
         MarkMoved(index, shard);
         var search = Task.Run(() => index.TryFind(new Utf8Key(key), out _, out _));
         var first = await Task.WhenAny(search, Task.Delay(20));
-        index.ClearHoldingLock(shard);
+        index.ResizeHoldingLock(shard, HashIndex.WordsMin);
 
         first.Should().NotBeSameAs(search, "a search that has seen a mark knows nothing yet");
         (await search).Should().BeFalse("the new table has no key");

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;
@@ -7,26 +8,42 @@ namespace KvStore.Persistence.Log;
 /// written ahead.
 /// </summary>
 /// <remarks>
-/// A flush that changes nothing but bytes takes two thirds of the time of one that also has to note a new length and new
-/// blocks. So zeros are written ahead, in steps that double, and a file that is no longer needed becomes the next one.
-/// Not thread-safe: it belongs to the writer of the log.
+/// <para>A flush that changes nothing but bytes takes two thirds of the time of one that also has to note a new length and new
+/// blocks. So zeros are written ahead, in steps that double, and a file that is no longer needed becomes the next one.</para>
+/// <para><b>The reserve.</b> Puts leave the last <see cref="ReserveBytes"/> of what was written ahead alone. On a full disk
+/// deletes go there, and the end record.</para>
+/// <para><b>The mark.</b> After a flush an end record is written behind the last record, and not flushed; the next record
+/// replaces it. After a kill it says that everything before it was on the disk, so that damage there is not taken for a torn
+/// end. A power cut may take the mark; then the file ends as if it had never been written.</para>
+/// <para>Not thread-safe: it belongs to the writer of the log.</para>
 /// </remarks>
 internal sealed class LogFile : IDisposable
 {
     private const int AheadBytesMin = 1024 * 1024;
     private const int AheadBytesMax = 8 * 1024 * 1024;
     private const int ZeroBytes = 256 * 1024;
+    private const int ReserveBytesMax = 64 * 1024;
+    private const int ReserveDivisor = 16;
 
     private static readonly byte[] s_zeros = new byte[ZeroBytes];
 
+    private readonly IStorage _storage;
     private readonly IStorageFile _file;
+    private readonly int _fileBytes;
     private readonly bool _writesAhead;
+    private readonly byte[] _end = new byte[LogFormat.EndBytes];
     private long _aheadTo;
-    private bool _isDisposed;
+    private long _flushedRecords;
+    private long _flushedPayloadBytes;
 
-    private LogFile(IStorageFile file, in FileHeader header, bool writesAhead)
+    // Whether there may be anything behind the end that is neither zeros nor bytes of an older log.
+    private bool _isTorn;
+
+    private LogFile(IStorage storage, IStorageFile file, in FileHeader header, int fileBytes, bool writesAhead)
     {
+        _storage = storage;
         _file = file;
+        _fileBytes = fileBytes;
         _writesAhead = writesAhead;
         Header = header;
         End = LogFormat.HeaderBytes;
@@ -48,53 +65,212 @@ internal sealed class LogFile : IDisposable
     /// <summary>The bytes of their keys, metadata and values.</summary>
     public long PayloadBytes { get; private set; }
 
-    /// <summary>Makes a file and puts its name on the disk: afterwards it is the last log.</summary>
-    public static LogFile Create(IStorage storage, long number, int fileBytes, bool writesAhead, bool reusesSpare)
+    /// <summary>Whether its end record is on the disk.</summary>
+    public bool IsFinished { get; private set; }
+
+    /// <summary>Where the end record begins, once it is on the disk.</summary>
+    public long EndOffset => IsFinished ? End - LogFormat.EndBytes : 0;
+
+    /// <summary>The checksum of the end record, once it is on the disk.</summary>
+    public uint EndChecksum => LogRecord.ChecksumOf(_end);
+
+    /// <summary>The room in a log file of a length that is kept for deletes and the end record.</summary>
+    public static int ReserveBytes(int fileBytes) => Math.Min(fileBytes / ReserveDivisor, ReserveBytesMax);
+
+    /// <summary>Makes a file and puts it on the disk, still under a temporary name.</summary>
+    /// <param name="storage">Where.</param>
+    /// <param name="spare">What may become the file.</param>
+    /// <param name="directory">The identity of the directory.</param>
+    /// <param name="number">Its number.</param>
+    /// <param name="fileBytes">The length at which it is followed by the next.</param>
+    /// <param name="writesAhead">Whether zeros are written ahead of the records.</param>
+    /// <param name="needsRoom">Whether it is an error that there is no room for records.</param>
+    public static LogFile Prepare(
+        IStorage storage, SpareLog spare, Guid directory, long number, int fileBytes, bool writesAhead, bool needsRoom)
     {
-        var name = reusesSpare ? FileNames.Spare : FileNames.Temporary(FileNames.Log(number));
-        var file = reusesSpare ? storage.Open(name, isWritable: true) : storage.Create(name);
+        var name = FileNames.Temporary(FileNames.Log(number));
+
+        if (storage.Exists(name))
+        {
+            // An attempt before this one failed.
+            storage.Delete(name);
+        }
+
+        var isRecycled = spare.TryTake(name);
+        var file = isRecycled ? storage.Open(name, isWritable: true) : storage.Create(name);
         try
         {
             Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
-            var header = FileHeader.Write(bytes, FileKind.Log, number, reusesSpare);
+            var header = FileHeader.Write(bytes, FileKind.Log, number, directory, isRecycled);
             file.Write(bytes, 0);
-            var log = new LogFile(file, header, writesAhead);
-            log.WriteAhead(fileBytes, LogFormat.HeaderBytes);
-            file.Flush();
+            var log = new LogFile(storage, file, header, fileBytes, writesAhead);
+            try
+            {
+                log.WriteAhead(LogFormat.HeaderBytes + ReserveBytes(fileBytes));
+            }
+            catch (Exception e) when (!needsRoom && e is (IOException or UnauthorizedAccessException))
+            {
+                // A full disk can be opened to be read; puts fail until there is room.
+            }
 
-            // Under its name only when its header is on the disk: a log without one is damaged, not new.
-            storage.Rename(name, FileNames.Log(number));
-            storage.FlushDirectory();
+            Flushing.Flush(file);
             return log;
         }
         catch
         {
             file.Dispose();
+            DeleteQuietly(storage, name);
             throw;
         }
     }
 
-    /// <summary>Writes sealed records at the end.</summary>
-    public void Append(ReadOnlySpan<byte> records, int fileBytes)
+    /// <summary>Gives the file its name and puts the name on the disk: afterwards it is the last log.</summary>
+    /// <remarks>Only when its header is on the disk: a log without one is damaged, not new.</remarks>
+    public void Publish()
     {
-        WriteAhead(fileBytes, End + records.Length);
-        _file.Write(records, End);
-        End += records.Length;
+        var name = FileNames.Log(Header.Number);
+        if (_storage.Exists(FileNames.Temporary(name)))
+        {
+            _storage.Rename(FileNames.Temporary(name), name);
+        }
+
+        Flushing.FlushDirectory(_storage);
     }
 
-    /// <summary>Counts records that were appended.</summary>
-    public void Count(long records, long payloadBytes)
+    /// <summary>Makes room for records at the end, so that writing them takes no new blocks.</summary>
+    /// <param name="bytes">The length of the records.</param>
+    /// <param name="usesReserve">Whether they may go where puts may not.</param>
+    /// <exception cref="IOException">There is no room. Nothing has changed.</exception>
+    public void Reserve(int bytes, bool usesReserve)
     {
-        Records += records;
+        try
+        {
+            WriteAhead(End + bytes + LogFormat.EndBytes + ReserveBytes(_fileBytes));
+        }
+        catch (Exception e) when (usesReserve && HasReserve(bytes) && e is (IOException or UnauthorizedAccessException))
+        {
+            // That is what the reserve is for.
+        }
+    }
+
+    /// <summary>Whether records fit in what was written ahead, with the end record behind them.</summary>
+    public bool HasReserve(long bytes) => End + bytes + LogFormat.EndBytes <= _aheadTo;
+
+    /// <summary>Writes sealed records at the end. Requires: <see cref="Reserve"/>.</summary>
+    /// <exception cref="IOException">It failed; a part of the records may be there until <see cref="CutOff"/> has removed it.</exception>
+    public void Append(ReadOnlySpan<byte> records, int count, long payloadBytes)
+    {
+        Debug.Assert(!IsFinished, "Nothing follows the end record.");
+        Debug.Assert(!_isTorn, "What a failed write left is cut off first.");
+        Debug.Assert(
+            End + records.Length - FlushedThrough <= LogFormat.UnflushedBytesMax, "Recovery looks only so far for a later record.");
+        _isTorn = true;
+        _file.Write(records, End);
+        _isTorn = false;
+        End += records.Length;
+        Records += count;
         PayloadBytes += payloadBytes;
     }
 
+    /// <exception cref="IOException">It failed. Nothing is known about what was written since the last flush.</exception>
     public void Flush()
     {
         if (FlushedThrough < End)
         {
-            _file.Flush();
-            FlushedThrough = End;
+            Flushing.Flush(_file);
+            NoteFlush();
+        }
+    }
+
+    /// <summary>Notes behind the last record that everything before was flushed, for whoever opens the file after a kill.</summary>
+    public void Mark(long highestRevision)
+    {
+        Debug.Assert(FlushedThrough == End, "A mark says that everything before it is on the disk.");
+        LayEnd(highestRevision);
+        try
+        {
+            _file.Write(_end, End);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What was flushed stays. The next write cuts off what may be here, and fails when it cannot.
+            _isTorn = true;
+        }
+    }
+
+    /// <summary>Whether a failed write may have left something behind the end.</summary>
+    public bool IsTorn => _isTorn;
+
+    /// <summary>Makes everything behind a place unreadable, and puts that on the disk.</summary>
+    /// <param name="flushedOnly">Whether to keep only what is on the disk; otherwise everything that was written as a whole.</param>
+    /// <exception cref="IOException">It failed: what is behind the place is not known.</exception>
+    public void CutOff(bool flushedOnly)
+    {
+        Debug.Assert(!IsFinished, "The end record stays.");
+        var end = flushedOnly ? FlushedThrough : End;
+        _isTorn = true;
+        _file.SetLength(end);
+        _aheadTo = Math.Min(_aheadTo, end);
+        if (flushedOnly)
+        {
+            End = FlushedThrough;
+            Records = _flushedRecords;
+            PayloadBytes = _flushedPayloadBytes;
+        }
+
+        Flushing.Flush(_file);
+        NoteFlush();
+        _isTorn = false;
+    }
+
+    /// <summary>
+    /// The same as far as it goes, after a flush has failed: with zeros in place of a record header where even the length
+    /// cannot be changed.
+    /// </summary>
+    /// <returns>Whether the disk has confirmed it.</returns>
+    public bool TryCutOffAfterFailure()
+    {
+        try
+        {
+            CutOff(flushedOnly: true);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            try
+            {
+                _file.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
+            }
+            catch (Exception again) when (again is IOException or UnauthorizedAccessException)
+            {
+                // The failure before this one is reported; it says that the outcome is not known.
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Puts the end record on the disk. Requires: everything before it is on the disk.</summary>
+    public void Finish(long highestRevision)
+    {
+        Debug.Assert(FlushedThrough == End, "The end record says of everything before it that it was on the disk.");
+        LayEnd(highestRevision);
+        _isTorn = true;
+        _file.Write(_end, End);
+        Flushing.Flush(_file);
+        _isTorn = false;
+        IsFinished = true;
+        End += LogFormat.EndBytes;
+        FlushedThrough = End;
+    }
+
+    /// <summary>After a failure: ends the file behind what was on the disk.</summary>
+    public void EndAfterFailure(long highestRevision)
+    {
+        if (!IsFinished)
+        {
+            CutOff(flushedOnly: true);
+            Finish(highestRevision);
         }
     }
 
@@ -102,51 +278,51 @@ internal sealed class LogFile : IDisposable
     public void Trim()
     {
         _file.SetLength(End);
-        _file.Flush();
+        Flushing.Flush(_file);
     }
 
-    /// <summary>
-    /// Makes what is not flushed unreadable, after a write or a flush has failed: whoever waited for it was told so, and it
-    /// should not come back when the directory is opened again.
-    /// </summary>
-    public void Forget()
-    {
-        if (_isDisposed)
-        {
-            // It was empty and is being removed: there is nothing to forget.
-            return;
-        }
+    public void Dispose() => _file.Dispose();
 
+    private static void DeleteQuietly(IStorage storage, string name)
+    {
         try
         {
-            _file.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
+            storage.Delete(name);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The disk has failed already, and that has been reported.
+            // The failure before this one is reported. The file goes with the next attempt, or when the directory is opened.
         }
     }
 
-    public void Dispose()
+    private void NoteFlush()
     {
-        _isDisposed = true;
-        _file.Dispose();
+        FlushedThrough = End;
+        _flushedRecords = Records;
+        _flushedPayloadBytes = PayloadBytes;
     }
 
-    private void WriteAhead(int fileBytes, long needed)
+    private void LayEnd(long highestRevision)
     {
-        if (!_writesAhead || needed <= _aheadTo || _aheadTo >= fileBytes)
+        LogRecord.LayEnd(_end, new FileEnd(highestRevision, Records, PayloadBytes));
+        LogRecord.Seal(_end, Header.Seed, (uint)End);
+    }
+
+    private void WriteAhead(long needed)
+    {
+        var most = _fileBytes + ReserveBytes(_fileBytes);
+        if (!_writesAhead || needed <= _aheadTo || _aheadTo >= most)
         {
             return;
         }
 
         var step = Math.Clamp(_aheadTo, AheadBytesMin, AheadBytesMax);
-        var to = Math.Min(Math.Max(_aheadTo + step, needed), Math.Max(fileBytes, needed));
-        for (var at = Math.Max(_aheadTo, End); at < to; at += ZeroBytes)
+        var to = Math.Max(Math.Min(_aheadTo + step, most), needed);
+        for (_aheadTo = Math.Max(_aheadTo, End); _aheadTo < to;)
         {
-            _file.Write(s_zeros.AsSpan(0, (int)Math.Min(ZeroBytes, to - at)), at);
+            var length = (int)Math.Min(ZeroBytes, to - _aheadTo);
+            _file.Write(s_zeros.AsSpan(0, length), _aheadTo);
+            _aheadTo += length;
         }
-
-        _aheadTo = to;
     }
 }

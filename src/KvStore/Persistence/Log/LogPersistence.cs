@@ -26,11 +26,15 @@ internal sealed class LogPersistence : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly GroupCommit? _log;
     private readonly Compaction? _compaction;
+    private readonly OpenManifest? _manifest;
     private readonly ITimer? _timer;
     private Task _backgroundCompaction = Task.CompletedTask;
     private long _nextCheckBytes;
     private int _isCompacting;
-    private KvPersistenceHealth _health;
+
+    // Closed or read-only, whatever else happens.
+    private KvPersistenceHealth? _finalHealth;
+    private KvPersistenceHealth? _compactionFailure;
     private bool _isDisposed;
 
     private LogPersistence(
@@ -46,24 +50,28 @@ internal sealed class LogPersistence : IAsyncDisposable
         if (options.ReadOnly)
         {
             var damages = recovered.Recovery.Damages;
-            _health = new KvPersistenceHealth(
+            _finalHealth = new KvPersistenceHealth(
                 KvPersistenceStatus.ReadOnly,
                 damages.Count == 0 ? "Opened to be read only." : $"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}.");
             return;
         }
 
-        _health = KvPersistenceHealth.Healthy;
-        var next = DirectoryPreparation.Run(storage, recovered, _diskUse, _values, logger);
+        var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider, logger);
+        var spare = new SpareLog(storage, manifest.Directory);
         var writer = LogWriter.Create(
             storage,
-            next,
+            manifest,
+            spare,
+            manifest.Current.LastNumber + 1,
             options.LogFileBytes,
             writesAhead: options.Durability == Durability.Immediate,
-            reusesSpare: storage.Exists(FileNames.Spare),
-            recovered.Recovery.HighestRevision);
-        writer.Finished = _diskUse.AddLog;
-        _log = new GroupCommit(writer, options.Durability, host.TimeProvider) { Failed = OnFailed, Written = OnWritten };
-        _compaction = new Compaction(storage, host, _log, _diskUse, options.LogFileBytes);
+            recovered.Recovery.HighestRevision,
+            _diskUse.AddLog);
+        DirectoryPreparation.RemoveLeftovers(storage, recovered, _values);
+        _manifest = manifest;
+        _log = new GroupCommit(writer, options.Durability, host.TimeProvider, FlushThreads.Shared, OnWritten, OnFailed);
+        _compaction = new Compaction(storage, manifest, host, _log, spare, _diskUse, options.LogFileBytes);
+        _values.Manifest = manifest;
         _values.Flush = _log.FlushAsync;
         _values.Fail = FailWith;
         if (options.Durability != Durability.Immediate)
@@ -74,15 +82,11 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     public KvRecovery Recovery { get; }
 
-    public KvPersistenceHealth Health
-    {
-        get
-        {
-            // Whoever was told of a failure may ask before the one that tells has come to note it here.
-            var health = Volatile.Read(ref _health);
-            return health.Status is KvPersistenceStatus.Healthy or KvPersistenceStatus.Degraded && _log?.Failure is { } failure ? FailedWith(failure) : health;
-        }
-    }
+    public KvPersistenceHealth Health =>
+        Volatile.Read(ref _finalHealth)
+        ?? (_log?.Failure is { } failure ? new KvPersistenceHealth(KvPersistenceStatus.Failed, failure.Message, failure)
+            : (_log?.LastError ?? _values.LastError) is { } error ? new KvPersistenceHealth(KvPersistenceStatus.Degraded, error.Message, error)
+            : Volatile.Read(ref _compactionFailure) ?? (_storage.Weakness is { } weakness ? new KvPersistenceHealth(KvPersistenceStatus.Degraded, weakness) : KvPersistenceHealth.Healthy));
 
     public IKvLargeValues LargeValues => _values;
 
@@ -91,23 +95,29 @@ internal sealed class LogPersistence : IAsyncDisposable
         IStorage storage, IKvPersistenceHost host, FilePersistenceOptions options, CancellationToken cancellationToken)
     {
         var logger = host.LoggerFactory?.CreateLogger("KvStore.Persistence") ?? NullLogger.Instance;
-        var directoryLock = storage.Lock();
+        IDisposable? directoryLock = null;
         try
         {
+            directoryLock = storage.Lock(options.ReadOnly);
             var recovered = new Recovery(storage, host, options.ReadOnly).Run(cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             var opened = new LogPersistence(storage, directoryLock, host, options, recovered, logger);
+            if (storage.Weakness is { } weakness)
+            {
+                PersistenceEvents.DirectoryNotFlushed(logger, weakness);
+            }
+
             PersistenceEvents.Recovered(logger, storage.PathOf(""), recovered.Recovery.Mutations, recovered.Recovery.HighestRevision);
             return opened;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            directoryLock.Dispose();
+            directoryLock?.Dispose();
             throw new KvPersistenceException($"{storage.PathOf("")} cannot be opened: {e.Message}", e);
         }
         catch
         {
-            directoryLock.Dispose();
+            directoryLock?.Dispose();
             throw;
         }
     }
@@ -125,7 +135,40 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
 
         await MaintainAsync(token => compaction.RunAsync(keepsSpare: false, token), cancellationToken).ConfigureAwait(false);
-        Interlocked.CompareExchange(ref _health, KvPersistenceHealth.Healthy, Degraded());
+        Volatile.Write(ref _compactionFailure, null);
+    }
+
+    /// <summary>Takes mutations again after a failure.</summary>
+    public async ValueTask ReopenAsync(CancellationToken cancellationToken)
+    {
+        if (_log is not { } log)
+        {
+            throw ReadOnlyRefusal();
+        }
+
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        await _maintenance.WaitAsync(both.Token).ConfigureAwait(false);
+        try
+        {
+            // Not on the thread of the caller: most of it is waiting for the disk.
+            if (await Task.Run(async () => await log.TryReopenAsync(SaveAcknowledgedAsync).ConfigureAwait(false), both.Token).ConfigureAwait(false))
+            {
+                _values.ResumeRemoval();
+                PersistenceEvents.Reopened(_logger, _storage.PathOf(""));
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KvPersistenceException($"Opening {_storage.PathOf("")} again failed: {e.Message.TrimEnd('.')}. Writes are refused as before; try again when its cause is gone.", e);
+        }
+        finally
+        {
+            _maintenance.Release();
+        }
+
+        // With immediate durability the log has everything that was acknowledged; otherwise memory may have more.
+        ValueTask SaveAcknowledgedAsync(long lastLog) =>
+            _options.Durability == Durability.Immediate ? default : _compaction!.RunAfterFailureAsync(lastLog, both.Token);
     }
 
     public async ValueTask SnapshotAsync(IStorage target, CancellationToken cancellationToken)
@@ -140,7 +183,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             throw new KvPersistenceException($"{target.PathOf("")} is not empty; a snapshot is written to a directory that is.");
         }
 
-        await MaintainAsync(token => new StoreCopy(_storage, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
+        await MaintainAsync(token => new StoreCopy(_storage, _manifest!, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -169,7 +212,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         finally
         {
             await _values.CloseAsync(isFlushed: _log is { Failure: null }).ConfigureAwait(false);
-            Volatile.Write(ref _health, new KvPersistenceHealth(KvPersistenceStatus.Closed));
+            Volatile.Write(ref _finalHealth, new KvPersistenceHealth(KvPersistenceStatus.Closed));
             if (_log is not null)
             {
                 await _log.DisposeAsync().ConfigureAwait(false);
@@ -226,7 +269,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             var before = _diskUse.FinishedBytes;
             await MaintainAsync(token => _compaction!.RunAsync(keepsSpare: true, token), CancellationToken.None).ConfigureAwait(false);
             Volatile.Write(ref _nextCheckBytes, 0);
-            Interlocked.CompareExchange(ref _health, KvPersistenceHealth.Healthy, Degraded());
+            Volatile.Write(ref _compactionFailure, null);
             PersistenceEvents.Compacted(_logger, _storage.PathOf(""), before, _diskUse.FinishedBytes);
         }
         catch (OperationCanceledException)
@@ -237,7 +280,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         {
             // Not before there is twice as much: a disk that is full would otherwise be filled again and again.
             Volatile.Write(ref _nextCheckBytes, _diskUse.FinishedBytes * 2);
-            Degrade(e);
+            Volatile.Write(ref _compactionFailure, new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"Compaction failed: {e.Message}", e));
             PersistenceEvents.CompactionFailed(_logger, e);
         }
         finally
@@ -246,26 +289,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
     }
 
-    private void Degrade(Exception e)
-    {
-        var health = Health;
-        if (health.Status is KvPersistenceStatus.Healthy or KvPersistenceStatus.Degraded)
-        {
-            Interlocked.CompareExchange(
-                ref _health, new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"Compaction failed: {e.Message}", e), health);
-        }
-    }
-
-    // What is to be replaced by Healthy; when it is anything else, nothing is.
-    private KvPersistenceHealth Degraded() => Health is { Status: KvPersistenceStatus.Degraded } health ? health : KvPersistenceHealth.Healthy;
-
-    private void OnFailed(KvPersistenceException failure)
-    {
-        Volatile.Write(ref _health, FailedWith(failure));
-        PersistenceEvents.Failed(_logger, failure);
-    }
-
-    private static KvPersistenceHealth FailedWith(KvPersistenceException failure) => new(KvPersistenceStatus.Failed, failure.Message, failure);
+    private void OnFailed(KvPersistenceException failure) => PersistenceEvents.Failed(_logger, failure);
 
     private KvPersistenceException FailWith(Exception e)
     {
@@ -282,9 +306,9 @@ internal sealed class LogPersistence : IAsyncDisposable
             throw ReadOnlyRefusal();
         }
 
-        if (log.Failure is not null)
+        if (log.Failure is not null && log.Refusal() is { } refusal)
         {
-            throw log.Refusal();
+            throw refusal;
         }
     }
 

@@ -13,9 +13,6 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal sealed class LogScan
 {
-    // How far to look behind a record that cannot be read: more than the longest record and what is written between two
-    // flushes, so that what followed the next flush is found.
-    private const long ResyncBytes = 20 * 1024 * 1024;
     private const long ChunkBytes = 1024 * 1024;
 
     private LogScan(string name, long number)
@@ -37,7 +34,10 @@ internal sealed class LogScan
     public bool IsFinished { get; private set; }
 
     /// <summary>Where the last record ends, the end record not counted.</summary>
-    public long End { get; private set; } = LogFormat.HeaderBytes;
+    public long End { get; private set; }
+
+    /// <summary>The checksum of the end record, if the file was finished.</summary>
+    public uint EndChecksum { get; private set; }
 
     public long Records { get; private set; }
 
@@ -57,7 +57,14 @@ internal sealed class LogScan
     /// <param name="number">Its number.</param>
     /// <param name="isLast">Whether a crash may have left it without an end.</param>
     /// <param name="resumes">Whether to go on behind damage; otherwise the first is the last.</param>
-    public static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes)
+    public static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes) =>
+        Run(storage, kind, number, isLast, resumes, verifies: resumes);
+
+    /// <summary>Scans a finished log and verifies every checksum.</summary>
+    public static LogScan Verify(IStorage storage, long number) =>
+        Run(storage, FileKind.Log, number, isLast: false, resumes: false, verifies: true);
+
+    private static LogScan Run(IStorage storage, FileKind kind, long number, bool isLast, bool resumes, bool verifies)
     {
         var name = kind == FileKind.Log ? FileNames.Log(number) : FileNames.Snapshot(number);
         var scan = new LogScan(name, number);
@@ -65,7 +72,8 @@ internal sealed class LogScan
         try
         {
             scan.Header = FileHeader.Read(file, storage.PathOf(name), kind, number);
-            if (resumes || !scan.TryHop(file))
+            scan.End = scan.Header.Bytes;
+            if (verifies || !scan.TryHop(file))
             {
                 scan.Read(file, storage.PathOf(name), file.Length, isLast, resumes);
             }
@@ -80,17 +88,18 @@ internal sealed class LogScan
 
     private bool TryHop(IStorageFile file)
     {
-        using var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, file.Length);
-        var chunkStart = (long)LogFormat.HeaderBytes;
+        using var reader = new LogReader(file, Header.Seed, Header.Bytes, file.Length);
+        var chunkStart = (long)Header.Bytes;
         var count = 0L;
         while (reader.TryRead(out var record, verifies: false))
         {
             if (record.Kind == RecordKind.End
                 && LogRecord.TryRead(reader.Bytes.Span, Header.Seed, out record) == RecordOutcome.Whole
-                && record.ToEnd() is var end && end.Records == count)
+                && record.ToEnd() is var end && end.Records == count && end.PayloadBytes <= reader.Offset)
             {
                 AddChunk(chunkStart, reader.Offset);
                 End = reader.Offset;
+                EndChecksum = record.Checksum;
                 Records = end.Records;
                 PayloadBytes = end.PayloadBytes;
                 HighestRevision = end.HighestRevision;
@@ -113,10 +122,10 @@ internal sealed class LogScan
 
     private void Read(IStorageFile file, string path, long length, bool isLast, bool resumes)
     {
-        var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, length);
+        var reader = new LogReader(file, Header.Seed, Header.Bytes, length);
         try
         {
-            var chunkStart = (long)LogFormat.HeaderBytes;
+            var chunkStart = (long)Header.Bytes;
             while (true)
             {
                 if (reader.TryRead(out var record))
@@ -128,6 +137,8 @@ internal sealed class LogScan
                         IsFinished = record.Kind == RecordKind.End;
                         if (IsFinished)
                         {
+                            End = reader.Offset;
+                            EndChecksum = record.Checksum;
                             return;
                         }
 
@@ -192,8 +203,10 @@ internal sealed class LogScan
 
         resumesAt = null;
         var wasFlushed = false;
-        var limit = offset + ResyncBytes;
-        var isFound = reader.TryResync(ResyncBytes, out var later);
+
+        // What was written after the flush that covered this place begins no later than here.
+        var limit = offset + LogFormat.UnflushedBytesMax + LogFormat.Alignment;
+        var isFound = reader.TryResync(limit - offset, out var later);
         while (isFound && !wasFlushed && reader.Offset < limit)
         {
             resumesAt ??= reader.Offset;
@@ -218,7 +231,7 @@ internal sealed class LogScan
     private bool EndsWithEnd(IStorageFile file, long length)
     {
         Span<byte> bytes = stackalloc byte[LogFormat.EndBytes];
-        return length >= LogFormat.HeaderBytes + LogFormat.EndBytes
+        return length >= Header.Bytes + LogFormat.EndBytes
             && file.Read(bytes, length - LogFormat.EndBytes) == LogFormat.EndBytes
             && LogRecord.TryRead(bytes, Header.Seed, out var record) == RecordOutcome.Whole
             && record.Kind == RecordKind.End;

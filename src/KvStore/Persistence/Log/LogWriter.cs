@@ -3,81 +3,112 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// Writes laid-out records to the last log file, and follows it by the next one when it is full. Belongs to the flush loop of
-/// <see cref="GroupCommit"/>: one thread at a time.
+/// Writes laid-out records to the last log file, and follows it by the next one when it is full. Belongs to whoever has the
+/// role of the writer in <see cref="GroupCommit"/>: one thread at a time.
 /// </summary>
 /// <remarks>
-/// A file is finished (its end record is on the disk) before the next one has its name. So every log but the last one has
-/// an end, whatever happens, and a log that lacks it is damaged.
+/// <para>A file is finished (its end record is on the disk) before the next one has its name. So every log but the last one has
+/// an end, whatever happens, and a log that lacks it is damaged. The next one is complete but for its name before that, so
+/// that most of what can go wrong (no room, no descriptors) goes wrong while the file can still take deletes.</para>
+/// <para><b>Failures.</b> What failed before a byte of a record was written, or was cut off again, fails the records
+/// concerned, and the next write may succeed. A flush that failed is fatal, and so is what cannot be cut off.</para>
 /// </remarks>
 internal sealed class LogWriter : IDisposable
 {
-    // Within one flush no more than this is written, so that recovery, which looks this far beyond a record that it cannot
-    // read, finds what was written after the flush that covered it.
     private const int RunBytesMax = 1024 * 1024;
 
     private readonly IStorage _storage;
+    private readonly OpenManifest _manifest;
+    private readonly SpareLog _spare;
     private readonly int _fileBytes;
     private readonly bool _writesAhead;
-    private readonly byte[] _end = new byte[LogFormat.EndBytes];
+    private readonly Action<long, long> _finished;
     private LogFile _file;
+    private LogFile? _next;
 
-    private LogWriter(IStorage storage, LogFile file, int fileBytes, bool writesAhead, long highestRevision)
+    private LogWriter(
+        IStorage storage, OpenManifest manifest, SpareLog spare, LogFile file, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
     {
         _storage = storage;
+        _manifest = manifest;
+        _spare = spare;
         _file = file;
         _fileBytes = fileBytes;
         _writesAhead = writesAhead;
+        _finished = finished;
         HighestRevision = highestRevision;
     }
 
     /// <summary>The number of the file that is being written.</summary>
     public long Number => _file.Header.Number;
 
-    /// <summary>The highest revision written, or recovered.</summary>
+    /// <summary>The highest revision that was handed to it, or recovered.</summary>
     public long HighestRevision { get; private set; }
 
     /// <summary>Whether there is anything that a power cut could take.</summary>
     public bool HasUnflushed => _file.FlushedThrough < _file.End;
 
-    /// <summary>Whether the file has any records yet.</summary>
-    public bool IsEmpty => _file.Records == 0;
+    /// <summary>Whether the file has no records yet.</summary>
+    public bool IsEmpty => _file.Records == 0 && !_file.IsFinished;
 
     /// <summary>The length of the file that is being written, without what was written ahead.</summary>
     public long FileBytes => _file.End;
 
-    /// <summary>Called with the number and the length of a file that was finished.</summary>
-    public Action<long, long>? Finished { get; set; }
-
     /// <summary>Begins a new log file.</summary>
+    /// <param name="storage">Where.</param>
+    /// <param name="manifest">What lists the files.</param>
+    /// <param name="spare">What may become the next file.</param>
+    /// <param name="number">The number of the first file.</param>
+    /// <param name="fileBytes">The length at which a file is followed by the next.</param>
+    /// <param name="writesAhead">Whether zeros are written ahead of the records.</param>
+    /// <param name="highestRevision">The highest revision that was recovered.</param>
+    /// <param name="finished">Called with the number and the length of a file that was finished.</param>
     public static LogWriter Create(
-        IStorage storage, long number, int fileBytes, bool writesAhead, bool reusesSpare, long highestRevision) =>
-        new(storage, LogFile.Create(storage, number, fileBytes, writesAhead, reusesSpare), fileBytes, writesAhead, highestRevision);
-
-    /// <summary>Writes records; with <paramref name="flushes"/> they are on the disk when it returns.</summary>
-    public void Write(RecordBatch batch, bool flushes)
+        IStorage storage, OpenManifest manifest, SpareLog spare, long number, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
     {
-        HighestRevision = Math.Max(HighestRevision, batch.HighestRevision);
-
-        // All that are told together are in one file where possible: if its flush fails, then for all of them.
-        if (flushes && !IsEmpty && batch.Length <= _fileBytes - LogFormat.HeaderBytes - LogFormat.EndBytes && !HasRoom(batch.Length))
+        var file = LogFile.Prepare(storage, spare, manifest.Directory, number, fileBytes, writesAhead, needsRoom: false);
+        try
         {
-            Roll();
+            file.Publish();
+            manifest.LogBegun(file.Header);
+            return new LogWriter(storage, manifest, spare, file, fileBytes, writesAhead, highestRevision, finished);
         }
-
-        foreach (var chunk in batch.Chunks)
+        catch
         {
-            WriteChunk(chunk.AsSpan(), flushes);
-        }
-
-        if (flushes)
-        {
-            _file.Flush();
+            file.Dispose();
+            throw;
         }
     }
 
-    /// <summary>Puts everything written on the disk.</summary>
-    public void Flush() => _file.Flush();
+    /// <summary>Writes a batch and does what it asks for. Does not throw: the outcome says what was kept.</summary>
+    /// <param name="batch">The records, which are sealed here.</param>
+    /// <param name="flushes">Whether a record is kept only when it is on the disk.</param>
+    public WriteOutcome Write(RecordBatch batch, bool flushes)
+    {
+        var kept = batch.WrittenBytes;
+        var finishedNumber = 0L;
+        try
+        {
+            HighestRevision = Math.Max(HighestRevision, batch.HighestRevision);
+            WriteRecords(batch, flushes, ref kept);
+            if (batch.MustRoll)
+            {
+                finishedNumber = Roll();
+            }
+
+            if (batch.MustClose)
+            {
+                Close();
+            }
+
+            return new WriteOutcome { KeptBytes = batch.Length, IsUndone = true, FinishedNumber = finishedNumber };
+        }
+        catch (Exception e)
+        {
+            var outcome = Classify(e, kept, flushes);
+            return flushes && !outcome.IsFatal && !_file.IsFinished && batch.HasDeletes ? WriteDeletes(batch, outcome) : outcome;
+        }
+    }
 
     /// <summary>Finishes the file and begins the next one, unless the file is empty.</summary>
     /// <returns>The number of the last finished file.</returns>
@@ -85,10 +116,9 @@ internal sealed class LogWriter : IDisposable
     {
         if (!IsEmpty)
         {
+            _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
             Finish();
-            var next = LogFile.Create(_storage, Number + 1, _fileBytes, _writesAhead, _storage.Exists(FileNames.Spare));
-            _file.Dispose();
-            _file = next;
+            BeginNext();
         }
 
         return Number - 1;
@@ -99,72 +129,253 @@ internal sealed class LogWriter : IDisposable
     {
         if (IsEmpty)
         {
+            _manifest.Closed();
             _file.Dispose();
             _storage.Delete(FileNames.Log(Number));
-            _storage.FlushDirectory();
+            Flushing.FlushDirectory(_storage);
             return;
         }
 
         Finish();
         _file.Trim();
+        _manifest.Closed();
     }
 
-    /// <summary>Makes what was written but not flushed unreadable, after a failure.</summary>
-    public void Forget() => _file.Forget();
-
-    public void Dispose() => _file.Dispose();
-
-    private void WriteChunk(Span<byte> records, bool flushes)
+    /// <summary>
+    /// After a failure: ends the file behind what was on the disk, and proves that the file is whole up to there. Nothing else
+    /// of it is recovered afterwards.
+    /// </summary>
+    /// <exception cref="IOException">The disk still fails.</exception>
+    /// <exception cref="KvDamagedFileException">What was on the disk is not there any more.</exception>
+    public void EndAfterFailure()
     {
-        var runStart = 0;
-        var position = 0;
-        var runRecords = 0;
-        var runPayload = 0L;
-        while (position < records.Length)
+        _file.EndAfterFailure(HighestRevision);
+        var scan = LogScan.Verify(_storage, Number);
+        if (scan.Damages.Count > 0)
         {
-            var size = LogRecord.SizeAt(records[position..]);
-            if (position > runStart && (position - runStart + size > RunBytesMax || !HasRoom(position - runStart + size)))
-            {
-                WriteRun(records[runStart..position]);
-                if (flushes)
-                {
-                    _file.Flush();
-                }
-            }
+            throw new KvDamagedFileException(scan.Damages[0].File, scan.Damages[0].Offset, scan.Damages[0].Reason);
+        }
 
-            if (position == runStart && !HasRoom(size) && !IsEmpty)
+        if (!scan.IsFinished || scan.Records != _file.Records)
+        {
+            throw new KvDamagedFileException(
+                _storage.PathOf(scan.Name), scan.End, $"there are {scan.Records} records, and {_file.Records} were acknowledged");
+        }
+
+        _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
+        _finished(Number, _file.End);
+    }
+
+    /// <summary>After <see cref="EndAfterFailure"/>: begins the next file, from the beginning.</summary>
+    public void BeginAfterFailure()
+    {
+        _next?.Dispose();
+        _next = null;
+        BeginNext();
+    }
+
+    public void Dispose()
+    {
+        _next?.Dispose();
+        _file.Dispose();
+    }
+
+    private void WriteRecords(RecordBatch batch, bool flushes, ref long kept)
+    {
+        if (_file.IsFinished)
+        {
+            // The next one could not get its name before.
+            BeginNext();
+        }
+
+        if (batch.Length > 0)
+        {
+            CutOffWhatFailed(flushes);
+        }
+
+        // All that complete together are in one file where possible: if its flush fails, then for all of them.
+        if (flushes && !IsEmpty && batch.Length <= _fileBytes - LogFormat.HeaderBytes - LogFormat.EndBytes && !HasRoom(batch.Length))
+        {
+            Roll();
+        }
+
+        var at = 0L;
+        foreach (var chunk in batch.Chunks)
+        {
+            // What an attempt before this one has written stays written.
+            var skipped = (int)Math.Clamp(batch.WrittenBytes - at, 0, chunk.Count);
+            WriteChunk(chunk.AsSpan(skipped), at + skipped, flushes, ref kept);
+            at += chunk.Count;
+        }
+
+        if (flushes || batch.MustFlush)
+        {
+            FlushAndMark();
+            kept = batch.Length;
+        }
+    }
+
+    /// <param name="records">A chunk of a batch, or the rest of one.</param>
+    /// <param name="at">Where in the batch they begin.</param>
+    /// <param name="flushes">Whether a record is kept only when it is on the disk.</param>
+    /// <param name="kept">How much of the batch is kept.</param>
+    private void WriteChunk(Span<byte> records, long at, bool flushes, ref long kept)
+    {
+        while (!records.IsEmpty)
+        {
+            var first = LogRecord.SizeAt(records);
+            if (!HasRoom(first) && !IsEmpty)
             {
+                // What is in the file must be on the disk before its end is.
+                _file.Flush();
+                kept = at;
                 Roll();
             }
 
-            LogRecord.Seal(records.Slice(position, size), _file.Header.Seed, (uint)_file.FlushedThrough);
-            runRecords++;
-            runPayload += size - LogFormat.RecordHeaderBytes;
+            var run = TakeRun(records, out var count);
+            if (_file.End - _file.FlushedThrough + run.Length > LogFormat.UnflushedBytesMax)
+            {
+                _file.Flush();
+                kept = at;
+            }
+
+            AppendRun(run, count, usesReserve: false);
+            records = records[run.Length..];
+            at += run.Length;
+            if (!flushes)
+            {
+                kept = at;
+            }
+        }
+    }
+
+    // As many records as belong together: they fit in the file and in one write. At least one.
+    private Span<byte> TakeRun(Span<byte> records, out int count)
+    {
+        var length = 0;
+        count = 0;
+        while (length < records.Length)
+        {
+            var size = LogRecord.SizeAt(records[length..]);
+            if (count > 0 && (length + size > RunBytesMax || !HasRoom(length + size)))
+            {
+                break;
+            }
+
+            length += size;
+            count++;
+        }
+
+        return records[..length];
+    }
+
+    private void AppendRun(Span<byte> run, int count, bool usesReserve)
+    {
+        _file.Reserve(run.Length, usesReserve);
+        for (var position = 0; position < run.Length;)
+        {
+            var size = LogRecord.SizeAt(run[position..]);
+            LogRecord.Seal(run.Slice(position, size), _file.Header.Seed, (uint)_file.FlushedThrough);
             position += size;
         }
 
-        WriteRun(records[runStart..position]);
+        _file.Append(run, count, run.Length - ((long)count * LogFormat.RecordHeaderBytes));
+    }
 
-        void WriteRun(Span<byte> run)
+    /// <summary>Writes the deletes of a batch that had no room, where puts may not go: a delete makes room.</summary>
+    private WriteOutcome WriteDeletes(RecordBatch batch, in WriteOutcome outcome)
+    {
+        try
         {
-            _file.Append(run, _fileBytes);
-            _file.Count(runRecords, runPayload);
-            runStart = position;
-            runRecords = 0;
-            runPayload = 0;
+            foreach (var delete in batch.RecordsFrom(outcome.KeptBytes, RecordKind.Delete))
+            {
+                if (!HasRoom(delete.Count) && !_file.HasReserve(delete.Count))
+                {
+                    throw new IOException("The reserve is used up.");
+                }
+
+                AppendRun(delete.AsSpan(), 1, usesReserve: true);
+            }
+
+            FlushAndMark();
+            return outcome with { AreDeletesKept = true };
+        }
+        catch (Exception e)
+        {
+            return Classify(e, outcome.KeptBytes, flushes: true) with { Error = outcome.Error };
         }
     }
+
+    /// <summary>Decides what a failure means, and takes back what can be taken back.</summary>
+    private WriteOutcome Classify(Exception error, long kept, bool flushes)
+    {
+        var failed = new WriteOutcome { KeptBytes = kept, Error = error, IsFatal = true };
+        if (error is FlushFailedException)
+        {
+            // With a flush nobody was told of what is not flushed. In the relaxed modes somebody was, so it stays.
+            return failed with
+            {
+                Error = error.InnerException,
+                IsUndone = flushes && (!HasTail || _file.TryCutOffAfterFailure()),
+            };
+        }
+
+        if (error is not (IOException or UnauthorizedAccessException or OutOfMemoryException))
+        {
+            // A fault of the program: nothing is known.
+            return failed;
+        }
+
+        try
+        {
+            CutOffWhatFailed(flushes);
+            return failed with { IsFatal = false, IsUndone = true };
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return failed;
+        }
+    }
+
+    private void CutOffWhatFailed(bool flushes)
+    {
+        if (_file.IsTorn || (flushes && HasUnflushed))
+        {
+            _file.CutOff(flushedOnly: flushes);
+        }
+    }
+
+    private void FlushAndMark()
+    {
+        if (HasUnflushed)
+        {
+            _file.Flush();
+            _file.Mark(HighestRevision);
+        }
+    }
+
+    // Whether there may be anything in the file that is not kept when a record is kept only when it is on the disk.
+    private bool HasTail => _file.IsTorn || HasUnflushed;
 
     private bool HasRoom(long bytes) => _file.End + bytes + LogFormat.EndBytes <= _fileBytes;
 
     private void Finish()
     {
-        // Twice, so that the end says of everything before it that it was on the disk: damage is then told from a torn tail.
         _file.Flush();
-        LogRecord.LayEnd(_end, new FileEnd(HighestRevision, _file.Records, _file.PayloadBytes));
-        LogRecord.Seal(_end, _file.Header.Seed, (uint)_file.FlushedThrough);
-        _file.Append(_end, _fileBytes);
-        _file.Flush();
-        Finished?.Invoke(Number, _file.End);
+        _file.Finish(HighestRevision);
+        _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
+        _finished(Number, _file.End);
+    }
+
+    private void BeginNext()
+    {
+        _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
+        _next.Publish();
+
+        // Nothing is written to a log before the manifest lists it.
+        _manifest.LogBegun(_next.Header);
+        _file.Dispose();
+        _file = _next;
+        _next = null;
     }
 }

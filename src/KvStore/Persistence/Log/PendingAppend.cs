@@ -2,16 +2,22 @@ using System.Threading.Tasks.Sources;
 
 namespace KvStore.Persistence.Log;
 
-/// <summary>One who waits for a batch to be written. Reused once its result was taken, so that waiting allocates nothing.</summary>
+/// <summary>One caller that waits for a batch to be written. Reused once its result was taken, so that waiting allocates nothing.</summary>
 internal sealed class PendingAppend(PendingAppendPool pool) : IValueTaskSource, IValueTaskSource<long>
 {
-    // Continuations run where Complete is called, which is never under a gate: see GroupCommit.
+    // Continuations run where Complete is called, which is never under a lock: see GroupCommit.
     private ManualResetValueTaskSourceCore<long> _core = new() { RunContinuationsAsynchronously = false };
 
     /// <summary>The next in the list that it is in.</summary>
     public PendingAppend? Next { get; set; }
 
-    /// <summary>What it will complete with, once it is known.</summary>
+    /// <summary>Where its record ends in the batch; more than any batch holds for a command, which wants all of it.</summary>
+    public long Through { get; set; }
+
+    /// <summary>Whether its record is a delete.</summary>
+    public bool IsDelete { get; set; }
+
+    /// <summary>What it will complete with, once that is decided.</summary>
     public long Result { get; set; }
 
     /// <summary>What it will fail with, when it does.</summary>
@@ -62,29 +68,21 @@ internal sealed class PendingAppendPool
 {
     private const int KeptMax = 4096;
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private PendingAppend? _first;
     private int _count;
 
-    public PendingAppend Rent()
+    public PendingAppend Rent(long through, bool isDelete)
     {
-        lock (_gate)
-        {
-            if (_first is { } pending)
-            {
-                _first = pending.Next;
-                _count--;
-                pending.Next = null;
-                return pending;
-            }
-        }
-
-        return new PendingAppend(this);
+        var pending = Take() ?? new PendingAppend(this);
+        pending.Through = through;
+        pending.IsDelete = isDelete;
+        return pending;
     }
 
     public void Return(PendingAppend pending)
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_count < KeptMax)
             {
@@ -92,6 +90,22 @@ internal sealed class PendingAppendPool
                 _first = pending;
                 _count++;
             }
+        }
+    }
+
+    private PendingAppend? Take()
+    {
+        lock (_lock)
+        {
+            if (_first is not { } pending)
+            {
+                return null;
+            }
+
+            _first = pending.Next;
+            _count--;
+            pending.Next = null;
+            return pending;
         }
     }
 }

@@ -23,6 +23,12 @@ internal static partial class PersistenceEvents
     [LoggerMessage(6, LogLevel.Error, "Compaction failed; writes go on, and it is tried again later.")]
     public static partial void CompactionFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(9, LogLevel.Warning, "{Weakness}")]
+    public static partial void DirectoryNotFlushed(ILogger logger, string weakness);
+
     [LoggerMessage(7, LogLevel.Warning, "{File} is not needed any more but could not be removed.")]
     public static partial void FileNotRemoved(ILogger logger, string file, Exception exception);
+
+    [LoggerMessage(8, LogLevel.Information, "{Directory} was opened again after a failure; writes are taken.")]
+    public static partial void Reopened(ILogger logger, string directory);
 }

@@ -10,13 +10,19 @@ internal sealed class RecordBatch
     private const int ChunkBytes = 1024 * 1024;
     private const int KeptChunks = 9;
 
-    private readonly List<byte[]> _chunks = [GC.AllocateUninitializedArray<byte>(FirstChunkBytes)];
+    private readonly List<byte[]> _chunks = [];
     private readonly List<ArraySegment<byte>> _filled = [];
     private int _chunkIndex;
     private int _chunkBytes;
 
     /// <summary>The bytes of all records.</summary>
     public long Length { get; private set; }
+
+    /// <summary>How many of them an attempt that failed has written for good. Set by the writer's outcome.</summary>
+    public long WrittenBytes { get; set; }
+
+    /// <summary>Whether there are deletes among the records.</summary>
+    public bool HasDeletes { get; private set; }
 
     public long HighestRevision { get; private set; }
 
@@ -51,12 +57,13 @@ internal sealed class RecordBatch
         }
     }
 
-    private PendingAppend? LastWaiting { get; set; }
+    /// <summary>The last of those who wait.</summary>
+    public PendingAppend? LastWaiting { get; private set; }
 
     /// <summary>Lays out a mutation behind the others.</summary>
     public void Add(in KvMutation mutation, int size)
     {
-        if (_chunks[_chunkIndex].Length - _chunkBytes < size)
+        if (_chunkIndex == _chunks.Count || _chunks[_chunkIndex].Length - _chunkBytes < size)
         {
             NextChunk(size);
         }
@@ -64,6 +71,7 @@ internal sealed class RecordBatch
         LogRecord.Lay(_chunks[_chunkIndex].AsSpan(_chunkBytes, size), mutation);
         _chunkBytes += size;
         Length += size;
+        HasDeletes |= mutation.IsDelete;
         HighestRevision = Math.Max(HighestRevision, mutation.Revision);
     }
 
@@ -82,6 +90,44 @@ internal sealed class RecordBatch
         LastWaiting = waiting;
     }
 
+    /// <summary>Those who wait have been completed, and the records are written later.</summary>
+    public void ForgetWaiting() => FirstWaiting = LastWaiting = null;
+
+    /// <summary>Takes out those who wait, up to one of them, as a list.</summary>
+    public PendingAppend? TakeWaiting(PendingAppend? last)
+    {
+        if (last is null)
+        {
+            return null;
+        }
+
+        var first = FirstWaiting;
+        FirstWaiting = last.Next;
+        LastWaiting = FirstWaiting is null ? null : LastWaiting;
+        last.Next = null;
+        return first;
+    }
+
+    /// <summary>The records of a kind, from a place on.</summary>
+    public IEnumerable<ArraySegment<byte>> RecordsFrom(long place, RecordKind kind)
+    {
+        var at = 0L;
+        foreach (var chunk in Chunks)
+        {
+            for (var position = 0; position < chunk.Count;)
+            {
+                var size = LogRecord.SizeAt(chunk.AsSpan(position));
+                if (at >= place && LogRecord.KindAt(chunk.AsSpan(position)) == kind)
+                {
+                    yield return chunk.Slice(position, size);
+                }
+
+                position += size;
+                at += size;
+            }
+        }
+    }
+
     /// <summary>Empties it for the next use.</summary>
     public void Reset()
     {
@@ -90,33 +136,37 @@ internal sealed class RecordBatch
             _chunks.RemoveRange(KeptChunks, _chunks.Count - KeptChunks);
         }
 
-        _chunks.RemoveAll(chunk => chunk.Length > ChunkBytes);
-        if (_chunks.Count == 0)
-        {
-            _chunks.Add(GC.AllocateUninitializedArray<byte>(FirstChunkBytes));
-        }
+        _chunks.RemoveAll(static chunk => chunk.Length > ChunkBytes);
 
         _filled.Clear();
         _chunkIndex = 0;
         _chunkBytes = 0;
         Length = 0;
+        WrittenBytes = 0;
+        HasDeletes = false;
         HighestRevision = 0;
         FirstWaiting = LastWaiting = null;
         MustFlush = MustWrite = MustRoll = MustClose = false;
     }
 
+    // Takes all memory before it changes anything, also that for the part which will be filled last.
     private void NextChunk(int size)
     {
+        var next = _chunkBytes > 0 ? _chunkIndex + 1 : _chunkIndex;
+        AllocationProbe.Before();
+        _filled.EnsureCapacity(next + 1);
+        if (next == _chunks.Count || _chunks[next].Length < size)
+        {
+            _chunks.EnsureCapacity(_chunks.Count + 1);
+            AllocationProbe.Before();
+            _chunks.Insert(next, GC.AllocateUninitializedArray<byte>(Math.Max(next == 0 ? FirstChunkBytes : ChunkBytes, size)));
+        }
+
         if (_chunkBytes > 0)
         {
             _filled.Add(new ArraySegment<byte>(_chunks[_chunkIndex], 0, _chunkBytes));
-            _chunkIndex++;
+            _chunkIndex = next;
             _chunkBytes = 0;
-        }
-
-        if (_chunkIndex == _chunks.Count || _chunks[_chunkIndex].Length < size)
-        {
-            _chunks.Insert(_chunkIndex, GC.AllocateUninitializedArray<byte>(Math.Max(ChunkBytes, size)));
         }
     }
 }

@@ -10,12 +10,16 @@ namespace KvStore.Persistence.Log;
 /// <remarks>Not thread-safe.</remarks>
 internal sealed class SnapshotWriter : IDisposable
 {
+    /// <summary>Places where reading can begin are at least so far from each other.</summary>
+    public const int ChunkBytesMin = BufferBytes;
+
     private const int BufferBytes = 1024 * 1024;
 
     private readonly IStorage _storage;
     private readonly long _number;
     private readonly IStorageFile _file;
     private readonly uint _seed;
+    private readonly long _check;
     private readonly List<long> _chunkOffsets = [];
     private readonly uint _nowSeconds;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -27,15 +31,30 @@ internal sealed class SnapshotWriter : IDisposable
     private bool _isPublished;
 
     /// <summary>Begins a snapshot that stands for all logs up to a number.</summary>
-    public SnapshotWriter(IStorage storage, long number, long nowSeconds)
+    /// <param name="storage">Where.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="directory">The directory that it is made for.</param>
+    /// <param name="nowSeconds">What has expired by then is left out.</param>
+    public SnapshotWriter(IStorage storage, long number, Guid directory, long nowSeconds)
     {
         _storage = storage;
         _number = number;
         _nowSeconds = (uint)Math.Clamp(nowSeconds, 0, uint.MaxValue);
+        if (storage.Exists(TemporaryName))
+        {
+            // An attempt before this one failed, and so did removing what it left.
+            storage.Delete(TemporaryName);
+        }
+
         _file = storage.Create(TemporaryName);
-        _seed = FileHeader.Write(_buffer, FileKind.Snapshot, number).Seed;
+        var header = FileHeader.Write(_buffer, FileKind.Snapshot, number, directory);
+        _check = header.Check;
+        _seed = header.Seed;
         _buffered = LogFormat.HeaderBytes;
     }
+
+    /// <summary>What the manifest says of it, once it is finished.</summary>
+    public ListedFile Listed { get; private set; }
 
     /// <summary>The length so far.</summary>
     public long Length => _written + _buffered;
@@ -66,11 +85,13 @@ internal sealed class SnapshotWriter : IDisposable
         var index = Reserve(LogFormat.RecordBytes(0, 0, _chunkOffsets.Count * sizeof(long)), beginsChunk: false);
         LogRecord.LayIndex(index, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_chunkOffsets));
         LogRecord.Seal(index, _seed, 0);
+        var endOffset = Length;
         var end = Reserve(LogFormat.EndBytes, beginsChunk: false);
         LogRecord.LayEnd(end, new FileEnd(Math.Max(highestRevision, _highestRevision), _records, _payloadBytes, indexOffset));
         LogRecord.Seal(end, _seed, 0);
+        Listed = new ListedFile(FileKind.Snapshot, _number, _check, endOffset, LogRecord.ChecksumOf(end));
         WriteBuffer();
-        _file.Flush();
+        Flushing.Flush(_file);
     }
 
     /// <summary>Gives the snapshot its name: from now on it counts.</summary>
@@ -78,8 +99,8 @@ internal sealed class SnapshotWriter : IDisposable
     {
         _file.Dispose();
         _storage.Rename(TemporaryName, FileNames.Snapshot(_number));
-        _storage.FlushDirectory();
         _isPublished = true;
+        Flushing.FlushDirectory(_storage);
     }
 
     /// <summary>Gives up what was not published.</summary>
@@ -94,7 +115,7 @@ internal sealed class SnapshotWriter : IDisposable
             {
                 _storage.Delete(TemporaryName);
             }
-            catch (IOException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // It is removed when the directory is opened the next time.
             }

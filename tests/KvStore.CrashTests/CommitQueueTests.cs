@@ -1,0 +1,425 @@
+using System.Diagnostics;
+using KvStore.Persistence.Log;
+
+namespace KvStore.CrashTests;
+
+/// <summary>
+/// Every order in which the steps of callers, workers and the disk can follow each other, on the real queue: each caller is
+/// completed exactly once, and disposing ends.
+/// </summary>
+/// <remarks>
+/// A step is what <see cref="GroupCommit"/> does under its lock, or between two times that it holds it. A worker that was called may come
+/// at any later moment, and the code of a caller that it runs may block for good. A write succeeds, fails and can be undone, or
+/// fails for good. The clock stands still while callers are completed, so that a flush is always held back.
+/// </remarks>
+public sealed class CommitQueueTests
+{
+    private const int BlockedMax = 1;
+
+    private enum Step
+    {
+        Append,
+        Delete,
+        Flush,
+        Roll,
+        Tick,
+        Fail,
+        Close,
+        Dispose,
+        Reopen,
+    }
+
+    [Theory]
+    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen")]
+    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen")]
+    public void In_every_order_of_a_put_and_two_events_each_caller_completes_once(Durability durability, string events)
+    {
+        var runs = 0L;
+        var kinds = events.Split(", ").Select(Enum.Parse<Step>).ToArray();
+        foreach (var second in kinds)
+        {
+            foreach (var third in kinds.Where(kind => kind >= second))
+            {
+                runs += ExploreAll(durability, [Step.Append, second, third]);
+            }
+        }
+
+        runs.Should().BeGreaterThan(1000);
+    }
+
+    [Fact]
+    public void In_every_order_of_puts_a_failure_and_the_end_each_caller_completes_once()
+    {
+        ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Fail, Step.Dispose]).Should().BeGreaterThan(100);
+        ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Fail, Step.Reopen]).Should().BeGreaterThan(100);
+    }
+
+    [Theory]
+    [InlineData(Durability.Immediate)]
+    [InlineData(Durability.Interval)]
+    public void In_random_orders_of_many_events_each_caller_completes_once(Durability durability)
+    {
+        var kinds = Enum.GetValues<Step>();
+        for (var seed = 0; seed < 3000; seed++)
+        {
+            var random = new Random(seed);
+            var steps = Enumerable.Range(0, 4 + random.Next(12))
+                .Select(_ => random.Next(3) > 0 ? Step.Append : kinds[random.Next(kinds.Length)]);
+            Run(durability, [.. steps], new Choices(random), $"seed {seed}");
+        }
+    }
+
+    private static long ExploreAll(Durability durability, Step[] steps)
+    {
+        var runs = 0L;
+        var choices = new Choices(random: null);
+        do
+        {
+            Run(durability, steps, choices, string.Join(", ", steps));
+            runs++;
+        }
+        while (choices.Advance());
+
+        return runs;
+    }
+
+    private static void Run(Durability durability, Step[] steps, Choices choices, string scenario)
+    {
+        var model = new Model(durability, steps, choices);
+        try
+        {
+            model.Run();
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"{durability}, {scenario}: {e.Message} After: {string.Join("; ", model.Trace)}.", e);
+        }
+    }
+
+    /// <summary>Decides at every place where the next step is open: by chance, or so that all ways are gone in the end.</summary>
+    private sealed class Choices(Random? random)
+    {
+        private readonly List<(int Chosen, int Count)> _made = [];
+        private readonly HashSet<string> _seen = [];
+        private int _position;
+
+        /// <summary>Whether the state was reached before, in another way: everything that follows from it has been seen, or will be.</summary>
+        public bool WasSeen(Func<string> state) => random is null && _position == _made.Count && !_seen.Add(state());
+
+        public int Next(int count)
+        {
+            if (random is not null)
+            {
+                return random.Next(count);
+            }
+
+            if (_position == _made.Count)
+            {
+                _made.Add((0, count));
+            }
+
+            Debug.Assert(_made[_position].Count == count, "The same choices lead to the same state.");
+            return _made[_position++].Chosen;
+        }
+
+        /// <summary>Goes to the next way.</summary>
+        public bool Advance()
+        {
+            _position = 0;
+            while (_made.Count > 0)
+            {
+                var (chosen, count) = _made[^1];
+                _made.RemoveAt(_made.Count - 1);
+                if (chosen + 1 < count)
+                {
+                    _made.Add((chosen + 1, count));
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    private sealed class Worker
+    {
+        public bool HasJustCome { get; set; } = true;
+
+        public RecordBatch? Batch { get; set; }
+
+        public PendingAppend? Completion { get; set; }
+    }
+
+    private sealed class Caller(string name, PendingAppend pending)
+    {
+        public string Name => name;
+
+        public PendingAppend Pending => pending;
+
+        public int Completed { get; set; }
+    }
+
+    private sealed class Clock : TimeProvider
+    {
+        public long Now { get; set; }
+
+        public override long GetTimestamp() => Now;
+    }
+
+    private sealed class Model
+    {
+        private static readonly KvMutation s_put = new() { Key = "k"u8.ToArray(), Value = new byte[20], Revision = 1 };
+        private static readonly KvMutation s_delete = new() { Key = "k"u8.ToArray(), Revision = 2, IsDelete = true };
+
+        private readonly Clock _clock = new();
+        private readonly Durability _durability;
+        private readonly CommitQueue _queue;
+        private readonly List<Step> _steps;
+        private readonly Choices _choices;
+        private readonly List<Worker> _workers = [];
+        private readonly List<Caller> _callers = [];
+        private readonly List<Task> _disposals = [];
+        private bool _isCalled;
+        private int _blocked;
+        private Task? _reopenWaits;
+        private bool _isReopening;
+
+        public Model(Durability durability, Step[] steps, Choices choices)
+        {
+            _durability = durability;
+            // So little that in the relaxed modes the second put waits.
+            _queue = new CommitQueue(durability, _clock, unwrittenBytesMax: 60);
+            _steps = [.. steps];
+            _choices = choices;
+        }
+
+        public List<string> Trace { get; } = [];
+
+        public void Run()
+        {
+            for (var left = 200; left > 0; left--)
+            {
+                if (_choices.WasSeen(Describe))
+                {
+                    return;
+                }
+
+                var enabled = Enabled().ToArray();
+                if (enabled.Length == 0)
+                {
+                    Check();
+                    return;
+                }
+
+                var (name, action) = enabled[_choices.Next(enabled.Length)];
+                Trace.Add(name);
+                action();
+            }
+
+            throw new InvalidOperationException("It does not end.");
+        }
+
+        /// <summary>Everything that what follows depends on.</summary>
+        private string Describe()
+        {
+            var workers = _workers.Select(worker =>
+                worker.Batch is { } batch ? $"writes {batch.Length} {Ids(batch.FirstWaiting)}"
+                : worker.Completion is { } completion ? $"completes {Ids(completion)}"
+                : $"asks {worker.HasJustCome}");
+            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_reopenWaits?.IsCompleted}|"
+                + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{string.Join(',', _disposals.Select(idle => idle.IsCompleted))}|{_queue.Describe(Ids)}";
+        }
+
+        private string Ids(PendingAppend? first)
+        {
+            var ids = "";
+            for (var pending = first; pending is not null; pending = pending.Next)
+            {
+                ids += $"{_callers.FindIndex(caller => caller.Pending == pending && caller.Completed == 0)} ";
+            }
+
+            return ids;
+        }
+
+        private void Check()
+        {
+            foreach (var caller in _callers)
+            {
+                if (caller.Completed != 1)
+                {
+                    throw new InvalidOperationException($"A caller ({caller.Name}) was completed {caller.Completed} times.");
+                }
+            }
+
+            if (_disposals.Exists(idle => !idle.IsCompleted))
+            {
+                throw new InvalidOperationException("Disposing does not end.");
+            }
+        }
+
+        private IEnumerable<(string Name, Action Action)> Enabled()
+        {
+            foreach (var step in _steps.Distinct())
+            {
+                yield return (step.ToString(), () => Begin(step));
+            }
+
+            if (_isCalled)
+            {
+                yield return ("a worker comes", () =>
+                {
+                    _isCalled = false;
+                    Ask(Add(new Worker()));
+                });
+            }
+
+            for (var i = 0; i < _workers.Count; i++)
+            {
+                var worker = _workers[i];
+                if (worker.Batch is not null)
+                {
+                    yield return ($"worker {i} has written", () => Settle(worker));
+                }
+                else if (worker.Completion is not null)
+                {
+                    yield return ($"worker {i} completes", () => Complete(worker));
+                }
+                else
+                {
+                    yield return ($"worker {i} asks", () => Ask(worker));
+                }
+            }
+
+            if (_isReopening)
+            {
+                yield return ("reopened", () => EndReopen());
+            }
+
+            if (_reopenWaits is { IsCompleted: true })
+            {
+                yield return ("reopen again", BeginReopen);
+            }
+        }
+
+        private Worker Add(Worker worker)
+        {
+            _workers.Add(worker);
+            return worker;
+        }
+
+        private void Begin(Step step)
+        {
+            _steps.Remove(step);
+            switch (step)
+            {
+                case Step.Append or Step.Delete when _queue.Refusal() is null:
+                    var mutation = step == Step.Append ? s_put : s_delete;
+                    Do(_queue.Append(mutation, LogRecord.SizeOf(mutation), out var pending, out _));
+                    Await(pending, step);
+                    break;
+                case Step.Flush or Step.Roll or Step.Close when _queue.Refusal() is null:
+                    Do(_queue.Command(step == Step.Roll, step == Step.Close, out pending));
+                    Await(pending, step);
+                    break;
+                case Step.Tick:
+                    Do(_queue.Tick(hasUnflushed: false));
+                    break;
+                case Step.Fail:
+                    Do(_queue.Fail(new KvPersistenceException("from outside")).Call);
+                    break;
+                case Step.Dispose:
+                    Do(_queue.Dispose(out var idle));
+                    _disposals.Add(idle);
+                    break;
+                case Step.Reopen:
+                    BeginReopen();
+                    break;
+            }
+        }
+
+        private void Await(PendingAppend? pending, Step step)
+        {
+            if (pending is null)
+            {
+                return;
+            }
+
+            var caller = new Caller(step.ToString(), pending);
+            _callers.Add(caller);
+            var awaiter = pending.AsResultTask.ConfigureAwait(false).GetAwaiter();
+            awaiter.UnsafeOnCompleted(() =>
+            {
+                caller.Completed++;
+                try
+                {
+                    awaiter.GetResult();
+                }
+                catch (KvPersistenceException)
+                {
+                    // Whether it fails is not what is asked here.
+                }
+            });
+        }
+
+        private void Ask(Worker worker)
+        {
+            Do(_queue.Next(worker.HasJustCome, out var batch, out var completion));
+            worker.HasJustCome = false;
+            worker.Batch = batch;
+            worker.Completion = completion;
+            if (batch is null && completion is null)
+            {
+                _workers.Remove(worker);
+            }
+            else if (batch is not null)
+            {
+                if (_isReopening || _workers.Count(other => other.Batch is not null) > 1)
+                {
+                    throw new InvalidOperationException("Two write at a time.");
+                }
+            }
+        }
+
+        private void Settle(Worker worker)
+        {
+            _clock.Now += 100;
+            var batch = worker.Batch!;
+            worker.Batch = null;
+            var outcome = _choices.Next(3) switch
+            {
+                0 => new WriteOutcome { KeptBytes = batch.Length },
+                1 => new WriteOutcome { KeptBytes = 0, Error = new IOException("passing"), AreDeletesKept = true, IsUndone = true },
+                _ => new WriteOutcome { KeptBytes = 0, Error = new IOException("fatal"), IsFatal = true },
+            };
+            Trace.Add(outcome.Error?.Message ?? "success");
+            Do(_queue.Settle(batch, outcome).Call);
+        }
+
+        private void Complete(Worker worker)
+        {
+            worker.Completion!.Complete();
+            worker.Completion = null;
+            if (_blocked < BlockedMax && _choices.Next(2) == 1)
+            {
+                Trace.Add("blocks");
+                _blocked++;
+                _workers.Remove(worker);
+            }
+        }
+
+        private void BeginReopen()
+        {
+            _reopenWaits = null;
+            _isReopening |= _queue.TryBeginReopen(out _reopenWaits);
+        }
+
+        private void EndReopen()
+        {
+            _isReopening = false;
+            Do(_queue.EndReopen(isWritable: _choices.Next(2) == 0));
+        }
+
+        // Calls are not counted: one that has not been answered stands for all of them, as in FlushThreads.
+        private void Do(CommitQueue.Call call) => _isCalled |= call != CommitQueue.Call.None;
+    }
+}
