@@ -100,10 +100,11 @@ public static class KvBulk
         catch (JsonException e)
         {
             await puts.CompleteAsync().ConfigureAwait(false);
-            var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? $", in line {line + 1} at byte {column + 1}" : "";
+
+            // Where System.Text.Json says where, it also quotes what stands there. What the reader of entries says has no place.
+            var reason = e.LineNumber is null ? $" {e.Message}" : KvJson.PlaceOf(e);
             throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{position}. {e.Message}",
-                e);
+                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put.{reason}");
         }
     }
 }

@@ -1,6 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
 
 namespace KvStore;
@@ -23,6 +26,71 @@ internal static class KvJson
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         MaxDepth = DepthMax,
     };
+
+    /// <summary>Reads JSON as a type. An exception does not quote the JSON.</summary>
+    /// <exception cref="JsonException">It is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    [RequiresUnreferencedCode("Reflects over T.")]
+    [RequiresDynamicCode("Reflects over T.")]
+    public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonSerializerOptions options)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(utf8, options);
+        }
+        catch (JsonException e)
+        {
+            throw WithoutContent(e, typeof(T));
+        }
+        catch (NotSupportedException e)
+        {
+            throw WithoutContent(e);
+        }
+    }
+
+    /// <summary>Reads JSON by generated code. An exception does not quote the JSON.</summary>
+    /// <exception cref="JsonException">It is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonTypeInfo<T> jsonTypeInfo)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(utf8, jsonTypeInfo);
+        }
+        catch (JsonException e)
+        {
+            throw WithoutContent(e, typeof(T));
+        }
+        catch (NotSupportedException e)
+        {
+            throw WithoutContent(e);
+        }
+    }
+
+    /// <summary>
+    /// An exception in place of one of System.Text.Json, which quotes what it cannot read: characters, a literal to the end of
+    /// the text, and the names on the path to a value. Without a cause, because logs print causes as well.
+    /// </summary>
+    /// <param name="exception">The exception of System.Text.Json.</param>
+    /// <param name="type">What the JSON was read as; null when it was only checked.</param>
+    public static JsonException WithoutContent(JsonException exception, Type? type = null) => new(
+        type is null
+            ? $"This is not one JSON value.{PlaceOf(exception)}"
+            : $"The value is not JSON, or does not fit {type}.{PlaceOf(exception)}",
+        path: null,
+        exception.LineNumber,
+        exception.BytePositionInLine);
+
+    /// <summary>Where the JSON breaks, as a sentence with a space before it; empty when the exception does not say.</summary>
+    public static string PlaceOf(JsonException exception) =>
+        exception is { LineNumber: { } line, BytePositionInLine: { } position }
+            ? string.Create(CultureInfo.InvariantCulture, $" It breaks in line {line + 1}, at byte {position + 1}.")
+            : "";
+
+    // It names a type, and then the path to the value.
+    private static NotSupportedException WithoutContent(NotSupportedException exception)
+    {
+        var path = exception.Message.IndexOf(" Path: ", StringComparison.Ordinal);
+        return new NotSupportedException(path < 0 ? exception.Message : exception.Message[..path]);
+    }
 
     /// <summary>
     /// The bytes of JSON text: what is not UTF-8 is U+FFFD, as when the value is read as text. System.Text.Json would let

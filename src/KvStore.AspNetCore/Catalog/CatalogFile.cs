@@ -51,9 +51,18 @@ internal sealed class CatalogFile : IDisposable
                 [.. root.GetProperty("namespaces").EnumerateArray().Select(entry => new CatalogLine(IdOf(entry.GetProperty("id")), entry.GetProperty("title").GetString()!))],
                 [.. root.GetProperty("deleting").EnumerateArray().Select(IdOf)]);
         }
-        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException or KeyNotFoundException)
+        catch (FormatException e)
         {
-            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, e.Message, e);
+            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, e.Message);
+        }
+        catch (JsonException e)
+        {
+            // Not with what the reader says: it quotes the file.
+            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, $"it is not JSON.{KvJson.PlaceOf(e)}".TrimEnd('.'));
+        }
+        catch (Exception e) when (e is InvalidOperationException or KeyNotFoundException)
+        {
+            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, "it is not a catalogue of namespaces");
         }
     }
 
@@ -105,5 +114,5 @@ internal sealed class CatalogFile : IDisposable
 
     // The id becomes the name of a directory that may be deleted, so nothing else gets in.
     private static string IdOf(JsonElement json) =>
-        json.GetString() is { } id && NamespaceId.IsWellFormed(id) ? id : throw new FormatException($"{json.GetRawText()} is no id of a namespace");
+        json.GetString() is { } id && NamespaceId.IsWellFormed(id) ? id : throw new FormatException("an \"id\" is not 32 hexadecimal digits");
 }

@@ -77,7 +77,7 @@ internal static class MultipartPut
         }
         catch (Exception e) when (e is InvalidDataException or (IOException and not BadHttpRequestException) && !context.RequestAborted.IsCancellationRequested)
         {
-            throw Malformed($"The multipart body is malformed: {e.Message}");
+            throw Malformed(MultipartText.WhatIsWrong(e));
         }
     }
 
@@ -99,7 +99,7 @@ internal static class MultipartPut
         }
         catch (IOException e) when (e is not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
         {
-            throw Malformed($"The multipart body is malformed: {e.Message}");
+            throw Malformed(MultipartText.WhatIsWrong(e));
         }
         finally
         {
@@ -125,7 +125,7 @@ internal static class MultipartPut
         }
         catch (IOException e) when (e is not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
         {
-            throw Malformed($"The multipart body is malformed: {e.Message}");
+            throw Malformed(MultipartText.WhatIsWrong(e));
         }
 
         try

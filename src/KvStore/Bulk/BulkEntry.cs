@@ -18,9 +18,9 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         {
             return JsonDocument.Parse(json, s_options);
         }
-        catch (JsonException e)
+        catch (JsonException)
         {
-            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.", e);
+            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.");
         }
     }
 
@@ -115,9 +115,9 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         {
             return entry.TryGetProperty(name, out value);
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException)
         {
-            throw new FormatException("The name of a property holds an escape that is half of a surrogate pair.", e);
+            throw new FormatException("The name of a property holds an escape that is half of a surrogate pair.");
         }
     }
 
@@ -127,9 +127,9 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         {
             return text.GetString()!;
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException)
         {
-            throw new FormatException($"\"{name}\" holds an escape that is half of a surrogate pair, or bytes that are not UTF-8.", e);
+            throw new FormatException($"\"{name}\" holds an escape that is half of a surrogate pair, or bytes that are not UTF-8.");
         }
     }
 }

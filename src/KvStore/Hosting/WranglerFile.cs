@@ -29,7 +29,7 @@ internal static class WranglerFile
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"{path}({e.LineNumber + 1},{e.BytePositionInLine + 1}): not JSON: {e.Message}", e);
+            throw new InvalidDataException($"{path}({e.LineNumber + 1},{e.BytePositionInLine + 1}): not JSON.");
         }
     }
 

@@ -135,9 +135,9 @@ internal sealed class ChangeForm : IAsyncDisposable
                 Add(name, values[0] ?? "");
             }
         }
-        catch (InvalidDataException e)
+        catch (InvalidDataException)
         {
-            throw Malformed($"The form is malformed: {e.Message}");
+            throw Malformed($"The form is malformed: it has more than {FieldsMax} fields, or one that is too long.");
         }
     }
 
@@ -207,7 +207,7 @@ internal sealed class ChangeForm : IAsyncDisposable
         {
             throw _file.Length > bytesMax
                 ? new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {bytesMax} bytes. Nothing was changed."))
-                : Malformed($"The form breaks off. Nothing was changed. {e.Message}");
+                : Malformed($"The form breaks off. Nothing was changed. {MultipartText.WhatIsWrong(e)}");
         }
 
         if (_file.Length > bytesMax)
@@ -226,7 +226,7 @@ internal sealed class ChangeForm : IAsyncDisposable
         }
         catch (Exception e) when (e is InvalidDataException or (IOException and not BadHttpRequestException) && !_context.RequestAborted.IsCancellationRequested)
         {
-            throw Malformed($"The form is malformed. Nothing was changed. {e.Message}");
+            throw Malformed($"The form is malformed. Nothing was changed. {MultipartText.WhatIsWrong(e)}");
         }
     }
 
