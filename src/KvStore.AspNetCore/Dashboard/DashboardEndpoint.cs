@@ -3,6 +3,7 @@ using KvStore.Dashboard.Live;
 using KvStore.Dashboard.Markup;
 using KvStore.Dashboard.Pages;
 using KvStore.Requests;
+using KvStore.Transport;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -58,11 +59,14 @@ internal sealed partial class DashboardEndpoint(DashboardParts parts)
 
     private async Task AnswerAsync(HttpContext context, string pattern, Func<Visit, Task> answer)
     {
+        // A body of unknown length ends what is known of the connection; browsers send none.
+        _ = NulMarks.Begin(context);
         Visit.SetHeaders(context.Response);
         var links = Links.Of(context, pattern);
         KvCatalogEntry? entry = null;
         try
         {
+            parts.Hosts?.Check(context.Request);
             if (context.Request.RouteValues["id"] is string id)
             {
                 entry = parts.Catalog.Find(id) ?? throw new RefusedException(Failure.NamespaceNotFound);

@@ -13,11 +13,25 @@ namespace KvStore.Rest;
 internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions options, ILogger<ApiEndpoint> logger)
 {
     private readonly Gate _gate = new(options.Tokens);
+    private readonly AllowedHosts? _hosts = options.IsAnonymous ? new AllowedHosts(options.Hosts, takesAddresses: true) : null;
     private readonly NamespacesResource _namespaces = new(catalog);
     private readonly BulkResource _bulk = new(options);
 
     /// <summary>Answers a request. A get of a value that lies in memory completes synchronously.</summary>
     public Task HandleAsync(HttpContext context)
+    {
+        var isOpenEnded = NulMarks.Begin(context);
+        var answer = AnswerAsync(context);
+        return isOpenEnded ? EndAsync(answer, context) : answer;
+    }
+
+    private static async Task EndAsync(Task answer, HttpContext context)
+    {
+        await answer.ConfigureAwait(false);
+        NulMarks.End(context);
+    }
+
+    private Task AnswerAsync(HttpContext context)
     {
         KvCatalogEntry? entry = null;
         try
@@ -46,6 +60,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
     private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
     {
         var request = context.Request;
+        _hosts?.Check(request);
         var token = options.IsAnonymous ? Gate.Anybody : _gate.Recognise(request.Headers.Authorization);
         if (token is null)
         {
@@ -90,13 +105,13 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
             case ApiResource.Keys:
                 return HttpMethods.IsGet(method) ? KeysResource.ListAsync(context, kv) : throw MethodNotAllowed("GET");
             case ApiResource.BulkGet:
-                return HttpMethods.IsPost(method) ? _bulk.GetAsync(context, kv) : throw MethodNotAllowed("POST");
+                return HttpMethods.IsPost(method) ? _bulk.GetAsync(context, kv, token) : throw MethodNotAllowed("POST");
             case ApiResource.BulkDelete:
                 MayWrite(token, HttpMethods.IsPost(method), "POST");
-                return _bulk.DeleteAsync(context, kv);
+                return _bulk.DeleteAsync(context, kv, token);
             case ApiResource.Bulk:
                 MayWrite(token, HttpMethods.IsPut(method) || HttpMethods.IsDelete(method), "PUT, DELETE");
-                return HttpMethods.IsPut(method) ? _bulk.PutAsync(context, kv) : _bulk.DeleteAsync(context, kv);
+                return HttpMethods.IsPut(method) ? _bulk.PutAsync(context, kv, token) : _bulk.DeleteAsync(context, kv, token);
             default:
                 return HttpMethods.IsGet(method) ? NamespacesResource.GetAsync(context, entry)
                     : HttpMethods.IsPut(method) ? _namespaces.RenameAsync(context, token, entry)
