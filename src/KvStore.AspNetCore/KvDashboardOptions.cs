@@ -26,7 +26,11 @@ public sealed class KvDashboardOptions
     /// <remarks>Each may hold one entry of up to 25 MiB in memory, escaped and unescaped.</remarks>
     public int TransfersMax { get; set; } = 4;
 
-    /// <summary>The most live pages that are open at one time; further ones get 503, and try again. Default 32.</summary>
+    /// <summary>
+    /// The most live pages that are open at one time. Default 32. A further one takes the place of the one that has been open for
+    /// longest, which comes back by itself; within ten seconds of its beginning none gives up its place, and the further one gets 503
+    /// and tries again.
+    /// </summary>
     public int WatchersMax { get; set; } = 32;
 
     /// <summary>Whether everybody may come in.</summary>

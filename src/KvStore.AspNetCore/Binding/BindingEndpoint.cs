@@ -35,7 +35,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
 
     public async Task HandleAsync(HttpContext context)
     {
-        var isOpenEnded = NulMarks.Begin(context);
+        var body = ChunkedBody.Begin(context);
         KvCatalogEntry? entry = null;
         try
         {
@@ -46,10 +46,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
             Fail(context, e, entry);
         }
 
-        if (isOpenEnded)
-        {
-            NulMarks.End(context);
-        }
+        body?.End();
     }
 
     private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
@@ -110,8 +107,10 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
             throw new RefusedException(Failure.Malformed($"The header {NamespaceHeader} must hold the id or the title of a namespace."));
         }
 
-        var entry = catalog.FindByIdOrTitle(name[0]!) ?? throw new RefusedException(Failure.NamespaceNotFound with { Status = 400 });
-        return token.Covers(entry) ? entry : throw new RefusedException(Failure.Forbidden);
+        // Of one that the secret is not for, it is not said that it exists.
+        return catalog.FindByIdOrTitle(name[0]!) is { } entry && token.Covers(entry)
+            ? entry
+            : throw new RefusedException(Failure.NamespaceNotFound with { Status = StatusCodes.Status400BadRequest });
     }
 
     private static async Task GetAsync(HttpContext context, IKvNamespace kv, string key)

@@ -3,7 +3,6 @@ using KvStore.Dashboard.Live;
 using KvStore.Dashboard.Markup;
 using KvStore.Dashboard.Pages;
 using KvStore.Requests;
-using KvStore.Transport;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -59,8 +58,7 @@ internal sealed partial class DashboardEndpoint(DashboardParts parts)
 
     private async Task AnswerAsync(HttpContext context, string pattern, Func<Visit, Task> answer)
     {
-        // A body of unknown length ends what is known of the connection; browsers send none.
-        _ = NulMarks.Begin(context);
+        var body = ChunkedBody.Begin(context);
         Visit.SetHeaders(context.Response);
         var links = Links.Of(context, pattern);
         KvCatalogEntry? entry = null;
@@ -81,6 +79,10 @@ internal sealed partial class DashboardEndpoint(DashboardParts parts)
         catch (Exception e) when (e is OperationCanceledException or IOException)
         {
             // Nobody is there to be told.
+        }
+        finally
+        {
+            body?.End();
         }
     }
 

@@ -20,15 +20,15 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
     /// <summary>Answers a request. A get of a value that lies in memory completes synchronously.</summary>
     public Task HandleAsync(HttpContext context)
     {
-        var isOpenEnded = NulMarks.Begin(context);
+        var body = ChunkedBody.Begin(context);
         var answer = AnswerAsync(context);
-        return isOpenEnded ? EndAsync(answer, context) : answer;
+        return body is null ? answer : EndAsync(answer, body);
     }
 
-    private static async Task EndAsync(Task answer, HttpContext context)
+    private static async Task EndAsync(Task answer, ChunkedBody body)
     {
         await answer.ConfigureAwait(false);
-        NulMarks.End(context);
+        body.End();
     }
 
     private Task AnswerAsync(HttpContext context)
@@ -79,12 +79,8 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
                     : throw MethodNotAllowed("GET, POST");
         }
 
-        entry = catalog.Find(route.Id) ?? throw new RefusedException(Failure.NamespaceNotFound);
-        if (!token.Covers(entry))
-        {
-            throw new RefusedException(Failure.Forbidden);
-        }
-
+        // Of one that the token is not for, it is not said that it exists.
+        entry = catalog.Find(route.Id) is { } found && token.Covers(found) ? found : throw new RefusedException(Failure.NamespaceNotFound);
         var kv = entry.Namespace;
         switch (route.Resource)
         {

@@ -20,43 +20,37 @@ internal sealed class NulMarks(RequestLineReader reader)
         encoded.Contains("%FF", StringComparison.Ordinal) && context.Features.Get<Marked>() is not null;
 
     /// <summary>Tells the connection that a request has come. Called before anything of its body is read.</summary>
-    /// <returns>Whether the end of the body is not known yet, so that <see cref="End"/> is to be called.</returns>
-    public static bool Begin(HttpContext context)
+    /// <param name="context">The request.</param>
+    /// <param name="isChunked">Whether only the end of its body will say how long it is; then <see cref="End"/> is to be called.</param>
+    public static void Begin(HttpContext context, bool isChunked)
     {
         if (context.Features.Get<NulMarks>() is not { } marks || !HttpProtocol.IsHttp11(context.Request.Protocol))
         {
-            return false;
+            return;
         }
 
-        var feature = context.Features.GetRequiredFeature<IHttpRequestFeature>();
-        if (marks.TakeMarkedTarget() is { } target && target == feature.RawTarget)
+        if (marks.TakeMarkedTarget() is { } target && target == context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget)
         {
             context.Features.Set(Marked.Instance);
         }
 
-        if (context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true })
+        if (!isChunked && context.Features.Get<IHttpUpgradeFeature>() is not { IsUpgradableRequest: true })
         {
-            return false;
+            marks.NextRequestFollows(context.Request.ContentLength ?? 0);
         }
-
-        if (feature.Headers.ContainsKey("Transfer-Encoding"))
-        {
-            return true;
-        }
-
-        marks.NextRequestFollows(context.Request.ContentLength ?? 0);
-        return false;
     }
 
-    /// <summary>Tells the connection that a request whose length was not known has been answered.</summary>
-    public static void End(HttpContext context)
+    /// <summary>Tells the connection that a request whose body came in chunks has been answered.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="isRead">Whether the body was read to its end.</param>
+    public static void End(HttpContext context, bool isRead)
     {
         if (context.Features.Get<NulMarks>() is not { } marks)
         {
             return;
         }
 
-        if (IsRead(context))
+        if (isRead)
         {
             marks.NextRequestFollows(0);
         }
@@ -70,27 +64,6 @@ internal sealed class NulMarks(RequestLineReader reader)
     private string? TakeMarkedTarget() => reader.TakeMarkedTarget();
 
     private void NextRequestFollows(long bodyBytes) => reader.NextLineFollows(bodyBytes);
-
-    // The server has read the body to its last byte when it says that no more comes.
-    private static bool IsRead(HttpContext context)
-    {
-        try
-        {
-            var body = context.Request.BodyReader;
-            if (!body.TryRead(out var read))
-            {
-                return false;
-            }
-
-            var isEnd = read.IsCompleted && read.Buffer.IsEmpty;
-            body.AdvanceTo(read.Buffer.Start);
-            return isEnd;
-        }
-        catch (Exception e) when (e is InvalidOperationException or IOException or OperationCanceledException)
-        {
-            return false;
-        }
-    }
 
     /// <summary>A request whose line was changed.</summary>
     private sealed class Marked
