@@ -253,28 +253,30 @@ public sealed class BulkApiTests : ApiTest
     public async Task A_token_with_too_much_in_flight_gets_429_and_another_token_does_not()
     {
         using var other = new ApiClient(Host.Url, OtherSecret);
-        var release = new TaskCompletionSource();
-        var slow = Enumerable.Range(0, 8).Select(_ => new Waiting(release.Task, 930 * 1024)).ToList();
-        var answers = slow.Select(body => Api.SendAsync(HttpMethod.Put, $"{Path}/bulk", body)).ToList();
-        await Task.WhenAll(slow.Select(body => body.Begun)).WaitAsync(TimeSpan.FromSeconds(60));
-
-        // What they have sent counts once the server has read it.
-        ApiClient.Answer answer;
-        using var end = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        do
+        // Eight of them may be under way, and the one that comes last is too much; which one that is, nobody knows.
+        const int Bytes = 930 * 1024;
+        var slow = new List<WireClient>();
+        for (var i = 0; i < 9; i++)
         {
-            end.Token.ThrowIfCancellationRequested();
-            answer = await Api.PutAsync($"{Path}/bulk", $$"""[{"key":"k","value":"{{new string('v', 200_000)}}"}]""");
+            slow.Add(await WireClient.ConnectAsync(Host.Url));
+            await slow[i].SendAsync($"PUT /client/v4/accounts/a/storage/kv/{Path}/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {Secret}\r\nContent-Length: {Bytes + 2}\r\n\r\n[{new string(' ', Bytes)}");
         }
-        while (answer.Status == HttpStatusCode.OK);
 
-        answer.Status.Should().Be(HttpStatusCode.TooManyRequests);
-        answer.Headers.Should().ContainKey("Retry-After");
-        (await other.PutAsync($"{Path}/bulk", $$"""[{"key":"o","value":"{{new string('v', 200_000)}}"}]""")).Status.Should().Be(HttpStatusCode.OK);
+        var answers = slow.Select(client => client.ReadHeadAsync()).ToList();
+        var refused = await await Task.WhenAny(answers);
+
+        refused.Should().StartWith("HTTP/1.1 429").And.Contain("Retry-After: ");
+        (await other.PutAsync($"{Path}/bulk", $$"""[{"key":"o","value":"{{new string('v', 900_000)}}"}]""")).Status.Should().Be(HttpStatusCode.OK);
         (await other.PostAsync($"{Path}/bulk/get", """{"keys":["o"]}""")).Status.Should().Be(HttpStatusCode.OK);
-        release.SetResult();
-        (await Task.WhenAll(answers)).Should().OnlyContain(done => done.Status == HttpStatusCode.OK);
-        (await Api.PutAsync($"{Path}/bulk", "[]")).Status.Should().Be(HttpStatusCode.OK);
+        foreach (var client in slow)
+        {
+            await client.SendAsync("]");
+        }
+
+        var statuses = (await Task.WhenAll(answers)).Select(head => head[9..12]).ToList();
+        statuses.Should().Contain("200").And.OnlyContain(status => status == "200" || status == "429");
+        (await Api.PutAsync($"{Path}/bulk", $$"""[{"key":"k","value":"{{new string('v', 900_000)}}"}]""")).Status.Should().Be(HttpStatusCode.OK, "all was given back");
+        slow.ForEach(client => client.Dispose());
     }
 
     protected override void Configure(KvApiOptions api)
@@ -282,28 +284,5 @@ public sealed class BulkApiTests : ApiTest
         base.Configure(api);
         api.AddToken(KvToken.FromSecret(OtherSecret));
         api.BulkBytesInFlightMax = InFlightMax;
-    }
-
-    // A body whose end waits.
-    private sealed class Waiting(Task end, int bytes) : HttpContent
-    {
-        private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public Task Begun => _begun.Task;
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            await stream.WriteAsync(Encoding.ASCII.GetBytes("[" + new string(' ', bytes)));
-            await stream.FlushAsync();
-            _begun.SetResult();
-            await end;
-            await stream.WriteAsync(Encoding.ASCII.GetBytes("]"));
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
     }
 }

@@ -40,8 +40,7 @@ internal sealed partial class KvServerProcess(Process process, string printed) :
         var server = new KvServerProcess(process, printed);
 
         // It must not come to wait for its output to be read.
-        process.OutputDataReceived += (_, line) => server.Keep(line.Data);
-        process.BeginOutputReadLine();
+        _ = server.KeepReadingAsync();
         return server;
     }
 
@@ -79,11 +78,14 @@ internal sealed partial class KvServerProcess(Process process, string printed) :
         return start;
     }
 
-    private void Keep(string? line)
+    private async Task KeepReadingAsync()
     {
-        lock (_later)
+        while (await process.StandardOutput.ReadLineAsync() is { } line)
         {
-            _later.Append(line is null ? "" : line + "\n");
+            lock (_later)
+            {
+                _later.Append(line).Append('\n');
+            }
         }
     }
 

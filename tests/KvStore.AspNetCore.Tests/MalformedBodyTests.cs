@@ -58,10 +58,10 @@ public sealed class MalformedBodyTests : IAsyncLifetime
             for (var i = 0; i < Cases && !end.IsCancellationRequested; i++)
             {
                 var body = Break(Encoding.UTF8.GetBytes(sound), random);
-                var status = await SendAsync(request, type, body, isChunks);
+                var status = await SendAsync(request, type, body, isChunks, breaksOff: isChunks);
 
                 // Nothing at all when the connection was reset under the answer.
-                status.Should().Match(code => code.Length == 0 || code[0] == '2' || code[0] == '4', $"of seed {seed}, case {i}: {Encoding.Latin1.GetString(body)}");
+                status.Should().Match(code => code.Length == 0 || code[0] == '2' || code[0] == '4', $"{status} of seed {seed}, case {i}: {Encoding.Latin1.GetString(body)}");
                 (await _entry.Namespace.GetTextAsync("k")).Should().Be("[1]");
             }
         }
@@ -77,7 +77,7 @@ public sealed class MalformedBodyTests : IAsyncLifetime
     {
         body = body.Replace("LONG", new string('G', 300));
 
-        (await SendAsync(request, type, Encoding.UTF8.GetBytes(body), isChunks: false)).Should().Be("400");
+        (await SendAsync(request, type, Encoding.UTF8.GetBytes(body), isChunks: false, breaksOff: false)).Should().Be("400");
 
         ((KvNamespace)_entry.Namespace).Count.Should().Be(1);
     }
@@ -88,12 +88,12 @@ public sealed class MalformedBodyTests : IAsyncLifetime
     [InlineData("80000000\r\nabc")]
     [InlineData("-1\r\nabc")]
     [InlineData("x\r\nabc")]
-    [InlineData("4\r\nabcdX")]
+    [InlineData("4\r\nabcdXYZ")]
     public async Task Chunks_that_cannot_be_are_400(string chunks)
     {
         foreach (var request in new[] { "PUT /values/new", "PUT /bulk", "POST /bulk/get", "PUT " })
         {
-            (await SendAsync(request, "", Encoding.UTF8.GetBytes(chunks), isChunks: true)).Should().BeOneOf("400", "413");
+            (await SendAsync(request, "", Encoding.UTF8.GetBytes(chunks), isChunks: true, breaksOff: false)).Should().BeOneOf("400", "413");
         }
 
         ((KvNamespace)_entry.Namespace).Count.Should().Be(1);
@@ -136,14 +136,19 @@ public sealed class MalformedBodyTests : IAsyncLifetime
         return [.. bytes];
     }
 
-    private async Task<string> SendAsync(string request, string type, byte[] body, bool isChunks)
+    private async Task<string> SendAsync(string request, string type, byte[] body, bool isChunks, bool breaksOff)
     {
         var parts = request.Split(' ');
         using var client = await WireClient.ConnectAsync(_api.Url);
         var head = $"{parts[0]} /client/v4/accounts/local/storage/kv/namespaces/{_entry.Id}{parts[1]} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {Secret}\r\nConnection: close\r\n"
             + (type.Length > 0 ? $"Content-Type: {type}\r\n" : "") + (isChunks ? "Transfer-Encoding: chunked\r\n\r\n" : $"Content-Length: {body.Length}\r\n\r\n");
         await client.SendAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. body]);
-        client.EndSending();
+        if (breaksOff)
+        {
+            // Chunks without an end would be waited for.
+            client.EndSending();
+        }
+
         var answer = await client.ReadToEndAsync();
         return answer.Length > 12 ? answer.Substring(9, 3) : "";
     }

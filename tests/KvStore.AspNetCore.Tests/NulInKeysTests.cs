@@ -96,7 +96,7 @@ public sealed class NulInKeysTests : IAsyncLifetime
     [Fact]
     public async Task A_connection_that_is_split_at_any_byte_stores_the_same()
     {
-        var requests = Encoding.ASCII.GetBytes(Put("%00", "", Bait, isChunked: true) + Put("%00%00", "", Bait, isChunked: false).Replace("HTTP/1.1\r\n", "HTTP/1.1\r\nConnection: close\r\n"));
+        var requests = Encoding.ASCII.GetBytes(Put("%00", "", Bait, isChunked: true) + Put("%00%00", "Connection: close\r\n", Bait, isChunked: false));
         for (var at = 1; at < requests.Length; at++)
         {
             using var client = await WireClient.ConnectAsync(_host.Url);

@@ -60,8 +60,9 @@ internal sealed class ChunkedBody : Stream
             _isRead |= read == 0 && !buffer.IsEmpty;
             return read;
         }
-        catch (IOException e) when (e is not BadHttpRequestException)
+        catch (Exception e) when (e is IOException and not BadHttpRequestException or InvalidOperationException or ArgumentException or FormatException)
         {
+            // Sizes that overflow, and trailers that are no headers: the server has a kind of exception for each.
             throw new BadHttpRequestException("The chunks of the body are malformed, or break off.", StatusCodes.Status400BadRequest, e);
         }
     }
