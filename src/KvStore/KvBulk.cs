@@ -10,7 +10,8 @@ namespace KvStore;
 /// </summary>
 /// <remarks>
 /// Files are streamed, a few entries in memory at a time, so a file may be larger than memory. Where a put has to wait for a
-/// disk the next ones are begun meanwhile, in order. Safe to call from any thread.
+/// disk the next ones are begun meanwhile, in order. A text of more than 256 KiB waits for its put in a temporary file, which
+/// only this process can read. Safe to call from any thread.
 /// </remarks>
 public static class KvBulk
 {
@@ -28,13 +29,14 @@ public static class KvBulk
     {
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(stream);
-        using var reader = new BulkReader(stream);
+        var reader = new BulkReader(stream);
+        await using var _ = reader.ConfigureAwait(false);
         var puts = new BulkPuts(kv);
         try
         {
             while (await ReadAsync(reader, puts, cancellationToken).ConfigureAwait(false) is { } json)
             {
-                await puts.PutAsync(reader.Count - 1, json, cancellationToken).ConfigureAwait(false);
+                await puts.PutAsync(reader, json, cancellationToken).ConfigureAwait(false);
             }
 
             await puts.CompleteAsync().ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using KvStore.Persistence.Log;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Catalog;
@@ -20,9 +21,16 @@ internal sealed class CatalogFile : IDisposable
 
     /// <summary>Opens the directory and locks it.</summary>
     /// <exception cref="KvDirectoryLockedException">Somebody has it open.</exception>
+    /// <exception cref="KvPersistenceException">It is the directory of a namespace. Nothing in it has changed.</exception>
     public CatalogFile(IStorage storage)
     {
         _storage = storage;
+        if (!storage.Exists(FileName) && storage.List().FirstOrDefault(file => FileNames.TryParse(file.Name, out _, out _)) is { Name: { } name })
+        {
+            throw new KvPersistenceException(
+                $"{storage.PathOf(name)} belongs to a namespace: its directory cannot hold a catalog of namespaces as well.");
+        }
+
         _lock = storage.Lock();
     }
 
