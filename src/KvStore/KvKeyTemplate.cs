@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using System.Text;
 
 namespace KvStore;
@@ -7,9 +8,10 @@ namespace KvStore;
 /// Makes keys from arguments and arguments from keys. Used by generated code; write <see cref="KvKeyAttribute"/> instead.
 /// </summary>
 /// <remarks>
-/// <para>In an argument <c>%</c> and every character of the template's literals that is neither a letter nor a digit of ASCII is
-/// written as <c>%</c> and the hexadecimal digits of its UTF-16 unit: two, or <c>u</c> and four. Each literal between two
-/// placeholders begins with such a character, which therefore ends the argument before it. So a key has at most one reading.</para>
+/// <para>In an argument <c>%</c> and every punctuation character of the template's literals (what is neither a letter or digit of
+/// ASCII nor half of a surrogate pair) is written as <c>%</c> and the hexadecimal digits of its UTF-16 unit: two, or <c>u</c> and
+/// four. Each literal between two placeholders begins with such a character, which therefore ends the argument before it. So a
+/// key has at most one reading.</para>
 /// <para>Immutable; safe to use from any number of threads.</para>
 /// </remarks>
 [EditorBrowsable(EditorBrowsableState.Never)]
@@ -42,7 +44,7 @@ public sealed class KvKeyTemplate
         _owner = owner;
         _keyBytesMax = keyBytesMax;
         _literals = [.. literals];
-        _special = string.Concat(literals.SelectMany(static literal => literal).Append('%').Where(static c => !char.IsAsciiLetterOrDigit(c)).Distinct());
+        _special = string.Concat(literals.SelectMany(static literal => literal).Where(IsDelimiter).Append('%').Distinct());
     }
 
     /// <summary>The key of these arguments.</summary>
@@ -98,6 +100,39 @@ public sealed class KvKeyTemplate
     /// <summary>Whether a literal that begins with this character can end an argument.</summary>
     private static bool IsDelimiter(char c) => c != '%' && !char.IsAsciiLetterOrDigit(c) && !char.IsSurrogate(c);
 
+    /// <summary>The text of a number, a date or a GUID in a key. It does not depend on the culture.</summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="value">The value.</param>
+    /// <param name="format">The format of the type, or null.</param>
+    /// <returns>The text.</returns>
+    public static string Text<T>(T value, string? format = null)
+        where T : struct, IFormattable => value.ToString(format, CultureInfo.InvariantCulture);
+
+    /// <summary>The text of a truth value in a key.</summary>
+    /// <param name="value">The value.</param>
+    /// <returns><c>true</c> or <c>false</c>.</returns>
+    public static string Text(bool value) => value ? "true" : "false";
+
+    /// <summary>Reads what <see cref="Text{T}(T, string?)"/> wrote, and nothing else: <c>007</c> is not a number that a key was made of.</summary>
+    /// <typeparam name="T">The type.</typeparam>
+    /// <param name="text">The text.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="format">The format of the type, or null.</param>
+    /// <returns>False when no value has this text.</returns>
+    public static bool TryRead<T>(string text, out T value, string? format = null)
+        where T : struct, IFormattable, IParsable<T> =>
+        T.TryParse(text, CultureInfo.InvariantCulture, out value) && Text(value, format) == text;
+
+    /// <summary>Reads what <see cref="Text(bool)"/> wrote.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="value">The value.</param>
+    /// <returns>False when the text is neither.</returns>
+    public static bool TryRead(string text, out bool value)
+    {
+        value = text == "true";
+        return value || text == "false";
+    }
+
     private string Build(ReadOnlySpan<string> arguments, string what)
     {
         var key = new StringBuilder(_literals[0]);
@@ -114,7 +149,7 @@ public sealed class KvKeyTemplate
             var own = _literals.Sum(static literal => Encoding.UTF8.GetByteCount(literal));
             throw new ArgumentException(
                 string.Create(
-                    System.Globalization.CultureInfo.InvariantCulture,
+                    CultureInfo.InvariantCulture,
                     $"The {what} of {_owner} has {bytes} bytes of UTF-8, {own} of them its template's; it may have {_keyBytesMax}. Pass shorter arguments, or put a hash of them into the key."),
                 nameof(arguments));
         }
@@ -132,11 +167,11 @@ public sealed class KvKeyTemplate
             }
             else if (c <= '\xFF')
             {
-                key.Append('%').Append(((int)c).ToString("X2", System.Globalization.CultureInfo.InvariantCulture));
+                key.Append('%').Append(((int)c).ToString("X2", CultureInfo.InvariantCulture));
             }
             else
             {
-                key.Append("%u").Append(((int)c).ToString("X4", System.Globalization.CultureInfo.InvariantCulture));
+                key.Append("%u").Append(((int)c).ToString("X4", CultureInfo.InvariantCulture));
             }
         }
     }
@@ -186,7 +221,7 @@ public sealed class KvKeyTemplate
             }
         }
 
-        unit = (char)ushort.Parse(digits, System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture);
+        unit = (char)ushort.Parse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
         return true;
     }
 }

@@ -81,7 +81,8 @@ public static class KvServiceCollectionExtensions
         return Register(services, path, WranglerFile.Read(path, WranglerFile.EnvironmentOf(environment)), configure);
     }
 
-    private static IServiceCollection Register(
+    /// <summary>Registers what a file binds.</summary>
+    internal static IServiceCollection Register(
         IServiceCollection services, string path, WranglerBindings file, Action<KvNamespaceBuilder>? configure)
     {
         // All of them before any is registered: a file that is wrong changes nothing.
@@ -108,10 +109,15 @@ public static class KvServiceCollectionExtensions
         return services;
     }
 
-    private static string FromContentRoot(IServiceCollection services, string path)
+    /// <summary>A path from the content root of the host that is being built, or from the current directory where none is.</summary>
+    internal static string FromContentRoot(IServiceCollection services, string path) =>
+        ContentRootOf(services) is { } root ? Path.Combine(root, path) : path;
+
+    /// <summary>The content root of the host that is being built, if one is.</summary>
+    internal static string? ContentRootOf(IServiceCollection services)
     {
         var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
-        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
+        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? root : null;
     }
 
     private static KvNamespaceRegistry RegistryOf(IServiceCollection services)

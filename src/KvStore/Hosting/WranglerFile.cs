@@ -28,9 +28,15 @@ internal static class WranglerFile
     /// <param name="environment">The environment; null for the top level.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is wrong, lacks the environment, or binds nothing but in environments.</exception>
-    public static WranglerBindings Read(string path, string? environment)
+    public static WranglerBindings Read(string path, string? environment) => Resolve(path, Parse(path), environment);
+
+    /// <summary>The bindings of an environment of a file that has been read.</summary>
+    /// <param name="path">The file, for messages.</param>
+    /// <param name="config">Its content.</param>
+    /// <param name="environment">The environment; null for the top level.</param>
+    /// <exception cref="InvalidDataException">The file is wrong, lacks the environment, or binds nothing but in environments.</exception>
+    public static WranglerBindings Resolve(string path, WranglerConfig config, string? environment)
     {
-        var config = Parse(path);
         var section = config.Find(environment);
         var problem = config.TopLevel.Problems
             .Concat(section?.Problems ?? [])

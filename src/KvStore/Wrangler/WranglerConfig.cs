@@ -7,21 +7,19 @@ namespace KvStore.Wrangler;
 internal sealed class WranglerConfig
 {
     private readonly List<WranglerSection> _environments = [];
-    private readonly bool _hasEnvironments;
-    private readonly bool _isPages;
 
     private WranglerConfig(WranglerSection topLevel) => TopLevel = topLevel;
 
     private WranglerConfig(ConfigNode root)
     {
         TopLevel = WranglerSection.Read(environment: null, root);
-        _isPages = root.Find("pages_build_output_dir") is not null;
+        IsPages = root.Find("pages_build_output_dir") is not null;
         if (root.Find("env") is not { } environments)
         {
             return;
         }
 
-        _hasEnvironments = true;
+        HasEnvironments = true;
         if (environments.Kind != ConfigKind.Object)
         {
             TopLevel = WranglerSection.Unreadable(new WranglerProblem(
@@ -40,6 +38,12 @@ internal sealed class WranglerConfig
 
     /// <summary>The environments, in the order of the file.</summary>
     public IReadOnlyList<WranglerSection> Environments => _environments;
+
+    /// <summary>Whether the file has a property <c>env</c>.</summary>
+    public bool HasEnvironments { get; }
+
+    /// <summary>Whether the file is one of Pages, which may lack an environment.</summary>
+    public bool IsPages { get; }
 
     /// <summary>Whether a file is TOML by its name. Every other one is JSON with comments.</summary>
     public static bool IsToml(string path) => path.EndsWith(".toml", StringComparison.OrdinalIgnoreCase);
@@ -74,6 +78,6 @@ internal sealed class WranglerConfig
         }
 
         var section = _environments.Find(section => section.Environment == environment);
-        return section ?? (_hasEnvironments && !_isPages ? null : TopLevel);
+        return section ?? (HasEnvironments && !IsPages ? null : TopLevel);
     }
 }
