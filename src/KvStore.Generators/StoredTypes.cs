@@ -64,7 +64,7 @@ internal sealed class StoredTypes(INamedTypeSymbol? context, List<Finding> findi
             findings.Add(Finding.Of(KvRules.NotInContext, FileSpan.Of(place), TypeText.Short(context), TypeText.Short(type)));
         }
 
-        var text = TypeText.Of(type.WithNullableAnnotation(NullableAnnotation.NotAnnotated));
+        var text = TypeText.Of(type);
         return new(text, $"{Format}.Json<{text}>({TypeText.Of(context)}.Default)");
     }
 

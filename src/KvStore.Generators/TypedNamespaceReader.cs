@@ -120,7 +120,7 @@ internal sealed class TypedNamespaceReader
                 return;
             }
 
-            _entries.Add(new EntryModel(method.Name, template, new(parameters), ttl ?? 0, value, metadata));
+            _entries.Add(new EntryModel(method.Name, template, new(parameters), ttl ?? 0, value, metadata, TypesOf(type)));
             _entryPlaces.Add(FileSpan.Of(place));
         }
     }
@@ -140,8 +140,7 @@ internal sealed class TypedNamespaceReader
         for (var i = 0; i < _entries.Count; i++)
         {
             var entry = _entries[i];
-            var isOfTypes = entry.Value.Type == TypeText.Of(type!.TypeArguments[0].WithNullableAnnotation(NullableAnnotation.NotAnnotated))
-                && entry.Metadata.Type == TypeText.Of(type.TypeArguments[1].WithNullableAnnotation(NullableAnnotation.NotAnnotated));
+            var isOfTypes = entry.Value.Type == TypeText.Of(type!.TypeArguments[0]) && entry.Metadata.Type == TypeText.Of(type.TypeArguments[1]);
             var isOfParameters = method.Parameters.Length <= entry.Template.Placeholders.Count
                 && method.Parameters.Select(static p => (p.Name, TypeText.Of(p.Type))).SequenceEqual(
                     entry.InKeyOrder.Take(method.Parameters.Length).Select(static p => (p.Name, p.Type)));
@@ -165,7 +164,7 @@ internal sealed class TypedNamespaceReader
         }
 
         var parameters = _entries[candidates[0]].InKeyOrder.Take(method.Parameters.Length);
-        _listings.Add(new ListingModel(method.Name, new(parameters), candidates[0]));
+        _listings.Add(new ListingModel(method.Name, new(parameters), TypesOf(type!), candidates[0]));
     }
 
     private KeyTemplate? ReadTemplate(AttributeData attribute)
@@ -248,6 +247,8 @@ internal sealed class TypedNamespaceReader
             }
         }
     }
+
+    private static string TypesOf(INamedTypeSymbol type) => $"{TypeText.Annotated(type.TypeArguments[0])}, {TypeText.Annotated(type.TypeArguments[1])}";
 
     private static bool IsListing(ISymbol member) => member is IMethodSymbol method && IsOf(method.ReturnType, "KvTypedEntries", out _);
 

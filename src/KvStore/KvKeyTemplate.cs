@@ -51,7 +51,7 @@ public sealed class KvKeyTemplate
     /// <param name="arguments">One for each placeholder.</param>
     /// <returns>The key.</returns>
     /// <exception cref="ArgumentException">The key is longer than a key may be. The message names the method and both lengths.</exception>
-    public string Format(params ReadOnlySpan<string> arguments)
+    public string Format(ReadOnlySpan<string> arguments)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(arguments.Length, _literals.Length - 1, nameof(arguments));
         return Build(arguments, "key");
@@ -61,7 +61,7 @@ public sealed class KvKeyTemplate
     /// <param name="arguments">At most as many as there are placeholders.</param>
     /// <returns>The prefix.</returns>
     /// <exception cref="ArgumentException">The prefix is longer than a key may be.</exception>
-    public string Prefix(params ReadOnlySpan<string> arguments)
+    public string Prefix(ReadOnlySpan<string> arguments)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(arguments.Length, _literals.Length, nameof(arguments));
         return Build(arguments, "prefix");

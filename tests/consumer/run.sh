@@ -44,15 +44,42 @@ dotnet build -c Release -o "$work/built" -p:KvStoreVersion="$version" --nologo -
 dotnet "$work/built/Consumer.dll" > "$work/printed.txt"
 diff -u "$work/expected.txt" "$work/printed.txt" || fail "the README's code prints something else than the README says"
 
+# The program of docs/bindings.md, in a fresh project with its Wrangler file beside it and no setting for the generator.
+site="$work/FlagSite"
+mkdir -p "$site"
+cp "$work/project/Directory.Build.props" "$work/project/Directory.Build.targets" "$work/project/Directory.Packages.props" "$work/project/nuget.config" "$site/"
+cp "$repository/tests/consumer/Consumer.csproj" "$site/FlagSite.csproj"
+sed -i 's|</ItemGroup>|  <PackageReference Include="Microsoft.Extensions.DependencyInjection" Version="10.0.*" />\n  </ItemGroup>|' "$site/FlagSite.csproj"
+block() {
+    awk -v mark="^\`\`\`$1\$" '$0 ~ mark && !seen { inside = 1; seen = 1; next } /^```/ && inside { exit } inside' "$repository/docs/bindings.md"
+}
+block jsonc > "$site/wrangler.jsonc"
+block csharp > "$site/Program.cs"
+block text > "$work/site-expected.txt"
+for file in "$site/wrangler.jsonc" "$site/Program.cs" "$work/site-expected.txt"; do
+    [ -s "$file" ] || fail "docs/bindings.md has no block for $(basename "$file")"
+done
+cd "$site"
+dotnet build -c Release -o "$work/site-built" -p:KvStoreVersion="$version" --nologo -v quiet
+dotnet "$work/site-built/FlagSite.dll" > "$work/site-printed.txt"
+diff -u "$work/site-expected.txt" "$work/site-printed.txt" || fail "the program of docs/bindings.md prints something else than the page says"
+
+# The same file as TOML: Tomlyn is found beside the generator.
+rm "$site/wrangler.jsonc"
+printf '[[kv_namespaces]]\nbinding = "FLAGS"\nid = "f1a65"\n' > "$site/wrangler.toml"
+dotnet build -c Release -o "$work/site-built" -p:KvStoreVersion="$version" --nologo -v quiet
+dotnet "$work/site-built/FlagSite.dll" > "$work/site-printed.txt"
+diff -u "$work/site-expected.txt" "$work/site-printed.txt" || fail "the program of docs/bindings.md prints something else beside a wrangler.toml"
+
 package="$work/packages/kvstore/$version"
-for file in README.md lib/net10.0/KvStore.dll lib/net10.0/KvStore.xml; do
+for file in README.md lib/net10.0/KvStore.dll lib/net10.0/KvStore.xml analyzers/dotnet/cs/KvStore.Generators.dll analyzers/dotnet/cs/Tomlyn.dll build/KvStore.targets buildTransitive/KvStore.targets THIRD-PARTY-NOTICES.txt; do
     [ -s "$package/$file" ] || fail "the package has no $file"
 done
 cmp -s "$repository/README.md" "$package/README.md" || fail "the README in the package is another one"
 for element in '<license type="expression">MIT</license>' '<readme>README.md</readme>' '<targetFramework>net10.0|targetFramework="net10.0"'; do
     grep -qE "${element}" "$package/kvstore.nuspec" || fail "the package's manifest has no $element"
 done
-foreign=$(grep -oE '<dependency id="[^"]+"' "$package/kvstore.nuspec" | grep -v '"Microsoft\.Extensions\.' || true)
-[ -z "$foreign" ] || fail "the package depends on more than Microsoft.Extensions: $foreign"
+foreign=$(grep -oE '<dependency id="[^"]+"' "$package/kvstore.nuspec" | grep -vE '"(Microsoft\.Extensions\..*|Tomlyn)"' || true)
+[ -z "$foreign" ] || fail "the package depends on more than Microsoft.Extensions and Tomlyn: $foreign"
 
 echo "consumer test: the package is complete, and the README's code prints what the README says"

@@ -26,8 +26,15 @@ internal sealed record TypedNamespaceModel(
     EquatableArray<ListingModel> Listings);
 
 /// <summary>A method that returns an entry.</summary>
+/// <param name="Name">The name of the method.</param>
+/// <param name="Template">The template of its keys.</param>
+/// <param name="Parameters">Its parameters.</param>
+/// <param name="TtlSeconds">How long an entry lives; 0 until it is deleted.</param>
+/// <param name="Value">The type of the value.</param>
+/// <param name="Metadata">The type of the metadata.</param>
+/// <param name="Types">Both types, as the method has them.</param>
 internal sealed record EntryModel(
-    string Name, KeyTemplate Template, EquatableArray<KeyParameter> Parameters, int TtlSeconds, StoredType Value, StoredType Metadata)
+    string Name, KeyTemplate Template, EquatableArray<KeyParameter> Parameters, int TtlSeconds, StoredType Value, StoredType Metadata, string Types)
 {
     /// <summary>The parameters in the order of the placeholders.</summary>
     public IEnumerable<KeyParameter> InKeyOrder => Template.Placeholders.Select(name => Parameters.First(parameter => parameter.Name == name));
@@ -36,8 +43,9 @@ internal sealed record EntryModel(
 /// <summary>A method that returns the entries of another.</summary>
 /// <param name="Name">The name of the method.</param>
 /// <param name="Parameters">Its parameters, which are the first placeholders.</param>
+/// <param name="Types">The types of values and metadata, as the method has them.</param>
 /// <param name="Entry">The index of the entry's method.</param>
-internal sealed record ListingModel(string Name, EquatableArray<KeyParameter> Parameters, int Entry);
+internal sealed record ListingModel(string Name, EquatableArray<KeyParameter> Parameters, string Types, int Entry);
 
 /// <summary>A type of values or metadata.</summary>
 /// <param name="Type">The type, fully qualified.</param>

@@ -19,8 +19,8 @@ internal static class RegistrationSource
         code.Line("private const string Compiled = \"\"\"");
         code.Open();
         WriteJson(code, model);
-        code.Line("}");
-        code.Close("\"\"\";");
+        code.Close();
+        code.Line("\"\"\";");
         code.Line();
         code.Line($"/// <summary>Registers each namespace that <c>{file}</c> binds, <see cref=\"{options.FullName}\"/>, and each typed namespace.</summary>");
         code.Line("/// <param name=\"services\">Where to register them.</param>");

@@ -63,7 +63,8 @@ internal static class TypedNamespaceSource
         WriteParameterDocs(code, entry.Parameters);
         code.Line("/// <returns>The key. Different arguments make different keys.</returns>");
         code.Line($"/// <exception cref=\"global::System.ArgumentException\">The key is longer than {Number(model.KeyBytesMax)} bytes of UTF-8.</exception>");
-        code.Line($"static string {entry.Name}Key({Declare(entry.Parameters)}) => Keys.{Identifiers.Escape(entry.Name)}.Format({Texts(entry.InKeyOrder)});");
+        code.Line($"static string {entry.Name}Key({Declare(entry.Parameters)}) =>");
+        code.Deeper($"Keys.{Identifiers.Escape(entry.Name)}.Format([{Texts(entry.InKeyOrder)}]);");
     }
 
     private static void WriteParse(CodeWriter code, TypedNamespaceModel model, EntryModel entry)
@@ -106,7 +107,19 @@ internal static class TypedNamespaceSource
             }
         }
 
-        code.Line($"return {(conditions.Count == 0 ? "true" : string.Join(" && ", conditions))};");
+        if (conditions.Count <= 1)
+        {
+            code.Line($"return {(conditions.Count == 0 ? "true" : conditions[0])};");
+        }
+        else
+        {
+            code.Line($"return {conditions[0]}");
+            for (var j = 1; j < conditions.Count; j++)
+            {
+                code.Deeper($"&& {conditions[j]}{(j == conditions.Count - 1 ? ";" : "")}");
+            }
+        }
+
         code.Close();
     }
 
@@ -165,9 +178,11 @@ internal static class TypedNamespaceSource
         foreach (var entry in model.Entries)
         {
             code.Line();
-            code.Line($"private static readonly global::KvStore.KvTypedShape<{entry.Value.Type}, {entry.Metadata.Type}> s_{entry.Name} = new(");
-            code.Deeper($"{entry.Value.Format},");
-            code.Deeper($"{entry.Metadata.Format},");
+            code.Line($"private static readonly global::KvStore.KvTypedShape<{entry.Types}> s_{entry.Name} = new(");
+            // What may be null is written and read by the same format as what may not.
+            var bang = entry.Types == $"{entry.Value.Type}, {entry.Metadata.Type}" ? "" : "!";
+            code.Deeper($"{entry.Value.Format}{bang},");
+            code.Deeper($"{entry.Metadata.Format}{bang},");
             code.Deeper($"ttlSeconds: {Number(entry.TtlSeconds)});");
         }
 
@@ -175,7 +190,7 @@ internal static class TypedNamespaceSource
         {
             var arguments = string.Join(", ", entry.Parameters.Select(static p => Identifiers.Escape(p.Name)));
             code.Line();
-            code.Line($"public global::KvStore.KvTypedEntry<{entry.Value.Type}, {entry.Metadata.Type}> {Identifiers.Escape(entry.Name)}({Declare(entry.Parameters)}) =>");
+            code.Line($"public global::KvStore.KvTypedEntry<{entry.Types}> {Identifiers.Escape(entry.Name)}({Declare(entry.Parameters)}) =>");
             code.Deeper($"new(_kv, {entry.Name}Key({arguments}), s_{entry.Name});");
         }
 
@@ -185,8 +200,8 @@ internal static class TypedNamespaceSource
             var discards = string.Concat(entry.Parameters.Select(static _ => ", out _"));
             var isKey = entry.Parameters.Count > 0 ? $"static key => TryParse{entry.Name}Key(key{discards})" : $"static key => key == {entry.Name}Key()";
             code.Line();
-            code.Line($"public global::KvStore.KvTypedEntries<{entry.Value.Type}, {entry.Metadata.Type}> {Identifiers.Escape(listing.Name)}({Declare(listing.Parameters)}) =>");
-            code.Deeper($"new(_kv, Keys.{Identifiers.Escape(entry.Name)}.Prefix({Texts(listing.Parameters)}), {isKey}, s_{entry.Name});");
+            code.Line($"public global::KvStore.KvTypedEntries<{listing.Types}> {Identifiers.Escape(listing.Name)}({Declare(listing.Parameters)}) =>");
+            code.Deeper($"new(_kv, Keys.{Identifiers.Escape(entry.Name)}.Prefix([{Texts(listing.Parameters)}]), {isKey}, s_{entry.Name}{(listing.Types == entry.Types ? "" : "!")});");
         }
 
         code.Close();
