@@ -59,6 +59,9 @@ internal static class KvRules
     public static readonly DiagnosticDescriptor KeysOverlap = Warning(
         "KV0019", "Two templates can make the same key", "\"{0}\" and \"{1}\" can make the same key; let them begin with different text");
 
+    public static readonly DiagnosticDescriptor NotLiteral = Error(
+        "KV0020", "The name of the namespace is not known", "Write the name of the namespace as a literal, for example [KvNamespace(\"CACHE_KV\")]: a generator does not see generated constants");
+
     private static DiagnosticDescriptor Error(string id, string title, string message) => Make(id, title, message, DiagnosticSeverity.Error);
 
     private static DiagnosticDescriptor Warning(string id, string title, string message) => Make(id, title, message, DiagnosticSeverity.Warning);

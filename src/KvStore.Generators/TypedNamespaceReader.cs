@@ -45,6 +45,13 @@ internal sealed class TypedNamespaceReader
             return null;
         }
 
+        // An argument that does not bind takes the others with it, so nothing else can be said.
+        if (attribute.First() is not { } name)
+        {
+            Report(KvRules.NotLiteral, LocationOfArgument(attribute));
+            return null;
+        }
+
         var methods = _type.GetMembers().Where(static member => !member.IsStatic && !IsAccessor(member)).ToList();
         foreach (var member in methods.Where(static member => !IsListing(member)))
         {
@@ -69,7 +76,7 @@ internal sealed class TypedNamespaceReader
         }
 
         return new TypedNamespaceModel(
-            attribute.First() ?? "",
+            name,
             FileSpan.Of(LocationOfArgument(attribute)),
             _type.ContainingNamespace.IsGlobalNamespace ? "" : _type.ContainingNamespace.ToDisplayString(),
             new(ContainersOf(declaration)),

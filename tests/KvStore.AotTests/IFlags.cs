@@ -1,7 +1,7 @@
 namespace KvStore.AotTests;
 
 /// <summary>A typed namespace, completed by the generator.</summary>
-[KvNamespace(KvBindings.Names.FLAGS, JsonContext = typeof(ModelJson))]
+[KvNamespace("FLAGS", JsonContext = typeof(ModelJson))]
 internal partial interface IFlags
 {
     [KvKey("flag:{tenant}:{number}:{day}", TtlSeconds = 3600)]

@@ -63,6 +63,19 @@ public sealed class DiagnosticTests
         Drive.Run(Source).Diagnostics.Should().BeEmpty("without a file the application decides");
     }
 
+    [Fact]
+    public void Name_that_is_a_generated_constant_is_told()
+    {
+        const string Source = """
+            using KvStore;
+            [KvNamespace(KvBindings.Names.A)]
+            public partial interface ITyped { [KvKey("k")] KvTypedEntry<string, KvMetadata> Entry(); }
+            """;
+
+        Drive.Run(Source, new Drive.File("wrangler.json", """{ "kv_namespaces": [{ "binding": "A" }] }"""))
+            .Diagnostics.Select(Drive.Show).Should().ContainSingle().Which.Should().StartWith("File0.cs(2,14): KV0020: Write the name of the namespace as a literal");
+    }
+
     [Theory]
     [InlineData("public interface ITyped { }", "(4,18): KV0007: ITyped must be a partial interface without type parameters, *")]
     [InlineData("public partial interface ITyped<T> { }", "(4,26): KV0007: *")]
@@ -172,7 +185,7 @@ public sealed class DiagnosticTests
         var rules = typeof(KvBindingsGenerator).Assembly.GetType("KvStore.Generators.KvRules")!
             .GetFields().Select(field => ((Microsoft.CodeAnalysis.DiagnosticDescriptor)field.GetValue(null)!).Id).ToList();
 
-        rules.Should().HaveCount(19).And.OnlyHaveUniqueItems();
+        rules.Should().HaveCount(20).And.OnlyHaveUniqueItems();
         rules.Where(id => !docs.Contains($"### {id}", StringComparison.Ordinal)).Should().BeEmpty();
         rules.Where(id => !tests.Contains($"{id}: ", StringComparison.Ordinal)).Should().BeEmpty();
     }

@@ -163,7 +163,7 @@ internal static class TypedNamespaceSource
         foreach (var entry in model.Entries)
         {
             var literals = string.Join(", ", entry.Template.Literals.Select(Literals.CSharp));
-            code.Line($"public static readonly {Template} {Identifiers.Escape(entry.Name)} = new({Literals.CSharp($"{model.Name}.{entry.Name}")}, {Number(model.KeyBytesMax)}, {literals});");
+            code.Line($"public static readonly {Template} {Identifiers.Escape(entry.Name)} = new({Literals.CSharp($"{model.Name.TrimStart('@')}.{entry.Name}")}, {Number(model.KeyBytesMax)}, {literals});");
         }
 
         code.Close();
