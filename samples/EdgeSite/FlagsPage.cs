@@ -99,7 +99,7 @@ internal static class FlagsPage
         return (name ?? "").Trim().Length is 0 or > NameCharactersMax ? $"A flag's name must have 1 to {NameCharactersMax} characters." : null;
     }
 
-    private static string Content(Page page, string tenant, IReadOnlyList<KvTypedKey<FlagInfo>> listed)
+    private static string Content(Page page, string tenant, List<KvTypedKey<FlagInfo>> listed)
     {
         var token = page.TokenField();
         var rows = new StringBuilder();
