@@ -2,6 +2,7 @@
 # Packs everything, and uses the packages as somebody else would, in fresh projects outside the repository:
 #   Readme        compiles and runs the first code sample of the README and of the package's readme; they print what they say
 #   Web           compiles the code sample of KvStore.AspNetCore's readme, and runs it
+#   Bindings      compiles the program of docs/bindings.md beside its Wrangler file, and runs it
 #   Pinned        is pinned to version 10.0.0 of Microsoft.Extensions
 #   PackageCheck  looks into the packages
 # Warnings are errors everywhere. Needs the .NET SDK and nothing else. Exits with 0 when everything held.
@@ -45,11 +46,12 @@ block() {
     awk -v language="$1" '/^```csharp/ { seen = 1 } $0 == "```" language && seen { inside = 1; next } /^```/ && inside { exit } inside' "$2"
 }
 
-# Builds a project in a copy of its own.
+# Builds a project in a copy of its own: its name, the project, its program, and a file beside it.
 build() {
     local name=$1 source=$2
     cp -r "$repository/tests/consumer/$source" "$work/$name"
     [ "$#" -lt 3 ] || cp "$3" "$work/$name/Program.cs"
+    [ "$#" -lt 4 ] || cp "$4" "$work/$name/"
     (cd "$work/$name" && dotnet build -c Release -o "$work/built-$name" -p:KvStoreVersion="$version" --nologo -v quiet) || fail "$name does not build"
 }
 
@@ -97,6 +99,23 @@ owner=$(status $'Authorization: Bearer a-token-of-16-characters\r\n')
 [ "$owner" = 200 ] || fail "the web application answers its token with $owner"
 kill "$server"
 wait "$server" 2> /dev/null || true
+
+# The program of docs/bindings.md with its Wrangler file beside it and no setting for the generator, and with the same file as TOML:
+# Tomlyn is found beside the generator.
+bindings="$repository/docs/bindings.md"
+awk '/^```jsonc/ { inside = 1; next } /^```/ && inside { exit } inside' "$bindings" > "$work/wrangler.jsonc"
+block csharp "$bindings" > "$work/Program.cs"
+block text "$bindings" > "$work/expected.txt"
+for file in wrangler.jsonc Program.cs expected.txt; do
+    [ -s "$work/$file" ] || fail "docs/bindings.md has no block for $file"
+done
+printf '[[kv_namespaces]]\nbinding = "FLAGS"\nid = "f1a65"\n' > "$work/wrangler.toml"
+for file in wrangler.jsonc wrangler.toml; do
+    name=Bindings-${file#wrangler.}
+    build "$name" Bindings "$work/Program.cs" "$work/$file"
+    dotnet "$work/built-$name/Bindings.dll" > "$work/printed.txt"
+    diff -u "$work/expected.txt" "$work/printed.txt" || fail "the program of docs/bindings.md prints something else beside $file"
+done
 
 build PackageCheck PackageCheck
 dotnet "$work/built-PackageCheck/PackageCheck.dll" "$work/feed" "$version" "$repository" || fail "a package is not as it must be"

@@ -120,50 +120,79 @@ public static class KvServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Registers every namespace that a Wrangler configuration binds: for each entry of <c>kv_namespaces</c> one under the
-    /// name of its <c>binding</c>.
+    /// Registers every namespace that a Wrangler file binds: for each entry of <c>kv_namespaces</c> one under the name of its
+    /// <c>binding</c>.
     /// </summary>
+    /// <remarks>
+    /// Bindings are resolved as wrangler resolves them. An environment binds what it lists itself and inherits nothing of the top
+    /// level; what the top level binds and the environment does not is a warning in the log when the host starts. An environment
+    /// that the file does not have is an error where the file has others, and stands for the top level where it has none.
+    /// Of a property that is given twice the last value counts. Files are UTF-8, with or without a byte order mark.
+    /// </remarks>
     /// <param name="services">Where to register them.</param>
     /// <param name="path">
-    /// A <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are allowed. A relative
-    /// path starts at the content root of the host that is being built, or else at the current directory.
+    /// A <c>wrangler.toml</c>, or a <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are
+    /// allowed. A file whose name does not end in <c>.toml</c> is read as JSON. A relative path starts at the content root of the
+    /// host that is being built, or else at the current directory.
     /// </param>
     /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
+    /// <param name="environment">
+    /// The environment, for example <c>production</c> for what stands under <c>env.production</c>. Null takes the one that the
+    /// variable <c>CLOUDFLARE_ENV</c> names, and the top level where it names none; empty is the top level.
+    /// </param>
     /// <returns>The same services.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">
-    /// The file is not JSON, or an entry has no <c>binding</c> or one that is taken; the message says at which line and column.
+    /// The file cannot be read; an entry has no <c>binding</c> or one that is taken; the file has environments but not this one;
+    /// or no environment is chosen, and only environments bind something. The message says at which line and column. Nothing
+    /// has been registered.
     /// </exception>
     public static IServiceCollection AddKvNamespacesFromWrangler(
-        this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null)
+        this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null, string? environment = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         path = FromContentRoot(services, path);
-        var bindings = WranglerFile.Read(path);
+        return Register(services, path, WranglerFile.Read(path, WranglerFile.EnvironmentOf(environment)), configure);
+    }
 
+    /// <summary>Registers what a file binds.</summary>
+    internal static IServiceCollection Register(
+        IServiceCollection services, string path, WranglerBindings file, Action<KvNamespaceBuilder>? configure)
+    {
         // All of them before any is registered: a file that is wrong changes nothing.
         var taken = new HashSet<string>(NamesIn(services), StringComparer.Ordinal);
-        foreach (var binding in bindings)
+        foreach (var binding in file.Bindings)
         {
             if (!taken.Add(binding.Name))
             {
-                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {KvNamespaceRegistry.IsTaken(binding.Name)}");
+                throw WranglerFile.Error(path, binding.Position, KvNamespaceRegistry.IsTaken(binding.Name));
             }
         }
 
-        foreach (var binding in bindings)
+        foreach (var binding in file.Bindings)
         {
             services.AddKvNamespace(binding.Name, configure);
+        }
+
+        foreach (var warning in file.Warnings)
+        {
+            services.AddSingleton(new WranglerWarning(warning));
+            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WranglerWarnings>());
         }
 
         return services;
     }
 
-    private static string FromContentRoot(IServiceCollection services, string path)
+    /// <summary>A path from the content root of the host that is being built, or from the current directory where none is.</summary>
+    internal static string FromContentRoot(IServiceCollection services, string path) =>
+        ContentRootOf(services) is { } root ? Path.Combine(root, path) : path;
+
+    /// <summary>The content root of the host that is being built, if one is.</summary>
+    internal static string? ContentRootOf(IServiceCollection services)
     {
         var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
-        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
+        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? root : null;
     }
 
     private static KvNamespaceRegistration Registration(

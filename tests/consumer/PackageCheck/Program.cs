@@ -29,6 +29,16 @@ foreach (var (name, assembly) in assemblies)
     CheckDocumentation(name, assembly, XDocument.Parse(Text(package, $"lib/net10.0/{name}.xml")));
     CheckPaths($"{name}.dll", Bytes(package, $"lib/net10.0/{name}.dll"));
 
+    if (name == "KvStore")
+    {
+        string[] generator =
+            ["analyzers/dotnet/cs/KvStore.Generators.dll", "analyzers/dotnet/cs/Tomlyn.dll", "build/KvStore.targets", "buildTransitive/KvStore.targets", "THIRD-PARTY-NOTICES.txt"];
+        foreach (var file in generator)
+        {
+            Expect(package.GetEntry(file) is { Length: > 0 }, $"{name}: the package has {file}");
+        }
+    }
+
     using var symbols = ZipFile.OpenRead(Path.Combine(feed, $"{name}.{version}.snupkg"));
     var pdb = Bytes(symbols, $"lib/net10.0/{name}.pdb");
     CheckPaths($"{name}.pdb", pdb);
@@ -57,7 +67,7 @@ void CheckManifest(string name, string text)
     {
         var (id, needed) = ((string)dependency.Attribute("id")!, (string)dependency.Attribute("version")!);
         Expect(
-            id.StartsWith("Microsoft.Extensions.", StringComparison.Ordinal) ? needed == "10.0.0" : id == "KvStore" && name != "KvStore",
+            id.StartsWith("Microsoft.Extensions.", StringComparison.Ordinal) ? needed == "10.0.0" : id == (name == "KvStore" ? "Tomlyn" : "KvStore"),
             $"{name}: it depends on {id} {needed}, which is needed and the lowest");
     }
 }
