@@ -22,6 +22,8 @@ internal static class ShortMemoryScenario
         Write(kv, history, new Random(1), 300, ref warm);
         await kv.CompactAsync();
         await StateAsync(kv, "before memory is short");
+        Warm(() => GC.KeepAlive(new byte[int.MaxValue / 2]));
+        Warm(() => ArgumentNullException.ThrowIfNull((object?)null, nameof(kv)));
         var eater = new Thread(() => Eat(ref isOver, new Random((int)arguments.Number("seed")))) { IsBackground = true };
         var writers = Enumerable.Range(0, 3).Select(writer =>
         {
@@ -185,6 +187,19 @@ internal static class ShortMemoryScenario
         LargeValueBytes = 64 * 1024,
     };
 
+    // The runtime makes an exception, and reads its message, for the first time.
+    private static void Warm(Action fails)
+    {
+        try
+        {
+            fails();
+        }
+        catch (Exception e) when (e.ToString().Length > 0)
+        {
+            // As it should.
+        }
+    }
+
     private static string KeyOf(int number) => $"key/{number:D5}";
 
     private static void Eat(ref bool isOver, Random random)
@@ -194,8 +209,8 @@ internal static class ShortMemoryScenario
         {
             try
             {
-                // Nothing small: where the last bytes go, the runtime itself ends the process.
-                eaten.Push(new byte[random.Next(16_000, 400_000)]);
+                // Nothing small: where the last bytes go, the runtime has no memory for its own exceptions, and ends the process.
+                eaten.Push(new byte[random.Next(90_000, 600_000)]);
             }
             catch (OutOfMemoryException)
             {
