@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using KvStore.AspNetCore.Tests.Tools;
 using KvStore.Hosting;
+using KvStore.RealParts;
 
 namespace KvStore.AspNetCore.Tests.Wrangler;
 
@@ -15,11 +15,10 @@ public sealed class WranglerFileTests : IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Files_bind_what_wrangler_says_that_they_bind()
     {
-        var main = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(RealTools.Wrangler)!)!, "wrangler-dist", "cli.js");
-        RealTools.SkipUnlessInstalled(main);
+        var main = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(Installed.Wrangler)!)!, "wrangler-dist", "cli.js");
         var files = Files().Select((file, i) => (Path: Path.Combine(_directory, $"{i}{file.Extension}"), file.Content, file.Environments)).ToList();
         foreach (var (path, content, _) in files)
         {
