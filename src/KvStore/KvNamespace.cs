@@ -179,11 +179,6 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         ArgumentNullException.ThrowIfNull(key);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        if (options is not null)
-        {
-            Deadline.CheckRange(options);
-        }
-
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
             return Put(new AsciiKey(key, hash), key, content, options, region?.View, cancellationToken);
@@ -229,17 +224,19 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
-        var deadline = 0u;
+        Deadline deadline = default;
         ReadOnlyMemory<byte> metadata = default;
         if (options is not null)
         {
-            deadline = Deadline.From(options, _limits, _clock.NowSeconds);
+            deadline = ExpirationRules.Check(options, _limits, _clock.Now);
             metadata = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
         }
 
         if (content.IsStreamed)
         {
-            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, origin, cancellationToken);
+            // The time to live begins when the entry does, and reading a stream may take long.
+            Func<Deadline> deadlineAtEnd = options?.ExpirationTtl is { } ttl ? () => ExpirationRules.AfterTtl(ttl, _clock.Now) : () => deadline;
+            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadlineAtEnd, origin, cancellationToken);
         }
 
         return content.Text is { } text

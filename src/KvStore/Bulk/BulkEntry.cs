@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
+using KvStore.Expiry;
 
 namespace KvStore.Bulk;
 
@@ -52,8 +54,8 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
 
         KvContent content = IsBase64(entry) ? BytesOf(value) : TextOf(value, "value");
         var metadata = TryGet(entry, "metadata", out var json) ? MetadataOf(json) : default;
-        var ttl = SecondsOf(entry, "expiration_ttl");
-        var expiration = SecondsOf(entry, "expiration");
+        var ttl = SecondsOf(entry, PutSeconds.TtlName);
+        var expiration = SecondsOf(entry, PutSeconds.ExpirationName);
         if (metadata.IsNull && ttl is null && expiration is null)
         {
             return new BulkEntry(key, content, Options: null);
@@ -62,8 +64,8 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         return new BulkEntry(key, content, new KvPutOptions
         {
             Metadata = metadata,
-            ExpirationTtl = ttl is { } span ? TimeSpan.FromSeconds(span) : null,
-            Expiration = expiration is { } at ? DateTimeOffset.FromUnixTimeSeconds(at) : null,
+            ExpirationTtl = PutSeconds.ToTtl(ttl),
+            Expiration = PutSeconds.ToExpiration(expiration),
         });
     }
 
@@ -97,16 +99,17 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         return KvMetadata.FromUtf8Json(utf8.ToArray());
     }
 
-    private static int? SecondsOf(JsonElement entry, string name)
+    private static long? SecondsOf(JsonElement entry, string name)
     {
         if (!TryGet(entry, name, out var number) || number.ValueKind == JsonValueKind.Null)
         {
             return null;
         }
 
-        return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var seconds)
-            ? seconds
-            : throw new FormatException($"\"{name}\" must be a whole number of seconds, {int.MinValue} to {int.MaxValue}.");
+        return number.ValueKind == JsonValueKind.Number
+            && Int128.TryParse(JsonMarshal.GetRawUtf8Value(number), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds)
+            ? PutSeconds.Check(seconds, name)
+            : throw new FormatException($"\"{name}\" must be a whole number of seconds.");
     }
 
     private static bool TryGet(JsonElement entry, string name, out JsonElement value)

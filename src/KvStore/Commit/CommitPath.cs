@@ -52,7 +52,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
 
     /// <summary>Puts text.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, string text, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        in TKey key, string text, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
@@ -75,7 +75,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
 
     /// <summary>Puts bytes.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         ValueLimit.Check(value.Length, valueBytesMax);
@@ -91,17 +91,19 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
         return CommitAsync(key, draft, origin);
     }
 
-    /// <summary>Puts what a stream or pipe yields until its end.</summary>
+    /// <summary>Puts what a stream or pipe yields until its end. Its deadline is asked for then.</summary>
     public async ValueTask PutStreamedAsync(
-        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         var value = await StreamedValue.ReadAsync(content, valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
         await using (value.ConfigureAwait(false))
         {
+            Deadline at;
             try
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 admission?.AdmitPut(new Utf8Key(key), metadata.Length + value.Length);
+                at = deadline();
             }
             catch when (!value.Reference.IsNone)
             {
@@ -109,7 +111,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
                 throw;
             }
 
-            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline), origin).ConfigureAwait(false);
+            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, at), origin).ConfigureAwait(false);
         }
     }
 
@@ -137,7 +139,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
         return bytes;
     }
 
-    private async ValueTask PutLargeAsync(byte[] key, ValueTask<StreamedValue> storing, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin)
+    private async ValueTask PutLargeAsync(byte[] key, ValueTask<StreamedValue> storing, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin)
     {
         var value = await storing.ConfigureAwait(false);
         await using (value.ConfigureAwait(false))
@@ -146,7 +148,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
         }
     }
 
-    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, uint deadline)
+    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
         var utf8Key = new Utf8Key(key);
         var draft = value.Reference.IsNone

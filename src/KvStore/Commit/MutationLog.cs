@@ -96,7 +96,7 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
                 return default;
             }
 
-            draft = store.Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0);
+            draft = store.Draft(key, metadataBytes: 0, valueBytes: 0, deadline: default);
             try
             {
                 revision = store.TakeRevision();

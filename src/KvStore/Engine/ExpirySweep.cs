@@ -33,15 +33,15 @@ internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
         {
             var record = new Record(segment.Bytes, offset);
             var deadline = record.Deadline;
-            if (deadline != 0 && !record.IsDead)
+            if (!deadline.IsNone && !record.IsDead)
             {
-                if (deadline <= now)
+                if (deadline.Seconds <= now)
                 {
                     store.RemoveExpired(record, IndexWord.AddressOf(segment.Id, offset));
                 }
                 else
                 {
-                    next = Math.Min(next, deadline);
+                    next = Math.Min(next, deadline.Seconds);
                 }
             }
 

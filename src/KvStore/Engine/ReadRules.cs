@@ -21,7 +21,7 @@ internal static class ReadRules
 
     /// <summary>The time for which a region may cache, in whole seconds, which fits 32 bits.</summary>
     public static int? CacheTtlSeconds(KvGetOptions? options) =>
-        options?.CacheTtl is { } ttl ? Deadline.Seconds32(ttl, nameof(options)) : null;
+        options?.CacheTtl is { } ttl ? ExpirationRules.Seconds32(ttl, nameof(options)) : null;
 
     /// <summary>Checks how many keys are read at once.</summary>
     public static void CheckKeyCount(int count, KvLimits limits)

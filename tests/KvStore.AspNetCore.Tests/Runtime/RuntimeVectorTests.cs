@@ -13,6 +13,7 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
     private static readonly HashSet<string> s_decidedByTheRuntime =
     [
         "keys-070", "keys-071", "keys-073", "multi-get-028", "multi-get-015", "multi-get-016", "values-060", "values-061",
+        "expiration-015", "expiration-016", "expiration-056",
     ];
 
     // The runtime tells the Worker of the stream's error, and sends what it had of the stream as a whole body nevertheless, a

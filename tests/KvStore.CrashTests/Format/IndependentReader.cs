@@ -59,7 +59,7 @@ internal sealed class IndependentReader
     {
         var file = File.ReadAllBytes(Path.Combine(_directory, name));
         file[..8].Should().Equal(0x4B, 0x76, 0x53, 0x74, 0x6F, 0x72, 0x65, 0x0A);
-        BitConverter.ToUInt32(file, 8).Should().Be(1);
+        BitConverter.ToUInt32(file, 8).Should().BeInRange(1, 2);
         BitConverter.ToUInt16(file, 12).Should().Be(kind);
         BitConverter.ToUInt64(file, 16).Should().Be(ulong.Parse(Path.GetFileNameWithoutExtension(name)));
         BitConverter.ToUInt32(file, 28).Should().Be(Crc(file[..28]));
@@ -86,7 +86,7 @@ internal sealed class IndependentReader
             var valueStart = keyEnd + BitConverter.ToUInt16(file, at + 26);
             var value = file[valueStart..(at + length)];
             var key = Encoding.UTF8.GetString(file, at + 28, keyAndKind & 0xFFF);
-            var revision = BitConverter.ToInt64(file, at + 8);
+            var revision = BitConverter.ToInt64(file, at + 8) & 0x3FFF_FFFF_FFFF_FFFF;
             var deadline = BitConverter.ToUInt32(file, at + 16);
             var isGone = deadline != 0 && deadline <= _nowSeconds;
             switch (keyAndKind >> 12)

@@ -61,7 +61,7 @@ internal sealed class Compaction(IStorage storage, IKvPersistenceHost host, Grou
         IStorage target, long number, IKvPersistenceHost host, GroupCommit log, CancellationToken cancellationToken)
     {
         var highestRevision = log.HighestRevision;
-        var snapshot = new SnapshotWriter(target, number, host.TimeProvider.GetUtcNow().ToUnixTimeSeconds());
+        var snapshot = new SnapshotWriter(target, number, host.TimeProvider.GetUtcNow());
         try
         {
             await host.WriteLiveAsync(highestRevision, snapshot.Add, cancellationToken).ConfigureAwait(false);

@@ -1,13 +1,13 @@
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The sizes, offsets and kinds of the format on disk, version 1, which <c>docs/FORMAT.md</c> draws. Every number is little-endian.
+/// The sizes, offsets and kinds of the format on disk, version 2, which <c>docs/FORMAT.md</c> draws. Every number is little-endian.
 /// Nothing outside this file and <see cref="LogRecord"/>, <see cref="FileHeader"/> and <see cref="FileNames"/> knows them.
 /// </summary>
 internal static class LogFormat
 {
     /// <summary>The version that is written. Every lower one can be read.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>A file begins with a header of this length.</summary>
     public const int HeaderBytes = 32;
@@ -51,6 +51,13 @@ internal static class LogFormat
 
     /// <summary>The value of a record that refers to a value file: its number (8) and the length of the value (8).</summary>
     public const int ReferenceBytes = 16;
+
+    /// <summary>The low bits of the field with the revision; how the deadline was rounded stands above them.</summary>
+    public const long RevisionMask = (1L << RoundingShift) - 1;
+    public const int RoundingShift = 62;
+
+    /// <summary>The highest <see cref="KvMutation.DeadlineRounding"/>.</summary>
+    public const byte RoundingMax = 2;
 
     /// <summary>The value of an end: records before it (8), bytes of their keys, metadata and values (8), where the chunk index begins, or 0 (8).</summary>
     public const int EndValueBytes = 24;

@@ -27,7 +27,9 @@ internal readonly ref struct LogRecord
 
     public RecordKind Kind => (RecordKind)(KeyAndKind >> LogFormat.KindShift);
 
-    public long Revision => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
+    public long Revision => RevisionAndRounding & LogFormat.RevisionMask;
+
+    public byte DeadlineRounding => (byte)((ulong)RevisionAndRounding >> LogFormat.RoundingShift);
 
     public uint DeadlineSeconds => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.DeadlineOffset..]);
 
@@ -55,6 +57,8 @@ internal readonly ref struct LogRecord
         _ => false,
     };
 
+    private long RevisionAndRounding => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
+
     private int Length => BinaryPrimitives.ReadInt32LittleEndian(_bytes[LogFormat.LengthOffset..]);
 
     private ushort KeyAndKind => BinaryPrimitives.ReadUInt16LittleEndian(_bytes[LogFormat.KeyBytesOffset..]);
@@ -66,7 +70,8 @@ internal readonly ref struct LogRecord
         if (mutation.Key.Length is 0 or > LogFormat.KeyBytesMax
             || mutation.Metadata.Length > LogFormat.MetadataBytesMax
             || mutation.Value.Length > int.MaxValue / 2
-            || mutation.Revision <= 0)
+            || mutation.Revision is <= 0 or > LogFormat.RevisionMask
+            || mutation.DeadlineRounding > LogFormat.RoundingMax)
         {
             throw new ArgumentException(
                 $"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata and a positive revision; this one has {mutation.Key.Length}, {mutation.Metadata.Length} and {mutation.Revision}.",
@@ -94,7 +99,7 @@ internal readonly ref struct LogRecord
         LayHeader(
             destination,
             isLarge ? RecordKind.PutLarge : RecordKind.Put,
-            mutation.Revision,
+            mutation.Revision | ((long)mutation.DeadlineRounding << LogFormat.RoundingShift),
             mutation.DeadlineSeconds,
             mutation.Key.Length,
             mutation.Metadata.Length,
@@ -225,6 +230,7 @@ internal readonly ref struct LogRecord
             LargeValue = kind == RecordKind.PutLarge ? ToReference() : default,
             Revision = Revision,
             DeadlineSeconds = DeadlineSeconds,
+            DeadlineRounding = DeadlineRounding,
             IsDelete = kind == RecordKind.Delete,
         };
     }

@@ -16,7 +16,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 {
     private readonly ConcurrentBag<LargeRecord> _large = [];
     private readonly List<KvDamage> _damages = [];
-    private readonly uint _nowSeconds = (uint)Math.Clamp(host.TimeProvider.GetUtcNow().ToUnixTimeSeconds(), 0, uint.MaxValue);
+    private readonly DateTimeOffset _now = host.TimeProvider.GetUtcNow();
     private long _mutations;
 
     /// <summary>Everything that is kept has been handed to the host when it returns.</summary>
@@ -155,7 +155,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             }
 
             var mutation = record.ToMutation(reader.Bytes);
-            if (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds)
+            if (mutation.Deadline.HasPassedAt(_now))
             {
                 // It is gone, but it also hides what was there before it.
                 mutation = new KvMutation { Key = mutation.Key, Revision = mutation.Revision, IsDelete = true };

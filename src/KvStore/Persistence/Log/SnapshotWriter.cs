@@ -17,7 +17,7 @@ internal sealed class SnapshotWriter : IDisposable
     private readonly IStorageFile _file;
     private readonly uint _seed;
     private readonly List<long> _chunkOffsets = [];
-    private readonly uint _nowSeconds;
+    private readonly DateTimeOffset _now;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
     private int _buffered;
     private long _written;
@@ -27,11 +27,11 @@ internal sealed class SnapshotWriter : IDisposable
     private bool _isPublished;
 
     /// <summary>Begins a snapshot that stands for all logs up to a number.</summary>
-    public SnapshotWriter(IStorage storage, long number, long nowSeconds)
+    public SnapshotWriter(IStorage storage, long number, DateTimeOffset now)
     {
         _storage = storage;
         _number = number;
-        _nowSeconds = (uint)Math.Clamp(nowSeconds, 0, uint.MaxValue);
+        _now = now;
         _file = storage.Create(TemporaryName);
         _seed = FileHeader.Write(_buffer, FileKind.Snapshot, number).Seed;
         _buffered = LogFormat.HeaderBytes;
@@ -46,7 +46,7 @@ internal sealed class SnapshotWriter : IDisposable
     public void Add(in KvMutation mutation)
     {
         _highestRevision = Math.Max(_highestRevision, mutation.Revision);
-        if (mutation.IsDelete || (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds))
+        if (mutation.IsDelete || mutation.Deadline.HasPassedAt(_now))
         {
             return;
         }
