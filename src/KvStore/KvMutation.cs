@@ -26,9 +26,10 @@ public readonly struct KvMutation
     public uint DeadlineSeconds { get; init; }
 
     /// <summary>
-    /// How <see cref="DeadlineSeconds"/> was rounded: 0, 1 or 2. A provider keeps it beside the deadline and gives it back on
-    /// recovery. An entry whose rounding is lost lives up to half a second longer, and shows an expiration that is up to a second
-    /// later: 1 means that it is gone half a second before <see cref="DeadlineSeconds"/>, and 1 and 2 that it shows one second less.
+    /// How <see cref="DeadlineSeconds"/> was rounded: 0 to 3. A provider keeps it beside the deadline and gives it back on
+    /// recovery. An entry whose rounding is lost lives up to half a second longer, and shows an expiration that is up to two
+    /// seconds later: 1 means that it is gone half a second before <see cref="DeadlineSeconds"/>, 1 and 2 that it shows one second less, 3 that it shows
+    /// two seconds less.
     /// </summary>
     public byte DeadlineRounding { get; init; }
 

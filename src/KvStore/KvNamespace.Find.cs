@@ -141,7 +141,7 @@ public sealed partial class KvNamespace
     private bool TryFindEncoded(string key, string operation, out Record record, out ulong hash)
     {
         ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
         hash = encoded.Key.Hash;
         return _store.TryFind(encoded.Key, out record);

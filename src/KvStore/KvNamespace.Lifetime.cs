@@ -60,7 +60,7 @@ public sealed partial class KvNamespace
     /// <exception cref="KvPersistenceException">That is not possible.</exception>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.FlushAsync(cancellationToken) ?? default;
     }
 
@@ -73,7 +73,7 @@ public sealed partial class KvNamespace
     /// <exception cref="KvPersistenceException">It failed; the message says whether writes go on.</exception>
     public ValueTask CompactAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.CompactAsync(cancellationToken) ?? default;
     }
 
@@ -89,7 +89,7 @@ public sealed partial class KvNamespace
     public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log is { } log
             ? log.Persistence.SnapshotAsync(directory, cancellationToken)
             : throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");

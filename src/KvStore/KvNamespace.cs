@@ -49,7 +49,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         _clock = new CoarseClock(options.TimeProvider, NoticeObservers);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
-        _commit = new CommitPath(_store, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
+        _commit = new CommitPath(name, _store, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
         if (options.Replication is { } replication)
         {
@@ -161,7 +161,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     {
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         var cacheTtl = ReadRules.CacheTtlSeconds(options);
         ReadRules.CheckKeyCount(keys.Count, _limits);
         var result = region is null ? FindMany(keys, cacheTtl, out var totalBytes) : FindMany(keys, region, cacheTtl, out totalBytes);
@@ -177,7 +177,8 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        content.ThrowIfDefault();
+        CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
@@ -195,7 +196,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Delete(string key, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
@@ -212,7 +213,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
     private ValueTask<KvListPage> List(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         var asked = ListRequest.Parse(options, _limits);
         return new(asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
@@ -234,15 +235,18 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
         if (content.IsStreamed)
         {
-            // The time to live begins when the entry does, and reading a stream may take long.
-            Func<Deadline> deadlineAtEnd = options?.ExpirationTtl is { } ttl ? () => ExpirationRules.AfterTtl(ttl, _clock.Now) : () => deadline;
-            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadlineAtEnd, origin, cancellationToken);
+            return _commit.PutStreamedAsync(
+                Encoding.UTF8.GetBytes(name), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
         }
 
         return content.Text is { } text
             ? _commit.PutAsync(key, text, metadata, deadline, origin, cancellationToken)
             : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
+
+    // The time to live begins when the entry does, and reading a stream may take long.
+    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
+        options?.ExpirationTtl is { } ttl ? () => ExpirationRules.AfterTtl(ttl, _clock.Now) : () => deadline;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)

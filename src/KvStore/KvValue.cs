@@ -133,21 +133,23 @@ public readonly struct KvValue
 
     /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="options">How to read; null for the web defaults.</param>
+    /// <param name="options">How to read; null for the web defaults. The names of properties may differ in case.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
     public T? GetJson<T>(JsonSerializerOptions? options = null) =>
-        _source is null ? default : JsonSerializer.Deserialize<T>(KvJson.Repair(GetBytes().Span), options ?? KvJson.Options);
+        _source is null ? default
+        : options is null ? JsonSerializer.Deserialize<T>(KvJson.Repair(GetBytes().Span), KvJson.Options)
+        : JsonDialect.Read<T>(KvJson.Repair(GetBytes().Span), options);
 
     /// <summary>The value read as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
-        _source is null ? default : JsonSerializer.Deserialize(KvJson.Repair(GetBytes().Span), jsonTypeInfo);
+        _source is null ? default : JsonDialect.Read(KvJson.Repair(GetBytes().Span), jsonTypeInfo);
 
     /// <summary>The bytes of the value: a view that never changes, not a copy. Empty when the key does not exist.</summary>
     /// <returns>The bytes.</returns>

@@ -116,7 +116,7 @@ internal static class ReferenceRules
             var ttl = WholeSeconds(span);
             return ttl <= 0 ? throw Refused($"Invalid expiration_ttl of {ttl}. Please specify integer greater than 0.")
                 : ttl < leastSeconds ? throw Refused($"Invalid expiration_ttl of {ttl}. Expiration TTL must be at least {leastSeconds}.")
-                : Until((Int128)now.UtcTicks + span.Ticks, "expiration_ttl", ttl);
+                : Until((Int128)now.UtcTicks + span.Ticks, nowSeconds + ttl, "expiration_ttl", ttl);
         }
 
         if (options?.Expiration is { } date)
@@ -126,16 +126,18 @@ internal static class ReferenceRules
                     $"Invalid expiration of {at}. Please specify integer greater than the current number of seconds since the UNIX epoch.")
                 : at < nowSeconds + leastSeconds ? throw Refused(
                     $"Invalid expiration of {at}. Expiration times must be at least {leastSeconds} seconds in the future.")
-                : Until(date.UtcTicks, "expiration", at);
+                : Until(date.UtcTicks, at, "expiration", at);
         }
 
         return null;
 
-        static ReferenceDeadline Until(Int128 ticks, string option, long asked)
+        // To the half second, or to the second where the fractions of clock and span make more than one.
+        static ReferenceDeadline Until(Int128 ticks, long shown, string option, long asked)
         {
             var sinceEpoch = ticks - DateTimeOffset.UnixEpoch.Ticks;
+            var unit = sinceEpoch > (Int128)(shown + 1) * 10_000_000 ? 10_000_000 : 5_000_000;
             return sinceEpoch <= (Int128)uint.MaxValue * 10_000_000
-                ? new((long)(sinceEpoch / 10_000_000), (long)((sinceEpoch + 4_999_999) / 5_000_000))
+                ? new(shown, (long)((sinceEpoch + unit - 1) / unit) * (unit / 5_000_000))
                 : throw new ArgumentException($"Invalid {option} of {asked}. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).");
         }
 

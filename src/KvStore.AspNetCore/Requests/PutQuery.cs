@@ -1,5 +1,4 @@
 using System.Globalization;
-using KvStore.Expiry;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Requests;

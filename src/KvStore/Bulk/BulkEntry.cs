@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
-using KvStore.Expiry;
 
 namespace KvStore.Bulk;
 

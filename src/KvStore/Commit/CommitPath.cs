@@ -17,7 +17,7 @@ namespace KvStore.Commit;
 /// Thread safety: all members, from any thread, but for <see cref="OpenAsync"/>, which comes first. A record is complete before it
 /// is published, and nothing is published when encoding it or making it durable fails.
 /// </remarks>
-internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, int valueBytesMax)
+internal sealed class CommitPath(string name, ShardedStore store, WriteAdmission? admission, int valueBytesMax)
 {
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
     public MutationLog? Log { get; private set; }
@@ -35,7 +35,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
         store.HoldMaintenance();
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         host.Dispose();
-        var log = new MutationLog(store, persistence);
+        var log = new MutationLog(name, store, persistence);
         store.ContinueAfter(recovery.HighestRevision);
         store.ForgetTombstones(recovery.HighestRevision);
         store.ReleaseMaintenance();
@@ -223,7 +223,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
         if (IsClosed)
         {
             ShardedStore.Abandon(draft);
-            throw new ObjectDisposedException(nameof(KvNamespace));
+            throw DisposedNamespace.Exception(name);
         }
     }
 }

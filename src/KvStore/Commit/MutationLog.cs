@@ -18,7 +18,7 @@ namespace KvStore.Commit;
 /// is never the newest, and what is recovered is the winner.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence)
+internal sealed class MutationLog(string name, ShardedStore store, IKvPersistence persistence)
 {
     private const int TombstonesMin = 1024;
 
@@ -249,5 +249,11 @@ internal sealed class MutationLog(ShardedStore store, IKvPersistence persistence
         }
     }
 
-    private void ThrowIfClosed() => ObjectDisposedException.ThrowIf(_isClosed, typeof(KvNamespace));
+    private void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw DisposedNamespace.Exception(name);
+        }
+    }
 }

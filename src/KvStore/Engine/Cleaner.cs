@@ -129,7 +129,7 @@ internal sealed class Cleaner(ShardedStore store)
         copy.Record.CopyFrom(record);
         if (record.Deadline is { IsNone: false } deadline)
         {
-            copy.Segment.NoteDeadline(deadline.Seconds);
+            copy.Segment.NoteDeadline(deadline.EarliestSecond);
         }
 
         if (store.Relocate(record, address, copy))

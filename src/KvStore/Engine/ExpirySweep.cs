@@ -15,18 +15,19 @@ internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
     /// <summary>Removes what has expired by now.</summary>
     public void Run()
     {
-        var now = clock.NowSeconds;
-        store.Segments.SealTails(segment => segment.NextDeadline <= now);
+        var now = clock.Now;
+        var nowSeconds = now.ToUnixTimeSeconds();
+        store.Segments.SealTails(segment => segment.NextDeadline <= nowSeconds);
         foreach (var segment in store.Segments.ToList())
         {
-            if (segment.NextDeadline <= now && segment.IsSettled)
+            if (segment.NextDeadline <= nowSeconds && segment.IsSettled)
             {
                 Walk(segment, now);
             }
         }
     }
 
-    private void Walk(Segment segment, long now)
+    private void Walk(Segment segment, DateTimeOffset now)
     {
         var next = uint.MaxValue;
         for (var offset = 0; offset < segment.EndBytes;)
@@ -35,13 +36,13 @@ internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
             var deadline = record.Deadline;
             if (!deadline.IsNone && !record.IsDead)
             {
-                if (deadline.Seconds <= now)
+                if (deadline.HasPassedAt(now))
                 {
                     store.RemoveExpired(record, IndexWord.AddressOf(segment.Id, offset));
                 }
                 else
                 {
-                    next = Math.Min(next, deadline.Seconds);
+                    next = Math.Min(next, deadline.EarliestSecond);
                 }
             }
 

@@ -28,7 +28,7 @@ internal readonly struct ListRequest(byte[]? prefix, byte[] after, int limit)
 
         if (!limits.IsListPaged && (options?.Limit > 0 || !string.IsNullOrEmpty(options?.Cursor)))
         {
-            throw new KvException(400, "GET", "Listing by pages is not supported. Please specify neither a limit nor a cursor.");
+            throw new KvException(400, "LIST", "Listing by pages is not supported. Please specify neither a limit nor a cursor.");
         }
 
         var prefix = options?.Prefix ?? "";

@@ -44,7 +44,7 @@ internal sealed class RecoveryIntake(ShardedStore store)
 
         if (mutation.DeadlineSeconds != 0)
         {
-            draft.Segment.NoteDeadline(mutation.DeadlineSeconds);
+            draft.Segment.NoteDeadline(mutation.Deadline.EarliestSecond);
         }
 
         var hash = KeyHash.OfUtf8(key);

@@ -167,7 +167,7 @@ internal sealed partial class ShardedStore : IDisposable
         _index.PrefetchRecord(key.Hash, keyBytes);
         if (!deadline.IsNone)
         {
-            draft.Segment.NoteDeadline(deadline.Seconds);
+            draft.Segment.NoteDeadline(deadline.EarliestSecond);
         }
 
         return draft;

@@ -8,9 +8,6 @@ namespace KvStore.Expiry;
 /// </remarks>
 internal static class ExpirationRules
 {
-    /// <summary>The latest expiration, for messages.</summary>
-    public const string Latest = "The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).";
-
     /// <summary>Checks what the options ask for.</summary>
     /// <param name="options">The options of a put.</param>
     /// <param name="limits">The least time to live.</param>
@@ -52,7 +49,7 @@ internal static class ExpirationRules
             }
 
             return IsKept(UnixTicks(expiration))
-                ? Deadline.AtTicks(UnixTicks(expiration))
+                ? Deadline.AtTicks(UnixTicks(expiration), seconds)
                 : throw OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds);
         }
 
@@ -66,7 +63,7 @@ internal static class ExpirationRules
         // Without an overflow: both are within the range of a TimeSpan.
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
         return isKept
-            ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks)
+            ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
             : throw OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds());
     }
 
@@ -96,6 +93,6 @@ internal static class ExpirationRules
     private static ArgumentException OutOfRange(string option, long seconds, long nowSeconds) => new(
         nowSeconds < 0
             ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
-            : Invariant($"Invalid {option} of {seconds}. {Latest}"),
+            : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}"),
         "options");
 }

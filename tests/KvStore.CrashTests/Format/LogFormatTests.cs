@@ -21,7 +21,7 @@ public sealed class LogFormatTests
         from value in Gen.OneOf(Bytes(0, 20), Bytes(0, 5000))
         from revision in Gen.Choose(1, int.MaxValue)
         from high in Gen.Choose(0, int.MaxValue / 2)
-        from rounding in Gen.Choose(0, 2)
+        from rounding in Gen.Choose(0, 3)
         from deadline in Gen.Choose(int.MinValue, int.MaxValue)
         from kind in Gen.Choose(0, 2)
         select kind switch

@@ -26,7 +26,7 @@ public sealed record DeliberateDifference(
     private const string ThirtyTwoBitsInstead = "every expiration that can be read can be written, until 2106";
 
     private const string BadCursor =
-        """{"error":{"name":"Error","message":"KV GET failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.","status":400}}""";
+        """{"error":{"name":"Error","message":"KV LIST failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.","status":400}}""";
 
     /// <summary>Every difference.</summary>
     public static IReadOnlyList<DeliberateDifference> All { get; } =

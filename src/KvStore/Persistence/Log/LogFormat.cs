@@ -57,7 +57,7 @@ internal static class LogFormat
     public const int RoundingShift = 62;
 
     /// <summary>The highest <see cref="KvMutation.DeadlineRounding"/>.</summary>
-    public const byte RoundingMax = 2;
+    public const byte RoundingMax = 3;
 
     /// <summary>The value of an end: records before it (8), bytes of their keys, metadata and values (8), where the chunk index begins, or 0 (8).</summary>
     public const int EndValueBytes = 24;

@@ -238,7 +238,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             // Not before there is twice as much: a disk that is full would otherwise be filled again and again.
             Volatile.Write(ref _nextCheckBytes, _diskUse.FinishedBytes * 2);
             Degrade(e);
-            PersistenceEvents.CompactionFailed(_logger, e);
+            PersistenceEvents.CompactionFailed(_logger, _storage.PathOf(""), e);
         }
         finally
         {
@@ -262,7 +262,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     private void OnFailed(KvPersistenceException failure)
     {
         Volatile.Write(ref _health, FailedWith(failure));
-        PersistenceEvents.Failed(_logger, failure);
+        PersistenceEvents.Failed(_logger, _storage.PathOf(""), failure);
     }
 
     private static KvPersistenceHealth FailedWith(KvPersistenceException failure) => new(KvPersistenceStatus.Failed, failure.Message, failure);

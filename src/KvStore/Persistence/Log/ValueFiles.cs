@@ -165,7 +165,13 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    internal void ThrowIfClosed() => ObjectDisposedException.ThrowIf(_isClosed, typeof(KvNamespace));
+    internal void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw new ObjectDisposedException(nameof(KvNamespace), $"The namespace in {_storage.PathOf("")} was disposed.");
+        }
+    }
 
     /// <summary>Removes a file that nothing refers to and nobody holds.</summary>
     internal void Remove(ValueFile file)
@@ -199,7 +205,7 @@ internal sealed class ValueFiles : IKvLargeValues
 
     // A directory that is closed may have been removed, which is no failure of the disk.
     internal Exception Failed(Exception e) =>
-        _isClosed ? new ObjectDisposedException(nameof(KvNamespace), e)
+        _isClosed ? new ObjectDisposedException($"The namespace in {_storage.PathOf("")} was disposed.", e)
         : Fail?.Invoke(e) ?? new KvPersistenceException($"Writing a large value failed: {e.Message}", e);
 
     internal Stream OpenStream(ValueFile.Lease lease)

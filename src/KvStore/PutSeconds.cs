@@ -1,4 +1,4 @@
-namespace KvStore.Expiry;
+namespace KvStore;
 
 /// <summary>Seconds as they stand in a request or a bulk file, where they may be any whole number.</summary>
 internal static class PutSeconds
@@ -16,7 +16,7 @@ internal static class PutSeconds
     /// <exception cref="KvException">It is beyond every expiration (400).</exception>
     public static long Check(Int128 seconds, string name) =>
         seconds < s_least ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {RuleOf(name)}"))
-        : seconds > s_most ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {ExpirationRules.Latest}"))
+        : seconds > s_most ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {Deadline.LatestText}"))
         : (long)seconds;
 
     /// <summary>What the binding asks of the least of them.</summary>
