@@ -25,7 +25,7 @@ internal sealed class EnumDialect : JsonConverterFactory
     private sealed class Converter<T> : JsonConverter<T>
         where T : struct, Enum
     {
-        private static readonly JsonConverter<T> s_names = (JsonConverter<T>)new JsonStringEnumConverter<T>().CreateConverter(typeof(T), JsonSerializerOptions.Web);
+        private static readonly JsonConverter<T> s_names = (JsonConverter<T>)new JsonStringEnumConverter<T>().CreateConverter(typeof(T), new JsonSerializerOptions());
         private static readonly bool s_isUnsigned = Type.GetTypeCode(typeof(T)) == TypeCode.UInt64;
 
         public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>

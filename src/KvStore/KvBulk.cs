@@ -94,9 +94,9 @@ public static class KvBulk
         catch (JsonException e)
         {
             await puts.CompleteAsync().ConfigureAwait(false);
-            var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? $", in line {line + 1} at byte {column + 1}" : "";
+            var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? Invariant($", in line {line + 1} at byte {column + 1}") : "";
             throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{position}. {e.Message}",
+                Invariant($"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{position}. {e.Message}"),
                 e);
         }
     }

@@ -12,7 +12,7 @@ public sealed class KvException : Exception
     /// <param name="reason">What was wrong and what is allowed.</param>
     /// <param name="innerException">What caused it, if anything did.</param>
     public KvException(int statusCode, string operation, string reason, Exception? innerException = null)
-        : base($"KV {operation} failed: {statusCode} {reason}", innerException)
+        : base(Invariant($"KV {operation} failed: {statusCode} {reason}"), innerException)
     {
         StatusCode = statusCode;
         Operation = operation;

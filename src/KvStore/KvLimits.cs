@@ -68,7 +68,7 @@ public sealed record KvLimits
         if (value < min || value > max)
         {
             throw new ArgumentOutOfRangeException(
-                $"{nameof(KvLimits)}.{name}", value, $"{nameof(KvLimits)}.{name} is {value}; it must be {min} to {max}.");
+                $"{nameof(KvLimits)}.{name}", value, Invariant($"{nameof(KvLimits)}.{name} is {value}; it must be {min} to {max}."));
         }
     }
 }

@@ -21,7 +21,7 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         }
         catch (JsonException e)
         {
-            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.", e);
+            throw new FormatException(Invariant($"The entry is nested to a depth of more than {s_options.MaxDepth}."), e);
         }
     }
 

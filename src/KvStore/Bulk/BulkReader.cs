@@ -116,7 +116,7 @@ internal sealed class BulkReader(Stream stream) : IDisposable
         var held = _end - _start;
         if (held > EntryBytesMax / 2)
         {
-            throw new JsonException($"The next entry is longer than {held} bytes.");
+            throw new JsonException(Invariant($"The next entry is longer than {held} bytes."));
         }
 
         var wanted = Math.Max(2 * held, Encoding.UTF8.Preamble.Length);

@@ -93,12 +93,12 @@ internal sealed class WriteAdmission
 
         if (keys > _limits.NamespaceKeysMax)
         {
-            throw new KvException(413, "PUT", $"Namespace would hold {keys} keys, exceeding its limit of {_limits.NamespaceKeysMax}.");
+            throw new KvException(413, "PUT", Invariant($"Namespace would hold {keys} keys, exceeding its limit of {_limits.NamespaceKeysMax}."));
         }
 
         if (bytes > _limits.NamespaceBytesMax)
         {
-            throw new KvException(413, "PUT", $"Namespace would hold {bytes} bytes, exceeding its limit of {_limits.NamespaceBytesMax}.");
+            throw new KvException(413, "PUT", Invariant($"Namespace would hold {bytes} bytes, exceeding its limit of {_limits.NamespaceBytesMax}."));
         }
     }
 

@@ -50,7 +50,7 @@ internal static class ExpirationRules
 
             return IsKept(UnixTicks(expiration))
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds);
+                : throw new ArgumentException(OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds), nameof(options));
         }
 
         return default;
@@ -64,7 +64,7 @@ internal static class ExpirationRules
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
         return isKept
             ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
-            : throw OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds());
+            : throw new ArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), nameof(ttl));
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>
@@ -90,9 +90,7 @@ internal static class ExpirationRules
     private static KvException Refused(FormattableString reason) => new(400, "PUT", Invariant(reason));
 
     // Before the epoch it is the clock that is wrong.
-    private static ArgumentException OutOfRange(string option, long seconds, long nowSeconds) => new(
-        nowSeconds < 0
-            ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
-            : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}"),
-        "options");
+    private static string OutOfRange(string option, long seconds, long nowSeconds) => nowSeconds < 0
+        ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
+        : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}");
 }

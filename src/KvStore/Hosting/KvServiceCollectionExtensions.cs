@@ -73,7 +73,7 @@ public static class KvServiceCollectionExtensions
         {
             if (!taken.Add(binding.Name))
             {
-                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {KvNamespaceRegistry.IsTaken(binding.Name)}");
+                throw new InvalidDataException(Invariant($"{path}({binding.Line},{binding.Column}): {KvNamespaceRegistry.IsTaken(binding.Name)}"));
             }
         }
 

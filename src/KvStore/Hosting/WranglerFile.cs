@@ -29,7 +29,7 @@ internal static class WranglerFile
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"{path}({e.LineNumber + 1},{e.BytePositionInLine + 1}): not JSON: {e.Message}", e);
+            throw new InvalidDataException(Invariant($"{path}({e.LineNumber + 1},{e.BytePositionInLine + 1}): not JSON: {e.Message}"), e);
         }
     }
 
@@ -120,7 +120,7 @@ internal static class WranglerFile
     private static InvalidDataException Error(string what, string path, ReadOnlySpan<byte> json, long index)
     {
         var (line, column) = PositionOf(json, index);
-        return new InvalidDataException($"{path}({line},{column}): {what}.");
+        return new InvalidDataException(Invariant($"{path}({line},{column}): {what}."));
     }
 
     private static (int Line, int Column) PositionOf(ReadOnlySpan<byte> json, long index)

@@ -1,5 +1,6 @@
 global using KvStore;
 global using KvStore.DocsTests;
+global using Microsoft.AspNetCore.Authentication.Cookies;
 
 /// <summary>The names that every document may use: an application that is being made, and namespaces.</summary>
 public abstract class GeneralPrelude : SnippetHost

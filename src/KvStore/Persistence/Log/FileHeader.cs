@@ -47,7 +47,7 @@ internal readonly record struct FileHeader(FileKind Kind, long Number, bool IsRe
         if (version is < 1 or > LogFormat.Version)
         {
             throw new KvPersistenceException(
-                $"{path} has format version {version}; this version of KvStore reads versions 1 to {LogFormat.Version}. Open it with the version that wrote it, or a newer one.");
+                Invariant($"{path} has format version {version}; this version of KvStore reads versions 1 to {LogFormat.Version}. Open it with the version that wrote it, or a newer one."));
         }
 
         var checksum = BinaryPrimitives.ReadUInt32LittleEndian(bytes[LogFormat.HeaderChecksumOffset..]);
@@ -64,7 +64,7 @@ internal readonly record struct FileHeader(FileKind Kind, long Number, bool IsRe
         if (header.Kind != kind || header.Number != number)
         {
             throw new KvDamagedFileException(
-                path, 0, $"the header is that of {header.Kind.ToString().ToLowerInvariant()} file {header.Number}, which is not what the name says");
+                path, 0, Invariant($"the header is that of {header.Kind.ToString().ToLowerInvariant()} file {header.Number}, which is not what the name says"));
         }
 
         return header;

@@ -48,7 +48,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             var damages = recovered.Recovery.Damages;
             _health = new KvPersistenceHealth(
                 KvPersistenceStatus.ReadOnly,
-                damages.Count == 0 ? "Opened to be read only." : $"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}.");
+                damages.Count == 0 ? "Opened to be read only." : Invariant($"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}."));
             return;
         }
 

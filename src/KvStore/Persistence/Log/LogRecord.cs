@@ -74,7 +74,7 @@ internal readonly ref struct LogRecord
             || mutation.DeadlineRounding > LogFormat.RoundingMax)
         {
             throw new ArgumentException(
-                $"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata and a positive revision; this one has {mutation.Key.Length}, {mutation.Metadata.Length} and {mutation.Revision}.",
+                Invariant($"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata and a positive revision; this one has {mutation.Key.Length}, {mutation.Metadata.Length} and {mutation.Revision}."),
                 nameof(mutation));
         }
 

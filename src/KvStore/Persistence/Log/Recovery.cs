@@ -201,7 +201,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 Report([new KvDamage(
                     storage.PathOf(name),
                     Math.Min(length, LogFormat.ValueFileBytes(large.Reference.Length)),
-                    $"the file should be {LogFormat.ValueFileBytes(large.Reference.Length)} bytes long, not {length}")]);
+                    Invariant($"the file should be {LogFormat.ValueFileBytes(large.Reference.Length)} bytes long, not {length}"))]);
             }
 
             live.Add(large.Reference);

@@ -61,7 +61,7 @@ internal static partial class NativeFlush
     private static IOException Error(string operation)
     {
         var code = Marshal.GetLastPInvokeError();
-        return new IOException($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).", code);
+        return new IOException(Invariant($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code})."), code);
     }
 
     [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
