@@ -55,8 +55,8 @@ public sealed class KvApiOptions
             throw new InvalidOperationException($"KvApiOptions.Prefix is \"{Prefix}\"; it must begin with a slash and not end with one.");
         }
 
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkBytesMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkEntriesMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkRequestsMax, 1);
+        OutOfRange.ThrowIfLessThan(BulkBytesMax, 1);
+        OutOfRange.ThrowIfLessThan(BulkEntriesMax, 1);
+        OutOfRange.ThrowIfLessThan(BulkRequestsMax, 1);
     }
 }

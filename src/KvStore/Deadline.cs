@@ -69,7 +69,7 @@ internal readonly record struct Deadline(uint Seconds, byte Rounding = 0)
         var seconds = at.ToUnixTimeSeconds();
         return seconds is >= 1 and <= SecondsMax
             ? new Deadline((uint)seconds)
-            : throw new ArgumentOutOfRangeException(
+            : throw OutOfRange.Exception(
                 parameter, at, Invariant($"An expiration is 1 to {SecondsMax} seconds since the Unix epoch (until 2106-02-07T06:28:15Z); this one is {seconds}."));
     }
 

@@ -24,11 +24,11 @@ internal static class JsonDialect
     public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonTypeInfo<T> jsonTypeInfo)
     {
         ArgumentNullException.ThrowIfNull(jsonTypeInfo);
-        if (TolerantOf(jsonTypeInfo) is { } tolerant)
+        if (IsExact(jsonTypeInfo))
         {
             try
             {
-                return JsonSerializer.Deserialize(utf8, tolerant);
+                return JsonSerializer.Deserialize(utf8, TolerantOf(jsonTypeInfo));
             }
             catch (InvalidOperationException)
             {
@@ -51,18 +51,15 @@ internal static class JsonDialect
         return Read(utf8, (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T)));
     }
 
-    private static JsonTypeInfo<T>? TolerantOf<T>(JsonTypeInfo<T> jsonTypeInfo)
-    {
-        var options = jsonTypeInfo.Options;
-        if (options.PropertyNameCaseInsensitive || s_exact.TryGetValue(jsonTypeInfo, out _))
-        {
-            return null;
-        }
+    // Whether names are compared exactly, and need not be. One that was made by hand is not what its options lead to, and is left as
+    // it is.
+    private static bool IsExact<T>(JsonTypeInfo<T> jsonTypeInfo) =>
+        !jsonTypeInfo.Options.PropertyNameCaseInsensitive
+        && !s_exact.TryGetValue(jsonTypeInfo, out _)
+        && jsonTypeInfo.Options.TryGetTypeInfo(typeof(T), out var known)
+        && ReferenceEquals(known, jsonTypeInfo);
 
-        // One that was made by hand is not what its options lead to, and is left as it is.
-        return options.TryGetTypeInfo(typeof(T), out var known) && ReferenceEquals(known, jsonTypeInfo)
-            ? s_tolerant.GetValue(options, static exact => new JsonSerializerOptions(exact) { PropertyNameCaseInsensitive = true })
-                .GetTypeInfo(typeof(T)) as JsonTypeInfo<T>
-            : null;
-    }
+    private static JsonTypeInfo<T> TolerantOf<T>(JsonTypeInfo<T> jsonTypeInfo) => (JsonTypeInfo<T>)s_tolerant
+        .GetValue(jsonTypeInfo.Options, static exact => new JsonSerializerOptions(exact) { PropertyNameCaseInsensitive = true })
+        .GetTypeInfo(typeof(T));
 }

@@ -67,7 +67,7 @@ public sealed record KvLimits
     {
         if (value < min || value > max)
         {
-            throw new ArgumentOutOfRangeException(
+            throw OutOfRange.Exception(
                 $"{nameof(KvLimits)}.{name}", value, Invariant($"{nameof(KvLimits)}.{name} is {value}; it must be {min} to {max}."));
         }
     }

@@ -246,7 +246,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
     // The time to live begins when the entry does, and reading a stream may take long.
     private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
-        options?.ExpirationTtl is { } ttl ? () => ExpirationRules.AfterTtl(ttl, _clock.Now) : () => deadline;
+        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, _clock.Now) : () => deadline;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)

@@ -32,7 +32,7 @@ internal static class ExpirationRules
                 throw Refused($"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
             }
 
-            return AfterTtl(ttl, now);
+            return AfterTtl(options, now);
         }
 
         if (options.Expiration is { } expiration)
@@ -56,15 +56,17 @@ internal static class ExpirationRules
         return default;
     }
 
-    /// <summary>The deadline after a time to live that has been checked.</summary>
+    /// <summary>The deadline after the time to live of options that have been checked.</summary>
     /// <exception cref="ArgumentException">It is later than can be kept.</exception>
-    public static Deadline AfterTtl(TimeSpan ttl, DateTimeOffset now)
+    public static Deadline AfterTtl(KvPutOptions options, DateTimeOffset now)
     {
+        var ttl = options.ExpirationTtl.GetValueOrDefault();
+
         // Without an overflow: both are within the range of a TimeSpan.
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
         return isKept
             ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
-            : throw new ArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), nameof(ttl));
+            : throw new ArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), nameof(options));
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>

@@ -60,10 +60,12 @@ public sealed class MessageTests
     [InlineData("", "\"\"")]
     [InlineData("line\nbreak\0", "\"line\\u000Abreak\\u0000\"")]
     [InlineData("quote\"back\\slash", "\"quote\\\"back\\\\slash\"")]
-    [InlineData("half\uD800", "\"half\\uD800\"")]
     [InlineData("turned\u202Eround", "\"turned\\u202Eround\"")]
     [InlineData("grün 😀", "\"grün 😀\"")]
     public void Quoted_key_is_visible_and_on_one_line(string key, string quoted) => VisibleKey.Quote(key).Should().Be(quoted);
+
+    [Fact]
+    public void Half_a_character_in_a_quoted_key_is_escaped() => VisibleKey.Quote("half\uD800").Should().Be("\"half\\uD800\"");
 
     [Fact]
     public void Quoted_key_is_shortened() =>
