@@ -87,9 +87,9 @@ public sealed class KvApiOptions
             throw new InvalidOperationException($"KvApiOptions.Prefix is \"{Prefix}\"; it must begin with a slash and not end with one.");
         }
 
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkBytesMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkEntriesMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkRequestsMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(BulkBytesInFlightMax, 1024 * 1024);
+        OutOfRange.ThrowIfLessThan(BulkBytesMax, 1);
+        OutOfRange.ThrowIfLessThan(BulkEntriesMax, 1);
+        OutOfRange.ThrowIfLessThan(BulkRequestsMax, 1);
+        OutOfRange.ThrowIfLessThan(BulkBytesInFlightMax, 1024 * 1024);
     }
 }

@@ -118,8 +118,8 @@ public sealed class KvDashboardOptions
             throw new InvalidOperationException($"KvDashboardOptions.SignOutPath is \"{SignOutPath}\"; it must begin with a slash.");
         }
 
-        ArgumentOutOfRangeException.ThrowIfLessThan(ImportBytesMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(TransfersMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(WatchersMax, 1);
+        OutOfRange.ThrowIfLessThan(ImportBytesMax, 1);
+        OutOfRange.ThrowIfLessThan(TransfersMax, 1);
+        OutOfRange.ThrowIfLessThan(WatchersMax, 1);
     }
 }

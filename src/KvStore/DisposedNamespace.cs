@@ -1,9 +1,12 @@
 namespace KvStore;
 
-/// <summary>The one exception of every call that comes during or after the disposal of a namespace.</summary>
+/// <summary>The exception for a call that comes too late. It names the namespace, because an application has several.</summary>
 internal static class DisposedNamespace
 {
-    /// <summary>The exception, which names the namespace.</summary>
-    public static ObjectDisposedException Named(string name) =>
-        new(name, $"The namespace \"{name}\" was disposed; nothing can be read or written any more.");
+    /// <summary>Makes the exception.</summary>
+    public static ObjectDisposedException Exception(string name, Exception? cause = null) => cause is null
+        ? new(nameof(KvNamespace), MessageFor(name))
+        : new($"{MessageFor(name)}{Environment.NewLine}Object name: '{nameof(KvNamespace)}'.", cause);
+
+    private static string MessageFor(string name) => $"The namespace {VisibleKey.Quote(name)} was disposed.";
 }

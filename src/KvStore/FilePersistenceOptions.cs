@@ -91,8 +91,8 @@ public sealed record FilePersistenceOptions
     }
 
     private static ArgumentOutOfRangeException OutOfRange(string name, object value, string range) =>
-        new(
+        KvStore.OutOfRange.Exception(
             $"{nameof(FilePersistenceOptions)}.{name}",
             value,
-            $"{nameof(FilePersistenceOptions)}.{name} is {value}; it must be {range}.");
+            Invariant($"{nameof(FilePersistenceOptions)}.{name} is {value}; it must be {range}."));
 }

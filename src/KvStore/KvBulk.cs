@@ -106,7 +106,7 @@ public static class KvBulk
             // Where System.Text.Json says where, it also quotes what stands there. What the reader of entries says has no place.
             var reason = e.LineNumber is null ? $" {e.Message}" : KvJson.PlaceOf(e);
             throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put.{reason}");
+                Invariant($"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put.{reason}"));
         }
     }
 }

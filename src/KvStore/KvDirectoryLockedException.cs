@@ -11,7 +11,7 @@ public sealed class KvDirectoryLockedException : KvPersistenceException
     /// <param name="innerException">What the operating system said.</param>
     public KvDirectoryLockedException(string directory, int? processId, Exception? innerException = null)
         : base(
-            $"{directory} is open already, {(processId is { } id ? $"in process {id}" : "in a process that did not leave its number")}; a directory is open once at a time.",
+            Invariant($"{directory} is open already, {(processId is { } id ? Invariant($"in process {id}") : "in a process that did not leave its number")}; a directory is open once at a time."),
             innerException)
     {
         Directory = directory;

@@ -19,12 +19,16 @@ internal static class KvJson
 
     /// <summary>
     /// The web defaults of System.Text.Json (camel case), without escaping what JSON lets stand: text beyond ASCII takes
-    /// its own bytes, not six for each character.
+    /// its own bytes, not six for each character. Enums are written as numbers and read from numbers and names.
     /// </summary>
-    public static JsonSerializerOptions Options { get; } = new(JsonSerializerDefaults.Web)
+    public static JsonSerializerOptions Options { get; } = CreateOptions();
+
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "The options are used by the overloads that reflect over their type, which say so.")]
+    private static JsonSerializerOptions CreateOptions() => new(JsonSerializerDefaults.Web)
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         MaxDepth = DepthMax,
+        Converters = { new EnumDialect() },
     };
 
     /// <summary>Reads JSON as a type. An exception does not quote the JSON.</summary>
@@ -35,7 +39,7 @@ internal static class KvJson
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(utf8, options);
+            return ReferenceEquals(options, Options) ? JsonSerializer.Deserialize<T>(utf8, options) : JsonDialect.Read<T>(utf8, options);
         }
         catch (JsonException e)
         {
@@ -53,7 +57,7 @@ internal static class KvJson
     {
         try
         {
-            return JsonSerializer.Deserialize(utf8, jsonTypeInfo);
+            return JsonDialect.Read(utf8, jsonTypeInfo);
         }
         catch (JsonException e)
         {
@@ -90,6 +94,20 @@ internal static class KvJson
     {
         var path = exception.Message.IndexOf(" Path: ", StringComparison.Ordinal);
         return new NotSupportedException(path < 0 ? exception.Message : exception.Message[..path]);
+    }
+
+    /// <summary>Whether bytes are exactly one JSON value.</summary>
+    public static bool IsOneValue(ReadOnlySpan<byte> utf8)
+    {
+        var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = int.MaxValue });
+        try
+        {
+            return reader.Read() && (reader.TrySkip() & !reader.Read());
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     /// <summary>

@@ -12,15 +12,10 @@ public sealed partial class KvNamespace
     /// <exception cref="KvException">The same, where the service gives a status.</exception>
     internal void CheckPut(string key, long valueBytes, KvPutOptions? options)
     {
-        if (options is not null)
-        {
-            Deadline.CheckRange(options);
-        }
-
         CheckKey(key, "PUT");
         if (options is not null)
         {
-            _ = Deadline.From(options, _limits, _clock.NowSeconds);
+            _ = ExpirationRules.Check(options, _limits, _clock.Now);
             _ = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
         }
 

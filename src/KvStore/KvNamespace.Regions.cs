@@ -47,7 +47,7 @@ public sealed partial class KvNamespace
     {
         if (_isDisposed)
         {
-            throw DisposedNamespace.Named(Name);
+            throw DisposedNamespace.Exception(Name);
         }
     }
 

@@ -180,13 +180,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
+        content.ThrowIfDefault();
         CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
-        if (options is not null)
-        {
-            Deadline.CheckRange(options);
-        }
-
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
             return Put(new AsciiKey(key, hash), key, content, options, region?.View, cancellationToken);
@@ -232,23 +228,28 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
-        var deadline = 0u;
+        Deadline deadline = default;
         ReadOnlyMemory<byte> metadata = default;
         if (options is not null)
         {
-            deadline = Deadline.From(options, _limits, _clock.NowSeconds);
+            deadline = ExpirationRules.Check(options, _limits, _clock.Now);
             metadata = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
         }
 
         if (content.IsStreamed)
         {
-            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, origin, cancellationToken);
+            return _commit.PutStreamedAsync(
+                Encoding.UTF8.GetBytes(name), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
         }
 
         return content.Text is { } text
             ? _commit.PutAsync(key, text, metadata, deadline, origin, cancellationToken)
             : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
+
+    // The time to live begins when the entry does, and reading a stream may take long.
+    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
+        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, _clock.Now) : () => deadline;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)

@@ -79,8 +79,7 @@ public readonly struct KvValue : IDisposable
     public KvMetadata Metadata => _source is null ? default : KvMetadata.OfRecord(Segment, Offset);
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
-    public DateTimeOffset? Expiration =>
-        DeadlineSeconds is var deadline and > 0 ? DateTimeOffset.FromUnixTimeSeconds(deadline) : null;
+    public DateTimeOffset? Expiration => Deadline.Expiration;
 
     /// <summary>
     /// <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c> where a region caches what it reads; otherwise null, as with a binding
@@ -112,18 +111,19 @@ public readonly struct KvValue : IDisposable
     private int MetadataOffset => Offset + RecordLayout.HeaderBytes
         + (RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
 
-    private uint DeadlineSeconds => _source is null ? 0 : RecordLayout.Read<uint>(in StartIn(Segment), RecordLayout.DeadlineOffset);
+    private Deadline Deadline => _source is null ? default : RecordLayout.ReadDeadline(in StartIn(Segment));
 
     /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
     /// <param name="value">The value.</param>
     /// <param name="metadata">Its metadata, of at most 65,535 bytes.</param>
-    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't.</param>
+    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't; 2106-02-07T06:28:15Z at the latest.</param>
     /// <returns>An entry that exists.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The metadata is too long, or the expiration not after 1970 or too late.</exception>
     public static KvValue Create(ReadOnlySpan<byte> value, KvMetadata metadata = default, DateTimeOffset? expiration = null)
     {
         var json = metadata.Utf8Json.Span;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(json.Length, ushort.MaxValue, nameof(metadata));
-        var deadline = expiration is { } at ? checked((uint)at.ToUnixTimeSeconds()) : 0;
+        var deadline = Deadline.Of(expiration, nameof(expiration));
         var record = NewRecord(json.Length, value.Length, deadline, out var valueOffset);
         json.CopyTo(record.AsSpan(RecordLayout.HeaderBytes));
         value.CopyTo(record.AsSpan(valueOffset));
@@ -136,7 +136,7 @@ public readonly struct KvValue : IDisposable
 
     /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="options">How to read; null for the web defaults.</param>
+    /// <param name="options">How to read; null for the web defaults. The names of properties may differ in case.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>. The message says where, and does not quote the value.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
@@ -146,7 +146,7 @@ public readonly struct KvValue : IDisposable
 
     /// <summary>The value read as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>. The message says where, and does not quote the value.</exception>
     public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
@@ -237,7 +237,7 @@ public readonly struct KvValue : IDisposable
             return this;
         }
 
-        var record = NewRecord(metadataBytes: 0, Length, DeadlineSeconds, out var valueOffset);
+        var record = NewRecord(metadataBytes: 0, Length, Deadline, out var valueOffset);
         await large.ReadAllAsync(record.AsMemory(valueOffset), cancellationToken).ConfigureAwait(false);
         return new KvValue(record, recordOffset: 0);
     }
@@ -252,7 +252,7 @@ public readonly struct KvValue : IDisposable
     internal void Release() => Dispose();
 
     // A record by itself, without a key.
-    private static byte[] NewRecord(int metadataBytes, int valueBytes, uint deadline, out int valueOffset)
+    private static byte[] NewRecord(int metadataBytes, int valueBytes, Deadline deadline, out int valueOffset)
     {
         valueOffset = RecordLayout.HeaderBytes + metadataBytes;
         var record = new byte[valueOffset + valueBytes];

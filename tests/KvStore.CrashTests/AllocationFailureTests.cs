@@ -86,7 +86,7 @@ public sealed class AllocationFailureTests : IDisposable
         for (var i = 0; i < 500; i++)
         {
             var key = Encoding.UTF8.GetBytes($"key {i}");
-            store.Publish(new Utf8Key(key), store.Draft(new Utf8Key(key), 0, 0, 0));
+            store.Publish(new Utf8Key(key), store.Draft(new Utf8Key(key), 0, 0, default));
         }
 
         // As a fault would leave it: the order has lost keys, and nobody has noticed.

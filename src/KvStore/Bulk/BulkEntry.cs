@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -27,7 +28,7 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
         }
         catch (JsonException)
         {
-            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.");
+            throw new FormatException(Invariant($"The entry is nested to a depth of more than {s_options.MaxDepth}."));
         }
     }
 
@@ -73,15 +74,15 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
 
         var isBase64 = IsBase64(entry);
         var metadata = TryGet(entry, "metadata", out var json) ? MetadataOf(json, texts) : default;
-        var ttl = SecondsOf(entry, "expiration_ttl");
-        var expiration = SecondsOf(entry, "expiration");
+        var ttl = SecondsOf(entry, PutSeconds.TtlName);
+        var expiration = SecondsOf(entry, PutSeconds.ExpirationName);
         var options = metadata.IsNull && ttl is null && expiration is null
             ? null
             : new KvPutOptions
             {
                 Metadata = metadata,
-                ExpirationTtl = ttl is { } span ? TimeSpan.FromSeconds(span) : null,
-                Expiration = expiration is { } at ? DateTimeOffset.FromUnixTimeSeconds(at) : null,
+                ExpirationTtl = PutSeconds.ToTtl(ttl),
+                Expiration = PutSeconds.ToExpiration(expiration),
             };
         if (texts.IsEmpty || texts.Find(TextOf(value, "value")) is not { } text)
         {
@@ -151,16 +152,17 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
         return KvMetadata.FromUtf8Json(utf8.ToArray());
     }
 
-    private static int? SecondsOf(JsonElement entry, string name)
+    private static long? SecondsOf(JsonElement entry, string name)
     {
         if (!TryGet(entry, name, out var number) || number.ValueKind == JsonValueKind.Null)
         {
             return null;
         }
 
-        return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var seconds)
-            ? seconds
-            : throw new FormatException($"\"{name}\" must be a whole number of seconds, {int.MinValue} to {int.MaxValue}.");
+        return number.ValueKind == JsonValueKind.Number
+            && Int128.TryParse(JsonMarshal.GetRawUtf8Value(number), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds)
+            ? PutSeconds.Check(seconds, name)
+            : throw new FormatException($"\"{name}\" must be a whole number of seconds.");
     }
 
     private static bool TryGet(JsonElement entry, string name, out JsonElement value)

@@ -131,7 +131,7 @@ internal sealed class BulkReader(Stream stream) : IAsyncDisposable
         var held = _end - _start;
         if (held > EntryBytesMax)
         {
-            throw new JsonException($"The next entry is longer than {EntryBytesMax} bytes, its long texts not counted.");
+            throw new JsonException(Invariant($"The next entry is longer than {EntryBytesMax} bytes, its long texts not counted."));
         }
 
         var wanted = Math.Max(2 * held, Encoding.UTF8.Preamble.Length);

@@ -68,7 +68,7 @@ internal sealed class CommitPath
 
     /// <summary>Puts text.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, string text, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        in TKey key, string text, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
@@ -101,7 +101,7 @@ internal sealed class CommitPath
 
     /// <summary>Puts bytes.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         ValueLimit.Check(value.Length, _valueBytesMax);
@@ -117,9 +117,9 @@ internal sealed class CommitPath
         return CommitAsync(key, draft, origin);
     }
 
-    /// <summary>Puts what a stream or pipe yields until its end.</summary>
+    /// <summary>Puts what a stream or pipe yields until its end. Its deadline is asked for then.</summary>
     public async ValueTask PutStreamedAsync(
-        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         var call = _calls.Begin(key);
         try
@@ -174,7 +174,7 @@ internal sealed class CommitPath
     }
 
     private async ValueTask PutLargeAsync(
-        byte[] key, StreamedValue value, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        byte[] key, StreamedValue value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         var call = _calls.Begin(key);
         try
@@ -182,7 +182,7 @@ internal sealed class CommitPath
             await using (value.ConfigureAwait(false))
             {
                 await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
-                await CommitInTurnAsync(call, value, metadata, deadline, origin, CancellationToken.None).ConfigureAwait(false);
+                await CommitInTurnAsync(call, value, metadata, () => deadline, origin, CancellationToken.None).ConfigureAwait(false);
             }
         }
         finally
@@ -192,13 +192,13 @@ internal sealed class CommitPath
     }
 
     private async ValueTask CommitInTurnAsync(
-        PendingCall call, StreamedValue value, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        PendingCall call, StreamedValue value, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         RecordDraft draft;
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
-            draft = DraftOf(call.Key, value, metadata.Span, deadline);
+            draft = DraftOf(call.Key, value, metadata.Span, deadline());
         }
         catch when (!value.Reference.IsNone)
         {
@@ -230,7 +230,7 @@ internal sealed class CommitPath
         }
     }
 
-    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, uint deadline)
+    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
         var utf8Key = new Utf8Key(key);
         var draft = value.Reference.IsNone
@@ -370,7 +370,7 @@ internal sealed class CommitPath
         if (IsClosed)
         {
             ShardedStore.Abandon(draft);
-            throw DisposedNamespace.Named(_name);
+            throw DisposedNamespace.Exception(_name);
         }
     }
 }

@@ -173,7 +173,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                     return default;
                 }
 
-                draft = store.Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0);
+                draft = store.Draft(key, metadataBytes: 0, valueBytes: 0, deadline: default);
                 pending = Prepare(key.Hash);
                 var revision = store.TakeRevision();
                 append = persistence.AppendAsync(draft.Record.ToMutation(revision) with { IsDelete = true });
@@ -414,7 +414,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
     {
         if (_isClosed)
         {
-            throw DisposedNamespace.Named(name);
+            throw DisposedNamespace.Exception(name);
         }
     }
 }

@@ -198,9 +198,9 @@ internal sealed class Cleaner(ShardedStore store)
     {
         var copy = store.Segments.ReserveForCleaner(record.SizeInSegment, bytesToMove);
         copy.Record.CopyFrom(record);
-        if (record.Deadline != 0)
+        if (record.Deadline is { IsNone: false } deadline)
         {
-            copy.Segment.NoteDeadline(record.Deadline);
+            copy.Segment.NoteDeadline(deadline.EarliestSecond);
         }
 
         if (store.Relocate(record, address, copy))

@@ -317,7 +317,7 @@ internal sealed partial class HashIndex
     {
         if (_isClosed)
         {
-            throw DisposedNamespace.Named(_name);
+            throw DisposedNamespace.Exception(_name);
         }
     }
 

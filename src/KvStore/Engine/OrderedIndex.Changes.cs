@@ -26,7 +26,7 @@ internal sealed partial class OrderedIndex
         Debug.Assert(_gate.IsHeldByCurrentThread);
         if (_isClosed)
         {
-            throw DisposedNamespace.Named(name);
+            throw DisposedNamespace.Exception(name);
         }
 
         if (_isDropped || HasLostNewKeys())

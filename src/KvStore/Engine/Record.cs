@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -37,10 +38,10 @@ internal readonly struct Record(byte[] segment, int offset)
     public bool IsNone => Segment is null;
 
     /// <summary>Which mutation made it.</summary>
-    public long Revision => Read<long>(RecordLayout.RevisionOffset);
+    public long Revision => Read<long>(RecordLayout.RevisionOffset) & RecordLayout.RevisionMask;
 
-    /// <summary>The second at which it is gone, 0 for never.</summary>
-    public uint Deadline => Read<uint>(RecordLayout.DeadlineOffset);
+    /// <summary>When it is gone.</summary>
+    public Deadline Deadline => RecordLayout.ReadDeadline(in Start);
 
     /// <summary>The length of the value, or of what stands in its place.</summary>
     public int ValueBytes => Read<int>(RecordLayout.ValueBytesOffset);
@@ -102,7 +103,7 @@ internal readonly struct Record(byte[] segment, int offset)
         (HeaderBytes + keyBytes + metadataBytes + valueBytes + Alignment - 1) & -Alignment;
 
     /// <summary>Writes the header of a record that nobody else can see yet.</summary>
-    public void Initialize(int keyBytes, int metadataBytes, int valueBytes, uint deadline) =>
+    public void Initialize(int keyBytes, int metadataBytes, int valueBytes, Deadline deadline) =>
         RecordLayout.WriteHeader(ref Start, keyBytes, metadataBytes, valueBytes, deadline);
 
     /// <summary>The key's bytes in a record that nobody else can see yet.</summary>
@@ -124,7 +125,11 @@ internal readonly struct Record(byte[] segment, int offset)
     }
 
     /// <summary>Numbers a record that nobody else can see yet.</summary>
-    public void SetRevision(long revision) => Write(RecordLayout.RevisionOffset, revision);
+    public void SetRevision(long revision)
+    {
+        Debug.Assert(revision is >= 0 and <= RecordLayout.RevisionMask, "A revision has 62 bits.");
+        Write(RecordLayout.RevisionOffset, (Read<long>(RecordLayout.RevisionOffset) & ~RecordLayout.RevisionMask) | revision);
+    }
 
     /// <summary>Copies a whole record over one that nobody else can see yet.</summary>
     public void CopyFrom(Record other)
@@ -153,7 +158,8 @@ internal readonly struct Record(byte[] segment, int offset)
             Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
             LargeValue = LargeValue,
             Revision = revision,
-            DeadlineSeconds = Deadline,
+            DeadlineSeconds = Deadline.Seconds,
+            DeadlineRounding = Deadline.Rounding,
         };
     }
 

@@ -307,7 +307,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         Debug.Assert(Gate.IsHeldByCurrentThread);
         if (_isClosed)
         {
-            throw DisposedNamespace.Named(name);
+            throw DisposedNamespace.Exception(name);
         }
     }
 

@@ -156,7 +156,7 @@ internal sealed partial class ShardedStore : IDisposable
     }
 
     /// <summary>A record with its header and key, to be filled and then published or abandoned.</summary>
-    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
+    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
         // Publishing will look for the key under a lock, across which the processor overlaps nothing: so what that touches is
@@ -167,9 +167,9 @@ internal sealed partial class ShardedStore : IDisposable
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
         _index.PrefetchRecord(key.Hash, keyBytes);
-        if (deadline != 0)
+        if (!deadline.IsNone)
         {
-            draft.Segment.NoteDeadline(deadline);
+            draft.Segment.NoteDeadline(deadline.EarliestSecond);
         }
 
         return draft;
@@ -185,7 +185,7 @@ internal sealed partial class ShardedStore : IDisposable
     }
 
     /// <summary>A draft whose value is kept outside memory.</summary>
-    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, KvValueReference value, uint deadline)
+    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, KvValueReference value, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
         var draft = Draft(key, metadataBytes, Record.ReferenceBytes, deadline);
@@ -282,7 +282,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// <returns>False when the key has a newer record.</returns>
     public bool Delete<TKey>(in TKey key, long revision)
         where TKey : struct, IKey, allows ref struct =>
-        PublishTombstone(key, Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0), revision);
+        PublishTombstone(key, Draft(key, metadataBytes: 0, valueBytes: 0, deadline: default), revision);
 
     /// <summary>The same, with a draft that has neither metadata nor value.</summary>
     public bool PublishTombstone<TKey>(in TKey key, in RecordDraft draft, long revision, PublicationObserver? observer = null)

@@ -70,8 +70,11 @@ internal sealed class CoarseClock : IDisposable
     /// <summary>The clock that drives it.</summary>
     public TimeProvider TimeProvider => _timeProvider;
 
+    /// <summary>The current time, asked of the clock itself.</summary>
+    public DateTimeOffset Now => _timeProvider.GetUtcNow();
+
     /// <summary>The current second since the Unix epoch, rounded down, asked of the clock itself.</summary>
-    public long NowSeconds => _timeProvider.GetUtcNow().ToUnixTimeSeconds();
+    public long NowSeconds => Now.ToUnixTimeSeconds();
 
     /// <summary>The clock of a time provider: the one that all share where that is the system's.</summary>
     /// <param name="timeProvider">The time provider.</param>
@@ -117,11 +120,11 @@ internal sealed class CoarseClock : IDisposable
         }
     }
 
-    /// <summary>Whether a deadline (0: none) has passed: it has when it is now or earlier.</summary>
+    /// <summary>Whether a deadline has passed: it has when it is now or earlier.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool HasPassed(uint deadlineSeconds) => MayHavePassed(deadlineSeconds) && HasPassedExactly(deadlineSeconds);
+    public bool HasPassed(Deadline deadline) => MayHavePassed(deadline.Seconds) && HasPassedExactly(deadline);
 
-    /// <summary>The same without asking the clock: false is certain, true is not.</summary>
+    /// <summary>Whether the deadline of this many seconds (0: none) may have passed, without asking the clock: false is certain, true is not.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool MayHavePassed(uint deadlineSeconds)
     {
@@ -147,7 +150,7 @@ internal sealed class CoarseClock : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool HasPassedExactly(uint deadlineSeconds) => deadlineSeconds != 0 && deadlineSeconds <= NowSeconds;
+    private bool HasPassedExactly(Deadline deadline) => deadline.HasPassedAt(Now);
 
     private void Tick()
     {
@@ -168,5 +171,6 @@ internal sealed class CoarseClock : IDisposable
         }
     }
 
-    private void Move() => Volatile.Write(ref _certainlyAliveFrom, (uint)NowSeconds + MarginSeconds);
+    // A clock before 1970 or after 2106 does not wrap around.
+    private void Move() => Volatile.Write(ref _certainlyAliveFrom, (uint)Math.Clamp(NowSeconds + MarginSeconds, MarginSeconds, uint.MaxValue));
 }

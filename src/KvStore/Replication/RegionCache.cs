@@ -93,7 +93,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         lock (_gate)
         {
             var nowTicks = queue.NowTicks;
-            var page = _listings.Find(prefix, after, limit, nowTicks, clock.NowSeconds, out var status);
+            var page = _listings.Find(prefix, after, limit, nowTicks, clock.Now, out var status);
             if (page is null)
             {
                 var arrived = view.ListArrived(prefix, after, limit);
@@ -228,7 +228,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         public int Hits { get; set; }
 
         /// <summary>When the entry itself expires.</summary>
-        public uint Deadline => Record.IsNone ? 0 : Record.Deadline;
+        public Deadline Deadline => Record.IsNone ? default : Record.Deadline;
 
         public void Keep(in ArrivedRecord arrived, long readTicks, long endTicks)
         {

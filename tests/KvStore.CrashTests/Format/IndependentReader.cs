@@ -131,7 +131,7 @@ internal sealed class IndependentReader
             var valueStart = keyEnd + BitConverter.ToUInt16(file, at + 26);
             var value = file[valueStart..(at + length)];
             var key = Encoding.UTF8.GetString(file, at + 28, keyAndKind & 0xFFF);
-            var revision = BitConverter.ToInt64(file, at + 8);
+            var revision = BitConverter.ToInt64(file, at + 8) & 0x3FFF_FFFF_FFFF_FFFF;
             var deadline = BitConverter.ToUInt32(file, at + 16);
             var isGone = deadline != 0 && deadline <= _nowSeconds;
             switch (keyAndKind >> 12)

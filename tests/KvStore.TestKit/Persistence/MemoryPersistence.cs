@@ -131,6 +131,8 @@ public sealed class MemoryPersistence : IKvPersistence
 
         public uint DeadlineSeconds { get; } = mutation.DeadlineSeconds;
 
+        public byte DeadlineRounding { get; } = mutation.DeadlineRounding;
+
         public long Revision { get; } = mutation.Revision;
 
         public KvMutation ToMutation(bool isExpired) => isExpired || _isDelete
@@ -142,6 +144,7 @@ public sealed class MemoryPersistence : IKvPersistence
                 Value = Value,
                 LargeValue = _largeValue,
                 DeadlineSeconds = DeadlineSeconds,
+                DeadlineRounding = DeadlineRounding,
                 Revision = Revision,
             };
     }

@@ -195,7 +195,7 @@ public sealed class HashIndexTests
     {
         var key = new Utf8Key(name);
         var draft = segments.Reserve(Record.SizeFor(name.Length, 0, 0));
-        draft.Record.Initialize(name.Length, 0, 0, 0);
+        draft.Record.Initialize(name.Length, 0, 0, default);
         key.CopyTo(draft.Record.DraftKey);
         index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
         var words = index.WordsOf(HashIndex.ShardOf(key.Hash));

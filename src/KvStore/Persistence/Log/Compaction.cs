@@ -87,7 +87,7 @@ internal sealed class Compaction(
     public static async Task<SnapshotWriter> WriteAsync(
         IStorage target, Guid directory, long number, IKvPersistenceHost host, long highestRevision, Func<ValueTask> flush, CancellationToken cancellationToken)
     {
-        var snapshot = new SnapshotWriter(target, number, directory, host.TimeProvider.GetUtcNow().ToUnixTimeSeconds());
+        var snapshot = new SnapshotWriter(target, number, directory, host.TimeProvider.GetUtcNow());
         try
         {
             await host.WriteLiveAsync(highestRevision, snapshot.Add, cancellationToken).ConfigureAwait(false);

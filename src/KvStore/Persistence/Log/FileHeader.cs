@@ -71,7 +71,7 @@ internal readonly record struct FileHeader(FileKind Kind, long Number, int Versi
         if (version is < 1 or > LogFormat.Version)
         {
             throw new KvPersistenceException(
-                $"{path} has format version {version}; this version of KvStore reads versions 1 to {LogFormat.Version}. Open it with the version that wrote it, or a newer one.");
+                Invariant($"{path} has format version {version}; this version of KvStore reads versions 1 to {LogFormat.Version}. Open it with the version that wrote it, or a newer one."));
         }
 
         if (bytes.Length < BytesOf(version))
@@ -97,7 +97,7 @@ internal readonly record struct FileHeader(FileKind Kind, long Number, int Versi
         if (header.Kind != kind || (number != 0 && header.Number != number))
         {
             throw new KvDamagedFileException(
-                path, 0, $"the header is that of {NameOf(header.Kind)} {header.Number}, which is not what the name says");
+                path, 0, Invariant($"the header is that of {NameOf(header.Kind)} {header.Number}, which is not what the name says"));
         }
 
         return header;

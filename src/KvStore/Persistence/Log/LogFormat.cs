@@ -63,7 +63,7 @@ internal static class LogFormat
     public const int MetadataBytesMax = ushort.MaxValue;
 
     /// <summary>No revision is higher, so that those that follow can still be counted.</summary>
-    public const long RevisionMax = 1L << 62;
+    public const long RevisionMax = 1L << 61;
 
     /// <summary>No large value has a higher number.</summary>
     public const long ValueIdMax = 1L << 62;
@@ -82,6 +82,13 @@ internal static class LogFormat
 
     /// <summary>As <see cref="ReferenceBytes"/>, where the value file is of version 1, which has no check.</summary>
     public const int ReferenceBytesOfVersion1 = 16;
+
+    /// <summary>The low bits of the field with the revision; how the deadline was rounded stands above them.</summary>
+    public const long RevisionMask = (1L << RoundingShift) - 1;
+    public const int RoundingShift = 62;
+
+    /// <summary>The highest <see cref="KvMutation.DeadlineRounding"/>.</summary>
+    public const byte RoundingMax = 3;
 
     /// <summary>The value of an end: records before it (8), bytes of their keys, metadata and values (8), where the chunk index begins, or 0 (8).</summary>
     public const int EndValueBytes = 24;

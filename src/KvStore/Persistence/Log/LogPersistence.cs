@@ -52,7 +52,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             var damages = recovered.Recovery.Damages;
             _finalHealth = new KvPersistenceHealth(
                 KvPersistenceStatus.ReadOnly,
-                damages.Count == 0 ? "Opened to be read only." : $"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}.");
+                damages.Count == 0 ? "Opened to be read only." : Invariant($"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}."));
             return;
         }
 
@@ -281,7 +281,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             // Not before there is twice as much: a disk that is full would otherwise be filled again and again.
             Volatile.Write(ref _nextCheckBytes, _diskUse.FinishedBytes * 2);
             Volatile.Write(ref _compactionFailure, new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"Compaction failed: {e.Message}", e));
-            PersistenceEvents.CompactionFailed(_logger, e);
+            PersistenceEvents.CompactionFailed(_logger, _storage.PathOf(""), e);
         }
         finally
         {
@@ -289,7 +289,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
     }
 
-    private void OnFailed(KvPersistenceException failure) => PersistenceEvents.Failed(_logger, failure);
+    private void OnFailed(KvPersistenceException failure) => PersistenceEvents.Failed(_logger, _storage.PathOf(""), failure);
 
     private KvPersistenceException FailWith(Exception e)
     {

@@ -29,7 +29,9 @@ internal readonly ref struct LogRecord
 
     public uint Checksum => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.ChecksumOffset..]);
 
-    public long Revision => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
+    public long Revision => RevisionAndRounding & LogFormat.RevisionMask;
+
+    public byte DeadlineRounding => (byte)((ulong)RevisionAndRounding >> LogFormat.RoundingShift);
 
     public uint DeadlineSeconds => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.DeadlineOffset..]);
 
@@ -57,6 +59,8 @@ internal readonly ref struct LogRecord
         _ => false,
     };
 
+    private long RevisionAndRounding => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
+
     private int Length => BinaryPrimitives.ReadInt32LittleEndian(_bytes[LogFormat.LengthOffset..]);
 
     private ushort KeyAndKind => BinaryPrimitives.ReadUInt16LittleEndian(_bytes[LogFormat.KeyBytesOffset..]);
@@ -68,10 +72,11 @@ internal readonly ref struct LogRecord
         if (mutation.Key.Length is 0 or > LogFormat.KeyBytesMax
             || mutation.Metadata.Length > LogFormat.MetadataBytesMax
             || mutation.Value.Length > LogFormat.InlineValueBytesMax
-            || mutation.Revision is <= 0 or > LogFormat.RevisionMax)
+            || mutation.Revision is <= 0 or > LogFormat.RevisionMax
+            || mutation.DeadlineRounding > LogFormat.RoundingMax)
         {
             throw new ArgumentException(
-                $"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata, at most {LogFormat.InlineValueBytesMax} bytes of value and a revision of 1 to {LogFormat.RevisionMax}; this one has {mutation.Key.Length}, {mutation.Metadata.Length}, {mutation.Value.Length} and {mutation.Revision}.",
+                Invariant($"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata, at most {LogFormat.InlineValueBytesMax} bytes of value and a revision of 1 to {LogFormat.RevisionMax}; this one has {mutation.Key.Length}, {mutation.Metadata.Length}, {mutation.Value.Length} and {mutation.Revision}."),
                 nameof(mutation));
         }
 
@@ -101,7 +106,7 @@ internal readonly ref struct LogRecord
         LayHeader(
             destination,
             isLarge ? RecordKind.PutLarge : RecordKind.Put,
-            mutation.Revision,
+            mutation.Revision | ((long)mutation.DeadlineRounding << LogFormat.RoundingShift),
             mutation.DeadlineSeconds,
             mutation.Key.Length,
             mutation.Metadata.Length,
@@ -244,6 +249,7 @@ internal readonly ref struct LogRecord
             LargeValue = kind == RecordKind.PutLarge ? ToReference() : default,
             Revision = Revision,
             DeadlineSeconds = DeadlineSeconds,
+            DeadlineRounding = DeadlineRounding,
             IsDelete = kind == RecordKind.Delete,
         };
     }

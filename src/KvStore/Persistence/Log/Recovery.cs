@@ -16,7 +16,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 {
     private readonly ConcurrentBag<LargeRecord> _large = [];
     private readonly List<KvDamage> _damages = [];
-    private readonly uint _nowSeconds = (uint)Math.Clamp(host.TimeProvider.GetUtcNow().ToUnixTimeSeconds(), 0, uint.MaxValue);
+    private readonly DateTimeOffset _now = host.TimeProvider.GetUtcNow();
     private readonly List<Part> _parts = [];
     private long _mutations;
     private long _snapshotMutations;
@@ -182,7 +182,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             var mutation = record.ToMutation(reader.Bytes);
             highestRevision = Math.Max(highestRevision, mutation.Revision);
             highestValueId = Math.Max(highestValueId, mutation.LargeValue.Id);
-            if (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds)
+            if (mutation.Deadline.HasPassedAt(_now))
             {
                 // It is gone, but it also hides what was there before it.
                 mutation = new KvMutation { Key = mutation.Key, Revision = mutation.Revision, IsDelete = true };
@@ -233,7 +233,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 Report(new KvDamage(
                     storage.PathOf(name),
                     Math.Min(length, LogFormat.ValueFileBytes(large.Reference)),
-                    $"the file should be {LogFormat.ValueFileBytes(large.Reference)} bytes long, not {length}"));
+                    Invariant($"the file should be {LogFormat.ValueFileBytes(large.Reference)} bytes long, not {length}")));
             }
 
             live.Add(large.Reference);

@@ -21,7 +21,7 @@ internal sealed class SnapshotWriter : IDisposable
     private readonly uint _seed;
     private readonly long _check;
     private readonly List<long> _chunkOffsets = [];
-    private readonly uint _nowSeconds;
+    private readonly DateTimeOffset _now;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
     private int _buffered;
     private long _written;
@@ -34,12 +34,12 @@ internal sealed class SnapshotWriter : IDisposable
     /// <param name="storage">Where.</param>
     /// <param name="number">The number.</param>
     /// <param name="directory">The directory that it is made for.</param>
-    /// <param name="nowSeconds">What has expired by then is left out.</param>
-    public SnapshotWriter(IStorage storage, long number, Guid directory, long nowSeconds)
+    /// <param name="now">What has expired by then is left out.</param>
+    public SnapshotWriter(IStorage storage, long number, Guid directory, DateTimeOffset now)
     {
         _storage = storage;
         _number = number;
-        _nowSeconds = (uint)Math.Clamp(nowSeconds, 0, uint.MaxValue);
+        _now = now;
         if (storage.Exists(TemporaryName))
         {
             // An attempt before this one failed, and so did removing what it left.
@@ -65,7 +65,7 @@ internal sealed class SnapshotWriter : IDisposable
     public void Add(in KvMutation mutation)
     {
         _highestRevision = Math.Max(_highestRevision, mutation.Revision);
-        if (mutation.IsDelete || (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds))
+        if (mutation.IsDelete || mutation.Deadline.HasPassedAt(_now))
         {
             return;
         }

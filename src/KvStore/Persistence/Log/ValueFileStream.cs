@@ -26,7 +26,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader
         get => _position;
         set
         {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            OutOfRange.ThrowIfLessThan(value, 0);
             _position = value;
         }
     }

@@ -188,7 +188,13 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    internal void ThrowIfClosed() => ObjectDisposedException.ThrowIf(_isClosed, typeof(KvNamespace));
+    internal void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw new ObjectDisposedException(nameof(KvNamespace), $"The namespace in {_storage.PathOf("")} was disposed.");
+        }
+    }
 
     /// <summary>Removes a file that nothing refers to and nobody holds.</summary>
     internal void Remove(ValueFile file)
@@ -226,7 +232,7 @@ internal sealed class ValueFiles : IKvLargeValues
         if (_isClosed)
         {
             // The directory may have been removed, which is no failure of the disk.
-            return new ObjectDisposedException(nameof(KvNamespace), e);
+            return new ObjectDisposedException($"The namespace in {_storage.PathOf("")} was disposed.", e);
         }
 
         if (e is FlushFailedException && Fail is { } fail)

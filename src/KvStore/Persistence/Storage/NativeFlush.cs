@@ -105,7 +105,7 @@ internal static partial class NativeFlush
         const int NoEntry = 2;
         const int NotPermitted = 1;
         const int AccessDenied = 13;
-        var message = $"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).";
+        var message = Invariant($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).");
         return code switch
         {
             NoEntry => new DirectoryNotFoundException(message),
