@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using KvStore.Bulk;
 
@@ -104,9 +105,11 @@ public static class KvBulk
             await puts.CompleteAsync().ConfigureAwait(false);
 
             // Where System.Text.Json says where, it also quotes what stands there. What the reader of entries says has no place.
-            var reason = e.LineNumber is null ? $" {e.Message}" : KvJson.PlaceOf(e);
+            var reason = e is { LineNumber: { } line, BytePositionInLine: { } position }
+                ? Invariant($", in line {line + 1} at byte {position + 1}.")
+                : $". {e.Message}";
             throw new InvalidDataException(
-                Invariant($"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put.{reason}"));
+                Invariant($"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{reason}"));
         }
     }
 }
