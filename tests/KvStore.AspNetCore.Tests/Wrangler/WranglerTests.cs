@@ -131,6 +131,19 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         ((KvNamespace)kv).Count.Should().Be(1);
     }
 
+    [SkippableFact]
+    public async Task Pairs_of_which_one_can_never_be_stored_end_in_an_error()
+    {
+        var entry = await wrangler.Catalog.CreateAsync("refused");
+        var file = wrangler.WriteFile("refused.json", """[{"key":"good","value":"v"},{"key":"bad","value":"v","expiration_ttl":30}]"""u8.ToArray());
+
+        var (code, output, errors) = await wrangler.TryRunAsync("kv", "bulk", "put", file, "--namespace-id", entry.Id, "--remote");
+
+        code.Should().NotBe(0);
+        (errors + Text(output)).Should().Contain("Entry 1 cannot be stored").And.Contain("expiration_ttl of 30").And.NotContain("Success");
+        ((KvNamespace)entry.Namespace).Count.Should().Be(0);
+    }
+
     private Task<byte[]> KeyAsync(KvCatalogEntry entry, string command, params string[] arguments) =>
         wrangler.RunAsync(["kv", "key", command, .. arguments, "--namespace-id", entry.Id, "--remote"]);
 
