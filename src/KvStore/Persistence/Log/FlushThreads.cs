@@ -155,6 +155,7 @@ internal sealed class FlushThreads
             }
             else if (!thread.Park(IdleTime) && TryEnd(thread))
             {
+                thread.Dispose();
                 return;
             }
         }
