@@ -18,7 +18,7 @@ internal static class FlagsPage
     /// <summary>Adds the page and its forms.</summary>
     public static void MapFlagsPage(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/flags", async (HttpContext context, string? tenant, [FromKeyedServices("FLAGS_KV")] IKvNamespace flags) =>
+        app.MapGet("/flags", async (HttpContext context, string? tenant, IFlags flags) =>
         {
             tenant ??= s_tenants[0];
             if (!s_tenants.Contains(tenant))
@@ -27,8 +27,7 @@ internal static class FlagsPage
                     context, StatusCodes.Status404NotFound, $"There is no tenant of that name; there are {string.Join(", ", s_tenants)}.");
             }
 
-            var prefix = Prefix(tenant);
-            var listed = await flags.ListAsync(new KvListOptions { Prefix = prefix }, context.RequestAborted);
+            var listed = await flags.Flags(tenant).ListAsync(context.RequestAborted).ToListAsync(context.RequestAborted);
             var page = await Page.ForAsync(context);
             return page.Render("Feature flags", Content(page, tenant, listed));
         });
@@ -38,7 +37,7 @@ internal static class FlagsPage
             [FromForm] string? tenant,
             [FromForm] string? name,
             [FromForm] string? by,
-            [FromKeyedServices("FLAGS_KV")] IKvNamespace flags,
+            IFlags flags,
             TimeProvider time) =>
         {
             var author = (by ?? "").Trim();
@@ -53,44 +52,40 @@ internal static class FlagsPage
                     context, StatusCodes.Status400BadRequest, $"Say who adds the flag, in 1 to {NameCharactersMax} characters.");
             }
 
-            var flag = new Flag(Enabled: false, time.GetUtcNow(), author);
-            await flags.PutAsync(Prefix(tenant!) + name!.Trim(), "", new KvPutOptions { Metadata = KvMetadata.From(flag) }, context.RequestAborted);
+            var flag = new FlagInfo(Enabled: false, time.GetUtcNow(), author);
+            await flags.Flag(tenant!, name!.Trim()).PutAsync("", flag, context.RequestAborted);
             return Back(tenant!);
         });
 
         app.MapPost("/flags/switch", async (
-            HttpContext context, [FromForm] string? tenant, [FromForm] string? name, [FromKeyedServices("FLAGS_KV")] IKvNamespace flags) =>
+            HttpContext context, [FromForm] string? tenant, [FromForm] string? name, IFlags flags) =>
         {
             if (Problem(tenant, name) is { } problem)
             {
                 return await Page.RefuseAsync(context, StatusCodes.Status400BadRequest, problem);
             }
 
-            var key = Prefix(tenant!) + name!.Trim();
-            var entry = await flags.GetAsync(key, cancellationToken: context.RequestAborted);
-            if (entry.Exists && entry.Metadata.As<Flag>() is { } flag)
+            var entry = flags.Flag(tenant!, name!.Trim());
+            if ((await entry.GetAsync(cancellationToken: context.RequestAborted)).Metadata is { } flag)
             {
-                var switched = flag with { Enabled = !flag.Enabled };
-                await flags.PutAsync(key, "", new KvPutOptions { Metadata = KvMetadata.From(switched) }, context.RequestAborted);
+                await entry.PutAsync("", flag with { Enabled = !flag.Enabled }, context.RequestAborted);
             }
 
             return Back(tenant!);
         });
 
         app.MapPost("/flags/delete", async (
-            HttpContext context, [FromForm] string? tenant, [FromForm] string? name, [FromKeyedServices("FLAGS_KV")] IKvNamespace flags) =>
+            HttpContext context, [FromForm] string? tenant, [FromForm] string? name, IFlags flags) =>
         {
             if (Problem(tenant, name) is { } problem)
             {
                 return await Page.RefuseAsync(context, StatusCodes.Status400BadRequest, problem);
             }
 
-            await flags.DeleteAsync(Prefix(tenant!) + name!.Trim(), context.RequestAborted);
+            await flags.Flag(tenant!, name!.Trim()).DeleteAsync(context.RequestAborted);
             return Back(tenant!);
         });
     }
-
-    private static string Prefix(string tenant) => $"flag:{tenant}:";
 
     private static IResult Back(string tenant) => Results.LocalRedirect($"/flags?tenant={tenant}");
 
@@ -104,14 +99,15 @@ internal static class FlagsPage
         return (name ?? "").Trim().Length is 0 or > NameCharactersMax ? $"A flag's name must have 1 to {NameCharactersMax} characters." : null;
     }
 
-    private static string Content(Page page, string tenant, KvListPage listed)
+    private static string Content(Page page, string tenant, List<KvTypedKey<FlagInfo>> listed)
     {
         var token = page.TokenField();
         var rows = new StringBuilder();
-        foreach (var key in listed.Keys)
+        foreach (var key in listed)
         {
-            var name = Page.Encode(key.Name[Prefix(tenant).Length..]);
-            var flag = key.Metadata.As<Flag>() ?? new Flag(false, default, "nobody");
+            _ = IFlags.TryParseFlagKey(key.Name, out _, out var flagName);
+            var name = Page.Encode(flagName);
+            var flag = key.Metadata ?? new FlagInfo(false, default, "nobody");
             var state = flag.Enabled ? "on" : "off";
             rows.Append(CultureInfo.InvariantCulture, $"""
                 <tr><td class="text"><code>{name}</code></td><td><span class="state {state}">{state}</span></td>
@@ -127,7 +123,7 @@ internal static class FlagsPage
             <section class="card scroll" aria-label="Flags of {tenant}">
             <table><thead><tr><th scope="col">Flag</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">By</th><th scope="col">Change</th></tr></thead>
             <tbody>{rows}</tbody></table>
-            {(listed.Keys.Count == 0 ? "<p class=\"muted\">No flags yet.</p>" : "")}
+            {(listed.Count == 0 ? "<p class=\"muted\">No flags yet.</p>" : "")}
             </section>
             <form class="card row" method="post" action="/flags/add">
             {token}<input type="hidden" name="tenant" value="{tenant}">
@@ -141,7 +137,4 @@ internal static class FlagsPage
     private static string Button(string action, string style, string text, string tenant, string encodedName, string token) => $"""
         <form method="post" action="/flags/{action}">{token}<input type="hidden" name="tenant" value="{tenant}"><input type="hidden" name="name" value="{encodedName}"><button class="{style}" aria-label="{text} {encodedName}">{text}</button></form>
         """;
-
-    /// <summary>What a flag's metadata holds.</summary>
-    internal sealed record Flag(bool Enabled, DateTimeOffset CreatedAt, string CreatedBy);
 }

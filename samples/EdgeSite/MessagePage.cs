@@ -1,4 +1,3 @@
-using KvStore;
 using Microsoft.AspNetCore.Mvc;
 
 namespace EdgeSite;
@@ -6,15 +5,14 @@ namespace EdgeSite;
 /// <summary>A message that everybody sees: one key, read on the server for every request.</summary>
 internal static class MessagePage
 {
-    private const string Key = "pinned";
     private const int CharactersMax = 500;
 
     /// <summary>Adds the page and its form.</summary>
     public static void MapMessagePage(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/message", async (HttpContext context, [FromKeyedServices("MESSAGES_KV")] IKvNamespace messages) =>
+        app.MapGet("/message", async (HttpContext context, IMessages messages) =>
         {
-            var message = await messages.GetTextAsync(Key, cancellationToken: context.RequestAborted);
+            var message = (await messages.Pinned().GetAsync(cancellationToken: context.RequestAborted)).Value;
             var page = await Page.ForAsync(context);
             var shown = message is null ? """<p class="muted">Nothing is pinned.</p>""" : $"<blockquote>{Page.Encode(message)}</blockquote>";
             return page.Render("Pinned message", $"""
@@ -29,8 +27,7 @@ internal static class MessagePage
                 """);
         });
 
-        app.MapPost("/message", async (
-            HttpContext context, [FromForm] string? text, [FromKeyedServices("MESSAGES_KV")] IKvNamespace messages) =>
+        app.MapPost("/message", async (HttpContext context, [FromForm] string? text, IMessages messages) =>
         {
             // Browsers send line ends as two characters and count them as one.
             var message = (text ?? "").ReplaceLineEndings("\n").Trim();
@@ -42,11 +39,11 @@ internal static class MessagePage
 
             if (message.Length == 0)
             {
-                await messages.DeleteAsync(Key, context.RequestAborted);
+                await messages.Pinned().DeleteAsync(context.RequestAborted);
             }
             else
             {
-                await messages.PutAsync(Key, message, cancellationToken: context.RequestAborted);
+                await messages.Pinned().PutAsync(message, context.RequestAborted);
             }
 
             return Results.LocalRedirect("/message");

@@ -6,8 +6,7 @@ var builder = WebApplication.CreateBuilder(args);
 
 // What visitors leave here survives a restart: one directory for each namespace, in ./data unless it is configured.
 var data = Path.Combine(builder.Environment.ContentRootPath, builder.Configuration["Data"] ?? "data");
-builder.Services.AddKvNamespacesFromWrangler(
-    Path.Combine(AppContext.BaseDirectory, "wrangler.jsonc"), kv => kv.PersistTo(Path.Combine(data, kv.Name)));
+builder.Services.AddKvBindings(configure: kv => kv.PersistTo(Path.Combine(data, kv.Name)));
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddAntiforgery();
 

@@ -1,4 +1,3 @@
-using KvStore;
 using Microsoft.AspNetCore.Mvc;
 
 namespace EdgeSite;
@@ -9,13 +8,13 @@ internal static class ThemePage
     private const string Default = "system";
 
     private static readonly string[] s_themes = ["system", "light", "dark"];
-    private static readonly TimeSpan s_lifetime = TimeSpan.FromDays(90);
+    private static readonly TimeSpan s_lifetime = TimeSpan.FromSeconds(ISessions.ThemeSeconds);
 
     /// <summary>The theme that the visitor has stored.</summary>
     public static async Task<string> ThemeOfAsync(HttpContext context)
     {
-        var sessions = context.RequestServices.GetRequiredKeyedService<IKvNamespace>("SESSIONS_KV");
-        var stored = Session.IdOf(context) is { } id ? await sessions.GetTextAsync($"theme:{id}", cancellationToken: context.RequestAborted) : null;
+        var sessions = context.RequestServices.GetRequiredService<ISessions>();
+        var stored = Session.IdOf(context) is { } id ? (await sessions.Theme(id).GetAsync(cancellationToken: context.RequestAborted)).Value : null;
         return s_themes.Contains(stored) ? stored! : Default;
     }
 
@@ -38,8 +37,7 @@ internal static class ThemePage
                 """);
         });
 
-        app.MapPost("/theme", async (
-            HttpContext context, [FromForm] string? theme, [FromKeyedServices("SESSIONS_KV")] IKvNamespace sessions) =>
+        app.MapPost("/theme", async (HttpContext context, [FromForm] string? theme, ISessions sessions) =>
         {
             if (!s_themes.Contains(theme))
             {
@@ -48,7 +46,7 @@ internal static class ThemePage
             }
 
             var id = Session.EnsureId(context, s_lifetime);
-            await sessions.PutAsync($"theme:{id}", theme!, new KvPutOptions { ExpirationTtl = s_lifetime }, context.RequestAborted);
+            await sessions.Theme(id).PutAsync(theme!, context.RequestAborted);
             return Results.LocalRedirect("/");
         });
     }

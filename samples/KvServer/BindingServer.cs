@@ -12,37 +12,49 @@ internal sealed class BindingServer(WebApplication app, string url) : IAsyncDisp
     public string Url { get; } = url;
 
     /// <summary>Starts it; null when nobody asked for it and its usual address is taken.</summary>
-    public static async Task<BindingServer?> StartAsync(WebApplication main, string[] args, IConfiguration configuration)
+    /// <exception cref="StartFailure">The address that was asked for cannot be had.</exception>
+    public static async Task<BindingServer?> StartAsync(WebApplication main, ServerSettings settings)
     {
-        var asked = configuration["binding-url"];
-        var builder = WebApplication.CreateBuilder(args);
-        builder.WebHost.UseUrls(asked ?? DefaultUrl);
+        var builder = WebApplication.CreateBuilder(settings.Host);
+        builder.WebHost.UseUrls(settings.BindingUrl ?? DefaultUrl);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen =>
         {
             // The errors travel in the reason phrase, which HTTP/2 does not have.
             listen.Protocols = HttpProtocols.Http1;
             listen.AllowNulInKeys();
         }));
+        builder.Logging.BeQuiet();
+        if (settings.IsBindingOpen)
+        {
+            // It was asked for, and is said when the server has started.
+            builder.Logging.AddFilter("KvStore.Binding", LogLevel.Error);
+        }
 
         // The one catalog, which the main application opens and closes.
         builder.Services.AddSingleton(main.Services.GetRequiredService<KvNamespaceCatalog>());
         var app = builder.Build();
         app.MapKvBinding(options =>
         {
-            if (configuration["KVSTORE_BINDING_SECRET"] is { Length: > 0 } secret)
+            options.AllowHosts(settings.Hosts);
+            if (settings.BindingSecret is { } secret)
             {
-                options.AddSecret(KvToken.FromSecret(secret));
+                options.AddSecret(secret.Token);
             }
         });
 
         try
         {
-            await app.StartAsync();
+            await StartFailure.WatchAsync("--binding-url", app.StartAsync);
         }
-        catch (IOException) when (asked is null)
+        catch (StartFailure)
         {
             await app.DisposeAsync();
-            return null;
+            if (settings.BindingUrl is null)
+            {
+                return null;
+            }
+
+            throw;
         }
 
         return new BindingServer(app, app.Urls.First());

@@ -11,7 +11,7 @@ namespace KvServer;
 
 /// <summary>
 /// Lets the owner into the dashboard with the server's token: a page that asks for it, and a cookie that remembers. The cookie
-/// holds the hash of the token, so that a new token ends all sessions.
+/// names a session, which signing out ends, and holds the hash of the token, so that a new token ends all sessions.
 /// </summary>
 internal static class SignIn
 {
@@ -23,40 +23,58 @@ internal static class SignIn
 
     private const string Path = "/sign-in";
     private const string TokenClaim = "token";
+    private const string SessionClaim = "session";
     private const long FormBytesMax = 16 * 1024;
 
-    /// <summary>Registers the cookie, the policy and the keys that protect both; the keys lie in the data directory and outlive a restart.</summary>
-    public static void AddSignIn(this IServiceCollection services, string data, KvToken token)
+    /// <summary>Registers the cookie, the policy and the keys that protect both; keys and sessions lie in the data directory and outlive a restart.</summary>
+    public static void AddSignIn(this IServiceCollection services, ServerSettings settings)
     {
-        var keys = Directory.CreateDirectory(System.IO.Path.Combine(data, "keys"));
-        if (!OperatingSystem.IsWindows())
-        {
-            // Whoever reads them can sign in.
-            keys.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-        }
-
-        services.AddDataProtection().SetApplicationName("KvServer").PersistKeysToFileSystem(keys);
+        services.AddDataProtection().SetApplicationName("KvServer").PersistKeysToFileSystem(new DirectoryInfo(KeysIn(settings)));
         services.AddAntiforgery();
         services.AddSingleton<FailedSignIns>();
+        services.AddSingleton(_ => new Sessions(System.IO.Path.Combine(settings.Data, "sessions"), TimeProvider.System));
         services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie(cookie =>
         {
             cookie.Cookie.Name = "kvserver";
             cookie.Cookie.HttpOnly = true;
             cookie.Cookie.SameSite = SameSiteMode.Strict;
             cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
-            cookie.ExpireTimeSpan = TimeSpan.FromHours(12);
+            cookie.ExpireTimeSpan = Sessions.Life;
+            cookie.SlidingExpiration = false;
             cookie.LoginPath = Path;
             cookie.AccessDeniedPath = Path;
+
+            // Where to go after signing in is looked at here, and spelled as a header may hold it.
+            cookie.Events.OnRedirectToReturnUrl = _ => Task.CompletedTask;
+            cookie.Events.OnValidatePrincipal = context =>
+            {
+                if (!context.HttpContext.RequestServices.GetRequiredService<Sessions>().IsOpen(context.Principal?.FindFirstValue(SessionClaim)))
+                {
+                    context.RejectPrincipal();
+                }
+
+                return Task.CompletedTask;
+            };
         });
-        services.AddAuthorizationBuilder().AddPolicy(Policy, policy => policy.RequireClaim(TokenClaim, token.ToHash()));
+        services.AddAuthorizationBuilder().AddPolicy(Policy, policy => policy.RequireClaim(TokenClaim, settings.Token.Token.ToHash()));
     }
 
     /// <summary>Maps the page that asks for the token, and the way out.</summary>
-    public static void MapSignIn(this WebApplication app, KvToken token)
+    /// <remarks>The data directory is open by then, and known to be the server's own.</remarks>
+    public static void MapSignIn(this WebApplication app, ServerSettings settings)
     {
-        app.MapGet(Path, (HttpContext context, IAntiforgery antiforgery) => SignInPage.Render(context, antiforgery, error: null));
+        var keys = Directory.CreateDirectory(KeysIn(settings));
+        if (!OperatingSystem.IsWindows())
+        {
+            // Whoever reads them can sign in.
+            keys.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        }
+
+        _ = app.Services.GetRequiredService<Sessions>();
+        var token = settings.Token.Token;
+        app.MapGet(Path, (HttpContext context, IAntiforgery antiforgery) => SignInPage.Render(context, antiforgery, error: null)).Check(settings.Hosts);
         app.MapGet(SignInPage.StylePath, SignInPage.Style);
-        app.MapPost(Path, async (HttpContext context, IAntiforgery antiforgery, FailedSignIns failures) =>
+        app.MapPost(Path, async (HttpContext context, IAntiforgery antiforgery, FailedSignIns failures, Sessions sessions) =>
         {
             if (!await IsValidAsync(context, antiforgery))
             {
@@ -77,20 +95,23 @@ internal static class SignIn
                     : TooMany(context, antiforgery, wait);
             }
 
-            var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, "owner"), new Claim(TokenClaim, token.ToHash())], CookieAuthenticationDefaults.AuthenticationScheme);
+            var identity = new ClaimsIdentity(
+                [new Claim(ClaimTypes.Name, "owner"), new Claim(TokenClaim, token.ToHash()), new Claim(SessionClaim, sessions.Begin())],
+                CookieAuthenticationDefaults.AuthenticationScheme);
             await context.SignInAsync(new ClaimsPrincipal(identity));
             return SeeOther(context, LocalOr(context.Request.Query["ReturnUrl"], "/dashboard"));
-        });
-        app.MapPost(SignOutPath, async (HttpContext context, IAntiforgery antiforgery) =>
+        }).Check(settings.Hosts);
+        app.MapPost(SignOutPath, async (HttpContext context, IAntiforgery antiforgery, Sessions sessions) =>
         {
             if (!await IsValidAsync(context, antiforgery))
             {
                 return Results.BadRequest();
             }
 
+            sessions.End(context.User.FindFirstValue(SessionClaim));
             await context.SignOutAsync();
             return SeeOther(context, Path);
-        });
+        }).Check(settings.Hosts);
     }
 
     /// <summary>An address on this server, or else another one: a link must not lead somebody who has just signed in elsewhere.</summary>
@@ -104,7 +125,15 @@ internal static class SignIn
             limit.MaxRequestBodySize = FormBytesMax;
         }
 
-        return context.Request.HasFormContentType && await antiforgery.IsRequestValidAsync(context);
+        try
+        {
+            return context.Request.HasFormContentType && await antiforgery.IsRequestValidAsync(context);
+        }
+        catch (Exception e) when (e is AntiforgeryValidationException or InvalidDataException or (IOException and not BadHttpRequestException))
+        {
+            // It is no form, whatever it says.
+            return false;
+        }
     }
 
     private static IResult TooMany(HttpContext context, IAntiforgery antiforgery, TimeSpan wait)
@@ -121,7 +150,13 @@ internal static class SignIn
     // After a POST the next page is to be got.
     private static IResult SeeOther(HttpContext context, string address)
     {
-        context.Response.Headers.Location = address;
+        context.Response.Headers.Location = Ascii(address);
         return Results.StatusCode(StatusCodes.Status303SeeOther);
     }
+
+    // A header has no other characters; in an address each of the others is spelled by its bytes.
+    private static string Ascii(string address) =>
+        string.Concat(address.EnumerateRunes().Select(rune => rune is { IsAscii: true, Value: > ' ' } ? rune.ToString() : Uri.EscapeDataString(rune.ToString())));
+
+    private static string KeysIn(ServerSettings settings) => System.IO.Path.Combine(settings.Data, "keys");
 }

@@ -35,7 +35,7 @@ internal static class SignInPage
             <input type="hidden" name="{Encode(tokens.FormFieldName)}" value="{Encode(tokens.RequestToken)}">
             <label for="token">Token of this server</label>
             <input type="password" id="token" name="token" required autofocus autocomplete="current-password" {(error is null ? "aria-describedby=\"hint\"" : "aria-invalid=\"true\" aria-describedby=\"error hint\"")}>
-            <p id="hint">It is <code>KVSTORE_TOKEN</code>, or was printed when the server first started.</p>
+            <p id="hint">It is <code>KVSTORE_TOKEN</code>, or was printed when it was made.</p>
             <button>Sign in</button>
             </form>
             </main>

@@ -1,3 +1,4 @@
+using KvStore.Access;
 using Microsoft.AspNetCore.Authorization;
 
 namespace KvStore;
@@ -7,6 +8,7 @@ public sealed class KvDashboardOptions
 {
     private readonly List<string> _policyNames = [];
     private readonly List<AuthorizationPolicy> _policies = [];
+    private readonly List<string> _hosts = [];
 
     /// <summary>The path below which the dashboard lies. Default <c>/dashboard</c>.</summary>
     public string Prefix { get; set; } = "/dashboard";
@@ -24,11 +26,21 @@ public sealed class KvDashboardOptions
     /// <remarks>Each may hold one entry of up to 25 MiB in memory, escaped and unescaped.</remarks>
     public int TransfersMax { get; set; } = 4;
 
-    /// <summary>The most live pages that are open at one time; further ones get 503, and try again. Default 32.</summary>
+    /// <summary>
+    /// The most live pages that are open at one time. Default 32. A further one takes the place of the one that has been open for
+    /// longest, which comes back by itself; within ten seconds of its beginning none gives up its place, and the further one gets 503
+    /// and tries again.
+    /// </summary>
     public int WatchersMax { get; set; } = 32;
 
     /// <summary>Whether everybody may come in.</summary>
     internal bool IsAnonymous { get; private set; }
+
+    /// <summary>Whether only some names of hosts are allowed.</summary>
+    internal bool HasHosts { get; private set; }
+
+    /// <summary>The names of hosts that were added.</summary>
+    internal IReadOnlyList<string> Hosts => _hosts;
 
     /// <summary>The names of the policies that who comes in must meet.</summary>
     internal IReadOnlyList<string> PolicyNames => _policyNames;
@@ -56,11 +68,29 @@ public sealed class KvDashboardOptions
         return this;
     }
 
-    /// <summary>Lets everybody see and change everything, for development. A warning is logged.</summary>
+    /// <summary>
+    /// Lets everybody see and change everything, for development, who calls the server by an address, as <c>localhost</c> or by one
+    /// of <see cref="AllowHosts"/>. A warning is logged.
+    /// </summary>
     /// <returns>These options.</returns>
     public KvDashboardOptions AllowAnonymous()
     {
         IsAnonymous = true;
+        return this;
+    }
+
+    /// <summary>
+    /// Adds names by which the server may be called. From then on, and where everybody is let in, the others are addresses and
+    /// <c>localhost</c>; until then a dashboard with a policy takes every name. <c>*</c> allows any name, and with it pages that a
+    /// browser has from elsewhere (DNS rebinding).
+    /// </summary>
+    /// <param name="names">Names of hosts, without scheme and port.</param>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">One is no name of a host.</exception>
+    public KvDashboardOptions AllowHosts(params string[] names)
+    {
+        AllowedHosts.Add(_hosts, names);
+        HasHosts = true;
         return this;
     }
 
@@ -88,8 +118,8 @@ public sealed class KvDashboardOptions
             throw new InvalidOperationException($"KvDashboardOptions.SignOutPath is \"{SignOutPath}\"; it must begin with a slash.");
         }
 
-        ArgumentOutOfRangeException.ThrowIfLessThan(ImportBytesMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(TransfersMax, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(WatchersMax, 1);
+        OutOfRange.ThrowIfLessThan(ImportBytesMax, 1);
+        OutOfRange.ThrowIfLessThan(TransfersMax, 1);
+        OutOfRange.ThrowIfLessThan(WatchersMax, 1);
     }
 }

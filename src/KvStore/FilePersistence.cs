@@ -8,7 +8,7 @@ namespace KvStore;
 /// large value.
 /// </summary>
 /// <remarks>
-/// One process at a time has the directory open. <c>docs/durability.md</c> says what survives what, <c>docs/FORMAT.md</c> what
+/// One process at a time has the directory open, or any number of them with <see cref="FilePersistenceOptions.ReadOnly"/>. <c>docs/durability.md</c> says what survives what, <c>docs/FORMAT.md</c> what
 /// the files look like. Thread safety: as <see cref="IKvPersistence"/> says.
 /// </remarks>
 public sealed class FilePersistence : IKvPersistence
@@ -24,7 +24,7 @@ public sealed class FilePersistence : IKvPersistence
     /// <param name="options">How it is used; null for the defaults.</param>
     /// <exception cref="ArgumentException">The directory is empty, or an option is out of its range; the message names it.</exception>
     public FilePersistence(string directory, FilePersistenceOptions? options = null)
-        : this(directory, options, path => new FileStorage(path, creates: options is not { ReadOnly: true }))
+        : this(directory, options, path => new FileStorage(path, creates: options is not { ReadOnly: true }, (options ?? new FilePersistenceOptions()).UnixFileMode))
     {
         _retries = true;
     }
@@ -54,7 +54,7 @@ public sealed class FilePersistence : IKvPersistence
 
     /// <inheritdoc/>
     /// <exception cref="KvDirectoryLockedException">The directory is open already, here or in another process.</exception>
-    /// <exception cref="KvDamagedFileException">A file is damaged in a place where no crash explains it.</exception>
+    /// <exception cref="KvDamagedFileException">A file is damaged in a place where no crash explains it, is missing, or belongs elsewhere.</exception>
     public async ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -94,9 +94,20 @@ public sealed class FilePersistence : IKvPersistence
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         var opened = Opened;
-        using var target = _openStorage(directory);
-        await opened.SnapshotAsync(target, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            using var target = OpenStorage(directory);
+            await opened.SnapshotAsync(target, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new KvPersistenceException(
+                $"The copy to {directory} failed: {e.Message} The namespace itself is not affected. Remove what is there and copy again.", e);
+        }
     }
+
+    /// <summary>Makes a copy as <see cref="SnapshotAsync"/> does, in a directory that is open.</summary>
+    internal ValueTask CopyToAsync(IStorage target, CancellationToken cancellationToken = default) => Opened.SnapshotAsync(target, cancellationToken);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -124,17 +135,29 @@ public sealed class FilePersistence : IKvPersistence
 
     private LogPersistence Open(IKvPersistenceHost host, CancellationToken cancellationToken)
     {
+        _storage = OpenStorage(Directory);
+        _storage = _retries ? new RetryingStorage(_storage, host.TimeProvider) : _storage;
         try
         {
-            _storage = _openStorage(Directory);
-            _storage = _retries ? new RetryingStorage(_storage, host.TimeProvider) : _storage;
+            return LogPersistence.Open(_storage, host, Options, cancellationToken);
+        }
+        catch
+        {
+            _storage.Dispose();
+            throw;
+        }
+    }
+
+    private IStorage OpenStorage(string directory)
+    {
+        try
+        {
+            return _openStorage(directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KvPersistenceException($"{Directory} cannot be opened: {e.Message}", e);
+            throw new KvPersistenceException($"{directory} cannot be opened: {e.Message}", e);
         }
-
-        return LogPersistence.Open(_storage, host, Options, cancellationToken);
     }
 
     private InvalidOperationException NotOpen() => new($"{Directory} is not open.");

@@ -34,9 +34,19 @@ public sealed record FilePersistenceOptions
 
     /// <summary>
     /// Opens what is whole and changes nothing: damage is reported in <see cref="KvRecovery.Damages"/> in place of being an
-    /// error, and writes are refused. Default false.
+    /// error, and writes are refused. The directory needs no permission to write. Others may read it at the same time, but nobody may
+    /// write to it: while a process does, let it make a copy with <see cref="FilePersistence.SnapshotAsync"/> and open the copy.
+    /// Default false.
     /// </summary>
     public bool ReadOnly { get; init; }
+
+    /// <summary>
+    /// On Unix: who may read and write the files that are made. A directory that is made can also be entered by whoever may read
+    /// its files. Files and directories that exist keep what they have, and Windows keeps its own rules. Default
+    /// <see cref="UnixFileMode.UserRead"/> and <see cref="UnixFileMode.UserWrite"/>: nobody but the user of the process (600,
+    /// and 700 for directories). The user needs both.
+    /// </summary>
+    public UnixFileMode UnixFileMode { get; init; } = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <summary>Checks every option against its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it, its value and the range.</exception>
@@ -67,6 +77,13 @@ public sealed record FilePersistenceOptions
             throw OutOfRange(nameof(CompactionBytesMin), CompactionBytesMin, $"at least {4 * KiB} bytes");
         }
 
+        const UnixFileMode Needed = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        const UnixFileMode Possible = Needed | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+        if ((UnixFileMode & Needed) != Needed || (UnixFileMode & ~Possible) != 0)
+        {
+            throw OutOfRange(nameof(UnixFileMode), UnixFileMode, "UserRead and UserWrite, and any of GroupRead, GroupWrite, OtherRead and OtherWrite");
+        }
+
         if (LargeValueBytes is < KiB or > 16 * MiB)
         {
             throw OutOfRange(nameof(LargeValueBytes), LargeValueBytes, $"{KiB} to {16 * MiB} bytes");
@@ -74,8 +91,8 @@ public sealed record FilePersistenceOptions
     }
 
     private static ArgumentOutOfRangeException OutOfRange(string name, object value, string range) =>
-        new(
+        KvStore.OutOfRange.Exception(
             $"{nameof(FilePersistenceOptions)}.{name}",
             value,
-            $"{nameof(FilePersistenceOptions)}.{name} is {value}; it must be {range}.");
+            Invariant($"{nameof(FilePersistenceOptions)}.{name} is {value}; it must be {range}."));
 }

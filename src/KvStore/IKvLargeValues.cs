@@ -16,11 +16,11 @@ public interface IKvLargeValues
     KvLargeValueWriter Create();
 
     /// <summary>
-    /// Takes hold of a value: it stays readable as long as the returned object is reachable, even when it is released
-    /// meanwhile.
+    /// Takes hold of a value: it stays readable until the returned object is disposed, even when it is released meanwhile, and can be
+    /// opened again until the last one who holds it has disposed it.
     /// </summary>
     /// <param name="reference">Where it is.</param>
-    /// <param name="value">The value.</param>
+    /// <param name="value">The value, which the caller disposes.</param>
     /// <returns>
     /// False when it is no longer kept, which happens between looking up a key and calling this when the key is overwritten,
     /// deleted or expires: look the key up again, and when it still leads here, the entry has expired.

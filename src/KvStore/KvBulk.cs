@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using KvStore.Bulk;
 
@@ -10,7 +11,8 @@ namespace KvStore;
 /// </summary>
 /// <remarks>
 /// Files are streamed, a few entries in memory at a time, so a file may be larger than memory. Where a put has to wait for a
-/// disk the next ones are begun meanwhile, in order. Safe to call from any thread.
+/// disk the next ones are begun meanwhile, in order. A text of more than 256 KiB waits for its put in a temporary file, which
+/// only this process can read. Safe to call from any thread.
 /// </remarks>
 public static class KvBulk
 {
@@ -28,13 +30,14 @@ public static class KvBulk
     {
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(stream);
-        using var reader = new BulkReader(stream);
+        var reader = new BulkReader(stream);
+        await using var _ = reader.ConfigureAwait(false);
         var puts = new BulkPuts(kv);
         try
         {
             while (await ReadAsync(reader, puts, cancellationToken).ConfigureAwait(false) is { } json)
             {
-                await puts.PutAsync(reader.Count - 1, json, cancellationToken).ConfigureAwait(false);
+                await puts.PutAsync(reader, json, cancellationToken).ConfigureAwait(false);
             }
 
             await puts.CompleteAsync().ConfigureAwait(false);
@@ -70,13 +73,19 @@ public static class KvBulk
             {
                 // Deleted or expired since it was listed, if it does not exist.
                 var value = await kv.GetAsync(listed.Name, options: null, cancellationToken).ConfigureAwait(false);
-                if (value.Exists)
+                try
                 {
-                    await writer.WriteAsync(listed.Name, value, cancellationToken).ConfigureAwait(false);
-                    if (kv is KvNamespace)
+                    if (value.Exists)
+                    {
+                        await writer.WriteAsync(listed.Name, value, cancellationToken).ConfigureAwait(false);
+                    }
+                }
+                finally
+                {
+                    if (kv is KvNamespace or KvRegion)
                     {
                         // Nobody else has this view.
-                        value.Release();
+                        value.Dispose();
                     }
                 }
             }
@@ -94,10 +103,13 @@ public static class KvBulk
         catch (JsonException e)
         {
             await puts.CompleteAsync().ConfigureAwait(false);
-            var position = e is { LineNumber: { } line, BytePositionInLine: { } column } ? $", in line {line + 1} at byte {column + 1}" : "";
+
+            // Where System.Text.Json says where, it also quotes what stands there. What the reader of entries says has no place.
+            var reason = e is { LineNumber: { } line, BytePositionInLine: { } position }
+                ? Invariant($", in line {line + 1} at byte {position + 1}.")
+                : $". {e.Message}";
             throw new InvalidDataException(
-                $"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{position}. {e.Message}",
-                e);
+                Invariant($"The bulk file is not a JSON array of entries: it breaks after {reader.Count} entries, of which {puts.Imported} were put{reason}"));
         }
     }
 }

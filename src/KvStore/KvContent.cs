@@ -9,9 +9,13 @@ namespace KvStore;
 /// <remarks>
 /// Text is stored as UTF-8. Bytes are copied when the put is called. A stream or pipe is read to its end, from where it
 /// stands, and is neither closed nor rewound; one that fails or turns out too long leaves nothing behind.
+/// The default value is no content: a put of it throws <see cref="ArgumentException"/>. An empty text or array is a value.
 /// </remarks>
 public readonly struct KvContent
 {
+    // Tells bytes, which may be empty, from the default value, which is nothing.
+    private static readonly object s_bytes = new();
+
     private readonly object? _source;
     private readonly ReadOnlyMemory<byte> _bytes;
 
@@ -31,10 +35,22 @@ public readonly struct KvContent
     internal PipeReader? Pipe => _source as PipeReader;
 
     /// <summary>Whether the value has to be read from a stream or pipe.</summary>
-    internal bool IsStreamed => _source is not null and not string;
+    internal bool IsStreamed => _source is System.IO.Stream or PipeReader;
 
     /// <summary>The bytes, when this is neither text nor streamed.</summary>
     internal ReadOnlyMemory<byte> Bytes => _bytes;
+
+    /// <summary>Refuses the default value.</summary>
+    /// <exception cref="ArgumentException">It is the default value.</exception>
+    internal void ThrowIfDefault()
+    {
+        if (_source is null)
+        {
+            throw new ArgumentException(
+                "The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array.",
+                "content");
+        }
+    }
 
     /// <summary>Stores text as UTF-8.</summary>
     /// <param name="text">The text.</param>
@@ -78,13 +94,13 @@ public readonly struct KvContent
     public static KvContent FromBytes(byte[] bytes)
     {
         ArgumentNullException.ThrowIfNull(bytes);
-        return new KvContent(null, bytes);
+        return new KvContent(s_bytes, bytes);
     }
 
     /// <summary>Stores bytes.</summary>
     /// <param name="bytes">The bytes.</param>
     /// <returns>The content.</returns>
-    public static KvContent FromBytes(ReadOnlyMemory<byte> bytes) => new(null, bytes);
+    public static KvContent FromBytes(ReadOnlyMemory<byte> bytes) => new(s_bytes, bytes);
 
     /// <summary>Stores what a stream yields until its end.</summary>
     /// <param name="stream">The stream.</param>

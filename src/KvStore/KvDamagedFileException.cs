@@ -10,7 +10,7 @@ public sealed class KvDamagedFileException : KvPersistenceException
     /// <param name="innerException">What caused it, if anything did.</param>
     public KvDamagedFileException(string file, long offset, string reason, Exception? innerException = null)
         : base(
-            $"{file} is damaged at byte {offset}: {reason}. Restore it from a copy, or open the directory with {nameof(FilePersistenceOptions)}.{nameof(FilePersistenceOptions.ReadOnly)} to read what is whole.",
+            Invariant($"{file} is damaged at byte {offset}: {reason}. Restore it from a copy, or open the directory with {nameof(FilePersistenceOptions)}.{nameof(FilePersistenceOptions.ReadOnly)} to read what is whole."),
             innerException)
     {
         File = file;

@@ -36,6 +36,6 @@ public sealed record KvEdgeCacheOptions
         }
     }
 
-    private static ArgumentOutOfRangeException OutOfRange(string option, object value, string range) => new(
-        $"{nameof(KvEdgeCacheOptions)}.{option}", value, $"{nameof(KvEdgeCacheOptions)}.{option} is {value}; it must be {range}.");
+    private static ArgumentOutOfRangeException OutOfRange(string option, object value, string range) => KvStore.OutOfRange.Exception(
+        $"{nameof(KvEdgeCacheOptions)}.{option}", value, Invariant($"{nameof(KvEdgeCacheOptions)}.{option} is {value}; it must be {range}."));
 }

@@ -73,7 +73,7 @@ public static class KvLag
         if (lags.GetLength(0) != regions.Count || lags.GetLength(1) != regions.Count)
         {
             throw new ArgumentException(
-                $"The matrix of lags is {lags.GetLength(0)} by {lags.GetLength(1)}; for {regions.Count} regions it must be {regions.Count} by {regions.Count}.",
+                Invariant($"The matrix of lags is {lags.GetLength(0)} by {lags.GetLength(1)}; for {regions.Count} regions it must be {regions.Count} by {regions.Count}."),
                 nameof(lags));
         }
 

@@ -1,8 +1,7 @@
 namespace KvStore;
 
 /// <summary>
-/// A large value that can be read. It never changes, and stays readable until this object is disposed, or collected when
-/// nobody disposes it.
+/// A large value that can be read. It never changes, and stays readable until this object is disposed.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 public abstract class KvLargeValue : IDisposable

@@ -67,8 +67,8 @@ public sealed record KvLimits
     {
         if (value < min || value > max)
         {
-            throw new ArgumentOutOfRangeException(
-                $"{nameof(KvLimits)}.{name}", value, $"{nameof(KvLimits)}.{name} is {value}; it must be {min} to {max}.");
+            throw OutOfRange.Exception(
+                $"{nameof(KvLimits)}.{name}", value, Invariant($"{nameof(KvLimits)}.{name} is {value}; it must be {min} to {max}."));
         }
     }
 }

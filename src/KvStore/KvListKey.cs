@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace KvStore;
@@ -5,48 +6,56 @@ namespace KvStore;
 /// <summary>A key as a listing shows it: its name, expiration and metadata, never its value.</summary>
 public readonly struct KvListKey : IEquatable<KvListKey>
 {
+    private const int RoundingMask = 3;
+
     // An array with a record in it, or a KvMetadata; null when there is no metadata.
     private readonly object? _metadataSource;
-    private readonly int _recordOffset;
     private readonly uint _deadlineSeconds;
+
+    // The place of the record, a multiple of 8, with the rounding of the deadline in its lowest bits.
+    private readonly int _place;
 
     /// <summary>Makes a listed key.</summary>
     /// <param name="name">The key.</param>
-    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't.</param>
+    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't; 2106-02-07T06:28:15Z at the latest.</param>
     /// <param name="metadata">Its metadata.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The expiration is not after 1970, or too late.</exception>
     public KvListKey(string name, DateTimeOffset? expiration = null, KvMetadata metadata = default)
     {
         Name = name;
-        _deadlineSeconds = expiration is { } at ? checked((uint)at.ToUnixTimeSeconds()) : 0;
+        _deadlineSeconds = Deadline.Of(expiration, nameof(expiration)).Seconds;
         _metadataSource = metadata.IsNull ? null : metadata;
     }
 
     /// <summary>Lists a record. Without metadata it does not keep that in memory.</summary>
     /// <param name="name">The key.</param>
-    /// <param name="deadlineSeconds">When it expires, or 0.</param>
+    /// <param name="deadline">When it is gone.</param>
     /// <param name="metadataSegment">The array with the record, if it has metadata; otherwise null.</param>
     /// <param name="recordOffset">Where the record begins.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal KvListKey(string name, uint deadlineSeconds, byte[]? metadataSegment, int recordOffset)
+    internal KvListKey(string name, Deadline deadline, byte[]? metadataSegment, int recordOffset)
     {
+        Debug.Assert((recordOffset & RoundingMask) == 0, "Records begin at multiples of 8.");
         Name = name;
-        _deadlineSeconds = deadlineSeconds;
+        _deadlineSeconds = deadline.Seconds;
         _metadataSource = metadataSegment;
-        _recordOffset = recordOffset;
+        _place = recordOffset | deadline.Rounding;
     }
 
     /// <summary>The key.</summary>
     public string Name { get; }
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't.</summary>
-    public DateTimeOffset? Expiration =>
-        _deadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(_deadlineSeconds);
+    public DateTimeOffset? Expiration => Deadline.Expiration;
+
+    /// <summary>When it is gone.</summary>
+    internal Deadline Deadline => new(_deadlineSeconds, (byte)(_place & RoundingMask));
 
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
     public KvMetadata Metadata => _metadataSource switch
     {
         null => default,
-        byte[] segment => KvMetadata.OfRecord(segment, _recordOffset),
+        byte[] segment => KvMetadata.OfRecord(segment, _place & ~RoundingMask),
         var metadata => (KvMetadata)metadata,
     };
 
@@ -58,13 +67,13 @@ public readonly struct KvListKey : IEquatable<KvListKey>
 
     /// <inheritdoc/>
     public bool Equals(KvListKey other) =>
-        Name == other.Name && _deadlineSeconds == other._deadlineSeconds && Metadata == other.Metadata;
+        Name == other.Name && Deadline.ExpirationSeconds == other.Deadline.ExpirationSeconds && Metadata == other.Metadata;
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is KvListKey other && Equals(other);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Name, _deadlineSeconds);
+    public override int GetHashCode() => HashCode.Combine(Name, Deadline.ExpirationSeconds);
 
     /// <summary>The name.</summary>
     public override string ToString() => Name;

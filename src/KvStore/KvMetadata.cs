@@ -71,14 +71,14 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
-    public T? As<T>() => IsNull ? default : JsonSerializer.Deserialize<T>(_json.Span, KvJson.Options);
+    public T? As<T>() => IsNull ? default : KvJson.Read<T>(_json.Span, KvJson.Options);
 
     /// <summary>Reads the metadata as <typeparamref name="T"/> by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case.</param>
     /// <returns>The value, or the default of <typeparamref name="T"/> when <see cref="IsNull"/>.</returns>
     /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
-    public T? As<T>(JsonTypeInfo<T> jsonTypeInfo) => IsNull ? default : JsonSerializer.Deserialize(_json.Span, jsonTypeInfo);
+    public T? As<T>(JsonTypeInfo<T> jsonTypeInfo) => IsNull ? default : KvJson.Read(_json.Span, jsonTypeInfo);
 
     /// <summary>Whether both hold the same JSON text.</summary>
     public static bool operator ==(KvMetadata left, KvMetadata right) => left.Equals(right);
@@ -118,16 +118,21 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <summary>Takes one JSON value in UTF-8, which is checked but not copied.</summary>
     internal static KvMetadata FromUtf8Json(ReadOnlyMemory<byte> utf8)
     {
-        var reader = new Utf8JsonReader(utf8.Span, new JsonReaderOptions { MaxDepth = KvJson.DepthMax });
-        reader.Read();
-        var isNull = reader.TokenType == JsonTokenType.Null;
-        reader.Skip();
-        if (reader.Read())
+        try
         {
-            throw new JsonException("Metadata must be one JSON value.");
+            var reader = new Utf8JsonReader(utf8.Span, new JsonReaderOptions { MaxDepth = KvJson.DepthMax });
+            reader.Read();
+            var isNull = reader.TokenType == JsonTokenType.Null;
+            reader.Skip();
+            var isOneValue = !reader.Read();
+            return !isOneValue ? throw new JsonException("Metadata must be one JSON value.")
+                : isNull ? Null
+                : new KvMetadata(utf8, isCompact: false);
         }
-
-        return isNull ? Null : new KvMetadata(utf8, isCompact: false);
+        catch (JsonException e)
+        {
+            throw KvJson.WithoutContent(e);
+        }
     }
 
     private static KvMetadata Of(byte[] json) => json.AsSpan().SequenceEqual("null"u8) ? Null : new KvMetadata(json, isCompact: false);

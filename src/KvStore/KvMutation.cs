@@ -22,8 +22,19 @@ public readonly struct KvMutation
     /// <summary>Orders the mutations of a namespace: of two for one key, the one with the higher revision wins. Positive.</summary>
     public long Revision { get; init; }
 
-    /// <summary>The second since the Unix epoch from which on the entry is gone; 0 for never.</summary>
+    /// <summary>The first second since the Unix epoch at which the entry is certainly gone; 0 for never.</summary>
     public uint DeadlineSeconds { get; init; }
+
+    /// <summary>
+    /// How <see cref="DeadlineSeconds"/> was rounded: 0 to 3. A provider keeps it beside the deadline and gives it back on
+    /// recovery. An entry whose rounding is lost lives up to half a second longer, and shows an expiration that is up to two
+    /// seconds later: 1 means that it is gone half a second before <see cref="DeadlineSeconds"/>, 1 and 2 that it shows one second less, 3 that it shows
+    /// two seconds less.
+    /// </summary>
+    public byte DeadlineRounding { get; init; }
+
+    /// <summary>Both as the engine keeps them.</summary>
+    internal Deadline Deadline => new(DeadlineSeconds, DeadlineRounding);
 
     /// <summary>Whether the key is deleted.</summary>
     public bool IsDelete { get; init; }

@@ -129,9 +129,10 @@ public sealed partial class KvNamespace
             return null;
         }
 
-        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
-        value.Release();
-        return loaded.GetText();
+        using (value)
+        {
+            return (await value.LoadAsync(cancellationToken).ConfigureAwait(false)).GetText();
+        }
     }
 
     /// <summary>An object and the form in which it was read: one value can be read in several.</summary>

@@ -108,7 +108,7 @@ public sealed partial class KvNamespace
     {
         while (record.IsLarge)
         {
-            if (_commit.Log is { LargeValues: { } largeValues } && largeValues.TryOpen(record.LargeValue, out var large))
+            if (_largeValues.TryView(record.LargeValue, record.Segment, out var large))
             {
                 value = record.ToValue(large);
                 return true;
@@ -141,7 +141,7 @@ public sealed partial class KvNamespace
     private bool TryFindEncoded(string key, string operation, out Record record, out ulong hash)
     {
         ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         using var encoded = new EncodedKey(key, _limits.KeyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
         hash = encoded.Key.Hash;
         return _store.TryFind(encoded.Key, out record);

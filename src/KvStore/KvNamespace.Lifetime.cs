@@ -61,7 +61,7 @@ public sealed partial class KvNamespace
     /// <exception cref="KvPersistenceException">That is not possible.</exception>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.FlushAsync(cancellationToken) ?? default;
     }
 
@@ -89,7 +89,7 @@ public sealed partial class KvNamespace
     /// <exception cref="KvPersistenceException">It failed; the message says whether writes go on.</exception>
     public ValueTask CompactAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.CompactAsync(cancellationToken) ?? default;
     }
 
@@ -105,7 +105,7 @@ public sealed partial class KvNamespace
     public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log is { } log
             ? log.Persistence.SnapshotAsync(directory, cancellationToken)
             : throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");
@@ -142,6 +142,7 @@ public sealed partial class KvNamespace
         }
 
         _commit.IsClosed = true;
+        _largeValues.Dispose();
         try
         {
             if (_commit.Log is { } log)
@@ -154,7 +155,7 @@ public sealed partial class KvNamespace
             _telemetry.Dispose();
             _replicated?.Dispose();
             _store.Dispose();
-            _clock.Dispose();
+            _clock.Leave(this);
             _logger.NamespaceDisposed(Name);
         }
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
+using KvStore.Expiry;
 using KvStore.Keys;
 
 namespace KvStore;
@@ -78,5 +79,34 @@ public sealed partial class KvNamespace
     {
         NoticeObservers();
         return _telemetry.ObserveAsync(operation, action);
+    }
+
+    // One look at every tick of the clock that all namespaces share, and not one for each of them.
+    private static class ObserverWatch
+    {
+        // A namespace that has looked for itself in between may have seen an observer come who has left before the next tick.
+        private const int TicksBetweenCalls = 10;
+
+        private static bool s_wasObserved;
+        private static int s_ticksToCall = TicksBetweenCalls;
+
+        static ObserverWatch() => CoarseClock.Ticked += Look;
+
+        /// <summary>Begins to watch, once for the process.</summary>
+        public static void Begin()
+        {
+            // The static constructor does it.
+        }
+
+        private static void Look()
+        {
+            var isObserved = KvMetrics.IsObserved;
+            if (isObserved != s_wasObserved || --s_ticksToCall == 0)
+            {
+                s_wasObserved = isObserved;
+                s_ticksToCall = TicksBetweenCalls;
+                KvMetrics.NoticeObservers();
+            }
+        }
     }
 }

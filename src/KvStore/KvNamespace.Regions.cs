@@ -43,7 +43,13 @@ public sealed partial class KvNamespace
     internal ValueTask<KvListPage> ListAsync(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken) =>
         KvMetrics.IsObserved ? ListObserved(options, region, cancellationToken) : List(options, region, cancellationToken);
 
-    internal void CheckDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, this);
+    internal void CheckDisposed()
+    {
+        if (_isDisposed)
+        {
+            throw DisposedNamespace.Exception(Name);
+        }
+    }
 
     // Where a read does not go straight to the engine: to what has arrived at home, or nowhere any more.
     private KvRegion Home()

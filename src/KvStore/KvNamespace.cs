@@ -29,6 +29,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private readonly ShardedStore _store;
     private readonly HashIndex _index;
     private readonly CommitPath _commit;
+    private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
     private volatile bool _isDisposed;
@@ -46,14 +47,16 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         Name = name;
         _limits = options.Limits;
         _keyBytesMax = _limits.KeyBytesMax;
-        _clock = new CoarseClock(options.TimeProvider, NoticeObservers);
+        _clock = CoarseClock.Join(options.TimeProvider, this);
+        ObserverWatch.Begin();
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
-        _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e));
-        _commit = new CommitPath(_store, WriteAdmission.For(options, _store), _limits.ValueBytesMax);
+        _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name);
+        _commit = new CommitPath(name, _store, options);
+        _largeValues = new LargeValueLeases(options.TimeProvider, () => _commit.Log?.LargeValues);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
         if (options.Replication is { } replication)
         {
-            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, () => _commit.Log?.LargeValues);
+            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues);
             _home = ViewFrom(_replicated.Home);
             Replication = new KvReplication(_replicated);
         }
@@ -161,7 +164,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     {
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         var cacheTtl = ReadRules.CacheTtlSeconds(options);
         ReadRules.CheckKeyCount(keys.Count, _limits);
         var result = region is null ? FindMany(keys, cacheTtl, out var totalBytes) : FindMany(keys, region, cacheTtl, out totalBytes);
@@ -177,13 +180,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        content.ThrowIfDefault();
+        CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
-        if (options is not null)
-        {
-            Deadline.CheckRange(options);
-        }
-
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
             return Put(new AsciiKey(key, hash), key, content, options, region?.View, cancellationToken);
@@ -200,7 +199,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Delete(string key, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
         {
@@ -217,7 +216,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
 
     private ValueTask<KvListPage> List(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         var asked = ListRequest.Parse(options, _limits);
         return new(asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
@@ -229,23 +228,28 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
-        var deadline = 0u;
+        Deadline deadline = default;
         ReadOnlyMemory<byte> metadata = default;
         if (options is not null)
         {
-            deadline = Deadline.From(options, _limits, _clock.NowSeconds);
+            deadline = ExpirationRules.Check(options, _limits, _clock.Now);
             metadata = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
         }
 
         if (content.IsStreamed)
         {
-            return _commit.PutStreamedAsync(Encoding.UTF8.GetBytes(name), content, metadata, deadline, origin, cancellationToken);
+            return _commit.PutStreamedAsync(
+                Encoding.UTF8.GetBytes(name), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
         }
 
         return content.Text is { } text
             ? _commit.PutAsync(key, text, metadata, deadline, origin, cancellationToken)
             : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
+
+    // The time to live begins when the entry does, and reading a stream may take long.
+    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
+        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, _clock.Now) : () => deadline;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)

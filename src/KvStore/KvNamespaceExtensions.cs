@@ -12,7 +12,6 @@ namespace KvStore;
 public static class KvNamespaceExtensions
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
-    private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
 
     /// <summary>Reads a value as text: UTF-8, with U+FFFD in place of bytes that are not. Null when the key does not exist.</summary>
     /// <param name="kv">The namespace.</param>
@@ -66,7 +65,7 @@ public static class KvNamespaceExtensions
     /// <typeparam name="T">The type to read.</typeparam>
     /// <param name="kv">The namespace.</param>
     /// <param name="key">The key.</param>
-    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case, so that <see cref="PutJsonAsync{T}(IKvNamespace, string, T, KvPutOptions?, CancellationToken)"/> and generated code read each other.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
@@ -159,9 +158,14 @@ public static class KvNamespaceExtensions
 
         static Stream? Open(IKvNamespace kv, in KvValue value)
         {
-            var stream = value.Exists ? value.OpenStream() : null;
-            ReleaseIfOwned(kv, value);
-            return stream;
+            try
+            {
+                return value.Exists ? value.OpenStream() : null;
+            }
+            finally
+            {
+                DisposeIfOwned(kv, value);
+            }
         }
 
         static async ValueTask<Stream?> Await(IKvNamespace kv, ValueTask<KvValue> get) => Open(kv, await get.ConfigureAwait(false));
@@ -192,7 +196,7 @@ public static class KvNamespaceExtensions
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The values by key, in the order asked for; missing keys have the default of <typeparamref name="T"/>.</returns>
-    /// <exception cref="KvException">One of the values is not JSON (400); none is returned.</exception>
+    /// <exception cref="KvException">One of the values is not JSON, or does not fit <typeparamref name="T"/> (400); none is returned.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
     public static async ValueTask<IReadOnlyDictionary<string, T?>> GetJsonAsync<T>(
@@ -204,18 +208,18 @@ public static class KvNamespaceExtensions
         ArgumentNullException.ThrowIfNull(kv);
         var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
         values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
-        return ProjectJson(values, static value => value.GetJson<T>());
+        return ProjectJson(kv, values, static value => value.GetJson<T>());
     }
 
     /// <summary>Reads 1 to 100 values as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
     /// <param name="kv">The namespace.</param>
     /// <param name="keys">The keys; one that is named twice is answered once.</param>
-    /// <param name="jsonTypeInfo">How to read them.</param>
+    /// <param name="jsonTypeInfo">How to read them. The names of properties may differ in case.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The values by key, in the order asked for; missing keys have the default of <typeparamref name="T"/>.</returns>
-    /// <exception cref="KvException">One of the values is not JSON (400); none is returned.</exception>
+    /// <exception cref="KvException">One of the values is not JSON, or does not fit <typeparamref name="T"/> (400); none is returned.</exception>
     public static async ValueTask<IReadOnlyDictionary<string, T?>> GetJsonAsync<T>(
         this IKvNamespace kv,
         IReadOnlyCollection<string> keys,
@@ -226,7 +230,7 @@ public static class KvNamespaceExtensions
         ArgumentNullException.ThrowIfNull(kv);
         var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
         values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
-        return ProjectJson(values, value => value.GetJson(jsonTypeInfo));
+        return ProjectJson(kv, values, value => value.GetJson(jsonTypeInfo));
     }
 
     /// <summary>Writes a value as JSON, with the web defaults of System.Text.Json (camel case).</summary>
@@ -333,9 +337,14 @@ public static class KvNamespaceExtensions
             return value;
         }
 
-        var loaded = await value.LoadAsync(cancellationToken).ConfigureAwait(false);
-        ReleaseIfOwned(kv, value);
-        return loaded;
+        try
+        {
+            return await value.LoadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            DisposeIfOwned(kv, value);
+        }
     }
 
     private static async ValueTask<IReadOnlyDictionary<string, KvValue>> LoadAsync(
@@ -346,26 +355,36 @@ public static class KvNamespaceExtensions
             return values;
         }
 
-        var loaded = new OrderedDictionary<string, KvValue>(values.Count, StringComparer.Ordinal);
-        foreach (var (key, value) in values)
+        try
         {
-            loaded.Add(key, await value.LoadAsync(cancellationToken).ConfigureAwait(false));
-            ReleaseIfOwned(kv, value);
-        }
+            var loaded = new OrderedDictionary<string, KvValue>(values.Count, StringComparer.Ordinal);
+            foreach (var (key, value) in values)
+            {
+                loaded.Add(key, await value.LoadAsync(cancellationToken).ConfigureAwait(false));
+            }
 
-        return loaded;
+            return loaded;
+        }
+        finally
+        {
+            foreach (var value in values.Values)
+            {
+                DisposeIfOwned(kv, value);
+            }
+        }
     }
 
     // A namespace of this process makes a new view for each get, so nobody else has this one.
-    private static void ReleaseIfOwned(IKvNamespace kv, in KvValue value)
+    private static void DisposeIfOwned(IKvNamespace kv, in KvValue value)
     {
-        if (value.IsLarge && kv is KvNamespace)
+        if (value.IsLarge && kv is KvNamespace or KvRegion)
         {
-            value.Release();
+            value.Dispose();
         }
     }
 
-    private static IReadOnlyDictionary<string, T?> ProjectJson<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    private static IReadOnlyDictionary<string, T?> ProjectJson<T>(
+        IKvNamespace kv, IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
     {
         try
         {
@@ -373,7 +392,32 @@ public static class KvNamespaceExtensions
         }
         catch (JsonException e)
         {
-            throw new KvException(400, "GET_BULK", NotJson, e);
+            throw new KvException(400, "GET_BULK", NotJson(kv, typeof(T), values, read), e);
+        }
+    }
+
+    // The binding's message for what is no JSON; one of our own for JSON that a type does not fit, which the binding does not know.
+    private static string NotJson<T>(IKvNamespace kv, Type type, IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
+    {
+        if (values.Values.Any(static value => value.Exists && !KvJson.IsOneValue(KvJson.Repair(Unmarked(value).GetBytes().Span))))
+        {
+            return "At least one of the requested keys corresponds to a non-json value";
+        }
+
+        var key = values.First(pair => pair.Value.Exists && !Fits(pair.Value)).Key;
+        return $"The value of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(kv.Name)} is JSON, but not a {type}.";
+
+        bool Fits(in KvValue value)
+        {
+            try
+            {
+                _ = read(Unmarked(value));
+                return true;
+            }
+            catch (JsonException)
+            {
+                return false;
+            }
         }
     }
 

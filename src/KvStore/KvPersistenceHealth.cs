@@ -8,7 +8,8 @@ public enum KvPersistenceStatus
 
     /// <summary>
     /// Mutations are taken, but the last write failed, as on a full disk, or background work failed, so that room is not
-    /// freed. It passes with the next one that succeeds.
+    /// freed; that passes with the next one that succeeds. Or the file system lacks something that durability needs after a power
+    /// cut; the reason says which.
     /// </summary>
     Degraded,
 

@@ -4,14 +4,15 @@ namespace KvStore;
 public sealed record KvPutOptions
 {
     /// <summary>
-    /// How long the entry lives, in whole seconds from now; at least 60 seconds (<see cref="KvLimits.ExpirationTtlMin"/>).
-    /// Wins over <see cref="Expiration"/>. Source: Workers KV, "Expiring keys", <c>expirationTtl</c>.
+    /// How long the entry lives, from when its value has been read; at least 60 seconds (<see cref="KvLimits.ExpirationTtlMin"/>), and
+    /// at most until 2106-02-07T06:28:15Z. The entry lives at least as long and at most one second longer. It shows the expiration
+    /// that the binding shows: the current second plus the whole seconds of this. Wins over <see cref="Expiration"/>. Source: Workers KV, "Expiring keys", <c>expirationTtl</c>.
     /// </summary>
     public TimeSpan? ExpirationTtl { get; init; }
 
     /// <summary>
-    /// When the entry is gone, in whole seconds since the Unix epoch; at least 60 seconds from now and at most
-    /// 2038-01-19T03:14:07Z. Source: Workers KV, "Expiring keys", <c>expiration</c>.
+    /// When the entry is gone; at least 60 seconds from now and at most 2106-02-07T06:28:15Z (4,294,967,295 seconds since the Unix
+    /// epoch). Shown in whole seconds; a fraction of a second is rounded up for the life of the entry. Source: Workers KV, "Expiring keys", <c>expiration</c>.
     /// </summary>
     public DateTimeOffset? Expiration { get; init; }
 

@@ -100,8 +100,13 @@ internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry t
         return value.IsLarge ? ReadTextAsync(value, cancellationToken) : new(value.GetText());
     }
 
-    private static async ValueTask<string?> ReadTextAsync(KvValue value, CancellationToken cancellationToken) =>
-        (await value.LoadAsync(cancellationToken).ConfigureAwait(false)).GetText();
+    private static async ValueTask<string?> ReadTextAsync(KvValue value, CancellationToken cancellationToken)
+    {
+        using (value)
+        {
+            return (await value.LoadAsync(cancellationToken).ConfigureAwait(false)).GetText();
+        }
+    }
 
     private ValueTask<KvValue> GetObserved(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
         telemetry.ObserveAsync("get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");

@@ -42,13 +42,13 @@ public sealed record KvReplicationOptions
 
             if (!seen.Add(region))
             {
-                throw Wrong(nameof(Regions), $"names \"{region}\" twice; names must be different");
+                throw Wrong(nameof(Regions), "has a name twice; names must be different");
             }
         }
 
         if (HomeRegion is not null && !seen.Contains(HomeRegion))
         {
-            throw Wrong(nameof(HomeRegion), $"is \"{HomeRegion}\"; it must be one of {string.Join(", ", Regions)}");
+            throw Wrong(nameof(HomeRegion), $"is none of the regions; it must be one of {string.Join(", ", Regions)}");
         }
 
         if (ClockSkew?.Keys.FirstOrDefault(region => !seen.Contains(region)) is { } unknown)

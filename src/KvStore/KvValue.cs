@@ -15,9 +15,12 @@ namespace KvStore;
 /// segment of memory (up to 4 MiB) alive; copy what is to be kept for long. Safe to use from any thread.
 /// <para>A large value of a namespace that persists is a view on a file (<see cref="IsLarge"/>): <see cref="OpenStream"/> reads
 /// from there as it goes, <see cref="ReadBytesAsync"/> brings it into memory; the members that return it whole at once read
-/// the file while the caller waits.</para>
+/// the file while the caller waits. The file of a value that was replaced or deleted is kept until the view is disposed, or for
+/// 5 seconds after the read where nobody disposes it, and until every stream that was opened is disposed. Opened later than that,
+/// it throws <see cref="KvException"/> (410). Metadata and expiration stay readable.</para>
+/// <para>Disposing is optional, and does nothing for a value in memory. All copies of this structure are one view.</para>
 /// </remarks>
-public readonly struct KvValue
+public readonly struct KvValue : IDisposable
 {
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
@@ -76,8 +79,7 @@ public readonly struct KvValue
     public KvMetadata Metadata => _source is null ? default : KvMetadata.OfRecord(Segment, Offset);
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't, or doesn't exist.</summary>
-    public DateTimeOffset? Expiration =>
-        DeadlineSeconds is var deadline and > 0 ? DateTimeOffset.FromUnixTimeSeconds(deadline) : null;
+    public DateTimeOffset? Expiration => Deadline.Expiration;
 
     /// <summary>
     /// <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c> where a region caches what it reads; otherwise null, as with a binding
@@ -95,7 +97,7 @@ public readonly struct KvValue
     public int Length => _source switch
     {
         null => 0,
-        LargeValueView large => checked((int)large.Value.Length),
+        LargeValueView large => checked((int)large.Length),
         _ => RecordLayout.Read<int>(in StartIn(Unsafe.As<byte[]>(_source)), RecordLayout.ValueBytesOffset),
     };
 
@@ -109,18 +111,19 @@ public readonly struct KvValue
     private int MetadataOffset => Offset + RecordLayout.HeaderBytes
         + (RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
 
-    private uint DeadlineSeconds => _source is null ? 0 : RecordLayout.Read<uint>(in StartIn(Segment), RecordLayout.DeadlineOffset);
+    private Deadline Deadline => _source is null ? default : RecordLayout.ReadDeadline(in StartIn(Segment));
 
     /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
     /// <param name="value">The value.</param>
     /// <param name="metadata">Its metadata, of at most 65,535 bytes.</param>
-    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't.</param>
+    /// <param name="expiration">When it expires, in whole seconds, or null when it doesn't; 2106-02-07T06:28:15Z at the latest.</param>
     /// <returns>An entry that exists.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The metadata is too long, or the expiration not after 1970 or too late.</exception>
     public static KvValue Create(ReadOnlySpan<byte> value, KvMetadata metadata = default, DateTimeOffset? expiration = null)
     {
         var json = metadata.Utf8Json.Span;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(json.Length, ushort.MaxValue, nameof(metadata));
-        var deadline = expiration is { } at ? checked((uint)at.ToUnixTimeSeconds()) : 0;
+        var deadline = Deadline.Of(expiration, nameof(expiration));
         var record = NewRecord(json.Length, value.Length, deadline, out var valueOffset);
         json.CopyTo(record.AsSpan(RecordLayout.HeaderBytes));
         value.CopyTo(record.AsSpan(valueOffset));
@@ -133,21 +136,21 @@ public readonly struct KvValue
 
     /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="options">How to read; null for the web defaults.</param>
+    /// <param name="options">How to read; null for the web defaults. The names of properties may differ in case.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
-    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>. The message says where, and does not quote the value.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
     public T? GetJson<T>(JsonSerializerOptions? options = null) =>
-        _source is null ? default : JsonSerializer.Deserialize<T>(KvJson.Repair(GetBytes().Span), options ?? KvJson.Options);
+        _source is null ? default : KvJson.Read<T>(KvJson.Repair(GetBytes().Span), options ?? KvJson.Options);
 
     /// <summary>The value read as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="jsonTypeInfo">How to read it.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
-    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
+    /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>. The message says where, and does not quote the value.</exception>
     public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
-        _source is null ? default : JsonSerializer.Deserialize(KvJson.Repair(GetBytes().Span), jsonTypeInfo);
+        _source is null ? default : KvJson.Read(KvJson.Repair(GetBytes().Span), jsonTypeInfo);
 
     /// <summary>The bytes of the value: a view that never changes, not a copy. Empty when the key does not exist.</summary>
     /// <returns>The bytes.</returns>
@@ -192,11 +195,16 @@ public readonly struct KvValue
     }
 
     /// <summary>A stream over the value, which cannot be written. Empty when the key does not exist.</summary>
-    /// <returns>A new stream on the same bytes.</returns>
+    /// <returns>
+    /// A new stream on the same bytes, which the caller disposes. It stays readable whatever happens to the key, also when this is
+    /// disposed; the file of a large value is kept until then.
+    /// </returns>
+    /// <exception cref="KvException">A large value that was replaced was read more than 5 seconds ago (410).</exception>
+    /// <exception cref="ObjectDisposedException">It is a large value, and this was disposed.</exception>
     public Stream OpenStream() => _source switch
     {
         null => new MemoryStream([], writable: false),
-        LargeValueView large => large.Value.OpenStream(),
+        LargeValueView large => large.OpenStream(),
         _ => new MemoryStream((byte[])_source, MetadataOffset + MetadataBytes, Length, writable: false, publiclyVisible: false),
     };
 
@@ -229,16 +237,22 @@ public readonly struct KvValue
             return this;
         }
 
-        var record = NewRecord(metadataBytes: 0, Length, DeadlineSeconds, out var valueOffset);
+        var record = NewRecord(metadataBytes: 0, Length, Deadline, out var valueOffset);
         await large.ReadAllAsync(record.AsMemory(valueOffset), cancellationToken).ConfigureAwait(false);
         return new KvValue(record, recordOffset: 0);
     }
 
-    /// <summary>Lets go of the file of a large value. For whoever handed this to nobody else.</summary>
-    internal void Release() => (_source as LargeValueView)?.Value.Dispose();
+    /// <summary>
+    /// Lets go of the file of a large value, which cannot be read through this any more; streams that were opened go on. Does nothing
+    /// for a value in memory. May be called more than once.
+    /// </summary>
+    public void Dispose() => (_source as LargeValueView)?.Dispose();
+
+    /// <summary>The same as <see cref="Dispose"/>.</summary>
+    internal void Release() => Dispose();
 
     // A record by itself, without a key.
-    private static byte[] NewRecord(int metadataBytes, int valueBytes, uint deadline, out int valueOffset)
+    private static byte[] NewRecord(int metadataBytes, int valueBytes, Deadline deadline, out int valueOffset)
     {
         valueOffset = RecordLayout.HeaderBytes + metadataBytes;
         var record = new byte[valueOffset + valueBytes];

@@ -1,19 +1,30 @@
 namespace KvStore;
 
-/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory.</summary>
-/// <param name="value">The value, held so that it stays readable.</param>
+/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory. Made for one read.</summary>
+/// <param name="leases">Keep the value readable.</param>
+/// <param name="lease">What keeps this one.</param>
 /// <param name="segment">The memory with the record.</param>
-internal sealed class LargeValueView(KvLargeValue value, byte[] segment)
+internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, byte[] segment) : IDisposable
 {
-    public KvLargeValue Value { get; } = value;
+    private int _isDisposed;
+
+    /// <summary>The length in bytes.</summary>
+    public long Length => lease.Reference.Length;
 
     public byte[] Segment { get; } = segment;
+
+    /// <summary>Opens the value, which the stream keeps readable by itself.</summary>
+    public Stream OpenStream()
+    {
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, typeof(KvValue));
+        return leases.Open(lease);
+    }
 
     /// <summary>Reads the whole value.</summary>
     public byte[] ReadAll()
     {
-        var bytes = new byte[Value.Length];
-        using var stream = Value.OpenStream();
+        var bytes = new byte[Length];
+        using var stream = OpenStream();
         stream.ReadExactly(bytes);
         return bytes;
     }
@@ -21,7 +32,7 @@ internal sealed class LargeValueView(KvLargeValue value, byte[] segment)
     /// <summary>Reads the whole value without blocking.</summary>
     public async ValueTask<byte[]> ReadAllAsync(CancellationToken cancellationToken)
     {
-        var bytes = new byte[Value.Length];
+        var bytes = new byte[Length];
         await ReadAllAsync(bytes, cancellationToken).ConfigureAwait(false);
         return bytes;
     }
@@ -29,10 +40,19 @@ internal sealed class LargeValueView(KvLargeValue value, byte[] segment)
     /// <summary>Reads the whole value without blocking, to memory of just its length.</summary>
     public async ValueTask ReadAllAsync(Memory<byte> destination, CancellationToken cancellationToken)
     {
-        var stream = Value.OpenStream();
+        var stream = OpenStream();
         await using (stream.ConfigureAwait(false))
         {
             await stream.ReadExactlyAsync(destination, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Lets go of the file. Streams that were opened go on.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+        {
+            leases.Leave(lease);
         }
     }
 }

@@ -8,7 +8,8 @@ namespace KvStore;
 /// </summary>
 /// <remarks>
 /// <code>
-/// 0  revision        8 bytes   orders the mutations of a namespace; the highest wins
+/// 0  revision        8 bytes   the low 62 bits; orders the mutations of a namespace; the highest wins
+///                              the high 2 bits say how the deadline was rounded
 /// 8  deadline        4 bytes   seconds since the Unix epoch, 0 for none
 /// 12 value length    4 bytes
 /// 16 key length      2 bytes   the low 12 bits; the high 4 are flags
@@ -26,6 +27,12 @@ internal static class RecordLayout
 
     /// <summary>The bytes before the key.</summary>
     public const int HeaderBytes = 20;
+
+    /// <summary>What of the field at <see cref="RevisionOffset"/> is the revision: 2^62 of them last for centuries.</summary>
+    public const long RevisionMask = (1L << RoundingShift) - 1;
+
+    /// <summary>Where in the field at <see cref="RevisionOffset"/> <see cref="Deadline.Rounding"/> stands.</summary>
+    public const int RoundingShift = 62;
 
     /// <summary>What of the field at <see cref="KeyBytesOffset"/> is the length.</summary>
     public const int KeyBytesMask = 0x0FFF;
@@ -54,11 +61,16 @@ internal static class RecordLayout
         where T : unmanaged =>
         Unsafe.WriteUnaligned(ref Unsafe.Add(ref start, field), value);
 
+    /// <summary>Reads the deadline. The caller vouches as above.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Deadline ReadDeadline(ref readonly byte start) =>
+        new(Read<uint>(in start, DeadlineOffset), (byte)(Read<ulong>(in start, RevisionOffset) >> RoundingShift));
+
     /// <summary>Writes a whole header without a revision.</summary>
-    public static void WriteHeader(ref byte start, int keyBytes, int metadataBytes, int valueBytes, uint deadline)
+    public static void WriteHeader(ref byte start, int keyBytes, int metadataBytes, int valueBytes, Deadline deadline)
     {
-        Write(ref start, RevisionOffset, 0L);
-        Write(ref start, DeadlineOffset, deadline);
+        Write(ref start, RevisionOffset, (long)deadline.Rounding << RoundingShift);
+        Write(ref start, DeadlineOffset, deadline.Seconds);
         Write(ref start, ValueBytesOffset, valueBytes);
         Write(ref start, KeyBytesOffset, (ushort)keyBytes);
         Write(ref start, MetadataBytesOffset, (ushort)metadataBytes);

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using KvStore;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace EdgeSite.Tests;
@@ -212,6 +213,45 @@ public sealed partial class SiteTests : IAsyncLifetime
         response.StatusCode.Should().Be(HttpStatusCode.BadRequest);
         (await _visitor.GetStringAsync("/message")).Should().NotContain("forged");
         (await _visitor.GetStringAsync("/flags")).Should().Contain("beta-checkout");
+    }
+
+    [Fact]
+    public async Task A_site_with_replaced_namespaces_opens_none_of_its_directories()
+    {
+        var data = Directory.CreateTempSubdirectory("edgesite-replaced-").FullName;
+        var site = new WebApplicationFactory<Program>().WithWebHostBuilder(host => host
+            .UseSetting("Data", data)
+            .ConfigureTestServices(services => services.ReplaceKvNamespaces()));
+        using (var visitor = site.CreateClient())
+        {
+            await Post(visitor, "/", "/theme", ("theme", "dark"));
+            (await visitor.GetStringAsync("/")).Should().Contain("data-theme=\"dark\"");
+        }
+
+        await StopAsync(site);
+
+        Directory.EnumerateDirectories(data).Should().BeEmpty();
+        Directory.Delete(data, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_site_is_pointed_to_another_directory_by_a_setting()
+    {
+        var other = Directory.CreateTempSubdirectory("edgesite-other-").FullName;
+        var site = new WebApplicationFactory<Program>().WithWebHostBuilder(host => host
+            .UseSetting("Data", _data)
+            .UseSetting("KvStore:SESSIONS_KV:Persistence:Directory", other)
+            .UseSetting("KvStore:FLAGS_KV:Persistence:Enabled", "false")
+            .UseSetting("KvStore:MESSAGES_KV:Persistence:Enabled", "false"));
+        using (var visitor = site.CreateClient())
+        {
+            await Post(visitor, "/", "/theme", ("theme", "dark"));
+        }
+
+        await StopAsync(site);
+
+        Directory.EnumerateFiles(other, "*.log").Should().NotBeEmpty();
+        Directory.Delete(other, recursive: true);
     }
 
     private WebApplicationFactory<Program> Start() =>

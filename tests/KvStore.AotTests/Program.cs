@@ -16,6 +16,7 @@ try
     }
 
     await HostingChecks.RunAsync();
+    await BindingsChecks.RunAsync();
     await ReplicationChecks.RunAsync();
 
     await using (var kv = await KvNamespace.OpenAsync("AOT_KV", options))

@@ -66,7 +66,9 @@ public sealed class AccessTests : ApiTest
 
         foreach (var path in s_everyPath.Where(path => path.Contains("{0}")))
         {
-            (await SendAsync(ofOther, path)).Status.Should().Be(HttpStatusCode.Forbidden, path);
+            var refused = await SendAsync(ofOther, path);
+            refused.Status.Should().Be(HttpStatusCode.NotFound, path);
+            refused.Code.Should().Be(10013, "it is not said that the namespace exists");
         }
 
         (await ofOther.PutAsync($"namespaces/{other.Id}/values/k", "v")).Status.Should().Be(HttpStatusCode.OK);
@@ -89,6 +91,19 @@ public sealed class AccessTests : ApiTest
         using var nobody = new ApiClient(open.Url, token: null);
         (await nobody.PutAsync($"{Path}/values/k", "v")).Status.Should().Be(HttpStatusCode.OK);
         log.Lines.Should().Contain(line => line.StartsWith("Warning") && line.Contains("AllowAnonymous"));
+    }
+
+    [Fact]
+    public async Task Without_tokens_a_page_with_a_name_of_its_own_gets_nothing()
+    {
+        await using var open = await TestHost.StartAsync(Catalog, app => app.MapKvApi(api => api.AllowAnonymous().AllowHosts("kv.internal")));
+        using var http = new HttpClient();
+        foreach (var (host, status) in new[] { ("evil.example", HttpStatusCode.Forbidden), ("kv.internal", HttpStatusCode.OK), ("192.0.2.1:80", HttpStatusCode.OK) })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"{open.Url}/client/v4/accounts/local/storage/kv/namespaces");
+            request.Headers.Host = host;
+            (await http.SendAsync(request)).StatusCode.Should().Be(status, host);
+        }
     }
 
     [Fact]

@@ -103,7 +103,7 @@ public sealed class BindingTests : IAsyncLifetime
     [InlineData("reads-only-and-no-more", "GET", HttpStatusCode.NotFound)]
     [InlineData("reads-only-and-no-more", "PUT", HttpStatusCode.Forbidden)]
     [InlineData("reads-only-and-no-more", "DELETE", HttpStatusCode.Forbidden)]
-    [InlineData("is-for-another-namespace", "GET", HttpStatusCode.Forbidden)]
+    [InlineData("is-for-another-namespace", "GET", HttpStatusCode.BadRequest)]
     public async Task With_a_secret_only_its_bearers_come_in(string? secret, string method, HttpStatusCode status) =>
         (await SendAsync(_secret, new HttpMethod(method), "/k", body: method == "PUT" ? "v" : null, secret: secret)).StatusCode.Should().Be(status);
 
@@ -118,6 +118,60 @@ public sealed class BindingTests : IAsyncLifetime
         request.Headers.Add(header, "for=203.0.113.7");
 
         (await http.SendAsync(request)).StatusCode.Should().Be(HttpStatusCode.Unauthorized);
+    }
+
+    [Theory]
+    [InlineData("evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("evil.example:8788", HttpStatusCode.Forbidden)]
+    [InlineData("127.0.0.1.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("localhost.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("192.0.2.1", HttpStatusCode.Forbidden)]
+    [InlineData("fake-host", HttpStatusCode.NotFound)]
+    [InlineData("localhost:8788", HttpStatusCode.NotFound)]
+    [InlineData("LOCALHOST.", HttpStatusCode.NotFound)]
+    [InlineData("127.8.8.8", HttpStatusCode.NotFound)]
+    [InlineData("[::1]:8788", HttpStatusCode.NotFound)]
+    public async Task Without_a_secret_only_names_of_the_loopback_are_answered(string host, HttpStatusCode status) =>
+        (await SendFromAsync(_loopback, host)).Should().Be(status);
+
+    [Theory]
+    [InlineData("Origin", "http://127.0.0.1")]
+    [InlineData("Sec-Fetch-Site", "same-origin")]
+    [InlineData("Via", "1.1 proxy")]
+    [InlineData("X-Real-IP", "203.0.113.7")]
+    public async Task Without_a_secret_what_a_browser_or_a_proxy_sends_is_refused(string header, string value) =>
+        (await SendFromAsync(_loopback, "127.0.0.1", (header, value))).Should().Be(HttpStatusCode.Unauthorized);
+
+    [Fact]
+    public async Task With_a_secret_every_name_is_answered() =>
+        (await SendFromAsync(_secret, "kv.example", ("Authorization", "Bearer " + Secret), ("X-Forwarded-For", "203.0.113.7"))).Should().Be(HttpStatusCode.NotFound);
+
+    [Fact]
+    public async Task A_name_that_was_added_is_answered_and_an_open_endpoint_takes_addresses()
+    {
+        await using var added = await TestHost.StartAsync(_loopback.Catalog, app => app.MapKvBinding(options => options.AllowHosts("kv.internal")));
+        await using var open = await TestHost.StartAsync(_loopback.Catalog, app => app.MapKvBinding(options => options.AllowAnonymous()));
+
+        (await SendFromAsync(added, "kv.internal:80")).Should().Be(HttpStatusCode.NotFound);
+        (await SendFromAsync(added, "evil.example")).Should().Be(HttpStatusCode.Forbidden);
+        (await SendFromAsync(open, "192.0.2.1")).Should().Be(HttpStatusCode.NotFound);
+        (await SendFromAsync(open, "evil.example")).Should().Be(HttpStatusCode.Forbidden);
+        var bad = () => new KvBindingOptions().AllowHosts("http://kv.internal");
+        bad.Should().Throw<ArgumentException>().WithMessage("*without scheme*");
+    }
+
+    private static async Task<HttpStatusCode> SendFromAsync(TestHost server, string host, params (string Name, string Value)[] headers)
+    {
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, server.Url + "/missing");
+        request.Headers.Host = host;
+        request.Headers.Add("X-Namespace", "bound");
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.Add(name, value);
+        }
+
+        return (await http.SendAsync(request)).StatusCode;
     }
 
     private static async Task<HttpResponseMessage> SendAsync(

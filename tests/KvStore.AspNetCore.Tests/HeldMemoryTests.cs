@@ -109,6 +109,7 @@ public sealed class HeldMemoryTests : IAsyncLifetime
             {
                 api.AddToken(KvToken.FromSecret(Secret));
                 api.BulkRequestsMax = Clients;
+                api.BulkBytesInFlightMax = Clients * 26L * MiB;
             }),
             limits: Patient);
         _binding = await TestHost.StartAsync(_catalog, app => Count(app).MapKvBinding(), limits: Patient);

@@ -26,6 +26,8 @@ public sealed partial class KvServerTests : IDisposable
 
             using var runtime = new HttpClient();
             runtime.DefaultRequestHeaders.Add("X-Namespace", "settings");
+            (await runtime.GetAsync(server.BindingUrl + "/theme?urlencoded=true")).StatusCode.Should().Be(HttpStatusCode.Unauthorized);
+            runtime.DefaultRequestHeaders.Authorization = new("Bearer", NewBindingSecret().Match(server.Printed).Groups[1].Value);
             (await runtime.GetStringAsync(server.BindingUrl + "/theme?urlencoded=true")).Should().Be("dark");
             (await runtime.GetStringAsync(server.Url + "/healthz")).Should().Be("Healthy");
             (await runtime.GetAsync($"{server.Url}/client/v4/accounts/local/storage/kv/namespaces")).StatusCode.Should().Be(HttpStatusCode.Unauthorized);
@@ -57,6 +59,58 @@ public sealed partial class KvServerTests : IDisposable
         (await runtime.GetAsync(server.BindingUrl + "/")).StatusCode.Should().Be(HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task A_new_token_takes_the_place_of_the_old_one()
+    {
+        string old;
+        using (var server = await KvServerProcess.StartAsync(_directory))
+        {
+            old = NewToken().Match(server.Printed).Groups[1].Value;
+        }
+
+        using (var server = await KvServerProcess.StartAsync(_directory, more: ["--new-token", "--new-binding-secret"]))
+        {
+            var secret = NewToken().Match(server.Printed).Groups[1].Value;
+            secret.Should().HaveLength(43).And.NotBe(old);
+            NewBindingSecret().IsMatch(server.Printed).Should().BeTrue();
+            using var api = new ApiClient(server.Url, secret);
+            (await api.GetAsync("namespaces")).Status.Should().Be(HttpStatusCode.OK);
+            using var before = new ApiClient(server.Url, old);
+            (await before.GetAsync("namespaces")).Status.Should().Be(HttpStatusCode.Unauthorized);
+        }
+    }
+
+    [Fact]
+    public async Task Only_a_flag_opens_the_endpoint_of_the_runtime()
+    {
+        using var server = await KvServerProcess.StartAsync(_directory, more: ["--open-binding"]);
+        using var runtime = new HttpClient();
+        runtime.DefaultRequestHeaders.Add("X-Namespace", "missing");
+
+        (await runtime.GetAsync(server.BindingUrl + "/k")).ReasonPhrase.Should().Be("namespace not found", "it has come in");
+        server.Printed.Should().NotContain("Bearer");
+    }
+
+    [Fact]
+    public async Task A_request_leaves_no_line_and_the_root_leads_to_the_dashboard()
+    {
+        using var server = await KvServerProcess.StartAsync(_directory);
+        using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false });
+
+        var root = await http.GetAsync(server.Url + "/");
+        root.StatusCode.Should().Be(HttpStatusCode.Redirect);
+        root.Headers.Location!.ToString().Should().Be("/dashboard");
+        (await http.GetAsync(server.Url + "/healthz")).StatusCode.Should().Be(HttpStatusCode.OK);
+        (await http.GetAsync(server.Url + "/sign-in")).StatusCode.Should().Be(HttpStatusCode.OK);
+
+        server.Printed.Should().Contain($"KvServer keeps its namespaces in {Path.Combine(_directory, "data")}\n");
+        server.Printed.Should().NotContain("info:").And.NotContain("warn:").And.NotContain("Application started");
+        server.Later.Should().BeEmpty();
+    }
+
     [GeneratedRegex("shown this once: (.+)")]
     private static partial Regex NewToken();
+
+    [GeneratedRegex("shown this time only: (.+)")]
+    private static partial Regex NewBindingSecret();
 }

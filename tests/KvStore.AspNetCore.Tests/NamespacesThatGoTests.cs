@@ -79,7 +79,7 @@ public sealed class NamespacesThatGoTests : ApiTest
         using var client = await WireClient.ConnectAsync(isApi ? Host.Url : binding.Url);
         await client.SendAsync(isApi
             ? $"PUT /client/v4/accounts/local/storage/kv/namespaces/{entry.Id}/values/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {Secret}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
-            : $"PUT /k HTTP/1.1\r\nHost: x\r\nX-Namespace: going\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+            : $"PUT /k HTTP/1.1\r\nHost: fake-host\r\nX-Namespace: going\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
         await client.SendAsync(new byte[length - 1]);
         await UntilAsync(() => Directory.EnumerateFiles(files, "*.value").Any());
 

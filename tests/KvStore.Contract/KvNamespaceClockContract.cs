@@ -24,15 +24,64 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     }
 
     [Fact]
-    public async Task A_time_to_live_runs_from_the_beginning_of_the_second()
+    public async Task Entry_lives_its_time_to_live_at_any_fraction_of_a_second_and_shows_the_whole_second()
     {
-        Clock.Advance(TimeSpan.FromMilliseconds(700));
-        await Kv.PutAsync("k", "v", Ttl(60));
+        var random = new Random(20261126);
+        for (var i = 0; i < 40; i++)
+        {
+            Clock.Advance(TimeSpan.FromTicks(random.NextInt64(3 * TimeSpan.TicksPerSecond)));
+            var put = Clock.GetUtcNow();
+            var seconds = 60 + random.Next(5);
+            var key = $"key {i}";
+            if (i % 2 == 0)
+            {
+                await Kv.PutAsync(key, "v", Ttl(seconds));
+            }
+            else
+            {
+                await Kv.PutAsync(key, new MemoryStream("v"u8.ToArray()), Ttl(seconds));
+            }
 
-        Clock.Advance(TimeSpan.FromMilliseconds(59_299));
+            (await Kv.ListAsync(new KvListOptions { Prefix = key })).Keys.Should().ContainSingle()
+                .Which.Expiration.Should().Be(DateTimeOffset.FromUnixTimeSeconds(put.ToUnixTimeSeconds() + seconds));
+            Clock.Advance(TimeSpan.FromSeconds(seconds) - TimeSpan.FromTicks(1));
+            await ShouldHold(key, "v");
+            Clock.Advance(TimeSpan.FromSeconds(1) + TimeSpan.FromTicks(1));
+            await ShouldMiss(key);
+        }
+    }
+
+    [Fact]
+    public async Task Time_to_live_of_a_slow_stream_begins_when_the_stream_has_ended()
+    {
+        var stream = new ClockMovingStream(Clock, TimeSpan.FromSeconds(45));
+
+        await Kv.PutAsync("k", stream, Ttl(60));
+
+        Clock.Advance(TimeSpan.FromSeconds(60) - TimeSpan.FromTicks(1));
         await ShouldHold("k", "v");
-        Clock.Advance(TimeSpan.FromMilliseconds(1));
+        Clock.Advance(TimeSpan.FromSeconds(1) + TimeSpan.FromTicks(1));
         await ShouldMiss("k");
+    }
+
+    [Fact]
+    public async Task Every_expiration_that_can_be_read_can_be_written()
+    {
+        await Kv.PutAsync("ttl", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromDays(20 * 365) });
+        var read = await ExpirationOf("ttl");
+        read!.Value.ToUnixTimeSeconds().Should().BeGreaterThan(int.MaxValue);
+        var latest = DateTimeOffset.FromUnixTimeSeconds(uint.MaxValue);
+
+        await Kv.PutAsync("again", "v", new KvPutOptions { Expiration = read });
+        await Kv.PutAsync("latest", "v", new KvPutOptions { Expiration = latest });
+        await Kv.PutAsync("70 years", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromDays(70 * 365) });
+
+        (await ExpirationOf("again")).Should().Be(read);
+        (await ExpirationOf("latest")).Should().Be(latest);
+        foreach (var key in await Names())
+        {
+            await ShouldHold(key, "v");
+        }
     }
 
     [Fact]
@@ -212,5 +261,48 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
         (await Kv.GetAsync(key)).Exists.Should().BeFalse();
         (await Kv.GetManyAsync([key]))[key].Exists.Should().BeFalse();
         (await Names(key)).Should().NotContain(key);
+    }
+
+    /// <summary>A stream of one byte, before whose end the clock moves.</summary>
+    private sealed class ClockMovingStream(ManualTimeProvider clock, TimeSpan span) : Stream
+    {
+        private int _reads;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            switch (_reads++)
+            {
+                case 0:
+                    buffer[offset] = (byte)'v';
+                    return 1;
+                case 1:
+                    clock.Advance(span);
+                    return 0;
+                default:
+                    return 0;
+            }
+        }
+
+        public override void Flush() => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -165,21 +165,30 @@ public abstract partial class KvNamespaceContract
     }
 
     [Fact]
-    public async Task Expirations_must_fit_32_bits()
+    public async Task Expiration_beyond_2106_is_refused_with_the_option_the_seconds_and_the_limit()
     {
-        KvPutOptions[] wrong =
+        (KvPutOptions Options, string Message)[] wrong =
         [
-            new() { ExpirationTtl = TimeSpan.FromSeconds(2_147_483_648) },
-            new() { ExpirationTtl = TimeSpan.FromSeconds(-2_147_483_649) },
-            new() { Expiration = DateTimeOffset.FromUnixTimeSeconds(2_147_483_648) },
-            new() { Expiration = DateTimeOffset.MinValue },
-            new() { ExpirationTtl = TimeSpan.FromHours(1), Expiration = DateTimeOffset.MaxValue },
+            (new() { ExpirationTtl = TimeSpan.FromSeconds(4_294_967_296) }, "Invalid expiration_ttl of 4294967296."),
+            (new() { ExpirationTtl = TimeSpan.MaxValue }, "Invalid expiration_ttl of 922337203685."),
+            (new() { Expiration = DateTimeOffset.FromUnixTimeSeconds(4_294_967_296) }, "Invalid expiration of 4294967296."),
+            (new() { Expiration = DateTimeOffset.MaxValue }, "Invalid expiration of 253402300799."),
         ];
-        foreach (var options in wrong)
+        foreach (var (options, message) in wrong)
         {
-            await Kv.Invoking(kv => kv.PutAsync("k", "v", options).AsTask()).Should().ThrowAsync<ArgumentException>().WithMessage(WrongSeconds);
+            var refusal = (await Kv.Invoking(kv => kv.PutAsync("k", "v", options).AsTask()).Should().ThrowAsync<Exception>()).Which;
+            refusal.Message.Should().Contain($"{message} The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).");
+
+            // A protocol has only the status for both.
+            refusal.Should().Match(e => e is ArgumentException || (e is KvException && ((KvException)e).StatusCode == 400));
         }
 
+        await ShouldRefuse(
+            () => Kv.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.MinValue }).AsTask(), 400,
+            "KV PUT failed: 400 Invalid expiration_ttl of -922337203685. Please specify integer greater than 0.");
+        await ShouldRefuse(
+            () => Kv.PutAsync("k", "v", new KvPutOptions { Expiration = DateTimeOffset.MinValue }).AsTask(), 400,
+            "KV PUT failed: 400 Invalid expiration of -62135596800. Please specify integer greater than the current number of seconds since the UNIX epoch.");
         (await Names()).Should().BeEmpty();
     }
 }

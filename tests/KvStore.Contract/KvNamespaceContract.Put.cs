@@ -119,9 +119,7 @@ public abstract partial class KvNamespaceContract
     public async Task A_put_that_is_wrong_in_several_ways_is_refused_for_the_first_in_the_order_of_the_binding()
     {
         var tooLongMetadata = KvMetadata.FromJson($"\"{new string('m', 1023)}\"");
-        var options = new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(2_147_483_648), Metadata = tooLongMetadata };
-        await Kv.Invoking(kv => kv.PutAsync("", "v", options).AsTask()).Should().ThrowAsync<ArgumentException>().WithMessage(WrongSeconds);
-        options = options with { ExpirationTtl = TimeSpan.FromSeconds(1) };
+        var options = new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(1), Metadata = tooLongMetadata };
         await Kv.Invoking(kv => kv.PutAsync("", "v", options).AsTask()).Should().ThrowAsync<ArgumentException>().WithMessage("Key name*");
         await ShouldRefuse(
             () => Kv.PutAsync(Unpaired, "v", options).AsTask(), 400, "KV PUT failed: 400 Could not URL-decode key name");

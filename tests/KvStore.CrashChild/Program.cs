@@ -2,10 +2,34 @@
 // standard output, "caller number", written before the caller goes on. Files are so small that logs roll and are compacted all the time.
 //
 // Arguments: directory, seed, and for each caller the number that it goes on with.
+// Or: "read" and a directory, which is opened to be read only; says how many entries there are, or what is wrong.
+// Or: "short-of-memory", directory, seed and seconds.
 using System.Globalization;
 using System.Text;
 using KvStore;
 using KvStore.TestKit.Persistence;
+
+if (args is ["read", var path])
+{
+    try
+    {
+        await using var reader = await NamespaceHost.OpenAsync(
+            new FilePersistence(path, new FilePersistenceOptions { ReadOnly = true }), TimeProvider.System);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{reader.State.Count} entries, {reader.Persistence.Health.Status}"));
+        return 0;
+    }
+    catch (Exception e)
+    {
+        Console.WriteLine($"{e.GetType().Name}: {e.Message}");
+        return 1;
+    }
+}
+
+if (args[0] == "short-of-memory")
+{
+    return await ShortOfMemory.RunAsync(
+        args[1], int.Parse(args[2], CultureInfo.InvariantCulture), TimeSpan.FromSeconds(int.Parse(args[3], CultureInfo.InvariantCulture)));
+}
 
 var directory = args[0];
 var seed = int.Parse(args[1], CultureInfo.InvariantCulture);
@@ -39,3 +63,4 @@ await Task.WhenAll(next.Select((first, caller) => Task.Run(async () =>
         }
     }
 })));
+return 0;

@@ -47,10 +47,9 @@ public sealed class DirectoryLockTests : IDisposable
         (await File.ReadAllTextAsync(Path.Combine(_directory, "lock.pid"))).Should().Be(Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Flock)]
     public async Task A_lock_that_another_process_holds_blocks_until_it_is_killed()
     {
-        Skip.IfNot(OperatingSystem.IsLinux() && File.Exists("/usr/bin/flock"), "Needs the program flock.");
         await File.WriteAllTextAsync(Path.Combine(_directory, "lock.pid"), "");
         using var holder = Process.Start(new ProcessStartInfo("flock", ["--close", Path.Combine(_directory, "lock"), "sleep", "1000"]))!;
         await File.WriteAllTextAsync(Path.Combine(_directory, "lock.pid"), holder.Id.ToString(CultureInfo.InvariantCulture));

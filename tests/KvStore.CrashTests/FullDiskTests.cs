@@ -18,14 +18,13 @@ public sealed class FullDiskTests : IDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Mounts)]
     [InlineData(Durability.Immediate)]
     [InlineData(Durability.Interval)]
     public async Task A_full_disk_fails_the_puts_and_loses_nothing_that_was_acknowledged(Durability durability)
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "Needs tmpfs.");
         _isMounted = Run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", _directory) == 0;
-        Skip.IfNot(_isMounted, "Needs root.");
+        _isMounted.Should().BeTrue();
         var options = new FilePersistenceOptions { Durability = durability, LogFileBytes = 512 * 1024, LargeValueBytes = 64 * 1024 };
         var persistence = new FilePersistence(_directory, options);
         var host = await DictionaryHost.OpenAsync(persistence);

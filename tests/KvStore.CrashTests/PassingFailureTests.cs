@@ -250,13 +250,16 @@ public sealed class PassingFailureTests
     {
         // A log by hand: a record as long as may be unflushed, then one that says that it was on the disk.
         var header = new byte[LogFormat.HeaderBytes];
-        var seed = FileHeader.Write(header, FileKind.Log, 1).Seed;
+        var directory = Guid.NewGuid();
+        var written = FileHeader.Write(header, FileKind.Log, 1, directory);
+        var seed = written.Seed;
         var first = new byte[LogFormat.UnflushedBytesMax + behind];
         Lay(first, revision: 1, flushedThrough: LogFormat.HeaderBytes);
         var second = new byte[48];
         Lay(second, revision: 2, flushedThrough: (uint)(LogFormat.HeaderBytes + first.Length));
         first[^10] ^= 1;
         var disk = SimulatedDisk.With([new("00000000000000000001.log", [.. header, .. first, .. second, .. new byte[4096]])]);
+        (Manifest.New(directory) with { Files = [new(FileKind.Log, 1, written.Check)] }).Write(disk);
 
         var opening = () => Stores.StateOfAsync(disk);
 

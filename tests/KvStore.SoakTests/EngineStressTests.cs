@@ -86,7 +86,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         // By numbers of their own, as mutations that had to wait for the disk: so a delete leaves a tombstone.
         for (var n = 1L; !_isOver && n < s_operations; n++)
         {
-            Put(store, name, version: n, deadline: 0);
+            Put(store, name, version: n, default);
             store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)), store.TakeRevision());
         }
 
@@ -103,7 +103,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
     {
         for (var i = 0; i < Stable; i++)
         {
-            Put(store, StableKey(writer, i), 0, 0);
+            Put(store, StableKey(writer, i), 0, default);
         }
     }
 
@@ -139,7 +139,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             if (n % 64 == 0)
             {
                 // Nobody writes this one again: the others are mostly overwritten before their time has come.
-                Put(store, $"brief/{writer}/{n}", version: 1, (uint)_time.GetUtcNow().ToUnixTimeSeconds() + 3);
+                Put(store, $"brief/{writer}/{n}", version: 1, new Deadline((uint)_time.GetUtcNow().ToUnixTimeSeconds() + 3));
             }
 
             var i = random.Next(KeysPerWriter);
@@ -147,12 +147,12 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             switch (random.Next(10))
             {
                 case < 6:
-                    Put(store, name, ++versions[i], 0);
+                    Put(store, name, ++versions[i], default);
                     Check(TryRead(store, name, out var version, out _) && version == versions[i], $"{name}: own put not read");
                     break;
                 case < 8:
                     // May expire before it is read, but never reads as anything older.
-                    Put(store, name, ++versions[i], (uint)_time.GetUtcNow().ToUnixTimeSeconds() + 3);
+                    Put(store, name, ++versions[i], new Deadline((uint)_time.GetUtcNow().ToUnixTimeSeconds() + 3));
                     Check(!TryRead(store, name, out version, out _) || version == versions[i], $"{name}: not the own put");
                     break;
                 case 8:
@@ -162,7 +162,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
                 default:
                     // A stable key is overwritten, never absent.
                     name = StableKey(writer, i % Stable);
-                    Put(store, name, ++versions[i], 0);
+                    Put(store, name, ++versions[i], default);
                     Check(TryRead(store, name, out _, out _), $"{name}: stable key absent");
                     break;
             }
@@ -268,7 +268,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
     }
 
     // The value says which key and version it belongs to, and how long it is; a torn one would not.
-    private static void Put(ShardedStore store, string name, long version, uint deadline)
+    private static void Put(ShardedStore store, string name, long version, Deadline deadline)
     {
         var key = new Utf8Key(Encoding.UTF8.GetBytes(name));
         var length = 24 + (int)((version * 37) % 300);

@@ -22,6 +22,6 @@ internal static class ReferenceCursor
             return buffer[..length];
         }
 
-        throw new KvException(400, "GET", "Invalid cursor. Please specify the cursor of the page before, as it was returned.");
+        throw new KvException(400, "LIST", "Invalid cursor. Please specify the cursor of the page before, as it was returned.");
     }
 }

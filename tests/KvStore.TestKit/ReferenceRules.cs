@@ -98,15 +98,6 @@ internal static class ReferenceRules
                 400, "GET", $"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}.");
     }
 
-    public static void CheckSeconds(KvPutOptions? options)
-    {
-        CheckSeconds(options?.ExpirationTtl);
-        if (options?.Expiration is { } expiration)
-        {
-            CheckSeconds(expiration - DateTimeOffset.UnixEpoch);
-        }
-    }
-
     public static void CheckSeconds(TimeSpan? span)
     {
         if (span is { } given && WholeSeconds(given) is < int.MinValue or > int.MaxValue)
@@ -115,15 +106,17 @@ internal static class ReferenceRules
         }
     }
 
-    public static long? Deadline(KvPutOptions? options, KvLimits limits, long nowSeconds)
+    /// <summary>Null for never; else a life that is measured from now, whole half seconds and not less than was asked for.</summary>
+    public static ReferenceDeadline? Deadline(KvPutOptions? options, KvLimits limits, DateTimeOffset now)
     {
+        var nowSeconds = now.ToUnixTimeSeconds();
         var leastSeconds = WholeSeconds(limits.ExpirationTtlMin);
         if (options?.ExpirationTtl is { } span)
         {
             var ttl = WholeSeconds(span);
             return ttl <= 0 ? throw Refused($"Invalid expiration_ttl of {ttl}. Please specify integer greater than 0.")
                 : ttl < leastSeconds ? throw Refused($"Invalid expiration_ttl of {ttl}. Expiration TTL must be at least {leastSeconds}.")
-                : nowSeconds + ttl;
+                : Until((Int128)now.UtcTicks + span.Ticks, nowSeconds + ttl, "expiration_ttl", ttl);
         }
 
         if (options?.Expiration is { } date)
@@ -133,10 +126,20 @@ internal static class ReferenceRules
                     $"Invalid expiration of {at}. Please specify integer greater than the current number of seconds since the UNIX epoch.")
                 : at < nowSeconds + leastSeconds ? throw Refused(
                     $"Invalid expiration of {at}. Expiration times must be at least {leastSeconds} seconds in the future.")
-                : at;
+                : Until(date.UtcTicks, at, "expiration", at);
         }
 
         return null;
+
+        // To the half second, or to the second where the fractions of clock and span make more than one.
+        static ReferenceDeadline Until(Int128 ticks, long shown, string option, long asked)
+        {
+            var sinceEpoch = ticks - DateTimeOffset.UnixEpoch.Ticks;
+            var unit = sinceEpoch > (Int128)(shown + 1) * 10_000_000 ? 10_000_000 : 5_000_000;
+            return sinceEpoch <= (Int128)uint.MaxValue * 10_000_000
+                ? new(shown, (long)((sinceEpoch + unit - 1) / unit) * (unit / 5_000_000))
+                : throw new ArgumentException($"Invalid {option} of {asked}. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).");
+        }
 
         static KvException Refused(string reason) => new(400, "PUT", reason);
     }
@@ -162,6 +165,10 @@ internal static class ReferenceRules
             throw new KvException(413, "PUT", $"Value length of {bytes} exceeds limit of {limits.ValueBytesMax}.");
         }
     }
+
+    /// <param name="ShownSeconds">The second that is shown.</param>
+    /// <param name="GoneHalfSeconds">The half second from which on the entry is gone.</param>
+    public sealed record ReferenceDeadline(long ShownSeconds, long GoneHalfSeconds);
 
     private static long WholeSeconds(TimeSpan span) => span.Ticks / TimeSpan.TicksPerSecond;
 

@@ -22,12 +22,9 @@ public sealed class ReferenceStore(string name, TimeProvider time, KvLimits? lim
     {
         lock (_gate)
         {
-            var seconds = at.ToUnixTimeSeconds();
-            return _entries.Count(entry => entry.IsAlive(seconds));
+            return _entries.Count(entry => entry.IsAlive(at));
         }
     }
-
-    private long NowSeconds => time.GetUtcNow().ToUnixTimeSeconds();
 
     public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -64,13 +61,13 @@ public sealed class ReferenceStore(string name, TimeProvider time, KvLimits? lim
         string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ReferenceRules.CheckSeconds(options);
         var utf8 = ReferenceRules.EncodeKey(key, _limits, "PUT");
-        var deadline = ReferenceRules.Deadline(options, _limits, NowSeconds);
+        var deadline = ReferenceRules.Deadline(options, _limits, time.GetUtcNow());
         var metadata = ReferenceRules.CompactMetadata(options, _limits);
         var value = await ReadAsync(content, cancellationToken);
         ReferenceRules.CheckValue(value.Length, _limits);
         cancellationToken.ThrowIfCancellationRequested();
+        deadline = options?.ExpirationTtl is null ? deadline : ReferenceRules.Deadline(options, _limits, time.GetUtcNow());
         lock (_gate)
         {
             var entry = new Entry(utf8, value, metadata, deadline);
@@ -113,7 +110,7 @@ public sealed class ReferenceStore(string name, TimeProvider time, KvLimits? lim
                 return new(new KvListPage([], cursor: null));
             }
 
-            var now = NowSeconds;
+            var now = time.GetUtcNow();
             var alive = _entries.GetViewBetween(Entry.Probe(least), Entry.Probe(bound))
                 .Where(entry => entry.IsAlive(now)).Take(limit + 1).ToList();
             var page = alive.Take(limit).ToList();
@@ -127,7 +124,7 @@ public sealed class ReferenceStore(string name, TimeProvider time, KvLimits? lim
     {
         lock (_gate)
         {
-            return _entries.TryGetValue(Entry.Probe(key), out var entry) && entry.IsAlive(NowSeconds)
+            return _entries.TryGetValue(Entry.Probe(key), out var entry) && entry.IsAlive(time.GetUtcNow())
                 ? KvValue.Create(entry.Value, entry.Metadata, entry.Expiration)
                 : default;
         }
@@ -157,16 +154,16 @@ public sealed class ReferenceStore(string name, TimeProvider time, KvLimits? lim
         return read.ToArray();
     }
 
-    private sealed record Entry(byte[] Key, byte[] Value, KvMetadata Metadata, long? DeadlineSeconds)
+    private sealed record Entry(byte[] Key, byte[] Value, KvMetadata Metadata, ReferenceRules.ReferenceDeadline? Deadline)
     {
         public static IComparer<Entry> ByKey { get; } =
             Comparer<Entry>.Create((left, right) => left.Key.AsSpan().SequenceCompareTo(right.Key));
 
         public DateTimeOffset? Expiration =>
-            DeadlineSeconds is { } seconds ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
+            Deadline is { } deadline ? DateTimeOffset.FromUnixTimeSeconds(deadline.ShownSeconds) : null;
 
         public static Entry Probe(byte[] key) => new(key, [], default, null);
 
-        public bool IsAlive(long nowSeconds) => DeadlineSeconds is not { } deadline || deadline > nowSeconds;
+        public bool IsAlive(DateTimeOffset now) => Deadline is not { } deadline || deadline.GoneHalfSeconds * 5_000_000 > now.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
     }
 }

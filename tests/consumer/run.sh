@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Packs KvStore, restores the package into a fresh project outside the repository, compiles the README's code sample there,
-# runs it, and compares what it prints with what the README says that it prints. Also looks into the package.
-# Needs the .NET SDK and nothing else. Exits with 0 when everything held.
+# Packs everything, and uses the packages as somebody else would, in fresh projects outside the repository:
+#   Readme        compiles and runs the first code sample of the README and of the package's readme; they print what they say
+#   Web           compiles the code sample of KvStore.AspNetCore's readme, and runs it
+#   Bindings      compiles the program of docs/bindings.md beside its Wrangler file, and runs it
+#   Pinned        is pinned to version 10.0.0 of Microsoft.Extensions
+#   PackageCheck  looks into the packages
+# Warnings are errors everywhere. Needs the .NET SDK and nothing else. Exits with 0 when everything held.
 set -euo pipefail
 unset CDPATH
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -15,44 +19,105 @@ fail() {
 
 # A version that nobody has published: no feed and no cache can stand in for what was just packed.
 version="0.0.0-consumer.$(date +%s)"
-mkdir -p "$work/feed" "$work/project"
-dotnet pack "$repository/src/KvStore" -c Release -o "$work/feed" -p:Version="$version" --nologo -v quiet
+mkdir -p "$work/feed"
+(cd "$repository" && dotnet pack -o "$work/feed" -p:Version="$version" --nologo) > "$work/pack.log" 2>&1 || {
+    cat "$work/pack.log" >&2
+    fail "dotnet pack fails"
+}
+if grep -E 'warning' "$work/pack.log" >&2; then
+    fail "dotnet pack in the root warns"
+fi
 
-cp "$repository/tests/consumer/Consumer.csproj" "$work/project/"
 # These end the search for files of the same names in the folders above.
 for file in Directory.Build.props Directory.Build.targets Directory.Packages.props; do
-    echo '<Project />' > "$work/project/$file"
+    echo '<Project />' > "$work/$file"
 done
-cat > "$work/project/nuget.config" <<XML
+cat > "$work/nuget.config" <<XML
 <configuration>
   <packageSources>
     <add key="just-packed" value="$work/feed" />
   </packageSources>
 </configuration>
 XML
-
-# The first block of C# in the README, and the first block of plain text after it.
-awk '/^```csharp/ { inside = 1; next } /^```/ && inside { exit } inside' "$repository/README.md" > "$work/project/Program.cs"
-awk '/^```csharp/ { seen = 1 } /^```text/ && seen { inside = 1; next } /^```/ && inside { exit } inside' \
-    "$repository/README.md" > "$work/expected.txt"
-[ -s "$work/project/Program.cs" ] || fail "README.md has no block of C#"
-[ -s "$work/expected.txt" ] || fail "README.md does not say what its code prints"
-
 export NUGET_PACKAGES="$work/packages"
-cd "$work/project"
-dotnet build -c Release -o "$work/built" -p:KvStoreVersion="$version" --nologo -v quiet
-dotnet "$work/built/Consumer.dll" > "$work/printed.txt"
-diff -u "$work/expected.txt" "$work/printed.txt" || fail "the README's code prints something else than the README says"
 
-package="$work/packages/kvstore/$version"
-for file in README.md lib/net10.0/KvStore.dll lib/net10.0/KvStore.xml; do
-    [ -s "$package/$file" ] || fail "the package has no $file"
-done
-cmp -s "$repository/README.md" "$package/README.md" || fail "the README in the package is another one"
-for element in '<license type="expression">MIT</license>' '<readme>README.md</readme>' '<targetFramework>net10.0|targetFramework="net10.0"'; do
-    grep -qE "${element}" "$package/kvstore.nuspec" || fail "the package's manifest has no $element"
-done
-foreign=$(grep -oE '<dependency id="[^"]+"' "$package/kvstore.nuspec" | grep -v '"Microsoft\.Extensions\.' || true)
-[ -z "$foreign" ] || fail "the package depends on more than Microsoft.Extensions: $foreign"
+# The block of a language after the first block of C#, or that block itself.
+block() {
+    awk -v language="$1" '/^```csharp/ { seen = 1 } $0 == "```" language && seen { inside = 1; next } /^```/ && inside { exit } inside' "$2"
+}
 
-echo "consumer test: the package is complete, and the README's code prints what the README says"
+# Builds a project in a copy of its own: its name, the project, its program, and a file beside it.
+build() {
+    local name=$1 source=$2
+    cp -r "$repository/tests/consumer/$source" "$work/$name"
+    [ "$#" -lt 3 ] || cp "$3" "$work/$name/Program.cs"
+    [ "$#" -lt 4 ] || cp "$4" "$work/$name/"
+    (cd "$work/$name" && dotnet build -c Release -o "$work/built-$name" -p:KvStoreVersion="$version" --nologo -v quiet) || fail "$name does not build"
+}
+
+for readme in README.md src/KvStore/README.md; do
+    name=Readme-$(tr '/.' '--' <<< "$readme")
+    block csharp "$repository/$readme" > "$work/Program.cs"
+    block text "$repository/$readme" > "$work/expected.txt"
+    [ -s "$work/Program.cs" ] || fail "$readme has no block of C#"
+    [ -s "$work/expected.txt" ] || fail "$readme does not say what its code prints"
+    build "$name" Readme "$work/Program.cs"
+    dotnet "$work/built-$name/Readme.dll" > "$work/printed.txt"
+    diff -u "$work/expected.txt" "$work/printed.txt" || fail "the code of $readme prints something else than it says"
+done
+[ "$(grep -m 1 -A 1 '^```sh' "$repository/README.md" | tail -n 1)" = "dotnet add package KvStore" ] || fail "README.md does not begin with installing the package"
+
+build Pinned Pinned
+[ "$(dotnet "$work/built-Pinned/Pinned.dll" | paste -sd ' ')" = "configured 414" ] || fail "the program that is pinned to 10.0.0 does not run"
+
+# The sample of the web package, with a request through it: without a token it is refused, which only a server can do.
+block csharp "$repository/src/KvStore.AspNetCore/README.md" > "$work/Program.cs"
+[ -s "$work/Program.cs" ] || fail "src/KvStore.AspNetCore/README.md has no block of C#"
+build Web Web "$work/Program.cs"
+mkdir "$work/web-content"
+(cd "$work/web-content" && exec env KvToken=a-token-of-16-characters dotnet "$work/built-Web/Web.dll" --urls http://127.0.0.1:0) > "$work/web.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2> /dev/null || true; rm -rf "$work"' EXIT
+url=
+for _ in $(seq 300); do
+    url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/web.log" | head -n 1) && break
+    kill -0 "$server" 2> /dev/null || break
+    sleep 0.1
+done
+[ -n "$url" ] || { cat "$work/web.log" >&2; fail "the web application does not start"; }
+
+# The status of the answer to a request, with a header or without. In bash alone: not every machine has curl.
+status() {
+    exec 3<> "/dev/tcp/127.0.0.1/${url##*:}"
+    printf 'GET /client/v4/accounts/local/storage/kv/namespaces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n' "$1" >&3
+    head -n 1 <&3 | awk '{ print $2 }'
+    exec 3>&-
+}
+stranger=$(status '')
+[[ "$stranger" =~ ^40[13]$ ]] || fail "the web application answers a stranger with $stranger"
+owner=$(status $'Authorization: Bearer a-token-of-16-characters\r\n')
+[ "$owner" = 200 ] || fail "the web application answers its token with $owner"
+kill "$server"
+wait "$server" 2> /dev/null || true
+
+# The program of docs/bindings.md with its Wrangler file beside it and no setting for the generator, and with the same file as TOML:
+# Tomlyn is found beside the generator.
+bindings="$repository/docs/bindings.md"
+awk '/^```jsonc/ { inside = 1; next } /^```/ && inside { exit } inside' "$bindings" > "$work/wrangler.jsonc"
+block csharp "$bindings" > "$work/Program.cs"
+block text "$bindings" > "$work/expected.txt"
+for file in wrangler.jsonc Program.cs expected.txt; do
+    [ -s "$work/$file" ] || fail "docs/bindings.md has no block for $file"
+done
+printf '[[kv_namespaces]]\nbinding = "FLAGS"\nid = "f1a65"\n' > "$work/wrangler.toml"
+for file in wrangler.jsonc wrangler.toml; do
+    name=Bindings-${file#wrangler.}
+    build "$name" Bindings "$work/Program.cs" "$work/$file"
+    dotnet "$work/built-$name/Bindings.dll" > "$work/printed.txt"
+    diff -u "$work/expected.txt" "$work/printed.txt" || fail "the program of docs/bindings.md prints something else beside $file"
+done
+
+build PackageCheck PackageCheck
+dotnet "$work/built-PackageCheck/PackageCheck.dll" "$work/feed" "$version" "$repository" || fail "a package is not as it must be"
+
+echo "consumer test: the packages are complete, programs pinned to 10.0.0 can use them, and the readmes' code prints what they say"

@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using KvStore.Comparisons;
 using KvStore.Comparisons.Peers;
+using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Benchmarks.Suites;
 
@@ -22,16 +23,16 @@ public class Delete
     public void FillKvStore() => Fill(new KvStorePeer());
 
     [IterationSetup(Target = nameof(Dictionary))]
-    public void FillDictionary() => Fill(new DictionaryPeer());
+    public void FillDictionary() => Fill(new MapPeer<DictionaryMap>());
 
     [IterationSetup(Target = nameof(ConcurrentDictionary))]
-    public void FillConcurrentDictionary() => Fill(new ConcurrentDictionaryPeer());
+    public void FillConcurrentDictionary() => Fill(new MapPeer<ConcurrentDictionaryMap>());
 
     [IterationSetup(Target = nameof(MemoryCache))]
-    public void FillMemoryCache() => Fill(new MemoryCachePeer());
+    public void FillMemoryCache() => Fill(new MapPeer<MemoryCacheMap>());
 
     [IterationSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
-    public void FillConcurrentDictionaryWithTtl() => Fill(new TtlDictionaryPeer());
+    public void FillConcurrentDictionaryWithTtl() => Fill(new MapPeer<TtlDictionaryMap>());
 
     [IterationSetup(Target = nameof(Sqlite))]
     public void FillSqlite() => Fill(new SqlitePeer());

@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using KvStore.Comparisons.Peers;
+using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Benchmarks.Suites;
 
@@ -7,19 +8,19 @@ namespace KvStore.Benchmarks.Suites;
 public abstract class PeerReadSuite : ReadSuite
 {
     [GlobalSetup(Target = nameof(Dictionary))]
-    public void SetUpDictionary() => SetUp(new DictionaryPeer());
+    public void SetUpDictionary() => SetUp(new MapPeer<DictionaryMap>());
 
     [GlobalSetup(Target = nameof(FrozenDictionary))]
     public void SetUpFrozenDictionary() => SetUp(new FrozenDictionaryPeer());
 
     [GlobalSetup(Target = nameof(ConcurrentDictionary))]
-    public void SetUpConcurrentDictionary() => SetUp(new ConcurrentDictionaryPeer());
+    public void SetUpConcurrentDictionary() => SetUp(new MapPeer<ConcurrentDictionaryMap>());
 
     [GlobalSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
-    public void SetUpConcurrentDictionaryWithTtl() => SetUp(new TtlDictionaryPeer());
+    public void SetUpConcurrentDictionaryWithTtl() => SetUp(new MapPeer<TtlDictionaryMap>());
 
     [GlobalSetup(Target = nameof(MemoryCache))]
-    public void SetUpMemoryCache() => SetUp(new MemoryCachePeer());
+    public void SetUpMemoryCache() => SetUp(new MapPeer<MemoryCacheMap>());
 
     [GlobalSetup(Target = nameof(Sqlite))]
     public void SetUpSqlite() => SetUp(new SqlitePeer());

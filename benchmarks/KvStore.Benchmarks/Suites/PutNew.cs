@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using KvStore.Comparisons;
 using KvStore.Comparisons.Peers;
+using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Benchmarks.Suites;
 
@@ -26,16 +27,16 @@ public class PutNew
     public void CreateKvStore() => _peer = new KvStorePeer();
 
     [IterationSetup(Target = nameof(Dictionary))]
-    public void CreateDictionary() => _peer = new DictionaryPeer();
+    public void CreateDictionary() => _peer = new MapPeer<DictionaryMap>();
 
     [IterationSetup(Target = nameof(ConcurrentDictionary))]
-    public void CreateConcurrentDictionary() => _peer = new ConcurrentDictionaryPeer();
+    public void CreateConcurrentDictionary() => _peer = new MapPeer<ConcurrentDictionaryMap>();
 
     [IterationSetup(Target = nameof(ConcurrentDictionaryWithTtl))]
-    public void CreateConcurrentDictionaryWithTtl() => _peer = new TtlDictionaryPeer();
+    public void CreateConcurrentDictionaryWithTtl() => _peer = new MapPeer<TtlDictionaryMap>();
 
     [IterationSetup(Target = nameof(MemoryCache))]
-    public void CreateMemoryCache() => _peer = new MemoryCachePeer();
+    public void CreateMemoryCache() => _peer = new MapPeer<MemoryCacheMap>();
 
     [IterationSetup(Target = nameof(Sqlite))]
     public void CreateSqlite() => _peer = new SqlitePeer();

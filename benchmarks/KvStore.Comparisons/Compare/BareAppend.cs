@@ -40,7 +40,7 @@ internal sealed class BareAppend
         }
 
         var record = new Record(_segments[_segment], _tail);
-        record.Initialize(key.Length, metadataBytes: 0, value.Length, deadline: 0);
+        record.Initialize(key.Length, metadataBytes: 0, value.Length, deadline: default);
         Encoding.ASCII.GetBytes(key, record.DraftKey);
         value.CopyTo(record.DraftValue);
         ref var word = ref _words[hash & (ulong)(_words.Length - 1)];

@@ -29,7 +29,7 @@ internal sealed class BarePage
             }
 
             var record = new Record(segment, i % perSegment * size);
-            record.Initialize(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes, deadline: 0);
+            record.Initialize(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes, deadline: default);
             System.Text.Encoding.ASCII.GetBytes(Workload.Key(i), record.DraftKey);
             _inOrder[i] = record;
         }

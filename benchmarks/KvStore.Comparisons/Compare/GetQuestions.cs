@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using KvStore.Comparisons.Peers;
+using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Comparisons.Compare;
 
@@ -69,7 +70,7 @@ internal static class GetQuestions
     {
         using var kv = new KvStorePeer();
         using var documents = new KvStorePeer();
-        using var concurrent = new ConcurrentDictionaryPeer();
+        using var concurrent = new MapPeer<ConcurrentDictionaryMap>();
         kv.Fill(0, HotKeys);
         concurrent.Fill(0, HotKeys);
         documents.FillJson(0, HotKeys);
@@ -87,7 +88,7 @@ internal static class GetQuestions
     private static void Many(Session session, int keys)
     {
         using var kv = new KvStorePeer();
-        using var concurrent = new ConcurrentDictionaryPeer();
+        using var concurrent = new MapPeer<ConcurrentDictionaryMap>();
         kv.Fill(0, keys);
         concurrent.Fill(0, keys);
         var accesses = Accesses(keys);

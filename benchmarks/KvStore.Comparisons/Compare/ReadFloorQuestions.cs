@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KvStore.Comparisons.Peers;
+using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Comparisons.Compare;
 
@@ -54,7 +55,7 @@ internal static class ReadFloorQuestions
     {
         var access = Workload.Uniform(keys, Math.Clamp(keys, 4096, 500_000));
         using var kv = new KvStorePeer();
-        using var cache = new MemoryCachePeer();
+        using var cache = new MapPeer<MemoryCacheMap>();
         kv.Fill(0, keys);
         cache.Fill(0, keys);
         const string Cache = "MemoryCache, a reference";

@@ -107,7 +107,7 @@ internal static class LatencyCommand
         }
 
         WriteCsv(Path.Combine(options.OutputDirectory, "latency.csv"), results);
-        File.WriteAllText(Path.Combine(options.OutputDirectory, "latency.svg"), PercentilePlot.Draw(results));
+        PercentilePlot.Save(results, Path.Combine(options.OutputDirectory, "latency.svg"));
         Console.WriteLine();
         Console.WriteLine($"Written to {options.OutputDirectory}: latency.md, latency.csv, latency.svg.");
     }

@@ -1,39 +1,34 @@
 using System.Text;
+using LightningDB;
 
 namespace KvStore.Comparisons.Peers;
 
 /// <summary>LMDB: a map in memory and on disk, not synced; each get in a renewed read transaction, each run of puts in one.</summary>
-internal sealed unsafe class LmdbPeer : Peer
+internal sealed class LmdbPeer : Peer
 {
     private readonly ScratchDirectory _directory = new();
-    private readonly nint _environment;
-    private readonly nint _read;
-    private readonly uint _database;
-    private readonly byte[] _buffer = GC.AllocateArray<byte>(1024, pinned: true);
-    private readonly byte* _key;
+    private readonly LightningEnvironment _environment;
+    private readonly LightningTransaction _read;
+    private readonly LightningDatabase _database;
+    private readonly byte[] _buffer = new byte[1024];
 
     public LmdbPeer()
     {
-        _key = (byte*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _buffer[0]);
-        nint environment;
-        Lmdb.Check(Lmdb.EnvironmentCreate(&environment));
-        _environment = environment;
-        Lmdb.Check(Lmdb.SetMapSize(environment, (nuint)8 << 30));
-        fixed (byte* path = RocksDb.ZeroTerminated(_directory.Path))
+        _environment = new LightningEnvironment(_directory.Path, new EnvironmentConfiguration { MapSize = 8L << 30 });
+        _environment.Open(
+            EnvironmentOpenFlags.NoSync | EnvironmentOpenFlags.NoMetaSync | EnvironmentOpenFlags.WriteMap | EnvironmentOpenFlags.NoReadAhead);
+        using (var transaction = _environment.BeginTransaction())
         {
-            Lmdb.Check(Lmdb.EnvironmentOpen(environment, path, Lmdb.NoSync | Lmdb.NoMetaSync | Lmdb.WriteMap | Lmdb.NoReadAhead, 0x1A4));
+            _database = transaction.OpenDatabase();
+            transaction.Commit().ThrowOnError();
         }
 
-        nint transaction;
-        uint database;
-        Lmdb.Check(Lmdb.Begin(environment, 0, 0, &transaction));
-        Lmdb.Check(Lmdb.OpenDatabase(transaction, null, 0, &database));
-        Lmdb.Check(Lmdb.Commit(transaction));
-        _database = database;
-        Lmdb.Check(Lmdb.Begin(environment, 0, Lmdb.ReadOnly, &transaction));
-        Lmdb.Reset(transaction);
-        _read = transaction;
+        _read = _environment.BeginTransaction(TransactionBeginFlags.ReadOnly);
+        _read.Reset();
     }
+
+    /// <summary>Null when LMDB runs on this machine.</summary>
+    public static string? MissingBecause => LmdbLibrary.MissingBecause;
 
     public override string Name => "LMDB";
 
@@ -67,45 +62,40 @@ internal sealed unsafe class LmdbPeer : Peer
     public override int List(string start, int limit)
     {
         var page = new List<string>(limit);
-        Lmdb.Check(Lmdb.Renew(_read));
-        nint cursor;
-        Lmdb.Check(Lmdb.CursorOpen(_read, _database, &cursor));
-        var key = KeyOf(start);
-        Lmdb.Value value;
-        for (var code = Lmdb.CursorGet(cursor, &key, &value, Lmdb.CursorSetRange);
-            code == 0 && page.Count < limit;
-            code = Lmdb.CursorGet(cursor, &key, &value, Lmdb.CursorNext))
+        _read.Renew();
+        using (var cursor = _read.CreateCursor(_database))
         {
-            page.Add(Encoding.UTF8.GetString(key.Data, (int)key.Length));
+            for (var code = cursor.SetRange(KeyOf(start)); code == MDBResultCode.Success && page.Count < limit; code = cursor.Next().resultCode)
+            {
+                page.Add(Encoding.UTF8.GetString(cursor.GetCurrent().key.AsSpan()));
+            }
         }
 
-        Lmdb.CursorClose(cursor);
-        Lmdb.Reset(_read);
+        _read.Reset();
         return page.Count;
     }
 
     public override void Dispose()
     {
-        Lmdb.Abort(_read);
-        Lmdb.EnvironmentClose(_environment);
+        _read.Dispose();
+        _database.Dispose();
+        _environment.Dispose();
         _directory.Dispose();
         base.Dispose();
     }
 
-    private Lmdb.Value KeyOf(string key) => new() { Length = (nuint)Encoding.UTF8.GetBytes(key, _buffer), Data = _key };
+    private ReadOnlySpan<byte> KeyOf(string key) => _buffer.AsSpan(0, Encoding.UTF8.GetBytes(key, _buffer));
 
     // The first byte of the value, or -1.
     private int Get(string name)
     {
-        Lmdb.Check(Lmdb.Renew(_read));
-        var key = KeyOf(name);
-        Lmdb.Value value;
-        var code = Lmdb.Get(_read, _database, &key, &value);
-        var first = code == 0 ? *value.Data : -1;
-        Lmdb.Reset(_read);
-        if (code != 0 && code != Lmdb.NotFound)
+        _read.Renew();
+        var (code, _, value) = _read.Get(_database, KeyOf(name));
+        var first = code == MDBResultCode.Success ? value.AsSpan()[0] : -1;
+        _read.Reset();
+        if (code is not (MDBResultCode.Success or MDBResultCode.NotFound))
         {
-            Lmdb.Check(code);
+            code.ThrowOnError();
         }
 
         return first;
@@ -113,19 +103,12 @@ internal sealed unsafe class LmdbPeer : Peer
 
     private void PutEach(IReadOnlyList<string> keys, Func<int, byte[]> valueOf)
     {
-        nint transaction;
-        Lmdb.Check(Lmdb.Begin(_environment, 0, 0, &transaction));
+        using var transaction = _environment.BeginTransaction();
         for (var i = 0; i < keys.Count; i++)
         {
-            var key = KeyOf(keys[i]);
-            var bytes = valueOf(i);
-            fixed (byte* data = bytes)
-            {
-                var value = new Lmdb.Value { Length = (nuint)bytes.Length, Data = data };
-                Lmdb.Check(Lmdb.Put(transaction, _database, &key, &value, 0));
-            }
+            transaction.Put(_database, KeyOf(keys[i]), valueOf(i)).ThrowOnError();
         }
 
-        Lmdb.Check(Lmdb.Commit(transaction));
+        transaction.Commit().ThrowOnError();
     }
 }

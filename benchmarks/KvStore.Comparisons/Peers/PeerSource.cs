@@ -1,3 +1,5 @@
+using KvStore.Comparisons.Peers.Maps;
+
 namespace KvStore.Comparisons.Peers;
 
 /// <summary>A store to compare with, or why it is not on this machine.</summary>
@@ -16,35 +18,27 @@ internal sealed record PeerSource(string Name, Func<Peer>? Create, string? Missi
     public bool IsDatabase { get; init; }
 
     public static PeerSource ConcurrentDictionary { get; } =
-        new("ConcurrentDictionary", static () => new ConcurrentDictionaryPeer()) { IsConcurrent = true };
+        new("ConcurrentDictionary", static () => new MapPeer<ConcurrentDictionaryMap>()) { IsConcurrent = true };
 
     /// <summary>All peers that live on the managed heap, KvStore first.</summary>
     public static IReadOnlyList<PeerSource> InMemory { get; } =
     [
         new("KvStore", static () => new KvStorePeer()) { IsConcurrent = true },
-        new("Dictionary", static () => new DictionaryPeer()),
+        new("Dictionary", static () => new MapPeer<DictionaryMap>()),
         new("FrozenDictionary", static () => new FrozenDictionaryPeer()) { IsWritable = false },
         ConcurrentDictionary,
-#if NONBLOCKING
-        new("NonBlocking", static () => new NonBlockingPeer()) { IsConcurrent = true },
-#else
-        new("NonBlocking", null, "built without the package NonBlocking") { IsConcurrent = true },
-#endif
-        new("ConcurrentDictionary + TTL", static () => new TtlDictionaryPeer()) { IsConcurrent = true },
-#if BITFASTER
-        new("BitFaster ConcurrentLru", static () => new BitFasterPeer()) { IsConcurrent = true },
-#else
-        new("BitFaster ConcurrentLru", null, "built without the package BitFaster.Caching") { IsConcurrent = true },
-#endif
-        new("MemoryCache", static () => new MemoryCachePeer()) { IsConcurrent = true },
+        new("NonBlocking", static () => new MapPeer<NonBlockingMap>()) { IsConcurrent = true },
+        new("ConcurrentDictionary + TTL", static () => new MapPeer<TtlDictionaryMap>()) { IsConcurrent = true },
+        new("BitFaster ConcurrentLru", static () => new MapPeer<BitFasterMap>()) { IsConcurrent = true },
+        new("MemoryCache", static () => new MapPeer<MemoryCacheMap>()) { IsConcurrent = true },
     ];
 
     /// <summary>Databases in this process.</summary>
     public static IReadOnlyList<PeerSource> Databases { get; } =
     [
         Database("SQLite", SqlitePeer.MissingBecause, static () => new SqlitePeer()),
-        Database("RocksDB", RocksDb.MissingBecause, static () => new RocksDbPeer()),
-        Database("LMDB", Lmdb.MissingBecause, static () => new LmdbPeer()),
+        Database("RocksDB", RocksDbPeer.MissingBecause, static () => new RocksDbPeer()),
+        Database("LMDB", LmdbPeer.MissingBecause, static () => new LmdbPeer()),
     ];
 
     /// <summary>A namespace that logs what is written to files, which a long run compacts.</summary>

@@ -1,39 +1,30 @@
 using System.Text;
+using RocksDbSharp;
 
 namespace KvStore.Comparisons.Peers;
 
 /// <summary>
-/// RocksDB with a block cache that holds everything and a Bloom filter; values are read pinned, without a copy; writes go
-/// in batches through the log, which is not synced. Compacted once it is filled.
+/// RocksDB with a block cache that holds everything and a Bloom filter; writes go in batches through the log, which is not
+/// synced. Compacted after it is filled.
 /// </summary>
-internal sealed unsafe class RocksDbPeer : Peer
+internal sealed class RocksDbPeer : Peer
 {
     private const int BatchKeys = 1000;
 
     private readonly ScratchDirectory _directory = new();
-    private readonly nint _db;
-    private readonly nint _read;
-    private readonly nint _write;
+    private readonly RocksDb _db;
     private readonly byte[] _buffer = new byte[1024];
 
     public RocksDbPeer()
     {
-        var table = RocksDb.TableOptionsCreate();
-        RocksDb.SetFilterPolicy(table, RocksDb.BloomCreate(10));
-        RocksDb.SetBlockCache(table, RocksDb.CacheCreateLru((nuint)2 << 30));
-        var options = RocksDb.OptionsCreate();
-        RocksDb.SetCreateIfMissing(options, 1);
-        RocksDb.SetTableFactory(options, table);
-        byte* error = null;
-        fixed (byte* path = RocksDb.ZeroTerminated(_directory.Path))
-        {
-            _db = RocksDb.Open(options, path, &error);
-        }
-
-        RocksDb.Check(error);
-        _read = RocksDb.ReadOptionsCreate();
-        _write = RocksDb.WriteOptionsCreate();
+        var table = new BlockBasedTableOptions()
+            .SetFilterPolicy(BloomFilterPolicy.Create(10, false))
+            .SetBlockCache(Cache.CreateLru(2UL << 30));
+        _db = RocksDb.Open(new DbOptions().SetCreateIfMissing().SetBlockBasedTableFactory(table), _directory.Path);
     }
+
+    /// <summary>Null when RocksDB runs on this machine.</summary>
+    public static string? MissingBecause { get; } = Probe.Of("RocksDB", static () => new RocksDbPeer());
 
     public override string Name => "RocksDB";
 
@@ -74,71 +65,48 @@ internal sealed unsafe class RocksDbPeer : Peer
             Put(Array.ConvertAll(batch, Workload.Key), i => Workload.Value(batch[i]));
         }
 
-        RocksDb.CompactRange(_db, null, 0, null, 0);
+        _db.CompactRange((byte[]?)null, null);
     }
 
     public override int List(string start, int limit)
     {
         var page = new List<string>(limit);
-        var iterator = RocksDb.IteratorCreate(_db, _read);
-        fixed (byte* key = _buffer)
+        using var iterator = _db.NewIterator();
+        for (iterator.Seek(start); page.Count < limit && iterator.Valid(); iterator.Next())
         {
-            RocksDb.IteratorSeek(iterator, key, (nuint)Encoding.UTF8.GetBytes(start, _buffer));
+            page.Add(Encoding.UTF8.GetString(iterator.GetKeySpan()));
         }
 
-        for (; page.Count < limit && RocksDb.IteratorValid(iterator) != 0; RocksDb.IteratorNext(iterator))
-        {
-            nuint length;
-            var key = RocksDb.IteratorKey(iterator, &length);
-            page.Add(Encoding.UTF8.GetString(key, (int)length));
-        }
-
-        RocksDb.IteratorDestroy(iterator);
         return page.Count;
     }
 
     public override void Dispose()
     {
-        RocksDb.Close(_db);
+        _db.Dispose();
         _directory.Dispose();
         base.Dispose();
     }
 
-    // The first byte of the value, or -1.
-    private int Get(string key)
-    {
-        byte* error = null;
-        fixed (byte* utf8 = _buffer)
-        {
-            var pinned = RocksDb.GetPinned(_db, _read, utf8, (nuint)Encoding.UTF8.GetBytes(key, _buffer), &error);
-            RocksDb.Check(error);
-            if (pinned == 0)
-            {
-                return -1;
-            }
-
-            nuint length;
-            var first = *RocksDb.PinnedValue(pinned, &length);
-            RocksDb.PinnedDestroy(pinned);
-            return first;
-        }
-    }
+    // The first byte of the value, or -1. Read in place, without a copy of the value.
+    private int Get(string key) =>
+        _db.Get(_buffer.AsSpan(0, Encoding.UTF8.GetBytes(key, _buffer)), FirstByte.Instance) - 1;
 
     private void Put(string[] keys, Func<int, byte[]> valueOf)
     {
-        var batch = RocksDb.BatchCreate();
+        using var batch = new WriteBatch();
         for (var i = 0; i < keys.Length; i++)
         {
-            var value = valueOf(i);
-            fixed (byte* utf8 = _buffer, bytes = value)
-            {
-                RocksDb.BatchPut(batch, utf8, (nuint)Encoding.UTF8.GetBytes(keys[i], _buffer), bytes, (nuint)value.Length);
-            }
+            batch.Put(_buffer.AsSpan(0, Encoding.UTF8.GetBytes(keys[i], _buffer)), valueOf(i));
         }
 
-        byte* error = null;
-        RocksDb.Write(_db, _write, batch, &error);
-        RocksDb.BatchDestroy(batch);
-        RocksDb.Check(error);
+        _db.Write(batch);
+    }
+
+    /// <summary>Reads the first byte of a value plus one, so that it differs from the 0 of a key that is missing.</summary>
+    private sealed class FirstByte : ISpanDeserializer<int>
+    {
+        public static FirstByte Instance { get; } = new();
+
+        public int Deserialize(ReadOnlySpan<byte> buffer) => buffer[0] + 1;
     }
 }

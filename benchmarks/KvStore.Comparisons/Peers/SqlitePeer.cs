@@ -44,7 +44,7 @@ internal sealed class SqlitePeer : Peer
     }
 
     /// <summary>Null when SQLite can be had here.</summary>
-    public static string? MissingBecause { get; } = Probe();
+    public static string? MissingBecause { get; } = Probe.Of("SQLite", static () => new SqlitePeer());
 
     public override string Name => "SQLite";
 
@@ -133,19 +133,6 @@ internal sealed class SqlitePeer : Peer
         _connection.Dispose();
         _directory.Dispose();
         base.Dispose();
-    }
-
-    private static string? Probe()
-    {
-        try
-        {
-            SQLitePCL.Batteries_V2.Init();
-            return null;
-        }
-        catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or BadImageFormatException)
-        {
-            return "no SQLite library for this kind of machine";
-        }
     }
 
     private byte[]? Get(string key)

@@ -20,10 +20,22 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
     private const string BulkGetPath = "/bulk/get";
     private const long BulkGetBytesMax = 1024 * 1024;
 
+    // What the runtime says, whatever the address: a name that no page of a browser can have.
+    private const string HostOfTheRuntime = "fake-host";
+
+    // What proxies add and what browsers add. The runtime adds none of them.
+    private static readonly string[] s_fromElsewhere =
+    [
+        "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP",
+        "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode",
+    ];
+
     private readonly Gate _gate = new(options.Secrets);
+    private readonly AllowedHosts _hosts = new([HostOfTheRuntime, .. options.Hosts], takesAddresses: options.IsAnonymous);
 
     public async Task HandleAsync(HttpContext context)
     {
+        var body = ChunkedBody.Begin(context);
         KvCatalogEntry? entry = null;
         try
         {
@@ -33,6 +45,8 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         {
             Fail(context, e, entry);
         }
+
+        body?.End();
     }
 
     private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
@@ -68,22 +82,16 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         };
     }
 
-    // Whoever comes over loopback through a proxy is somebody else, and says so.
     private KvToken? Enter(HttpContext context)
     {
-        if (options.IsAnonymous)
+        var request = context.Request;
+        if (options.Secrets.Count > 0 && !options.IsAnonymous)
         {
-            return Gate.Anybody;
+            return _gate.Recognise(request.Headers.Authorization);
         }
 
-        if (options.Secrets.Count > 0)
-        {
-            return _gate.Recognise(context.Request.Headers.Authorization);
-        }
-
-        var headers = context.Request.Headers;
-        var isForwarded = headers.ContainsKey("Forwarded") || headers.ContainsKey("X-Forwarded-For");
-        return !isForwarded && IsLoopback(context) ? Gate.Anybody : null;
+        _hosts.Check(request);
+        return options.IsAnonymous || (IsLoopback(context) && !s_fromElsewhere.Any(request.Headers.ContainsKey)) ? Gate.Anybody : null;
     }
 
     // A Unix socket has no address.
@@ -99,8 +107,10 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
             throw new RefusedException(Failure.Malformed($"The header {NamespaceHeader} must hold the id or the title of a namespace."));
         }
 
-        var entry = catalog.FindByIdOrTitle(name[0]!) ?? throw new RefusedException(Failure.NamespaceNotFound with { Status = 400 });
-        return token.Covers(entry) ? entry : throw new RefusedException(Failure.Forbidden);
+        // Of one that the secret is not for, it is not said that it exists.
+        return catalog.FindByIdOrTitle(name[0]!) is { } entry && token.Covers(entry)
+            ? entry
+            : throw new RefusedException(Failure.NamespaceNotFound with { Status = StatusCodes.Status400BadRequest });
     }
 
     private static async Task GetAsync(HttpContext context, IKvNamespace kv, string key)
@@ -126,7 +136,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
             response.Headers["CF-Cache-Status"] = status;
         }
 
-        await ValueResponse.WriteAsync(response, value).ConfigureAwait(false);
+        await ValueResponse.WriteAsync(response, kv, value).ConfigureAwait(false);
     }
 
     private static async Task ListAsync(HttpContext context, IKvNamespace kv)
@@ -152,6 +162,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         RequestBody.Bound(context, BulkGetBytesMax);
         var request = await BulkGetRequest.ReadAsync(context).ConfigureAwait(false);
         var values = await kv.GetManyAsync(request.Keys, request.Options, context.RequestAborted).ConfigureAwait(false);
+        using var views = new HeldViews(kv, values.Values);
         if (request.IsJson)
         {
             await BulkGetRequest.CheckAllAreJsonAsync(values.Values, context.RequestAborted).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using KvStore.Persistence.Log;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Catalog;
@@ -20,9 +21,16 @@ internal sealed class CatalogFile : IDisposable
 
     /// <summary>Opens the directory and locks it.</summary>
     /// <exception cref="KvDirectoryLockedException">Somebody has it open.</exception>
+    /// <exception cref="KvPersistenceException">It is the directory of a namespace. Nothing in it has changed.</exception>
     public CatalogFile(IStorage storage)
     {
         _storage = storage;
+        if (!storage.Exists(FileName) && storage.List().FirstOrDefault(file => FileNames.TryParse(file.Name, out _, out _)) is { Name: { } name })
+        {
+            throw new KvPersistenceException(
+                $"{storage.PathOf(name)} belongs to a namespace: its directory cannot hold a catalog of namespaces as well.");
+        }
+
         _lock = storage.Lock();
     }
 
@@ -51,9 +59,18 @@ internal sealed class CatalogFile : IDisposable
                 [.. root.GetProperty("namespaces").EnumerateArray().Select(entry => new CatalogLine(IdOf(entry.GetProperty("id")), entry.GetProperty("title").GetString()!))],
                 [.. root.GetProperty("deleting").EnumerateArray().Select(IdOf)]);
         }
-        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException or KeyNotFoundException)
+        catch (FormatException e)
         {
-            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, e.Message, e);
+            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, e.Message);
+        }
+        catch (JsonException e)
+        {
+            // Not with what the reader says: it quotes the file.
+            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, $"it is not JSON.{KvJson.PlaceOf(e)}".TrimEnd('.'));
+        }
+        catch (Exception e) when (e is InvalidOperationException or KeyNotFoundException)
+        {
+            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, "it is not a catalogue of namespaces");
         }
     }
 
@@ -105,5 +122,5 @@ internal sealed class CatalogFile : IDisposable
 
     // The id becomes the name of a directory that may be deleted, so nothing else gets in.
     private static string IdOf(JsonElement json) =>
-        json.GetString() is { } id && NamespaceId.IsWellFormed(id) ? id : throw new FormatException($"{json.GetRawText()} is no id of a namespace");
+        json.GetString() is { } id && NamespaceId.IsWellFormed(id) ? id : throw new FormatException("an \"id\" is not 32 hexadecimal digits");
 }

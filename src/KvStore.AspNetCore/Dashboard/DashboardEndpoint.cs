@@ -58,11 +58,13 @@ internal sealed partial class DashboardEndpoint(DashboardParts parts)
 
     private async Task AnswerAsync(HttpContext context, string pattern, Func<Visit, Task> answer)
     {
+        var body = ChunkedBody.Begin(context);
         Visit.SetHeaders(context.Response);
         var links = Links.Of(context, pattern);
         KvCatalogEntry? entry = null;
         try
         {
+            parts.Hosts?.Check(context.Request);
             if (context.Request.RouteValues["id"] is string id)
             {
                 entry = parts.Catalog.Find(id) ?? throw new RefusedException(Failure.NamespaceNotFound);
@@ -77,6 +79,10 @@ internal sealed partial class DashboardEndpoint(DashboardParts parts)
         catch (Exception e) when (e is OperationCanceledException or IOException)
         {
             // Nobody is there to be told.
+        }
+        finally
+        {
+            body?.End();
         }
     }
 

@@ -1,3 +1,4 @@
+using KvStore.Access;
 using KvStore.Dashboard.Forms;
 using KvStore.Dashboard.Live;
 using Microsoft.AspNetCore.Antiforgery;
@@ -15,6 +16,7 @@ internal sealed class DashboardParts
     {
         Catalog = catalog;
         Options = options;
+        Hosts = options.IsAnonymous || options.HasHosts ? new AllowedHosts(options.Hosts, takesAddresses: true) : null;
         Antiforgery = services.GetService<IAntiforgery>()
             ?? throw new InvalidOperationException("The KV dashboard accepts no change without anti-forgery; call services.AddAntiforgery() first.");
         FormOptions = services.GetRequiredService<IOptions<AntiforgeryOptions>>().Value;
@@ -28,6 +30,9 @@ internal sealed class DashboardParts
     public KvNamespaceCatalog Catalog { get; }
 
     public KvDashboardOptions Options { get; }
+
+    /// <summary>The names by which the server may be called; null for any.</summary>
+    public AllowedHosts? Hosts { get; }
 
     public IAntiforgery Antiforgery { get; }
 

@@ -44,7 +44,7 @@ public static partial class KvEndpointRouteBuilderExtensions
     /// <c>X-Namespace</c>, its id or title. Serve HTTP/1.1: the errors travel in the reason phrase.
     /// </summary>
     /// <param name="endpoints">Where to map it: at the root.</param>
-    /// <param name="configure">Who may come in; without it, whoever connects over loopback or a Unix socket.</param>
+    /// <param name="configure">Who may come in; without it, whoever connects over loopback or a Unix socket and calls the server by a name of the loopback.</param>
     /// <returns>The endpoint.</returns>
     /// <exception cref="InvalidOperationException">No catalog is registered.</exception>
     public static IEndpointConventionBuilder MapKvBinding(this IEndpointRouteBuilder endpoints, Action<KvBindingOptions>? configure = null)
@@ -56,6 +56,10 @@ public static partial class KvEndpointRouteBuilderExtensions
         if (options.IsAnonymous)
         {
             BindingIsOpen(logger);
+        }
+        else if (options.Secrets.Count == 0)
+        {
+            BindingHasNoSecret(logger);
         }
 
         var endpoint = new BindingEndpoint(CatalogOf(endpoints), options, logger);
@@ -126,6 +130,9 @@ public static partial class KvEndpointRouteBuilderExtensions
 
     [LoggerMessage(31, LogLevel.Warning, "The endpoint of the Workers runtime is open to everybody who can connect: AllowAnonymous was called. Use a secret outside of development.")]
     private static partial void BindingIsOpen(ILogger logger);
+
+    [LoggerMessage(33, LogLevel.Warning, "The endpoint of the Workers runtime has no secret: every program of this machine, and every proxy on it, comes in. Use a secret outside of development.")]
+    private static partial void BindingHasNoSecret(ILogger logger);
 
     [LoggerMessage(32, LogLevel.Warning, "The KV dashboard is open to everybody who can connect: AllowAnonymous was called. Require a policy outside of development.")]
     private static partial void DashboardIsOpen(ILogger logger);

@@ -11,6 +11,8 @@ namespace KvStore.Requests;
 internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJson, bool WithMetadata, KvGetOptions? Options)
 {
     private const int PartBytes = 16 * 1024;
+    private static ReadOnlySpan<byte> ByteOrderMark => "\uFEFF"u8;
+
     private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
 
     /// <summary>Reads the body, whose length has been bounded.</summary>
@@ -50,7 +52,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
     {
         foreach (var value in values)
         {
-            if (value.Exists && !IsOneJson((await LoadAsync(value, cancellationToken).ConfigureAwait(false)).Span))
+            if (value.Exists && !(value.IsLarge ? await IsOneLargeJsonAsync(value, cancellationToken).ConfigureAwait(false) : IsOneJson(Unmarked(value.GetBytes()).Span)))
             {
                 throw Bad(NotJson);
             }
@@ -148,11 +150,20 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         }
     }
 
-    private static async ValueTask<ReadOnlyMemory<byte>> LoadAsync(KvValue value, CancellationToken cancellationToken) =>
-        Unmarked(await value.ReadBytesAsync(cancellationToken).ConfigureAwait(false));
+    private static async ValueTask<bool> IsOneLargeJsonAsync(KvValue value, CancellationToken cancellationToken)
+    {
+        var stream = value.OpenStream();
+        await using (stream.ConfigureAwait(false))
+        {
+            var mark = new byte[ByteOrderMark.Length];
+            var read = await stream.ReadAtLeastAsync(mark, mark.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+            stream.Position = mark.AsSpan(0, read).SequenceEqual(ByteOrderMark) ? read : 0;
+            return await JsonCheck.IsOneJsonAsync(stream, cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     // Among many, a byte order mark is not part of the value.
-    private static ReadOnlyMemory<byte> Unmarked(ReadOnlyMemory<byte> bytes) => bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
+    private static ReadOnlyMemory<byte> Unmarked(ReadOnlyMemory<byte> bytes) => bytes.Span.StartsWith(ByteOrderMark) ? bytes[ByteOrderMark.Length..] : bytes;
 
     private static bool IsOneJson(ReadOnlySpan<byte> bytes)
     {

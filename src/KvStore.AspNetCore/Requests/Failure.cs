@@ -8,6 +8,7 @@ internal readonly record struct Failure(int Status, int Code, string Message)
     public const int InvalidRequestCode = 10022;
     public const int KeyNotFoundCode = 10009;
     public const int NamespaceNotFoundCode = 10013;
+    public const int TooManyRequestsCode = 10027;
 
     public static Failure NamespaceNotFound { get; } = new(404, NamespaceNotFoundCode, "namespace not found");
 
@@ -46,7 +47,7 @@ internal readonly record struct Failure(int Status, int Code, string Message)
     {
         413 => 10025,
         414 => 10030,
-        429 => 10027,
+        429 => TooManyRequestsCode,
         _ => InvalidRequestCode,
     };
 

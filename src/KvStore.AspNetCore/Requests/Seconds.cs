@@ -9,5 +9,5 @@ internal static class Seconds
     public static TimeSpan CacheTtl(string text, string operation) =>
         int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds)
             ? TimeSpan.FromSeconds(seconds)
-            : throw new KvException(400, operation, $"Invalid cache_ttl of {text}. It must be a whole number of seconds.");
+            : throw new KvException(400, operation, "Invalid cache_ttl. It must be a whole number of seconds.");
 }

@@ -9,12 +9,12 @@ internal static class ValueResponse
     // Beyond that, a client that does not read must not make the server hold more than it has taken.
     private const int AtOnceBytesMax = 32 * 1024;
 
-    public static Task WriteAsync(HttpResponse response, in KvValue value)
+    public static Task WriteAsync(HttpResponse response, IKvNamespace kv, in KvValue value)
     {
         response.ContentLength = value.Length;
         if (value.IsLarge)
         {
-            return CopyAsync(response, value);
+            return CopyAsync(response, kv, value);
         }
 
         var bytes = value.GetBytes();
@@ -42,9 +42,19 @@ internal static class ValueResponse
         }
     }
 
-    private static async Task CopyAsync(HttpResponse response, KvValue value)
+    private static async Task CopyAsync(HttpResponse response, IKvNamespace kv, KvValue value)
     {
-        var stream = value.OpenStream();
+        Stream stream;
+        try
+        {
+            stream = value.OpenStream();
+        }
+        finally
+        {
+            // The stream holds the file by itself.
+            HeldViews.Release(kv, value);
+        }
+
         await using (stream.ConfigureAwait(false))
         {
             await stream.CopyToAsync(response.Body, response.HttpContext.RequestAborted).ConfigureAwait(false);

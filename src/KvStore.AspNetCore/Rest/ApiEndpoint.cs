@@ -13,11 +13,25 @@ namespace KvStore.Rest;
 internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions options, ILogger<ApiEndpoint> logger)
 {
     private readonly Gate _gate = new(options.Tokens);
+    private readonly AllowedHosts? _hosts = options.IsAnonymous ? new AllowedHosts(options.Hosts, takesAddresses: true) : null;
     private readonly NamespacesResource _namespaces = new(catalog);
     private readonly BulkResource _bulk = new(options);
 
     /// <summary>Answers a request. A get of a value that lies in memory completes synchronously.</summary>
     public Task HandleAsync(HttpContext context)
+    {
+        var body = ChunkedBody.Begin(context);
+        var answer = AnswerAsync(context);
+        return body is null ? answer : EndAsync(answer, body);
+    }
+
+    private static async Task EndAsync(Task answer, ChunkedBody body)
+    {
+        await answer.ConfigureAwait(false);
+        body.End();
+    }
+
+    private Task AnswerAsync(HttpContext context)
     {
         KvCatalogEntry? entry = null;
         try
@@ -46,6 +60,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
     private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
     {
         var request = context.Request;
+        _hosts?.Check(request);
         var token = options.IsAnonymous ? Gate.Anybody : _gate.Recognise(request.Headers.Authorization);
         if (token is null)
         {
@@ -64,12 +79,8 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
                     : throw MethodNotAllowed("GET, POST");
         }
 
-        entry = catalog.Find(route.Id) ?? throw new RefusedException(Failure.NamespaceNotFound);
-        if (!token.Covers(entry))
-        {
-            throw new RefusedException(Failure.Forbidden);
-        }
-
+        // Of one that the token is not for, it is not said that it exists.
+        entry = catalog.Find(route.Id) is { } found && token.Covers(found) ? found : throw new RefusedException(Failure.NamespaceNotFound);
         var kv = entry.Namespace;
         switch (route.Resource)
         {
@@ -90,13 +101,13 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
             case ApiResource.Keys:
                 return HttpMethods.IsGet(method) ? KeysResource.ListAsync(context, kv) : throw MethodNotAllowed("GET");
             case ApiResource.BulkGet:
-                return HttpMethods.IsPost(method) ? _bulk.GetAsync(context, kv) : throw MethodNotAllowed("POST");
+                return HttpMethods.IsPost(method) ? _bulk.GetAsync(context, kv, token) : throw MethodNotAllowed("POST");
             case ApiResource.BulkDelete:
                 MayWrite(token, HttpMethods.IsPost(method), "POST");
-                return _bulk.DeleteAsync(context, kv);
+                return _bulk.DeleteAsync(context, kv, token);
             case ApiResource.Bulk:
                 MayWrite(token, HttpMethods.IsPut(method) || HttpMethods.IsDelete(method), "PUT, DELETE");
-                return HttpMethods.IsPut(method) ? _bulk.PutAsync(context, kv) : _bulk.DeleteAsync(context, kv);
+                return HttpMethods.IsPut(method) ? _bulk.PutAsync(context, kv, token) : _bulk.DeleteAsync(context, kv, token);
             default:
                 return HttpMethods.IsGet(method) ? NamespacesResource.GetAsync(context, entry)
                     : HttpMethods.IsPut(method) ? _namespaces.RenameAsync(context, token, entry)

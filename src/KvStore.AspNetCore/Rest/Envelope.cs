@@ -62,6 +62,10 @@ internal static class Envelope
         {
             response.Headers.WWWAuthenticate = "Bearer";
         }
+        else if (failure.Status == StatusCodes.Status429TooManyRequests)
+        {
+            response.Headers.RetryAfter = "1";
+        }
 
         var json = new Utf8JsonWriter(response.BodyWriter, s_options);
         await using (json.ConfigureAwait(false))

@@ -56,6 +56,7 @@ internal static class KeysResource
             throw ValuesResource.KeyNotFound();
         }
 
+        HeldViews.Release(kv, value);
         var json = Envelope.Begin(context.Response);
         MetadataJson.Write(json, value.Metadata);
         await Envelope.EndAsync(json, context.Response).ConfigureAwait(false);

@@ -13,7 +13,6 @@ namespace KvStore.Rest;
 internal static class MultipartPut
 {
     private const int InMemoryBytesMax = 64 * 1024;
-    private const int BoundaryCharsMax = 200;
     private const int MetadataBytesMax = 256 * 1024;
 
     // The framing around the parts: headers and boundaries.
@@ -23,12 +22,12 @@ internal static class MultipartPut
     {
         var valueBytesMax = RequestBody.LimitOf(kv);
         RequestBody.Bound(context, (long)valueBytesMax + MetadataBytesMax + FramingBytesMax);
-        var reader = new MultipartReader(Boundary(context.Request), context.Request.Body) { HeadersCountLimit = 16, HeadersLengthLimit = 8 * 1024 };
+        var parts = new MultipartParts(context);
         FileBufferingReadStream? value = null;
         try
         {
             KvMetadata? metadata = null;
-            while (await NextAsync(reader, context).ConfigureAwait(false) is { } section)
+            while (await parts.NextAsync().ConfigureAwait(false) is { } section)
             {
                 switch (NameOf(section))
                 {
@@ -45,8 +44,8 @@ internal static class MultipartPut
                     case "metadata" when metadata is null:
                         metadata = await ReadMetadataAsync(section.Body, context.RequestAborted).ConfigureAwait(false);
                         break;
-                    case var name:
-                        throw Malformed($"Part \"{name}\" is unknown or came twice; a put has the parts \"value\" and \"metadata\", once each.");
+                    default:
+                        throw Malformed("A part is unknown or came twice; a put has the parts \"value\" and \"metadata\", once each.");
                 }
             }
 
@@ -69,18 +68,6 @@ internal static class MultipartPut
         await Envelope.WriteDoneAsync(context.Response).ConfigureAwait(false);
     }
 
-    private static async Task<MultipartSection?> NextAsync(MultipartReader reader, HttpContext context)
-    {
-        try
-        {
-            return await reader.ReadNextSectionAsync(context.RequestAborted).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is InvalidDataException or (IOException and not BadHttpRequestException) && !context.RequestAborted.IsCancellationRequested)
-        {
-            throw Malformed($"The multipart body is malformed: {e.Message}");
-        }
-    }
-
     // Reads a part to its end, or to the first byte over the limit.
     private static async Task<bool> IsLongerAsync(FileBufferingReadStream value, int valueBytesMax, CancellationToken cancellationToken)
     {
@@ -97,10 +84,6 @@ internal static class MultipartPut
 
             return false;
         }
-        catch (IOException e) when (e is not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
-        {
-            throw Malformed($"The multipart body is malformed: {e.Message}");
-        }
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
@@ -111,21 +94,14 @@ internal static class MultipartPut
     {
         using var bytes = new MemoryStream();
         var buffer = new byte[4096];
-        try
+        while (await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is var read and > 0)
         {
-            while (await body.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is var read and > 0)
+            if (bytes.Length + read > MetadataBytesMax)
             {
-                if (bytes.Length + read > MetadataBytesMax)
-                {
-                    throw new RefusedException(new Failure(413, 10025, $"Metadata length of more than {MetadataBytesMax} bytes."));
-                }
-
-                bytes.Write(buffer, 0, read);
+                throw new RefusedException(new Failure(413, 10025, $"Metadata length of more than {MetadataBytesMax} bytes."));
             }
-        }
-        catch (IOException e) when (e is not BadHttpRequestException && !cancellationToken.IsCancellationRequested)
-        {
-            throw Malformed($"The multipart body is malformed: {e.Message}");
+
+            bytes.Write(buffer, 0, read);
         }
 
         try
@@ -136,14 +112,6 @@ internal static class MultipartPut
         {
             throw Malformed("The part \"metadata\" must be one JSON value.");
         }
-    }
-
-    private static string Boundary(HttpRequest request)
-    {
-        var boundary = MediaTypeHeaderValue.TryParse(request.ContentType, out var type) ? HeaderUtilities.RemoveQuotes(type.Boundary).Value : null;
-        return boundary is { Length: > 0 and <= BoundaryCharsMax }
-            ? boundary
-            : throw Malformed("The content type multipart/form-data needs a boundary of at most 200 characters.");
     }
 
     private static string? NameOf(MultipartSection section) =>

@@ -12,7 +12,7 @@ internal static class ValuesResource
     {
         if (kv is KvNamespace local)
         {
-            return RequestKey.TryGet(local, encodedKey, NulMarks.AreSet(context, encodedKey), out var value) ? WriteAsync(context, value) : throw KeyNotFound();
+            return RequestKey.TryGet(local, encodedKey, NulMarks.AreSet(context, encodedKey), out var value) ? WriteAsync(context, kv, value) : throw KeyNotFound();
         }
 
         return GetAsync(context, kv, RequestKey.Decode(encodedKey, NulMarks.AreSet(context, encodedKey), "GET"));
@@ -44,10 +44,10 @@ internal static class ValuesResource
     private static async Task GetAsync(HttpContext context, IKvNamespace kv, string key)
     {
         var value = await kv.GetAsync(key, options: null, context.RequestAborted).ConfigureAwait(false);
-        await (value.Exists ? WriteAsync(context, value) : throw KeyNotFound()).ConfigureAwait(false);
+        await (value.Exists ? WriteAsync(context, kv, value) : throw KeyNotFound()).ConfigureAwait(false);
     }
 
-    private static Task WriteAsync(HttpContext context, in KvValue value)
+    private static Task WriteAsync(HttpContext context, IKvNamespace kv, in KvValue value)
     {
         var response = context.Response;
         response.ContentType = "application/octet-stream";
@@ -56,6 +56,6 @@ internal static class ValuesResource
             response.Headers["expiration"] = expiration.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         }
 
-        return ValueResponse.WriteAsync(response, value);
+        return ValueResponse.WriteAsync(response, kv, value);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -5,8 +6,15 @@ using System.Text.Unicode;
 namespace KvStore.Bulk;
 
 /// <summary>One entry of a bulk file, ready to be put.</summary>
-internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOptions? Options)
+/// <param name="Key">The key.</param>
+/// <param name="Content">The value.</param>
+/// <param name="ValueBytes">The length of the value.</param>
+/// <param name="Options">The options of the put; null where nothing is asked for.</param>
+internal readonly record struct BulkEntry(string Key, KvContent Content, long ValueBytes, KvPutOptions? Options) : IAsyncDisposable
 {
+    /// <summary>Why a value is refused that is said to be base64.</summary>
+    public const string NotBase64 = "\"value\" is not base64, which \"base64\": true says that it is.";
+
     // Metadata lies in an entry.
     private static readonly JsonDocumentOptions s_options = new() { MaxDepth = KvJson.DepthMax + 1 };
 
@@ -18,22 +26,36 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         {
             return JsonDocument.Parse(json, s_options);
         }
-        catch (JsonException e)
+        catch (JsonException)
         {
-            throw new FormatException($"The entry is nested to a depth of more than {s_options.MaxDepth}.", e);
+            throw new FormatException(Invariant($"The entry is nested to a depth of more than {s_options.MaxDepth}."));
         }
     }
 
     /// <summary>The key of an entry, or null where it has none that can be read.</summary>
-    /// <exception cref="FormatException">It holds what is not Unicode.</exception>
-    public static string? KeyOf(JsonElement entry) =>
+    /// <exception cref="FormatException">It holds what is not Unicode, or is much too long.</exception>
+    public static string? KeyOf(JsonElement entry, LongTextFilter texts) =>
         entry.ValueKind == JsonValueKind.Object && TryGet(entry, "key", out var key) && key.ValueKind == JsonValueKind.String
-            ? TextOf(key, "key")
+            ? KeyTextOf(key, texts)
             : null;
 
+    /// <summary>A key, where it stands by itself.</summary>
+    /// <exception cref="FormatException">It holds what is not Unicode, or is much too long.</exception>
+    public static string KeyTextOf(JsonElement key, LongTextFilter texts)
+    {
+        var text = TextOf(key, "key");
+        return !texts.IsEmpty && texts.Find(text) is not null
+            ? throw new FormatException($"\"key\" is longer than {LongTextFilter.StringBytesMax} bytes.")
+            : text;
+    }
+
     /// <summary>Reads an entry.</summary>
-    /// <exception cref="FormatException">Something is missing or of the wrong type; the message says what.</exception>
-    public static BulkEntry Parse(JsonElement entry, string? key)
+    /// <param name="entry">The JSON of the entry.</param>
+    /// <param name="key">Its key, or null where it has none.</param>
+    /// <param name="texts">Its texts that are too long to be held in memory.</param>
+    /// <param name="cancellationToken">Ends the reading of a long text.</param>
+    /// <exception cref="FormatException">Something is missing or of the wrong type, or too long; the message says what.</exception>
+    public static async ValueTask<BulkEntry> ParseAsync(JsonElement entry, string? key, LongTextFilter texts, CancellationToken cancellationToken)
     {
         if (entry.ValueKind != JsonValueKind.Object)
         {
@@ -50,22 +72,41 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
             throw new FormatException("\"value\" is missing, or not a text.");
         }
 
-        KvContent content = IsBase64(entry) ? BytesOf(value) : TextOf(value, "value");
-        var metadata = TryGet(entry, "metadata", out var json) ? MetadataOf(json) : default;
-        var ttl = SecondsOf(entry, "expiration_ttl");
-        var expiration = SecondsOf(entry, "expiration");
-        if (metadata.IsNull && ttl is null && expiration is null)
+        var isBase64 = IsBase64(entry);
+        var metadata = TryGet(entry, "metadata", out var json) ? MetadataOf(json, texts) : default;
+        var ttl = SecondsOf(entry, PutSeconds.TtlName);
+        var expiration = SecondsOf(entry, PutSeconds.ExpirationName);
+        var options = metadata.IsNull && ttl is null && expiration is null
+            ? null
+            : new KvPutOptions
+            {
+                Metadata = metadata,
+                ExpirationTtl = PutSeconds.ToTtl(ttl),
+                Expiration = PutSeconds.ToExpiration(expiration),
+            };
+        if (texts.IsEmpty || texts.Find(TextOf(value, "value")) is not { } text)
         {
-            return new BulkEntry(key, content, Options: null);
+            if (isBase64)
+            {
+                var bytes = BytesOf(value);
+                return new BulkEntry(key, bytes, bytes.Length, options);
+            }
+
+            var whole = TextOf(value, "value");
+            return new BulkEntry(key, whole, System.Text.Encoding.UTF8.GetByteCount(whole), options);
         }
 
-        return new BulkEntry(key, content, new KvPutOptions
+        if (!text.IsUnicode)
         {
-            Metadata = metadata,
-            ExpirationTtl = ttl is { } span ? TimeSpan.FromSeconds(span) : null,
-            Expiration = expiration is { } at ? DateTimeOffset.FromUnixTimeSeconds(at) : null,
-        });
+            throw new FormatException(isBase64 ? NotBase64 : NotUnicode("value"));
+        }
+
+        var stream = isBase64 ? await text.ReadBase64Async(cancellationToken).ConfigureAwait(false) : text.Read();
+        return new BulkEntry(key, stream, stream.Length, options);
     }
+
+    /// <summary>Lets go of a value that is not in memory.</summary>
+    public ValueTask DisposeAsync() => Content.Stream?.DisposeAsync() ?? default;
 
     private static bool IsBase64(JsonElement entry)
     {
@@ -82,11 +123,20 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         };
     }
 
-    private static byte[] BytesOf(JsonElement value) => value.TryGetBytesFromBase64(out var bytes)
-        ? bytes
-        : throw new FormatException("\"value\" is not base64, which \"base64\": true says that it is.");
+    private static byte[] BytesOf(JsonElement value)
+    {
+        try
+        {
+            return value.TryGetBytesFromBase64(out var bytes) ? bytes : throw new FormatException(NotBase64);
+        }
+        catch (InvalidOperationException e)
+        {
+            // It has an escape that is half of a surrogate pair.
+            throw new FormatException(NotBase64, e);
+        }
+    }
 
-    private static KvMetadata MetadataOf(JsonElement json)
+    private static KvMetadata MetadataOf(JsonElement json, LongTextFilter texts)
     {
         var utf8 = JsonMarshal.GetRawUtf8Value(json);
         if (!Utf8.IsValid(utf8))
@@ -94,19 +144,25 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
             throw new FormatException("\"metadata\" holds bytes that are not UTF-8.");
         }
 
+        if (texts.NamesIn(utf8).Count > 0)
+        {
+            throw new FormatException($"\"metadata\" holds a text of more than {LongTextFilter.StringBytesMax} bytes.");
+        }
+
         return KvMetadata.FromUtf8Json(utf8.ToArray());
     }
 
-    private static int? SecondsOf(JsonElement entry, string name)
+    private static long? SecondsOf(JsonElement entry, string name)
     {
         if (!TryGet(entry, name, out var number) || number.ValueKind == JsonValueKind.Null)
         {
             return null;
         }
 
-        return number.ValueKind == JsonValueKind.Number && number.TryGetInt32(out var seconds)
-            ? seconds
-            : throw new FormatException($"\"{name}\" must be a whole number of seconds, {int.MinValue} to {int.MaxValue}.");
+        return number.ValueKind == JsonValueKind.Number
+            && Int128.TryParse(JsonMarshal.GetRawUtf8Value(number), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds)
+            ? PutSeconds.Check(seconds, name)
+            : throw new FormatException($"\"{name}\" must be a whole number of seconds.");
     }
 
     private static bool TryGet(JsonElement entry, string name, out JsonElement value)
@@ -115,9 +171,9 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         {
             return entry.TryGetProperty(name, out value);
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException)
         {
-            throw new FormatException("The name of a property holds an escape that is half of a surrogate pair.", e);
+            throw new FormatException("The name of a property holds an escape that is half of a surrogate pair.");
         }
     }
 
@@ -127,9 +183,11 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, KvPutOp
         {
             return text.GetString()!;
         }
-        catch (InvalidOperationException e)
+        catch (InvalidOperationException)
         {
-            throw new FormatException($"\"{name}\" holds an escape that is half of a surrogate pair, or bytes that are not UTF-8.", e);
+            throw new FormatException(NotUnicode(name));
         }
     }
+
+    private static string NotUnicode(string name) => $"\"{name}\" holds an escape that is half of a surrogate pair, or bytes that are not UTF-8.";
 }

@@ -18,9 +18,10 @@ internal sealed class BulkPuts(IKvNamespace kv)
     /// <summary>How many have been put.</summary>
     public long Imported { get; private set; }
 
-    /// <summary>Begins the put of an entry; what is refused is noted.</summary>
-    public async ValueTask PutAsync(long index, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    /// <summary>Begins the put of the entry that was read last; what is refused is noted.</summary>
+    public async ValueTask PutAsync(BulkReader reader, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
+        var index = reader.Count - 1;
         while (_waiting.Count == WaitingMax || _waitingBytes > WaitingBytesMax)
         {
             await CompleteOldestAsync().ConfigureAwait(false);
@@ -32,8 +33,20 @@ internal sealed class BulkPuts(IKvNamespace kv)
             BulkEntry entry;
             using (var document = BulkEntry.Open(json))
             {
-                key = BulkEntry.KeyOf(document.RootElement);
-                entry = BulkEntry.Parse(document.RootElement, key);
+                key = BulkEntry.KeyOf(document.RootElement, reader.Texts);
+                entry = await BulkEntry.ParseAsync(document.RootElement, key, reader.Texts, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (reader.HasTexts)
+            {
+                // Its value is only there until the next entry is read.
+                await using (entry.ConfigureAwait(false))
+                {
+                    await kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken).ConfigureAwait(false);
+                }
+
+                Imported++;
+                return;
             }
 
             var put = kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken);

@@ -10,12 +10,17 @@ namespace KvStore.Bulk;
 /// </summary>
 /// <remarks>
 /// An entry that is not whole yet is looked at again only when twice as much of it is there: however small the pieces in
-/// which a large entry arrives, it is looked at a few times.
+/// which a large entry arrives, it is looked at a few times. Long strings are not held in memory (<see cref="LongTextFilter"/>).
 /// </remarks>
-internal sealed class BulkReader(Stream stream) : IDisposable
+internal sealed class BulkReader(Stream stream) : IAsyncDisposable
 {
+    /// <summary>The longest entry, in bytes, long strings not counted.</summary>
+    public const int EntryBytesMax = 4 * 1024 * 1024;
+
     private const int BufferBytesMin = 16 * 1024;
-    private const int EntryBytesMax = 1 << 30;
+
+    private readonly LongTextFilter _filter = new(stream);
+    private IReadOnlyList<string> _names = [];
 
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferBytesMin);
     private int _start;
@@ -30,15 +35,24 @@ internal sealed class BulkReader(Stream stream) : IDisposable
     /// <summary>How many entries have been read.</summary>
     public long Count { get; private set; }
 
+    /// <summary>The long texts of the entry that was read last. They are there until the next is read.</summary>
+    public LongTextFilter Texts => _filter;
+
+    /// <summary>Whether the entry that was read last has long texts.</summary>
+    public bool HasTexts => _names.Count > 0;
+
     /// <summary>Reads the next entry.</summary>
     /// <returns>The JSON of the entry, which stays as it is until the next call, or null at the end of the file.</returns>
-    /// <exception cref="JsonException">The file is not a JSON array, or breaks off.</exception>
+    /// <exception cref="JsonException">The file is not a JSON array, or breaks off, or an entry is too long.</exception>
     public async ValueTask<ReadOnlyMemory<byte>?> ReadAsync(CancellationToken cancellationToken)
     {
+        await _filter.ReleaseAsync(_names).ConfigureAwait(false);
+        _names = [];
         while (true)
         {
             if (_isBegun && TryRead(out var entry))
             {
+                _names = _filter.NamesIn(entry.Span);
                 return entry;
             }
 
@@ -51,11 +65,12 @@ internal sealed class BulkReader(Stream stream) : IDisposable
         }
     }
 
-    public void Dispose()
+    public ValueTask DisposeAsync()
     {
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = [];
         _start = _end = 0;
+        return _filter.DisposeAsync();
     }
 
     // False when what is there holds no further entry that is whole; at the end of the stream, when there is none.
@@ -114,16 +129,16 @@ internal sealed class BulkReader(Stream stream) : IDisposable
     private async ValueTask FillAsync(CancellationToken cancellationToken)
     {
         var held = _end - _start;
-        if (held > EntryBytesMax / 2)
+        if (held > EntryBytesMax)
         {
-            throw new JsonException($"The next entry is longer than {held} bytes.");
+            throw new JsonException(Invariant($"The next entry is longer than {EntryBytesMax} bytes, its long texts not counted."));
         }
 
         var wanted = Math.Max(2 * held, Encoding.UTF8.Preamble.Length);
         MakeRoom(wanted);
         while (_end - _start < wanted && !_isStreamEnd)
         {
-            var read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
+            var read = await _filter.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
             _end += read;
             _isStreamEnd = read == 0;
         }

@@ -13,12 +13,28 @@ namespace KvStore.Commit;
 /// that writes to the engine on behalf of a caller.
 /// </summary>
 /// <remarks>
-/// Each mutation has the region where it is made; null where nothing is replicated.
-/// Thread safety: all members, from any thread, but for <see cref="OpenAsync"/>, which comes first. A record is complete before it
-/// is published, and nothing is published when encoding it or making it durable fails.
+/// <para>Each mutation has the region where it is made; null where nothing is replicated. A record is complete before it is
+/// published, and nothing is published when encoding it or making it durable fails.</para>
+/// <para>Of two mutations of a key the one called later wins. Most are decided in the call; a put whose value takes time to read or
+/// to store is a <see cref="PendingCall"/> meanwhile, and begins to be one before anything is read.</para>
+/// <para>Thread safety: all members, from any thread, but for <see cref="OpenAsync"/>, which comes first.</para>
 /// </remarks>
-internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, int valueBytesMax)
+internal sealed class CommitPath
 {
+    private readonly string _name;
+    private readonly ShardedStore _store;
+    private readonly int _valueBytesMax;
+    private readonly CallOrder _calls = new();
+    private readonly WriteAdmission? _admission;
+
+    public CommitPath(string name, ShardedStore store, KvNamespaceOptions options)
+    {
+        _name = name;
+        _store = store;
+        _valueBytesMax = options.Limits.ValueBytesMax;
+        _admission = WriteAdmission.For(options, store, _calls.Lock);
+    }
+
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
     public MutationLog? Log { get; private set; }
 
@@ -30,16 +46,16 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
     {
         // Those that are replaced before the provider stands ready are none of its concern, or are told afterwards.
         var goneWhileOpening = new ConcurrentQueue<KvValueReference>();
-        store.LargeValueGone = goneWhileOpening.Enqueue;
-        var host = new PersistenceHost(store, options);
-        store.HoldMaintenance();
+        _store.LargeValueGone = goneWhileOpening.Enqueue;
+        var host = new PersistenceHost(_store, options);
+        _store.HoldMaintenance();
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         host.Dispose();
-        var log = new MutationLog(store, persistence);
-        store.ContinueAfter(recovery.HighestRevision);
-        store.ForgetTombstones(recovery.HighestRevision);
-        store.ReleaseMaintenance();
-        store.LargeValueGone = log.Release;
+        var log = new MutationLog(_name, _store, persistence, _calls, _admission);
+        _store.ContinueAfter(recovery.HighestRevision);
+        _store.ForgetTombstones(recovery.HighestRevision);
+        _store.ReleaseMaintenance();
+        _store.LargeValueGone = log.Release;
         while (goneWhileOpening.TryDequeue(out var gone))
         {
             log.Release(gone);
@@ -52,64 +68,71 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
 
     /// <summary>Puts text.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, string text, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        in TKey key, string text, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
-        ValueLimit.Check(valueBytes, valueBytesMax);
-        admission?.AdmitPut(key, metadata.Length + valueBytes);
+        ValueLimit.Check(valueBytes, _valueBytesMax);
         if (Log?.LargeValues is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
         {
+            CheckRoomForLarge(key, metadata.Length + valueBytes);
+            AllocationProbe.Before();
             var buffer = ArrayPool<byte>.Shared.Rent(valueBytes);
             Encoding.UTF8.GetBytes(text, buffer);
-            var value = StreamedValue.StoreAsync(buffer.AsSpan(0, valueBytes), largeValues, cancellationToken);
+            var value = StreamedValue.Copy(buffer.AsSpan(0, valueBytes), largeValues);
             ArrayPool<byte>.Shared.Return(buffer);
-            return PutLargeAsync(KeyOf(key), value, metadata, deadline, origin);
+            return PutLargeAsync(KeyOf(key), value, metadata, deadline, origin, cancellationToken);
         }
 
-        var draft = store.Draft(key, metadata.Length, valueBytes, deadline);
-        metadata.Span.CopyTo(draft.Record.DraftMetadata);
-        Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
+        var draft = _store.Draft(key, metadata.Length, valueBytes, deadline);
+        try
+        {
+            metadata.Span.CopyTo(draft.Record.DraftMetadata);
+            Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
+        }
+        catch
+        {
+            ShardedStore.Abandon(draft);
+            throw;
+        }
+
         return CommitAsync(key, draft, origin);
     }
 
     /// <summary>Puts bytes.</summary>
     public ValueTask PutAsync<TKey>(
-        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        in TKey key, ReadOnlySpan<byte> value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
-        ValueLimit.Check(value.Length, valueBytesMax);
-        admission?.AdmitPut(key, metadata.Length + value.Length);
+        ValueLimit.Check(value.Length, _valueBytesMax);
         if (Log?.LargeValues is { } largeValues && value.Length >= largeValues.ThresholdBytes)
         {
-            return PutLargeAsync(KeyOf(key), StreamedValue.StoreAsync(value, largeValues, cancellationToken), metadata, deadline, origin);
+            CheckRoomForLarge(key, metadata.Length + value.Length);
+            return PutLargeAsync(KeyOf(key), StreamedValue.Copy(value, largeValues), metadata, deadline, origin, cancellationToken);
         }
 
-        var draft = store.Draft(key, metadata.Length, value.Length, deadline);
+        var draft = _store.Draft(key, metadata.Length, value.Length, deadline);
         metadata.Span.CopyTo(draft.Record.DraftMetadata);
         value.CopyTo(draft.Record.DraftValue);
         return CommitAsync(key, draft, origin);
     }
 
-    /// <summary>Puts what a stream or pipe yields until its end.</summary>
+    /// <summary>Puts what a stream or pipe yields until its end. Its deadline is asked for then.</summary>
     public async ValueTask PutStreamedAsync(
-        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin, CancellationToken cancellationToken)
+        byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
     {
-        var value = await StreamedValue.ReadAsync(content, valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
-        await using (value.ConfigureAwait(false))
+        var call = _calls.Begin(key);
+        try
         {
-            try
+            var value = await StreamedValue.ReadAsync(content, _valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
+            await using (value.ConfigureAwait(false))
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                admission?.AdmitPut(new Utf8Key(key), metadata.Length + value.Length);
+                await CommitInTurnAsync(call, value, metadata, deadline, origin, cancellationToken).ConfigureAwait(false);
             }
-            catch when (!value.Reference.IsNone)
-            {
-                Log!.Release(value.Reference);
-                throw;
-            }
-
-            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline), origin).ConfigureAwait(false);
+        }
+        finally
+        {
+            _calls.End(call);
         }
     }
 
@@ -117,41 +140,102 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
     public ValueTask DeleteAsync<TKey>(in TKey key, RegionView? origin)
         where TKey : struct, IKey, allows ref struct
     {
-        admission?.AdmitDelete(key);
         var departure = origin?.Depart();
         if (Log is { } log)
         {
             return log.DeleteAsync(key, departure);
         }
 
-        store.Delete(key, departure);
-        departure?.Complete(key);
+        if (_admission is null && _calls.IsEmpty)
+        {
+            Delete(key, departure);
+            return default;
+        }
+
+        lock (_calls.Lock)
+        {
+            _admission?.CheckDelete(key);
+            _admission?.Reserve();
+            Delete(key, departure);
+            _calls.Overtake(key, call: null, Overtaking.Made);
+            _admission?.NoteWrite(key);
+        }
+
         return default;
     }
 
     private static byte[] KeyOf<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
+        AllocationProbe.Before();
         var bytes = new byte[key.Utf8Bytes];
         key.CopyTo(bytes);
         return bytes;
     }
 
-    private async ValueTask PutLargeAsync(byte[] key, ValueTask<StreamedValue> storing, ReadOnlyMemory<byte> metadata, uint deadline, RegionView? origin)
+    private async ValueTask PutLargeAsync(
+        byte[] key, StreamedValue value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
     {
-        var value = await storing.ConfigureAwait(false);
-        await using (value.ConfigureAwait(false))
+        var call = _calls.Begin(key);
+        try
         {
-            await CommitAsync(new Utf8Key(key), DraftOf(key, value, metadata.Span, deadline), origin).ConfigureAwait(false);
+            await using (value.ConfigureAwait(false))
+            {
+                await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
+                await CommitInTurnAsync(call, value, metadata, () => deadline, origin, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _calls.End(call);
         }
     }
 
-    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, uint deadline)
+    private async ValueTask CommitInTurnAsync(
+        PendingCall call, StreamedValue value, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
+    {
+        RecordDraft draft;
+        try
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            draft = DraftOf(call.Key, value, metadata.Span, deadline());
+        }
+        catch when (!value.Reference.IsNone)
+        {
+            Log!.Release(value.Reference);
+            throw;
+        }
+
+        var departure = DepartureOf(draft, origin);
+        if (Log is { } log)
+        {
+            await log.PutInTurnAsync(call, draft, departure).ConfigureAwait(false);
+        }
+        else
+        {
+            PublishInTurn(new Utf8Key(call.Key), draft, departure, call);
+        }
+    }
+
+    // Before a large value is written; it is checked again when the put is decided.
+    private void CheckRoomForLarge<TKey>(in TKey key, long bytes)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (_admission is not null)
+        {
+            lock (_calls.Lock)
+            {
+                _admission.CheckPut(key, key.Utf8Bytes + bytes);
+            }
+        }
+    }
+
+    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
         var utf8Key = new Utf8Key(key);
         var draft = value.Reference.IsNone
-            ? store.Draft(utf8Key, metadata.Length, value.Length, deadline)
-            : store.Draft(utf8Key, metadata.Length, value.Reference, deadline);
+            ? _store.Draft(utf8Key, metadata.Length, value.Length, deadline)
+            : _store.Draft(utf8Key, metadata.Length, value.Reference, deadline);
         metadata.CopyTo(draft.Record.DraftMetadata);
         if (value.Reference.IsNone)
         {
@@ -164,44 +248,109 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
     private ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, RegionView? origin)
         where TKey : struct, IKey, allows ref struct
     {
-        if (origin is not null)
-        {
-            return CommitFromRegionAsync(key, draft, origin);
-        }
-
+        var departure = origin is null ? null : DepartureOf(draft, origin);
         if (Log is { } log)
         {
-            return log.PutAsync(key, draft);
+            return log.PutAsync(key, draft, departure);
         }
 
-        CheckOpen(draft);
-        store.Publish(key, draft);
+        if (_admission is null && departure is null && _calls.IsEmpty)
+        {
+            CheckOpen(draft);
+            try
+            {
+                _store.Publish(key, draft);
+            }
+            catch
+            {
+                ShardedStore.Abandon(draft);
+                throw;
+            }
+
+            return default;
+        }
+
+        PublishInTurn(key, draft, departure, call: null);
         return default;
     }
 
-    private ValueTask CommitFromRegionAsync<TKey>(in TKey key, in RecordDraft draft, RegionView origin)
-        where TKey : struct, IKey, allows ref struct
+    private Departure? DepartureOf(in RecordDraft draft, RegionView? origin)
     {
-        Departure departure;
         try
         {
-            departure = origin.Depart();
+            return origin?.Depart();
         }
         catch
         {
             GiveUp(draft);
             throw;
         }
+    }
 
-        if (Log is { } log)
+    // In memory alone: decided by the publication.
+    private void PublishInTurn<TKey>(in TKey key, in RecordDraft draft, Departure? departure, PendingCall? call)
+        where TKey : struct, IKey, allows ref struct
+    {
+        CheckOpen(draft);
+        lock (_calls.Lock)
         {
-            return log.PutAsync(key, draft, departure);
+            if (call?.OvertakenBy is not null)
+            {
+                if (departure is null)
+                {
+                    ShardedStore.Abandon(draft);
+                    return;
+                }
+
+                departure.Lose();
+            }
+
+            try
+            {
+                _admission?.CheckPut(key, draft.Record.LiveBytes);
+                _admission?.Reserve();
+            }
+            catch
+            {
+                ShardedStore.Abandon(draft);
+                throw;
+            }
+
+            Publish(key, draft, departure);
+            _calls.Overtake(key, call, Overtaking.Made);
+            _admission?.NoteWrite(key);
+        }
+    }
+
+    private void Publish<TKey>(in TKey key, in RecordDraft draft, Departure? departure)
+        where TKey : struct, IKey, allows ref struct
+    {
+        try
+        {
+            if (departure is null)
+            {
+                _store.Publish(key, draft);
+            }
+            else
+            {
+                _store.Publish(key, draft, revision: 0, departure);
+            }
+        }
+        catch
+        {
+            // Nothing was published: a publication fails before it changes anything.
+            ShardedStore.Abandon(draft);
+            throw;
         }
 
-        CheckOpen(draft);
-        store.Publish(key, draft, revision: 0, departure);
-        departure.Complete(key);
-        return default;
+        departure?.Complete(key);
+    }
+
+    private void Delete<TKey>(in TKey key, Departure? departure)
+        where TKey : struct, IKey, allows ref struct
+    {
+        _store.Delete(key, departure);
+        departure?.Complete(key);
     }
 
     private void GiveUp(in RecordDraft draft)
@@ -221,7 +370,7 @@ internal sealed class CommitPath(ShardedStore store, WriteAdmission? admission, 
         if (IsClosed)
         {
             ShardedStore.Abandon(draft);
-            throw new ObjectDisposedException(nameof(KvNamespace));
+            throw DisposedNamespace.Exception(_name);
         }
     }
 }

@@ -49,9 +49,11 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
             await log.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
+        AllocationProbe.Before();
         var page = ArrayPool<Record>.Shared.Rent(PageEntries);
         try
         {
+            var shown = new ShownRecords();
             byte[] after = [];
             int count;
             do
@@ -61,16 +63,42 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
                 foreach (var record in page.AsSpan(0, count))
                 {
                     write(record.ToMutation(record.Revision));
+                    shown.Add(record);
                 }
 
                 after = count == 0 ? after : page[count - 1].Key.ToArray();
             }
             while (count == PageEntries);
+            WriteMissed(shown, throughRevision, page, write, cancellationToken);
         }
         finally
         {
             // Not to keep segments alive from the pool.
             ArrayPool<Record>.Shared.Return(page, clearArray: true);
+        }
+    }
+
+    // The order of the keys is derived, and what a compaction does not see is lost for good. So the hash index has the last word.
+    private void WriteMissed(ShownRecords shown, long throughRevision, Record[] page, KvMutationHandler write, CancellationToken cancellationToken)
+    {
+        var missed = 0;
+        var place = default(HashIndexPlace);
+        int count;
+        do
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            count = store.FindOthers(shown, throughRevision, ref place, page.AsSpan(0, PageEntries));
+            foreach (var record in page.AsSpan(0, count))
+            {
+                write(record.ToMutation(record.Revision));
+                missed += store.IsListed(record) ? 0 : 1;
+            }
+        }
+        while (!place.IsEnd);
+        if (missed > 0)
+        {
+            // Those are in the hash index and not in the order. What the cleaner has moved meanwhile is in both.
+            store.Ordered.Drop();
         }
     }
 

@@ -13,4 +13,7 @@ internal static partial class KvLog
 
     [LoggerMessage(3, LogLevel.Error, "Background work of KV namespace {Namespace} failed; it goes on serving, and tries again")]
     public static partial void MaintenanceFailed(this ILogger logger, string @namespace, Exception exception);
+
+    [LoggerMessage(20, LogLevel.Warning, "{Warning}")]
+    public static partial void WranglerFileIsOdd(this ILogger logger, string warning);
 }

@@ -1,13 +1,14 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 
 namespace KvStore.Diagnostics;
 
 /// <summary>The instruments that all namespaces share, and the namespaces that are there to be measured.</summary>
 internal static class KvMetrics
 {
-    private static readonly ConcurrentDictionary<KvTelemetry, bool> s_namespaces = new();
+    // Weakly, so that a namespace that nobody disposed can be collected.
+    private static readonly ConditionalWeakTable<KvTelemetry, object> s_namespaces = [];
     private static readonly Meter s_meter = new(KvDiagnostics.MeterName);
 
     /// <summary>The meter of all instruments.</summary>
@@ -40,10 +41,10 @@ internal static class KvMetrics
     public static bool IsObserved => Requests.Enabled || Duration.Enabled || Activities.HasListeners();
 
     /// <summary>Begins to measure a namespace.</summary>
-    public static void Add(KvTelemetry telemetry) => s_namespaces.TryAdd(telemetry, true);
+    public static void Add(KvTelemetry telemetry) => s_namespaces.AddOrUpdate(telemetry, telemetry.NamespaceTag);
 
     /// <summary>Ends measuring a namespace.</summary>
-    public static void Remove(KvTelemetry telemetry) => s_namespaces.TryRemove(telemetry, out _);
+    public static void Remove(KvTelemetry telemetry) => s_namespaces.Remove(telemetry);
 
     /// <summary>
     /// Has every namespace look whether somebody observes, for a listener of this library's own that wants to hear of the very
@@ -51,7 +52,7 @@ internal static class KvMetrics
     /// </summary>
     public static void NoticeObservers()
     {
-        foreach (var telemetry in s_namespaces.Keys)
+        foreach (var (telemetry, _) in s_namespaces)
         {
             telemetry.NoticeObservers();
         }
@@ -65,5 +66,5 @@ internal static class KvMetrics
     }
 
     private static IEnumerable<Measurement<long>> Measure(Func<KvTelemetry, long> of) =>
-        s_namespaces.Keys.Select(telemetry => new Measurement<long>(of(telemetry), telemetry.NamespaceTag));
+        s_namespaces.Select(entry => new Measurement<long>(of(entry.Key), entry.Key.NamespaceTag));
 }

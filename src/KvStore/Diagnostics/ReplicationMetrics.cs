@@ -1,6 +1,6 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 
 namespace KvStore.Diagnostics;
 
@@ -8,7 +8,9 @@ namespace KvStore.Diagnostics;
 internal static class ReplicationMetrics
 {
     private const string RegionTag = "kvstore.region";
-    private static readonly ConcurrentDictionary<Func<IEnumerable<Measurement<long>>>, bool> s_pending = new();
+
+    // By whom they belong to, weakly, so that a namespace that nobody disposed can be collected.
+    private static readonly ConditionalWeakTable<object, Func<IEnumerable<Measurement<long>>>> s_pending = [];
 
     // From the milliseconds of a push between regions to the minutes of a cache or a partition.
     private static readonly InstrumentAdvice<double> s_seconds = new()
@@ -25,13 +27,13 @@ internal static class ReplicationMetrics
         "kvstore.replication.staleness", "s", "Of reads that were stale: for how long, at the most, the answer had no longer been the newest.", tags: null, s_seconds);
 
     static ReplicationMetrics() => KvMetrics.Meter.CreateObservableGauge(
-        "kvstore.replication.pending", () => s_pending.Keys.SelectMany(of => of()), "{mutation}", "Mutations on their way, by the region that has not heard of them.");
+        "kvstore.replication.pending", () => s_pending.SelectMany(entry => entry.Value()), "{mutation}", "Mutations on their way, by the region that has not heard of them.");
 
     /// <summary>Begins to measure what is on its way.</summary>
-    public static void Add(Func<IEnumerable<Measurement<long>>> pending) => s_pending.TryAdd(pending, true);
+    public static void Add(object owner, Func<IEnumerable<Measurement<long>>> pending) => s_pending.AddOrUpdate(owner, pending);
 
     /// <summary>Ends it.</summary>
-    public static void Remove(Func<IEnumerable<Measurement<long>>> pending) => s_pending.TryRemove(pending, out _);
+    public static void Remove(object owner) => s_pending.Remove(owner);
 
     /// <summary>A measurement of a region.</summary>
     public static Measurement<long> Measure(string @namespace, string region, long value) =>

@@ -12,36 +12,48 @@ namespace KvStore.Engine;
 /// </remarks>
 internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
 {
+    // Kept from one run to the next.
+    private readonly List<Segment> _segments = [];
+
     /// <summary>Removes what has expired by now.</summary>
     public void Run()
     {
-        var now = clock.NowSeconds;
-        store.Segments.SealTails(segment => segment.NextDeadline <= now);
-        foreach (var segment in store.Segments.ToList())
+        var now = clock.Now;
+        var nowSeconds = now.ToUnixTimeSeconds();
+        if (store.Segments.NextDeadline > nowSeconds)
         {
-            if (segment.NextDeadline <= now && segment.IsSettled)
+            return;
+        }
+
+        store.Segments.SealTails(static (segment, nowSeconds) => segment.NextDeadline <= nowSeconds, nowSeconds);
+        store.Segments.CopyTo(_segments);
+        foreach (var segment in _segments)
+        {
+            if (segment.NextDeadline <= nowSeconds && segment.IsSettled)
             {
                 Walk(segment, now);
             }
         }
+
+        _segments.Clear();
     }
 
-    private void Walk(Segment segment, long now)
+    private void Walk(Segment segment, DateTimeOffset now)
     {
         var next = uint.MaxValue;
         for (var offset = 0; offset < segment.EndBytes;)
         {
             var record = new Record(segment.Bytes, offset);
             var deadline = record.Deadline;
-            if (deadline != 0 && !record.IsDead)
+            if (!deadline.IsNone && !record.IsDead)
             {
-                if (deadline <= now)
+                if (deadline.HasPassedAt(now))
                 {
                     store.RemoveExpired(record, IndexWord.AddressOf(segment.Id, offset));
                 }
                 else
                 {
-                    next = Math.Min(next, deadline);
+                    next = Math.Min(next, deadline.EarliestSecond);
                 }
             }
 

@@ -7,6 +7,8 @@ internal sealed partial class HashIndex
 {
     private const int BatchWords = 32;
 
+    private static readonly long[] s_closedTable = NewClosedTable();
+
     /// <summary>Moves a shard's words to a table of another size, without the marks of removed ones. Holding the shard's lock.</summary>
     public void ResizeHoldingLock(int shard, int wordCount)
     {
@@ -44,13 +46,31 @@ internal sealed partial class HashIndex
         Replace(shard, table);
     }
 
-    /// <summary>Replaces a shard's table by an empty one. Holding the shard's lock.</summary>
-    public void ClearHoldingLock(int shard) => Replace(shard, NewTable(WordsMin));
+    /// <summary>
+    /// Replaces a shard's table by one that says that it was replaced: so a reader neither finds a key there nor that there is none, and
+    /// asks whether this is closed. Holding the shard's lock.
+    /// </summary>
+    public void CloseHoldingLock(int shard)
+    {
+        _isClosed = true;
+        Replace(shard, s_closedTable);
+    }
+
+    /// <summary>How often the table of a shard was replaced. Holding the shard's lock.</summary>
+    public int NumberOfTable(int shard) => _tableNumbers[shard];
+
+    private static long[] NewClosedTable()
+    {
+        var table = NewTable(WordsMin);
+        table.AsSpan().Fill(IndexWord.Moved);
+        return table;
+    }
 
     private static long[] NewTable(int wordCount)
     {
         // Written before it is read: a page of fresh memory that is read first is mapped twice, and the second time every
         // processor that runs the process is interrupted.
+        AllocationProbe.Before();
         var table = GC.AllocateUninitializedArray<long>(wordCount + Padding, pinned: true);
         table.AsSpan().Clear();
         return table;
@@ -79,6 +99,7 @@ internal sealed partial class HashIndex
     {
         var old = WordsOf(shard);
         _slots[shard].Set(table);
+        _tableNumbers[shard]++;
         foreach (ref var word in old)
         {
             Volatile.Write(ref word, IndexWord.Moved);

@@ -41,13 +41,19 @@ internal sealed partial class HashIndex
     private const int Padding = WordLine.Words - 1;
 
     private readonly SegmentTable _segments;
+    private readonly string _name;
+    private readonly int[] _tableNumbers = new int[ShardCount];
+    private volatile bool _isClosed;
 
     // In this object and not in an array of their own, so that a read is one step closer to its table.
     private TableSlots _slots;
 
-    public HashIndex(SegmentTable segments)
+    /// <param name="segments">The records.</param>
+    /// <param name="name">The namespace, for the exception of whoever comes after it was closed.</param>
+    public HashIndex(SegmentTable segments, string name = "")
     {
         _segments = segments;
+        _name = name;
         foreach (ref var slot in (Span<TableSlot>)_slots)
         {
             slot.Set(NewTable(WordsMin));
@@ -170,6 +176,7 @@ internal sealed partial class HashIndex
             // behind it is not.
             if (WordLine.Find(in line, IndexWord.Moved) != 0)
             {
+                ThrowIfClosed();
                 goto Begin;
             }
 
@@ -303,6 +310,14 @@ internal sealed partial class HashIndex
             // Only a hint to the processor, so it may be beyond the end: to look at the array's length would take as long as what
             // is to be hidden.
             Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset)));
+        }
+    }
+
+    private void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw DisposedNamespace.Exception(_name);
         }
     }
 

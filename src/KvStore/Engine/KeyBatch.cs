@@ -33,15 +33,31 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
     /// <summary>Takes addresses of records that are in no segment which can be dropped meanwhile.</summary>
     public void Add(ReadOnlySpan<long> addresses)
     {
-        if (_keys.Length < Count + addresses.Length)
-        {
-            Array.Resize(ref _keys, Math.Max(Count + addresses.Length, _keys.Length * 2));
-        }
-
+        Reserve(addresses.Length);
         foreach (var address in addresses)
         {
             _keys[Count++].Address = address;
         }
+    }
+
+    /// <summary>Takes one address. Requires: <see cref="Reserve"/> was called for it.</summary>
+    public void Add(long address) => _keys[Count++].Address = address;
+
+    /// <summary>Takes the memory for so many more addresses.</summary>
+    public void Reserve(int addresses)
+    {
+        if (_keys.Length < Count + addresses)
+        {
+            AllocationProbe.Before();
+            Array.Resize(ref _keys, Math.Max(Count + addresses, _keys.Length * 2));
+        }
+    }
+
+    /// <summary>Forgets everything, and gives the buffers back.</summary>
+    public void Drop()
+    {
+        Count = 0;
+        Trim();
     }
 
     /// <summary>Sorts by key, drops keys that are gone, and of several records of a key all but the newest.</summary>
@@ -50,6 +66,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         // Before anything moves: what is not sorted because memory is short is still there the next time.
         if (_scratch.Length < Count && Count >= RadixKeysMin)
         {
+            AllocationProbe.Before();
             _scratch = new KeyHead[_keys.Length];
         }
 
@@ -126,6 +143,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         if (!isPrefixed || shared != _prefix.Length)
         {
             // Those of this batch begin otherwise: once more, with what they share. They are near now.
+            AllocationProbe.Before();
             _prefix = first[..shared].ToArray();
             foreach (ref var key in keys[..kept])
             {

@@ -15,8 +15,8 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     private const int TypicalKeyBytes = 24;
 
     private List<Leaf>? _rebuilt;
-    private long[] _merged = new long[Leaf.Capacity * 2];
-    private Place[] _places = new Place[Leaf.Capacity];
+    private long[] _merged = [];
+    private Place[] _places = [];
 
     // Where the windows of the batch begin: a leaf whose own begins there needs to look at no record of the batch.
     private int _preferredPrefixBytes = int.MaxValue;
@@ -59,6 +59,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             AddedCount += merged.Length - leaf.Count;
             if (merged.Length > Leaf.Capacity)
             {
+                AllocationProbe.Before();
                 _rebuilt ??= new List<Leaf>(leaves.Length + (keys.Length / SplitEntries) + 1);
                 _rebuilt.AddRange(leaves.AsSpan(copied, leafIndex - copied));
                 Spread(leaf, merged, isLast && isAppend);
@@ -80,6 +81,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     /// <returns>Where the range ends afterwards.</returns>
     public int Join(int start, int end)
     {
+        AllocationProbe.Before();
         _rebuilt = [.. leaves.AsSpan(0, start)];
         for (var i = start; i < end; i++)
         {
@@ -182,12 +184,14 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     {
         if (_merged.Length < leaf.Count + keys.Length)
         {
-            _merged = new long[leaf.Count + keys.Length];
+            AllocationProbe.Before();
+            _merged = new long[Math.Max(leaf.Count + keys.Length, Leaf.Capacity * 2)];
         }
 
         if (_places.Length < keys.Length)
         {
-            _places = new Place[keys.Length];
+            AllocationProbe.Before();
+            _places = new Place[Math.Max(keys.Length, Leaf.Capacity)];
         }
 
         NarrowPrefix(leaf, batch, keys);
@@ -302,6 +306,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         var keys = batch.Keys;
         while (!keys.IsEmpty)
         {
+            AllocationProbe.Before();
             var leaf = new Leaf { Count = Math.Min(keys.Length, Leaf.Capacity) };
             for (var i = 0; i < leaf.Count; i++)
             {
@@ -344,6 +349,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 return;
             }
 
+            AllocationProbe.Before();
             leaf = new Leaf { PrefixBytes = prefixBytes, Shift = shift, Low = low };
         }
     }

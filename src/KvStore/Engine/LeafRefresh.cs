@@ -14,12 +14,13 @@ namespace KvStore.Engine;
 /// <param name="segments">The segments.</param>
 /// <param name="index">Where the newest record is found.</param>
 /// <param name="concerns">Which segments are looked at; null for all.</param>
-internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, SegmentSet? concerns)
+/// <param name="hashes">
+/// A hash for each entry of a leaf. Entries that stay as they are have none here; no key's hash is 0 but by chance, and then it is
+/// looked up alone.
+/// </param>
+internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, SegmentSet? concerns, ulong[] hashes)
 {
     private const int TypicalKeyBytes = 24;
-
-    // Entries that stay as they are have no hash here; no key's hash is 0 but by chance, and then it is looked up alone.
-    private readonly ulong[] _hashes = new ulong[Leaf.Capacity];
 
     public void Run(Leaf leaf)
     {
@@ -66,15 +67,15 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Segmen
     {
         for (var i = 0; i < entries.Length; i++)
         {
-            _hashes[i] = 0;
+            hashes[i] = 0;
             if (IsConcerned(entries[i]) && segments.RecordAt(entries[i]) is { IsDead: true } record)
             {
-                _hashes[i] = KeyHash.OfUtf8(record.Key);
-                index.PrefetchWords(_hashes[i]);
+                hashes[i] = KeyHash.OfUtf8(record.Key);
+                index.PrefetchWords(hashes[i]);
             }
         }
 
-        foreach (var hash in _hashes.AsSpan(0, entries.Length))
+        foreach (var hash in hashes.AsSpan(0, entries.Length))
         {
             if (hash != 0)
             {

@@ -23,12 +23,12 @@ internal readonly struct ListRequest(byte[]? prefix, byte[] after, int limit)
         if (limit > limits.ListKeysMax)
         {
             throw new KvException(
-                400, "GET", $"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}.");
+                400, "GET", Invariant($"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}."));
         }
 
         if (!limits.IsListPaged && (options?.Limit > 0 || !string.IsNullOrEmpty(options?.Cursor)))
         {
-            throw new KvException(400, "GET", "Listing by pages is not supported. Please specify neither a limit nor a cursor.");
+            throw new KvException(400, "LIST", "Listing by pages is not supported. Please specify neither a limit nor a cursor.");
         }
 
         var prefix = options?.Prefix ?? "";

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvStore.Expiry;
 using KvStore.Keys;
@@ -20,12 +21,14 @@ namespace KvStore.Engine;
 /// <item>The segment of every entry is in the segment table: the cleaner refreshes the entries that point into a segment
 /// before it drops that.</item>
 /// </list>
+/// <para>It is derived from the hash index. A change that fails half-way, because memory is short, drops all of it, which needs
+/// no memory; the next list or merge makes it anew from the words. Until then the version stays odd.</para>
 /// <para>Thread safety: <see cref="List"/> and <see cref="Merge"/> from any thread. Changes happen under the gate and make
 /// <see cref="_version"/> odd while they last. A list reads without the gate: it takes note of the version, resolves a few
 /// entries to arrays, and trusts them if the version is still the same. Only when keys wait to be merged, or a change is
 /// going on, does it take the gate. A put never takes it.</para>
 /// </remarks>
-internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock)
+internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock, string name)
 {
     private const int FetchAhead = 24;
     private const int FetchAtOnce = 8;
@@ -40,8 +43,15 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     // Replaced when leaves are added or dropped, so that its length is always right.
     private Leaf[] _leaves = [];
 
-    // Odd while leaves change.
+    // Odd while leaves change, and while there are none because a change failed.
     private int _version;
+
+    // Under the gate: there are no leaves, and the keys are to be taken from the words of the shards.
+    private bool _isDropped;
+    private bool _isClosed;
+
+    // Kept from one turn of a refresh to the next.
+    private ulong[] _refreshHashes = [];
 
     /// <summary>The number of entries, those of deleted keys included.</summary>
     public long EntryCount => Volatile.Read(ref _entryCount);
@@ -79,7 +89,8 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         lock (_gate)
         {
             MergeHoldingGate();
-            _ = TryList(_version, prefix, after, ref sink);
+            var isComplete = TryList(_version, prefix, after, ref sink);
+            Debug.Assert(isComplete, "Nothing changes while the gate is held.");
         }
     }
 
@@ -118,6 +129,15 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         while (!isDone);
     }
 
+    /// <summary>Drops everything, to be made anew from the hash index: what is here cannot be trusted. Allocates nothing.</summary>
+    public void Drop()
+    {
+        lock (_gate)
+        {
+            DropHoldingGate();
+        }
+    }
+
     /// <summary>Gives back what merging keeps for the next batch.</summary>
     public void TrimBuffers()
     {
@@ -127,15 +147,14 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         }
     }
 
-    /// <summary>Forgets everything.</summary>
-    public void Clear()
+    /// <summary>Forgets everything; every list that comes later, or meanwhile, throws.</summary>
+    public void Close()
     {
         lock (_gate)
         {
-            BeginChange();
-            _leaves = [];
-            _entryCount = 0;
-            EndChange();
+            // The version stays odd, so that every list comes to the gate.
+            DropHoldingGate();
+            _isClosed = true;
         }
     }
 
@@ -143,7 +162,20 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
     {
         foreach (var shard in shards)
         {
-            if (shard.NewKeyCount > 0)
+            if (shard.NewKeyCount > 0 || shard.HasLostNewKeys)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private bool HasLostNewKeys()
+    {
+        foreach (var shard in shards)
+        {
+            if (shard.HasLostNewKeys)
             {
                 return true;
             }
@@ -324,59 +356,5 @@ internal sealed class OrderedIndex(SegmentTable segments, HashIndex index, Shard
         var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & IndexWord.TombstoneBit) == 0;
         address = word & IndexWord.AddressMask;
         return isFound;
-    }
-
-    // Odd already, if the change before was broken off: then lists go through the gate until one is completed.
-    private void BeginChange() => Interlocked.Exchange(ref _version, _version | 1);
-
-    private void EndChange() => Volatile.Write(ref _version, (_version | 1) + 1);
-
-    private void MergeHoldingGate()
-    {
-        if (_batch.Count == 0 && !HasNewKeys())
-        {
-            return;
-        }
-
-        // Before the shards give their keys away: from then on until they are in the leaves, a key is in neither.
-        BeginChange();
-        foreach (var shard in shards)
-        {
-            if (shard.NewKeyCount > 0)
-            {
-                lock (shard.Gate)
-                {
-                    shard.MoveNewKeysTo(_batch);
-                }
-            }
-        }
-
-        _batch.Sort();
-        var merge = new LeafMerge(segments, _leaves);
-        merge.Add(_batch.Sorted);
-        _leaves = merge.Leaves;
-        Volatile.Write(ref _entryCount, _entryCount + merge.AddedCount);
-        EndChange();
-        _batch.Clear();
-    }
-
-    private int RefreshHoldingGate(SegmentSet? concerns, int start)
-    {
-        start = Math.Min(start, _leaves.Length);
-        var end = Math.Min(start + RefreshLeaves, _leaves.Length);
-        var refresh = new LeafRefresh(segments, index, concerns);
-        BeginChange();
-        for (var i = start; i < end; i++)
-        {
-            var before = _leaves[i].Count;
-            refresh.Run(_leaves[i]);
-            Volatile.Write(ref _entryCount, _entryCount - (before - _leaves[i].Count));
-        }
-
-        var merge = new LeafMerge(segments, _leaves);
-        end = merge.Join(start, end);
-        _leaves = merge.Leaves;
-        EndChange();
-        return end;
     }
 }

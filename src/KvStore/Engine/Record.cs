@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -13,8 +14,8 @@ namespace KvStore.Engine;
 /// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
 /// of the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
 /// to look up; no reader of a view looks at it.</para>
-/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number and the
-/// length of a <see cref="KvValueReference"/>, 8 bytes each.</para>
+/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
+/// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
 /// </remarks>
 internal readonly struct Record(byte[] segment, int offset)
 {
@@ -22,7 +23,7 @@ internal readonly struct Record(byte[] segment, int offset)
     public const int HeaderBytes = RecordLayout.HeaderBytes;
 
     /// <summary>The bytes that say where a value is that is kept outside memory.</summary>
-    public const int ReferenceBytes = 2 * sizeof(long);
+    public const int ReferenceBytes = 3 * sizeof(long);
 
     /// <summary>Records begin at multiples of this.</summary>
     public const int Alignment = 8;
@@ -37,10 +38,10 @@ internal readonly struct Record(byte[] segment, int offset)
     public bool IsNone => Segment is null;
 
     /// <summary>Which mutation made it.</summary>
-    public long Revision => Read<long>(RecordLayout.RevisionOffset);
+    public long Revision => Read<long>(RecordLayout.RevisionOffset) & RecordLayout.RevisionMask;
 
-    /// <summary>The second at which it is gone, 0 for never.</summary>
-    public uint Deadline => Read<uint>(RecordLayout.DeadlineOffset);
+    /// <summary>When it is gone.</summary>
+    public Deadline Deadline => RecordLayout.ReadDeadline(in Start);
 
     /// <summary>The length of the value, or of what stands in its place.</summary>
     public int ValueBytes => Read<int>(RecordLayout.ValueBytesOffset);
@@ -60,6 +61,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Where the value is kept, when that is outside memory; otherwise none.</summary>
     public KvValueReference LargeValue => IsLarge
         ? new KvValueReference(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]))
+        {
+            Check = BinaryPrimitives.ReadInt64LittleEndian(Value[(2 * sizeof(long))..]),
+        }
         : default;
 
     /// <summary>The first byte of the key, for a comparison that knows the length.</summary>
@@ -88,6 +92,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The whole record, without what aligns the next.</summary>
     public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
 
+    /// <summary>The bytes of key, metadata and value, also where the value is kept outside memory: what a namespace's limit counts.</summary>
+    public long LiveBytes => KeyBytes + MetadataBytes + (IsLarge ? LargeValue.Length : ValueBytes);
+
     /// <summary>The room it takes in its segment.</summary>
     public int SizeInSegment => SizeFor(KeyBytes, MetadataBytes, ValueBytes);
 
@@ -96,7 +103,7 @@ internal readonly struct Record(byte[] segment, int offset)
         (HeaderBytes + keyBytes + metadataBytes + valueBytes + Alignment - 1) & -Alignment;
 
     /// <summary>Writes the header of a record that nobody else can see yet.</summary>
-    public void Initialize(int keyBytes, int metadataBytes, int valueBytes, uint deadline) =>
+    public void Initialize(int keyBytes, int metadataBytes, int valueBytes, Deadline deadline) =>
         RecordLayout.WriteHeader(ref Start, keyBytes, metadataBytes, valueBytes, deadline);
 
     /// <summary>The key's bytes in a record that nobody else can see yet.</summary>
@@ -113,11 +120,16 @@ internal readonly struct Record(byte[] segment, int offset)
     {
         BinaryPrimitives.WriteInt64LittleEndian(DraftValue, reference.Id);
         BinaryPrimitives.WriteInt64LittleEndian(DraftValue[sizeof(long)..], reference.Length);
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue[(2 * sizeof(long))..], reference.Check);
         Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.LargeFlag));
     }
 
     /// <summary>Numbers a record that nobody else can see yet.</summary>
-    public void SetRevision(long revision) => Write(RecordLayout.RevisionOffset, revision);
+    public void SetRevision(long revision)
+    {
+        Debug.Assert(revision is >= 0 and <= RecordLayout.RevisionMask, "A revision has 62 bits.");
+        Write(RecordLayout.RevisionOffset, (Read<long>(RecordLayout.RevisionOffset) & ~RecordLayout.RevisionMask) | revision);
+    }
 
     /// <summary>Copies a whole record over one that nobody else can see yet.</summary>
     public void CopyFrom(Record other)
@@ -146,12 +158,13 @@ internal readonly struct Record(byte[] segment, int offset)
             Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
             LargeValue = LargeValue,
             Revision = revision,
-            DeadlineSeconds = Deadline,
+            DeadlineSeconds = Deadline.Seconds,
+            DeadlineRounding = Deadline.Rounding,
         };
     }
 
     /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
-    public KvValue ToValue(KvLargeValue value) => new(new LargeValueView(value, Segment), Offset);
+    public KvValue ToValue(LargeValueView value) => new(value, Offset);
 
     /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -29,7 +29,7 @@ internal sealed class RecoveryIntake(ShardedStore store)
         var valueBytes = isLarge ? Record.ReferenceBytes : value.Length;
         var draft = store.Segments.Reserve(ref _tail, Record.SizeFor(key.Length, metadata.Length, valueBytes));
         var record = draft.Record;
-        record.Initialize(key.Length, metadata.Length, valueBytes, mutation.DeadlineSeconds);
+        record.Initialize(key.Length, metadata.Length, valueBytes, mutation.Deadline);
         record.SetRevision(mutation.Revision);
         key.CopyTo(record.DraftKey);
         metadata.CopyTo(record.DraftMetadata);
@@ -44,7 +44,7 @@ internal sealed class RecoveryIntake(ShardedStore store)
 
         if (mutation.DeadlineSeconds != 0)
         {
-            draft.Segment.NoteDeadline(mutation.DeadlineSeconds);
+            draft.Segment.NoteDeadline(mutation.Deadline.EarliestSecond);
         }
 
         var hash = KeyHash.OfUtf8(key);

@@ -20,8 +20,8 @@ internal sealed class Segment(int id, int capacityBytes)
     private int _deadBytes;
     private uint _nextDeadline = uint.MaxValue;
 
-    /// <summary>The number by which words name it.</summary>
-    public int Id { get; } = id;
+    /// <summary>The number by which words name it. Given before anybody else can see the segment.</summary>
+    public int Id { get; set; } = id;
 
     /// <summary>The memory. Not zeroed: every byte below the tail is written before anyone can see it.</summary>
     public byte[] Bytes { get; } = GC.AllocateUninitializedArray<byte>(capacityBytes);

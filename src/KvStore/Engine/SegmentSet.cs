@@ -12,6 +12,7 @@ internal sealed class SegmentSet
 
     public SegmentSet(List<Segment> segments, int slotCount)
     {
+        AllocationProbe.Before();
         _ids = new int[BitOperations.RoundUpToPowerOf2((uint)slotCount)];
         foreach (var segment in segments)
         {

@@ -21,6 +21,10 @@ internal sealed class SegmentTable(int firstNumber = 1)
 
     private const int SegmentBytesMin = 64 * 1024;
 
+    // A smaller namespace has little to win, and needs little.
+    private const int ReserveBytes = 512 * 1024;
+    private const int ReserveFromBytes = 8 * ReserveBytes;
+
     private readonly Lock _gate = new();
 
     // Replaced when it grows, never changed in place but for its elements. Read it after the word, and once.
@@ -32,6 +36,9 @@ internal sealed class SegmentTable(int firstNumber = 1)
 
     private Segment? _tail;
     private Segment? _cleanerTail;
+
+    // For the cleaner, when there is no memory: it can make room only after it has copied what lives elsewhere.
+    private Segment? _reserve;
 
     /// <summary>Says that a new segment was begun: a moment to see whether old ones should be cleaned.</summary>
     public event Action? SegmentAdded;
@@ -109,17 +116,19 @@ internal sealed class SegmentTable(int firstNumber = 1)
     }
 
     /// <summary>Ends appending to the segments in use, so that they can be walked once they are settled.</summary>
-    public void SealTails(Func<Segment, bool> predicate)
+    /// <param name="predicate">Which of them.</param>
+    /// <param name="argument">Handed to the predicate, so that it need not be made for each call.</param>
+    public void SealTails<T>(Func<Segment, T, bool> predicate, T argument)
     {
         lock (_gate)
         {
-            if (_tail is { } tail && tail.UsedBytes > 0 && predicate(tail))
+            if (_tail is { } tail && tail.UsedBytes > 0 && predicate(tail, argument))
             {
                 tail.Seal();
                 _tail = null;
             }
 
-            if (_cleanerTail is { } cleanerTail && cleanerTail.UsedBytes > 0 && predicate(cleanerTail))
+            if (_cleanerTail is { } cleanerTail && cleanerTail.UsedBytes > 0 && predicate(cleanerTail, argument))
             {
                 cleanerTail.Seal();
                 _cleanerTail = null;
@@ -130,9 +139,24 @@ internal sealed class SegmentTable(int firstNumber = 1)
     /// <summary>All segments, as of now.</summary>
     public List<Segment> ToList()
     {
+        AllocationProbe.Before();
+        var list = new List<Segment>(Volatile.Read(ref _count));
+        CopyTo(list);
+        return list;
+    }
+
+    /// <summary>All segments, as of now, in a list that is used again and again.</summary>
+    public void CopyTo(List<Segment> list)
+    {
+        list.Clear();
         lock (_gate)
         {
-            var list = new List<Segment>(_count);
+            if (list.Capacity < _count)
+            {
+                AllocationProbe.Before();
+                list.EnsureCapacity(_count);
+            }
+
             foreach (var segment in _segments)
             {
                 if (segment is not null)
@@ -140,8 +164,24 @@ internal sealed class SegmentTable(int firstNumber = 1)
                     list.Add(segment);
                 }
             }
+        }
+    }
 
-            return list;
+    /// <summary>No record that lives expires before this second; <see cref="uint.MaxValue"/> when none expires.</summary>
+    public uint NextDeadline
+    {
+        get
+        {
+            var next = uint.MaxValue;
+            lock (_gate)
+            {
+                foreach (var segment in _segments)
+                {
+                    next = Math.Min(next, segment?.NextDeadline ?? uint.MaxValue);
+                }
+            }
+
+            return next;
         }
     }
 
@@ -161,6 +201,23 @@ internal sealed class SegmentTable(int firstNumber = 1)
         }
     }
 
+    /// <summary>Keeps a reserve of memory for the cleaner where the namespace is large enough, if there is memory for one.</summary>
+    public void KeepReserve()
+    {
+        lock (_gate)
+        {
+            if (_bytes < ReserveFromBytes)
+            {
+                _reserve = null;
+            }
+            else if (_reserve is null)
+            {
+                AllocationProbe.Before();
+                _reserve = new Segment(id: 0, ReserveBytes);
+            }
+        }
+    }
+
     /// <summary>Lets go of everything. Only once no word points anywhere.</summary>
     public void Clear()
     {
@@ -170,6 +227,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
             _segments = new Segment?[16];
             _tail = null;
             _cleanerTail = null;
+            _reserve = null;
             _count = 0;
             _bytes = 0;
         }
@@ -207,9 +265,12 @@ internal sealed class SegmentTable(int firstNumber = 1)
                     return new RecordDraft(current, offset);
                 }
 
-                // Published only once this record has its room in it, so that the loop cannot starve.
+                // Published only once this record has its room in it, so that the loop cannot starve. Where there is no memory for
+                // a new segment the tail stays as it is.
+                var next = bytesToCome is { } toCome
+                    ? AddForCleaner(bytes, NextSegmentBytes(bytes, toCome))
+                    : Add(NextSegmentBytes(bytes, _bytes / 4));
                 tail?.Seal();
-                var next = Add(NextSegmentBytes(bytes, bytesToCome ?? (_bytes / 4)));
                 next.TryReserve(bytes, out offset);
                 Volatile.Write(ref tail, next);
                 draft = new RecordDraft(next, offset);
@@ -227,6 +288,20 @@ internal sealed class SegmentTable(int firstNumber = 1)
         return (Math.Max(bytes, recordBytes) + 4095) & -4096;
     }
 
+    private Segment AddForCleaner(int recordBytes, int capacityBytes)
+    {
+        try
+        {
+            return Add(capacityBytes);
+        }
+        catch (OutOfMemoryException) when (_reserve is { } reserve && recordBytes <= reserve.Bytes.Length && _count < _segments.Length)
+        {
+            _reserve = null;
+            Add(reserve);
+            return reserve;
+        }
+    }
+
     private Segment Add(int capacityBytes)
     {
         if (_count > _segments.Length / 2)
@@ -234,24 +309,32 @@ internal sealed class SegmentTable(int firstNumber = 1)
             Grow();
         }
 
-        // At least half of the slots are free, so a free one is found after a few steps.
+        AllocationProbe.Before();
+        var segment = new Segment(id: 0, capacityBytes);
+        Add(segment);
+        return segment;
+    }
+
+    private void Add(Segment segment)
+    {
+        // Mostly at least half of the slots are free, so a free one is found after a few steps.
         while (_segments[_nextId & (_segments.Length - 1)] is not null)
         {
             _nextId = NextId(_nextId);
         }
 
-        var segment = new Segment(_nextId, capacityBytes);
+        segment.Id = _nextId;
         var slot = segment.Id & (_segments.Length - 1);
         _segments[slot] = segment;
         Volatile.Write(ref _arrays[slot], segment.Bytes);
         _nextId = NextId(_nextId);
         _count++;
-        _bytes += capacityBytes;
-        return segment;
+        _bytes += segment.Bytes.Length;
     }
 
     private void Grow()
     {
+        AllocationProbe.Before();
         var arrays = new byte[]?[_arrays.Length * 2];
         var segments = new Segment?[arrays.Length];
         foreach (var segment in _segments)

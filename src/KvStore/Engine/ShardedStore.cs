@@ -33,17 +33,19 @@ internal sealed partial class ShardedStore : IDisposable
     /// <param name="timeProvider">What the background work is timed by.</param>
     /// <param name="onMaintenanceFailure">Told of what fails there; what is not done then is tried again.</param>
     /// <param name="firstSegment">The number of the first segment: they come around some day, and nobody can wait for it.</param>
-    public ShardedStore(CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onMaintenanceFailure = null, int firstSegment = 1)
+    /// <param name="name">The namespace, for the exception of whoever comes after <see cref="Dispose"/>.</param>
+    public ShardedStore(
+        CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onMaintenanceFailure = null, int firstSegment = 1, string name = "")
     {
         _clock = clock;
         _segments = new SegmentTable(firstSegment);
-        _index = new HashIndex(_segments);
+        _index = new HashIndex(_segments, name);
         for (var i = 0; i < _shards.Length; i++)
         {
-            _shards[i] = new Shard(i, _segments, _index);
+            _shards[i] = new Shard(i, _segments, _index, name);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, _shards, clock);
+        _ordered = new OrderedIndex(_segments, _index, _shards, clock, name);
         _maintenance = new Maintenance(this, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
@@ -154,7 +156,7 @@ internal sealed partial class ShardedStore : IDisposable
     }
 
     /// <summary>A record with its header and key, to be filled and then published or abandoned.</summary>
-    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, uint deadline)
+    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
         // Publishing will look for the key under a lock, across which the processor overlaps nothing: so what that touches is
@@ -165,9 +167,9 @@ internal sealed partial class ShardedStore : IDisposable
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
         _index.PrefetchRecord(key.Hash, keyBytes);
-        if (deadline != 0)
+        if (!deadline.IsNone)
         {
-            draft.Segment.NoteDeadline(deadline);
+            draft.Segment.NoteDeadline(deadline.EarliestSecond);
         }
 
         return draft;
@@ -183,7 +185,7 @@ internal sealed partial class ShardedStore : IDisposable
     }
 
     /// <summary>A draft whose value is kept outside memory.</summary>
-    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, KvValueReference value, uint deadline)
+    public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, KvValueReference value, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
         var draft = Draft(key, metadataBytes, Record.ReferenceBytes, deadline);
@@ -237,7 +239,7 @@ internal sealed partial class ShardedStore : IDisposable
         lock (shard.Gate)
         {
             draft.Record.SetRevision(Number(revision));
-            var isAdmitted = IsAdmittedHoldingLock(observer, key, draft.Record.Key, draft.Record, draft.Record.Revision);
+            var isAdmitted = IsAdmittedHoldingLock(observer, key, draft.Record.Key, draft.Record, draft.Record.Revision, isNumbered: revision != 0);
             isNewest = isAdmitted && shard.PublishHoldingLock(key, draft, isTombstone: false);
             if (!isAdmitted && draft.Record.LargeValue is { IsNone: false } refused)
             {
@@ -257,12 +259,18 @@ internal sealed partial class ShardedStore : IDisposable
         lock (shard.Gate)
         {
             var revision = Number(0);
-            if (observer is not null && !IsDeleteAdmittedHoldingLock(observer, key, revision))
+            if (observer is not null && !IsDeleteAdmittedHoldingLock(observer, key, revision, isNumbered: false))
             {
                 return false;
             }
 
-            return shard.TryRemoveHoldingLock(key, out var record) && !_clock.HasPassed(record.Deadline);
+            if (!shard.TryRemoveHoldingLock(key, out var record))
+            {
+                return false;
+            }
+
+            _maintenance.NoteChange();
+            return !_clock.HasPassed(record.Deadline);
         }
     }
 
@@ -274,7 +282,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// <returns>False when the key has a newer record.</returns>
     public bool Delete<TKey>(in TKey key, long revision)
         where TKey : struct, IKey, allows ref struct =>
-        PublishTombstone(key, Draft(key, metadataBytes: 0, valueBytes: 0, deadline: 0), revision);
+        PublishTombstone(key, Draft(key, metadataBytes: 0, valueBytes: 0, deadline: default), revision);
 
     /// <summary>The same, with a draft that has neither metadata nor value.</summary>
     public bool PublishTombstone<TKey>(in TKey key, in RecordDraft draft, long revision, PublicationObserver? observer = null)
@@ -285,7 +293,7 @@ internal sealed partial class ShardedStore : IDisposable
         lock (shard.Gate)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = (observer is null || IsDeleteAdmittedHoldingLock(observer, key, draft.Record.Revision))
+            isNewest = (observer is null || IsDeleteAdmittedHoldingLock(observer, key, draft.Record.Revision, isNumbered: revision != 0))
                 && shard.PublishHoldingLock(key, draft, isTombstone: true);
         }
 
@@ -308,19 +316,22 @@ internal sealed partial class ShardedStore : IDisposable
         return Settle(shard, draft, isNewest);
     }
 
-    /// <summary>Frees the memory. Views that were handed out keep their bytes.</summary>
+    /// <summary>
+    /// Frees the memory. Views that were handed out keep their bytes. Every read and write that comes later, or meanwhile, throws
+    /// <see cref="ObjectDisposedException"/>; none finds that a key does not exist because of this.
+    /// </summary>
     public void Dispose()
     {
         _maintenance.Dispose();
+        _ordered.Close();
         foreach (var shard in _shards)
         {
             lock (shard.Gate)
             {
-                shard.ClearHoldingLock();
+                shard.CloseHoldingLock();
             }
         }
 
-        _ordered.Clear();
         _segments.Clear();
     }
 
@@ -333,6 +344,7 @@ internal sealed partial class ShardedStore : IDisposable
         }
 
         draft.Segment.Settle(draft.Record.SizeInSegment);
+        _maintenance.NoteChange();
         if (shard.NewKeyCount >= NewKeysPerShardMax)
         {
             _maintenance.RequestMerge();
@@ -342,23 +354,31 @@ internal sealed partial class ShardedStore : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool IsDeleteAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, long revision)
+    private bool IsDeleteAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, long revision, bool isNumbered)
         where TKey : struct, IKey, allows ref struct
     {
         Span<byte> utf8 = stackalloc byte[key.Utf8Bytes];
         key.CopyTo(utf8);
-        return IsAdmittedHoldingLock(observer, key, utf8, after: default, revision);
+        return IsAdmittedHoldingLock(observer, key, utf8, after: default, revision, isNumbered);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool IsAdmittedHoldingLock<TKey>(
-        PublicationObserver observer, in TKey key, ReadOnlySpan<byte> utf8, Record after, long revision)
+        PublicationObserver observer, in TKey key, ReadOnlySpan<byte> utf8, Record after, long revision, bool isNumbered)
         where TKey : struct, IKey, allows ref struct
     {
         var isThere = _index.TryFind(key, out var before, out var word);
         var hasValue = isThere && (word & IndexWord.TombstoneBit) == 0;
         var isNewest = !isThere || before.Revision < revision;
-        return observer.OnPublishing(utf8, key.Hash, hasValue ? before : default, after, revision, isNewest);
+        try
+        {
+            return observer.OnPublishing(utf8, key.Hash, hasValue ? before : default, after, revision, isNewest);
+        }
+        catch (OutOfMemoryException) when (isNumbered)
+        {
+            // It is durable already, whether regions can be told or not: those that were not see it at once.
+            return isNewest;
+        }
     }
 
     private Shard ShardOf(ulong hash) => _shards[HashIndex.ShardOf(hash)];

@@ -10,6 +10,8 @@ namespace KvStore.Expiry;
 /// costs more than the read, and stops the processor from overlapping cache misses. Only an entry within
 /// <see cref="MarginSeconds"/> of its deadline makes a read ask exactly, so that no expired entry is shown even when the
 /// timer is late by as much as that.</para>
+/// <para>All namespaces that use the system's clock share one field and one timer (<see cref="Join"/>), which runs while there is
+/// one of them. It holds them weakly: one that nobody disposed can be collected.</para>
 /// <para>With any other clock every question goes to that clock: a test's clock is obeyed exactly.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
@@ -18,22 +20,26 @@ internal sealed class CoarseClock : IDisposable
     /// <summary>By how many seconds the field may lag before a read could notice.</summary>
     private const uint MarginSeconds = 5;
 
+    // How often it looks whether users were collected.
+    private const int TicksBetweenPrunings = 50;
+
     private static readonly TimeSpan s_resolution = TimeSpan.FromMilliseconds(100);
+    private static readonly Lock s_lock = new();
+    private static readonly List<WeakReference> s_users = [];
+    private static CoarseClock? s_shared;
 
     private readonly TimeProvider _timeProvider;
     private readonly ITimer? _timer;
-    private readonly Action? _onTick;
+    private int _ticksToPruning = TicksBetweenPrunings;
 
     // Moved by the timer and read by every get; nothing else depends on its order. uint.MaxValue where every question
     // goes to the clock: then no deadline is ever beyond the margin.
     private uint _certainlyAliveFrom;
 
     /// <param name="timeProvider">The clock.</param>
-    /// <param name="onTick">Called whenever the field is moved, by the timer; for what else has to be looked at now and then.</param>
-    public CoarseClock(TimeProvider timeProvider, Action? onTick = null)
+    public CoarseClock(TimeProvider timeProvider)
     {
         _timeProvider = timeProvider;
-        _onTick = onTick;
         _certainlyAliveFrom = uint.MaxValue;
         if (ReferenceEquals(timeProvider, TimeProvider.System))
         {
@@ -42,20 +48,83 @@ internal sealed class CoarseClock : IDisposable
         }
     }
 
+    /// <summary>Called at every tick of the clock that is shared, by its timer; for what the whole process looks at now and then.</summary>
+    public static event Action? Ticked;
+
     /// <summary>Whether there is a timer, and not every question goes to the clock.</summary>
     public bool Ticks => _timer is not null;
+
+    /// <summary>How many users the shared clock has, without those that were collected.</summary>
+    public static int UserCount
+    {
+        get
+        {
+            lock (s_lock)
+            {
+                Prune();
+                return s_users.Count;
+            }
+        }
+    }
 
     /// <summary>The clock that drives it.</summary>
     public TimeProvider TimeProvider => _timeProvider;
 
+    /// <summary>The current time, asked of the clock itself.</summary>
+    public DateTimeOffset Now => _timeProvider.GetUtcNow();
+
     /// <summary>The current second since the Unix epoch, rounded down, asked of the clock itself.</summary>
-    public long NowSeconds => _timeProvider.GetUtcNow().ToUnixTimeSeconds();
+    public long NowSeconds => Now.ToUnixTimeSeconds();
 
-    /// <summary>Whether a deadline (0: none) has passed: it has when it is now or earlier.</summary>
+    /// <summary>The clock of a time provider: the one that all share where that is the system's.</summary>
+    /// <param name="timeProvider">The time provider.</param>
+    /// <param name="user">Who uses it until <see cref="Leave"/>; held weakly.</param>
+    public static CoarseClock Join(TimeProvider timeProvider, object user)
+    {
+        if (!ReferenceEquals(timeProvider, TimeProvider.System))
+        {
+            return new CoarseClock(timeProvider);
+        }
+
+        lock (s_lock)
+        {
+            s_users.Add(new WeakReference(user));
+            if (s_shared is null)
+            {
+                s_shared = new CoarseClock(timeProvider);
+            }
+            else if (s_users.Count == 1)
+            {
+                // It stood still.
+                s_shared.Move();
+                s_shared._timer!.Change(s_resolution, s_resolution);
+            }
+
+            return s_shared;
+        }
+    }
+
+    /// <summary>Ends what <see cref="Join"/> began. The clock must not be used afterwards.</summary>
+    public void Leave(object user)
+    {
+        lock (s_lock)
+        {
+            if (this != s_shared)
+            {
+                Dispose();
+                return;
+            }
+
+            s_users.RemoveAll(weak => weak.Target is null || weak.Target == user);
+            StopIfUnused();
+        }
+    }
+
+    /// <summary>Whether a deadline has passed: it has when it is now or earlier.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool HasPassed(uint deadlineSeconds) => MayHavePassed(deadlineSeconds) && HasPassedExactly(deadlineSeconds);
+    public bool HasPassed(Deadline deadline) => MayHavePassed(deadline.Seconds) && HasPassedExactly(deadline);
 
-    /// <summary>The same without asking the clock: false is certain, true is not.</summary>
+    /// <summary>Whether the deadline of this many seconds (0: none) may have passed, without asking the clock: false is certain, true is not.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool MayHavePassed(uint deadlineSeconds)
     {
@@ -65,14 +134,43 @@ internal sealed class CoarseClock : IDisposable
 
     public void Dispose() => _timer?.Dispose();
 
+    // Holding the lock.
+    private static void Prune()
+    {
+        s_users.RemoveAll(static weak => !weak.IsAlive);
+        StopIfUnused();
+    }
+
+    private static void StopIfUnused()
+    {
+        if (s_users.Count == 0)
+        {
+            s_shared?._timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool HasPassedExactly(uint deadlineSeconds) => deadlineSeconds != 0 && deadlineSeconds <= NowSeconds;
+    private bool HasPassedExactly(Deadline deadline) => deadline.HasPassedAt(Now);
 
     private void Tick()
     {
         Move();
-        _onTick?.Invoke();
+        if (this != Volatile.Read(ref s_shared))
+        {
+            return;
+        }
+
+        Ticked?.Invoke();
+        if (--_ticksToPruning == 0)
+        {
+            _ticksToPruning = TicksBetweenPrunings;
+            lock (s_lock)
+            {
+                Prune();
+            }
+        }
     }
 
-    private void Move() => Volatile.Write(ref _certainlyAliveFrom, (uint)NowSeconds + MarginSeconds);
+    // A clock before 1970 or after 2106 does not wrap around.
+    private void Move() => Volatile.Write(ref _certainlyAliveFrom, (uint)Math.Clamp(NowSeconds + MarginSeconds, MarginSeconds, uint.MaxValue));
 }

@@ -4,7 +4,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace KvStore;
 
 /// <summary>
-/// Says how a namespace that is being registered shall behave. What is said here wins over the configuration.
+/// Sets the options of a namespace that is being registered. They are defaults: the section <c>KvStore:{name}</c> of the
+/// configuration overrides them, one setting at a time.
 /// </summary>
 public sealed class KvNamespaceBuilder
 {
@@ -87,7 +88,8 @@ public sealed class KvNamespaceBuilder
     /// </summary>
     /// <param name="directory">
     /// The directory, which belongs to this namespace alone and is created when need be. A relative path starts at the content
-    /// root of the host, or at the current directory where there is none.
+    /// root of the host, or at the current directory where there is none. <c>KvStore:{name}:Persistence:Directory</c> in the
+    /// configuration overrides it.
     /// </param>
     /// <param name="options">How it is kept; null for the defaults.</param>
     /// <returns>This builder.</returns>
@@ -101,7 +103,8 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>
-    /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read without being asked for.
+    /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read in any case, after all that
+    /// code says, except by <see cref="KvServiceCollectionExtensions.ReplaceKvNamespace"/>.
     /// </summary>
     /// <param name="section">
     /// A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>, <c>Persistence</c>,

@@ -11,7 +11,6 @@ internal sealed class KvNamespaceFactory(IServiceProvider services, KvNamespaceR
     {
         ArgumentNullException.ThrowIfNull(name);
         return services.GetKeyedService<IKvNamespace>(name)
-            ?? throw new ArgumentException(
-                $"No KV namespace named \"{name}\" is registered. Registered are: {string.Join(", ", Names)}.", nameof(name));
+            ?? throw new ArgumentException(KvNamespaceRegistry.IsUnknown(name, Names), nameof(name));
     }
 }

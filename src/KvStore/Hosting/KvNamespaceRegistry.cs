@@ -1,58 +1,99 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace KvStore.Hosting;
 
-/// <summary>The namespaces registered with one service collection.</summary>
-/// <remarks>Filled while services are registered, by one thread; read afterwards, by any.</remarks>
+/// <summary>The namespaces that are registered with one container.</summary>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvNamespaceRegistry
 {
-    private readonly OrderedDictionary<string, KvNamespaceBuilder> _builders = new(StringComparer.Ordinal);
+    private readonly OrderedDictionary<string, KvNamespaceRegistration> _registrations = new(StringComparer.Ordinal);
+    private int _hasChecked;
 
-    /// <summary>The names, in the order of registration.</summary>
-    public IReadOnlyCollection<string> Names => _builders.Keys;
-
-    /// <summary>Adds a namespace.</summary>
-    /// <exception cref="ArgumentException">The name is taken.</exception>
-    public void Add(KvNamespaceBuilder builder)
+    public KvNamespaceRegistry(IEnumerable<KvNamespaceRegistration> registrations)
     {
-        if (!_builders.TryAdd(builder.Name, builder))
+        foreach (var registration in registrations)
         {
-            throw new ArgumentException(IsTaken(builder.Name));
+            _registrations.Add(registration.Name, registration);
         }
     }
 
-    /// <summary>Says that a name cannot be registered again.</summary>
-    public static string IsTaken(string name) => $"A KV namespace named \"{name}\" is registered already; each name can be registered once.";
+    /// <summary>The names, in the order of registration.</summary>
+    public IReadOnlyCollection<string> Names => _registrations.Keys;
 
-    /// <summary>Opens a namespace as it was registered.</summary>
+    /// <summary>The message of the exception for a name that is registered a second time.</summary>
+    public static string IsTaken(string name) =>
+        $"A KV namespace named \"{name}\" is registered already; each name can be registered once. To put another in its place, for example in a test, call {nameof(KvServiceCollectionExtensions.ReplaceKvNamespace)}.";
+
+    /// <summary>The message of the exception for a name that is not registered.</summary>
+    public static string IsUnknown(string name, IEnumerable<string> names) =>
+        $"No KV namespace named \"{name}\" is registered. Registered are: {string.Join(", ", names.DefaultIfEmpty("none"))}.";
+
+    /// <summary>Opens a namespace as it was registered and configured.</summary>
     /// <exception cref="OptionsValidationException">An option is wrong; the message names the namespace and the option.</exception>
     /// <exception cref="KvPersistenceException">What it keeps cannot be opened.</exception>
     public async Task<KvNamespace> OpenAsync(IServiceProvider services, string name, CancellationToken cancellationToken)
+    {
+        WarnOfUnusedSections(services);
+        var options = OptionsOf(services, _registrations[name]);
+        return await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
+    }
+
+    private KvNamespaceOptions OptionsOf(IServiceProvider services, KvNamespaceRegistration registration)
     {
         var options = new KvNamespaceOptions
         {
             TimeProvider = services.GetService<TimeProvider>() ?? TimeProvider.System,
             LoggerFactory = services.GetService<ILoggerFactory>(),
         };
-
+        IConfigurationSection? section = null;
         try
         {
-            if (services.GetService<IConfiguration>() is { } configuration)
+            options = registration.Builder.Build(services, options);
+            if (registration.ReadsConfiguration && services.GetService<IConfiguration>() is { } configuration)
             {
-                var section = configuration.GetSection("KvStore");
-                KvConfiguration.CheckHasEntries(section);
-                options = KvConfiguration.Apply(services, section.GetSection(name), options);
+                section = ConfigurationSections.Of(configuration, registration.Name, Names);
+                options = KvConfiguration.Apply(services, section, options);
             }
 
-            options = _builders[name].Build(services, options);
-            return await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
+            options.Validate();
+            return options;
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {
-            throw new OptionsValidationException(name, typeof(KvNamespaceOptions), [$"KV namespace \"{name}\": {e.Message}"]);
+            // Without the exception as the cause: what was thrown elsewhere may quote a setting, and a setting may be a secret.
+            throw new OptionsValidationException(
+                registration.Name, typeof(KvNamespaceOptions), [$"KV namespace \"{registration.Name}\": {MessageOf(e, section)}"]);
+        }
+    }
+
+    // A range is checked when all settings are read; the exception says which option, and this adds which setting it came from.
+    private static string MessageOf(Exception exception, IConfigurationSection? section)
+    {
+        if (exception is not ArgumentException { ParamName: { } parameter })
+        {
+            return exception.Message;
+        }
+
+        var suffix = exception.Message.LastIndexOf(" (Parameter '", StringComparison.Ordinal);
+        var message = suffix < 0 ? exception.Message : exception.Message[..suffix];
+        return section is not null && ConfigurationSections.PathOf(section, parameter) is { } path
+            ? $"{message} The configuration sets it in {path}."
+            : message;
+    }
+
+    private void WarnOfUnusedSections(IServiceProvider services)
+    {
+        if (Interlocked.Exchange(ref _hasChecked, 1) == 0 && services.GetService<IConfiguration>() is { } configuration)
+        {
+            var logger = services.GetService<ILoggerFactory>()?.CreateLogger("KvStore.Hosting") ?? NullLogger.Instance;
+            foreach (var path in ConfigurationSections.Unused(configuration, Names))
+            {
+                logger.SectionUnused(path, string.Join(", ", Names.Select(ConfigurationSections.PathOf)));
+            }
         }
     }
 }

@@ -2,6 +2,7 @@ using KvStore;
 using KvStore.Hosting;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -9,100 +10,216 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class KvServiceCollectionExtensions
 {
     /// <summary>
-    /// Registers a namespace: a keyed singleton <see cref="IKvNamespace"/> under its name, the first one also without a key,
-    /// and all of them through <see cref="IKvNamespaceFactory"/>.
+    /// Registers a namespace: a keyed singleton <see cref="IKvNamespace"/> under its name, which is a keyed
+    /// <see cref="KvNamespace"/> too, and all of them through <see cref="IKvNamespaceFactory"/>.
     /// </summary>
     /// <remarks>
-    /// Limits are read from the configuration section <c>KvStore:{name}:Limits</c>, if there is one: numbers in bytes or
-    /// keys, spans of time as <c>hh:mm:ss</c> (<c>"00:01:00"</c> is a minute; a bare <c>60</c> is refused). Where it persists is
-    /// read from <c>KvStore:{name}:Persistence</c>: <c>Directory</c>, and the entries of <see cref="FilePersistenceOptions"/>.
-    /// Which regions it has is read from <c>KvStore:{name}:Replication</c>, whose entries are those of
-    /// <see cref="KvReplicationOptions"/>, and from <c>Profile</c> and <c>EnforceWriteRate</c> beside it.
+    /// <para>
+    /// Without a key, <see cref="IKvNamespace"/> and <see cref="KvNamespace"/> are the namespace that was registered <b>first</b>.
+    /// Use that in an application with a single namespace. When several are registered, resolving one without a key logs a
+    /// warning that names the one returned.
+    /// </para>
+    /// <para>
+    /// Code gives the defaults, and the configuration section <c>KvStore:{name}</c> overrides them, one setting at a time:
+    /// <c>Persistence</c> (<c>Enabled</c>, <c>Directory</c> and the options of <see cref="FilePersistenceOptions"/>),
+    /// <c>Limits</c> (<see cref="KvLimits"/>), <c>Replication</c> (<c>Enabled</c> and <see cref="KvReplicationOptions"/>),
+    /// <c>Profile</c> and <c>EnforceWriteRate</c>. Numbers are bytes or keys, spans of time are <c>hh:mm:ss</c>
+    /// (<c>"00:01:00"</c> is a minute; a bare <c>60</c> is refused). A colon in a name is written <c>%3A</c> in the section's
+    /// name, and a percent sign <c>%25</c>. A section for a namespace that is not registered is logged as a warning.
+    /// </para>
+    /// <para>
     /// The clock and the logging are those of the container. The host opens the namespace before its first service starts, and
-    /// flushes it when the last has stopped; without a host it is opened when it is first asked for. The container disposes it.
+    /// flushes it when the last has stopped; without a host it is opened when it is first resolved. The container disposes it.
+    /// </para>
     /// </remarks>
     /// <param name="services">Where to register it.</param>
     /// <param name="name">Its name, for example <c>CACHE_KV</c>.</param>
-    /// <param name="configure">How it shall behave; wins over the configuration.</param>
+    /// <param name="configure">Sets its options.</param>
     /// <returns>The same services.</returns>
-    /// <exception cref="ArgumentException">The name is empty, or registered already.</exception>
+    /// <exception cref="ArgumentException">
+    /// The name is empty, or registered already; <see cref="ReplaceKvNamespace"/> puts another namespace in its place.
+    /// </exception>
     public static IServiceCollection AddKvNamespace(
         this IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        var registry = RegistryOf(services);
-        var builder = new KvNamespaceBuilder(services, name);
-        configure?.Invoke(builder);
-        registry.Add(builder);
+        if (NamesIn(services).Contains(name))
+        {
+            throw new ArgumentException(KvNamespaceRegistry.IsTaken(name));
+        }
 
-        services.TryAddSingleton(provider => new KvNamespaceOpener(provider, registry));
-        services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
-        services.TryAddSingleton(provider => provider.GetRequiredKeyedService<IKvNamespace>(name));
-        services.TryAddSingleton<IKvNamespaceFactory>(provider => new KvNamespaceFactory(provider, registry));
+        services.AddSingleton(Registration(services, name, configure, readsConfiguration: true));
+        services.TryAddSingleton(provider => new KvNamespaceRegistry(provider.GetServices<KvNamespaceRegistration>()));
+        services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
+        services.AddKeyedSingleton(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
+        services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
+        services.TryAddSingleton(WithoutKey<KvNamespace>);
+        services.TryAddSingleton(WithoutKey<IKvNamespace>);
+        services.TryAddSingleton<IKvNamespaceFactory>(
+            provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
         return services;
     }
 
     /// <summary>
-    /// Registers every namespace that a Wrangler configuration binds: for each entry of <c>kv_namespaces</c> one under the
-    /// name of its <c>binding</c>.
+    /// Replaces a registered namespace, for tests: nothing of the replaced registration is opened, neither its directory nor
+    /// what the configuration says of it. Without <paramref name="configure"/> the new one lives in memory.
     /// </summary>
-    /// <param name="services">Where to register them.</param>
-    /// <param name="path">
-    /// A <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are allowed. A relative
-    /// path starts at the content root of the host that is being built, or else at the current directory.
-    /// </param>
-    /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
+    /// <remarks>
+    /// The section <c>KvStore:{name}</c> of the configuration is not read for the new namespace. To read it nevertheless:
+    /// <c>kv.Bind(configuration.GetSection("KvStore:CACHE_KV"))</c>. In a <c>WebApplicationFactory</c>, call this in
+    /// <c>ConfigureTestServices</c>, which runs after the application has registered its services.
+    /// </remarks>
+    /// <param name="services">Where it is registered.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="configure">Sets the options of the new namespace.</param>
     /// <returns>The same services.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">
-    /// The file is not JSON, or an entry has no <c>binding</c> or one that is taken; the message says at which line and column.
-    /// </exception>
-    public static IServiceCollection AddKvNamespacesFromWrangler(
-        this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null)
+    /// <exception cref="ArgumentException">No namespace of that name is registered; the message names those that are.</exception>
+    public static IServiceCollection ReplaceKvNamespace(
+        this IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
-        ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        path = FromContentRoot(services, path);
-        var bindings = WranglerFile.Read(path);
-
-        // All of them before any is registered: a file that is wrong changes nothing.
-        var taken = new HashSet<string>(FindRegistry(services)?.Names ?? [], StringComparer.Ordinal);
-        foreach (var binding in bindings)
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        for (var i = 0; i < services.Count; i++)
         {
-            if (!taken.Add(binding.Name))
+            if (RegistrationOf(services[i])?.Name == name)
             {
-                throw new InvalidDataException($"{path}({binding.Line},{binding.Column}): {KvNamespaceRegistry.IsTaken(binding.Name)}");
+                services[i] = ServiceDescriptor.Singleton(Registration(services, name, configure, readsConfiguration: false));
+                return services;
             }
         }
 
-        foreach (var binding in bindings)
+        throw new ArgumentException(
+            $"{KvNamespaceRegistry.IsUnknown(name, NamesIn(services))} {nameof(ReplaceKvNamespace)} must be called after the namespace was registered.",
+            nameof(name));
+    }
+
+    /// <summary>Replaces every registered namespace, as <see cref="ReplaceKvNamespace"/> does with one.</summary>
+    /// <param name="services">Where they are registered.</param>
+    /// <param name="configure">Sets the options of each new namespace; called once for each, with its name in the builder.</param>
+    /// <returns>The same services.</returns>
+    /// <exception cref="InvalidOperationException">No namespace is registered; the call must come after those that register them.</exception>
+    public static IServiceCollection ReplaceKvNamespaces(
+        this IServiceCollection services, Action<KvNamespaceBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        var names = NamesIn(services);
+        if (names.Count == 0)
         {
-            services.AddKvNamespace(binding.Name, configure);
+            throw new InvalidOperationException(
+                $"No KV namespace is registered. {nameof(ReplaceKvNamespaces)} must be called after the namespaces were registered.");
+        }
+
+        foreach (var name in names)
+        {
+            services.ReplaceKvNamespace(name, configure);
         }
 
         return services;
     }
 
-    private static string FromContentRoot(IServiceCollection services, string path)
+    /// <summary>
+    /// Registers every namespace that a Wrangler file binds: for each entry of <c>kv_namespaces</c> one under the name of its
+    /// <c>binding</c>.
+    /// </summary>
+    /// <remarks>
+    /// Bindings are resolved as wrangler resolves them. An environment binds what it lists itself and inherits nothing of the top
+    /// level; what the top level binds and the environment does not is a warning in the log when the host starts. An environment
+    /// that the file does not have is an error where the file has others, and stands for the top level where it has none.
+    /// Of a property that is given twice the last value counts. Files are UTF-8, with or without a byte order mark.
+    /// </remarks>
+    /// <param name="services">Where to register them.</param>
+    /// <param name="path">
+    /// A <c>wrangler.toml</c>, or a <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are
+    /// allowed. A file whose name does not end in <c>.toml</c> is read as JSON. A relative path starts at the content root of the
+    /// host that is being built, or else at the current directory.
+    /// </param>
+    /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
+    /// <param name="environment">
+    /// The environment, for example <c>production</c> for what stands under <c>env.production</c>. Null takes the one that the
+    /// variable <c>CLOUDFLARE_ENV</c> names, and the top level where it names none; empty is the top level.
+    /// </param>
+    /// <returns>The same services.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file cannot be read; an entry has no <c>binding</c> or one that is taken; the file has environments but not this one;
+    /// or no environment is chosen, and only environments bind something. The message says at which line and column. Nothing
+    /// has been registered.
+    /// </exception>
+    public static IServiceCollection AddKvNamespacesFromWrangler(
+        this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null, string? environment = null)
     {
-        var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
-        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        path = FromContentRoot(services, path);
+        return Register(services, path, WranglerFile.Read(path, WranglerFile.EnvironmentOf(environment)), configure);
     }
 
-    private static KvNamespaceRegistry RegistryOf(IServiceCollection services)
+    /// <summary>Registers what a file binds.</summary>
+    internal static IServiceCollection Register(
+        IServiceCollection services, string path, WranglerBindings file, Action<KvNamespaceBuilder>? configure)
     {
-        var registry = FindRegistry(services);
-        if (registry is null)
+        // All of them before any is registered: a file that is wrong changes nothing.
+        var taken = new HashSet<string>(NamesIn(services), StringComparer.Ordinal);
+        foreach (var binding in file.Bindings)
         {
-            registry = new KvNamespaceRegistry();
-            services.AddSingleton(registry);
+            if (!taken.Add(binding.Name))
+            {
+                throw WranglerFile.Error(path, binding.Position, KvNamespaceRegistry.IsTaken(binding.Name));
+            }
         }
 
-        return registry;
+        foreach (var binding in file.Bindings)
+        {
+            services.AddKvNamespace(binding.Name, configure);
+        }
+
+        foreach (var warning in file.Warnings)
+        {
+            services.AddSingleton(new WranglerWarning(warning));
+            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WranglerWarnings>());
+        }
+
+        return services;
     }
 
-    private static KvNamespaceRegistry? FindRegistry(IServiceCollection services) =>
-        (KvNamespaceRegistry?)services.FirstOrDefault(service => service.ServiceType == typeof(KvNamespaceRegistry))?.ImplementationInstance;
+    /// <summary>A path from the content root of the host that is being built, or from the current directory where none is.</summary>
+    internal static string FromContentRoot(IServiceCollection services, string path) =>
+        ContentRootOf(services) is { } root ? Path.Combine(root, path) : path;
+
+    /// <summary>The content root of the host that is being built, if one is.</summary>
+    internal static string? ContentRootOf(IServiceCollection services)
+    {
+        var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
+        return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? root : null;
+    }
+
+    private static KvNamespaceRegistration Registration(
+        IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure, bool readsConfiguration)
+    {
+        var builder = new KvNamespaceBuilder(services, name);
+        configure?.Invoke(builder);
+        return new KvNamespaceRegistration(builder, readsConfiguration);
+    }
+
+    // The container makes a singleton once, so the warning is logged once for each of the two types.
+    private static T WithoutKey<T>(IServiceProvider provider)
+        where T : class
+    {
+        var names = provider.GetRequiredService<KvNamespaceRegistry>().Names;
+        var first = names.First();
+        if (names.Count > 1)
+        {
+            provider.GetService<ILoggerFactory>()?.CreateLogger("KvStore.Hosting").ResolvedWithoutKey(names.Count, first);
+        }
+
+        return provider.GetRequiredKeyedService<T>(first);
+    }
+
+    private static List<string> NamesIn(IServiceCollection services) =>
+        [.. services.Select(RegistrationOf).OfType<KvNamespaceRegistration>().Select(registration => registration.Name)];
+
+    private static KvNamespaceRegistration? RegistrationOf(ServiceDescriptor service) =>
+        service.IsKeyedService ? null : service.ImplementationInstance as KvNamespaceRegistration;
 }

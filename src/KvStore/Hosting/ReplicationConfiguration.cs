@@ -5,82 +5,126 @@ namespace KvStore.Hosting;
 /// <summary>Reads from configuration which regions a namespace has and how they lag.</summary>
 internal static class ReplicationConfiguration
 {
+    private const string Enabled = "Enabled";
+
     /// <summary>A profile by its name.</summary>
     /// <exception cref="FormatException">There is no profile of that name.</exception>
     public static KvProfile Profile(IConfigurationSection entry) => entry.Value?.ToUpperInvariant() switch
     {
         "WORKERSKV" => KvProfile.WorkersKv,
         "INSTANT" => KvProfile.Instant,
-        _ => throw KvConfiguration.Unreadable(entry, $"{KvProfile.WorkersKv} or {KvProfile.Instant}"),
+        _ => throw Setting.Unreadable(entry, $"{KvProfile.WorkersKv} or {KvProfile.Instant}"),
     };
 
-    /// <summary>The options with what the section says in place of what they said.</summary>
-    /// <exception cref="FormatException">An entry is not known or cannot be read.</exception>
-    public static KvReplicationOptions Apply(IConfigurationSection section, KvReplicationOptions options)
+    /// <summary>The options with what the section says in place of what they said; null when the section switches regions off.</summary>
+    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    public static KvReplicationOptions? Apply(IConfigurationSection section, KvReplicationOptions? given)
     {
-        KvConfiguration.CheckHasEntries(section);
+        Setting.CheckHasEntries(section);
+        var isEnabled = true;
+        KvReplicationOptions? options = null;
         foreach (var entry in section.GetChildren())
         {
+            if (entry.Key.Equals(Enabled, StringComparison.OrdinalIgnoreCase))
+            {
+                isEnabled = Setting.Boolean(entry);
+                continue;
+            }
+
+            options ??= given ?? new KvReplicationOptions();
             options = entry.Key.ToUpperInvariant() switch
             {
                 "REGIONS" => options with { Regions = Regions(entry) },
-                "HOMEREGION" => options with { HomeRegion = entry.Value },
+                "HOMEREGION" => options with { HomeRegion = Setting.Text(entry, "the name of one of the regions") },
                 "LAG" => options with { Lag = Lag(entry) },
-                "EDGECACHE" => options with { EdgeCache = EdgeCache(entry, options.EdgeCache ?? new KvEdgeCacheOptions()) },
-                "CLOCKSKEW" => options with { ClockSkew = entry.GetChildren().ToDictionary(skew => skew.Key, KvConfiguration.Span) },
-                _ => throw KvConfiguration.Unknown(
+                "EDGECACHE" => options with { EdgeCache = EdgeCache(entry, options.EdgeCache) },
+                "CLOCKSKEW" => options with { ClockSkew = ClockSkew(entry, options.ClockSkew) },
+                _ => throw Setting.Unknown(
                     entry,
-                    $"{nameof(KvReplicationOptions.Regions)}, {nameof(KvReplicationOptions.HomeRegion)}, {nameof(KvReplicationOptions.Lag)}, {nameof(KvReplicationOptions.EdgeCache)} and {nameof(KvReplicationOptions.ClockSkew)}"),
+                    $"{Enabled}, {nameof(KvReplicationOptions.Regions)}, {nameof(KvReplicationOptions.HomeRegion)}, {nameof(KvReplicationOptions.Lag)}, {nameof(KvReplicationOptions.EdgeCache)} and {nameof(KvReplicationOptions.ClockSkew)}"),
             };
         }
 
-        return options;
+        return isEnabled ? options ?? given : null;
     }
 
     // An array, or one text with commas, as environment variables have it.
-    private static string[] Regions(IConfigurationSection entry) => entry.Value is { } text
-        ? text.Split(',', StringSplitOptions.TrimEntries)
-        : [.. entry.GetChildren().Select(region => region.Value ?? "")];
+    private static string[] Regions(IConfigurationSection entry)
+    {
+        Setting.CheckIsEither(entry);
+        return entry.Value is { } text
+            ? text.Split(',', StringSplitOptions.TrimEntries)
+            : [.. entry.GetChildren().Select(region => region.Value ?? "")];
+    }
 
     // A span for a fixed lag; Min and Max for a uniform one; Median, P95 and P99 for percentiles.
     private static IKvLagModel Lag(IConfigurationSection entry)
     {
+        Setting.CheckIsEither(entry);
         if (entry.Value is not null)
         {
-            return KvLag.Fixed(KvConfiguration.Span(entry));
+            return Checked(entry, () => KvLag.Fixed(Setting.Span(entry)));
         }
 
         var parts = entry.GetChildren().ToDictionary(part => part.Key, StringComparer.OrdinalIgnoreCase);
-        var seed = parts.Remove("Seed", out var given) ? KvConfiguration.Int32(given) : 0;
+        var seed = parts.Remove("Seed", out var given) ? Setting.Int32(given) : 0;
         return parts.Count == 2 && parts.TryGetValue("Min", out var min) && parts.TryGetValue("Max", out var max)
-            ? KvLag.Uniform(KvConfiguration.Span(min), KvConfiguration.Span(max), seed)
+            ? Checked(entry, () => KvLag.Uniform(Setting.Span(min), Setting.Span(max), seed))
             : parts.Count == 3 && parts.TryGetValue("Median", out var median) && parts.TryGetValue("P95", out var p95)
                 && parts.TryGetValue("P99", out var p99)
-            ? KvLag.Percentiles(KvConfiguration.Span(median), KvConfiguration.Span(p95), KvConfiguration.Span(p99), seed)
+            ? Checked(entry, () => KvLag.Percentiles(Setting.Span(median), Setting.Span(p95), Setting.Span(p99), seed))
             : throw new FormatException(
-                $"The configuration has {entry.Path} with {string.Join(", ", parts.Keys.Order(StringComparer.Ordinal))}; it must be a span of time, or have Min and Max, or Median, P95 and P99, and may have a Seed beside them.");
+                $"{entry.Path} has the settings {string.Join(", ", parts.Keys.Order(StringComparer.Ordinal))}; it must be a span of time, or have Min and Max, or Median, P95 and P99, and may have a Seed beside them.");
     }
 
-    private static KvEdgeCacheOptions? EdgeCache(IConfigurationSection entry, KvEdgeCacheOptions options)
+    // A lag is made of its settings at once, so that its exception is about this entry and nothing else.
+    private static IKvLagModel Checked(IConfigurationSection entry, Func<IKvLagModel> lag)
     {
+        try
+        {
+            return lag();
+        }
+        catch (ArgumentException e)
+        {
+            var suffix = e.Message.LastIndexOf(" (Parameter '", StringComparison.Ordinal);
+            throw new FormatException($"{entry.Path}: {(suffix < 0 ? e.Message : e.Message[..suffix])}");
+        }
+    }
+
+    private static KvEdgeCacheOptions? EdgeCache(IConfigurationSection entry, KvEdgeCacheOptions? given)
+    {
+        Setting.CheckIsEither(entry);
+        var options = given ?? new KvEdgeCacheOptions();
         if (entry.Value is not null)
         {
-            return KvConfiguration.Boolean(entry) ? options : null;
+            return Setting.Boolean(entry) ? options : null;
         }
 
         foreach (var part in entry.GetChildren())
         {
             options = part.Key.ToUpperInvariant() switch
             {
-                "CACHETTL" => options with { CacheTtl = KvConfiguration.Span(part) },
-                "REFRESHHOTKEYS" => options with { RefreshHotKeys = KvConfiguration.Boolean(part) },
-                "ENTRIESMAX" => options with { EntriesMax = KvConfiguration.Int32(part) },
-                _ => throw KvConfiguration.Unknown(
+                "CACHETTL" => options with { CacheTtl = Setting.Span(part) },
+                "REFRESHHOTKEYS" => options with { RefreshHotKeys = Setting.Boolean(part) },
+                "ENTRIESMAX" => options with { EntriesMax = Setting.Int32(part) },
+                _ => throw Setting.Unknown(
                     part,
                     $"{nameof(KvEdgeCacheOptions.CacheTtl)}, {nameof(KvEdgeCacheOptions.RefreshHotKeys)} and {nameof(KvEdgeCacheOptions.EntriesMax)}"),
             };
         }
 
         return options;
+    }
+
+    private static Dictionary<string, TimeSpan> ClockSkew(IConfigurationSection section, IReadOnlyDictionary<string, TimeSpan>? given)
+    {
+        Setting.CheckHasEntries(section);
+        var skews = new Dictionary<string, TimeSpan>(given ?? new Dictionary<string, TimeSpan>());
+        foreach (var entry in section.GetChildren())
+        {
+            skews[entry.Key] = Setting.Span(entry);
+        }
+
+        return skews;
     }
 }

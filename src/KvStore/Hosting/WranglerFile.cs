@@ -1,19 +1,74 @@
 using System.Text;
-using System.Text.Json;
+using KvStore.Wrangler;
 
 namespace KvStore.Hosting;
 
-/// <summary>Reads the bindings of a Wrangler configuration, and says where in the file something is wrong.</summary>
+/// <summary>Reads the bindings of a Wrangler file for one environment, as wrangler resolves them.</summary>
 internal static class WranglerFile
 {
-    private static readonly JsonReaderOptions s_options = new()
-    {
-        CommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-    };
+    /// <summary>The variable from which wrangler takes the environment where none is named.</summary>
+    public const string EnvironmentVariable = "CLOUDFLARE_ENV";
 
-    /// <summary>The bindings of <c>kv_namespaces</c>, in order. None when the file has no such array.</summary>
-    public static List<Binding> Read(string path)
+    // As wrangler: a file of these encodings is refused, whatever it holds. UTF-32 LE begins as UTF-16 LE does and comes first.
+    private static readonly (byte[] Mark, string Encoding)[] s_unsupported =
+    [
+        ([0x00, 0x00, 0xFE, 0xFF], "UTF-32"),
+        ([0xFF, 0xFE, 0x00, 0x00], "UTF-32"),
+        ([0xFE, 0xFF], "UTF-16"),
+        ([0xFF, 0xFE], "UTF-16"),
+    ];
+
+    /// <summary>The environment to take: the one that is named, or else the one of <c>CLOUDFLARE_ENV</c>; null for the top level.</summary>
+    /// <param name="environment">What the caller named. Empty is the top level, whatever the variable says.</param>
+    public static string? EnvironmentOf(string? environment) =>
+        (environment ?? Environment.GetEnvironmentVariable(EnvironmentVariable)) is { Length: > 0 } name ? name : null;
+
+    /// <summary>The bindings of an environment, in the order of the file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="environment">The environment; null for the top level.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is wrong, lacks the environment, or binds nothing but in environments.</exception>
+    public static WranglerBindings Read(string path, string? environment) => Resolve(path, Parse(path), environment);
+
+    /// <summary>The bindings of an environment of a file that has been read.</summary>
+    /// <param name="path">The file, for messages.</param>
+    /// <param name="config">Its content.</param>
+    /// <param name="environment">The environment; null for the top level.</param>
+    /// <exception cref="InvalidDataException">The file is wrong, lacks the environment, or binds nothing but in environments.</exception>
+    public static WranglerBindings Resolve(string path, WranglerConfig config, string? environment)
+    {
+        var section = config.Find(environment);
+        var problem = config.TopLevel.Problems
+            .Concat(section?.Problems ?? [])
+            .Where(problem => problem.Kind != WranglerProblemKind.DoubledBinding || (section?.Problems.Contains(problem) ?? false))
+            .OrderBy(static problem => problem.Position.Offset)
+            .Cast<WranglerProblem?>()
+            .FirstOrDefault();
+        if (problem is { } first)
+        {
+            throw Error(path, first.Position, first.Message);
+        }
+
+        if (section is null)
+        {
+            throw new InvalidDataException($"{path}: there is no environment \"{environment}\"; the file has {NamesOf(config.Environments)}.");
+        }
+
+        if (environment is null && section.Bindings.Count == 0
+            && config.Environments.Where(static other => other.Bindings.Count > 0).ToList() is { Count: > 0 } binding)
+        {
+            throw new InvalidDataException(
+                $"{path}: no KV namespace is bound at the top level, only in {NamesOf(binding)}; name the environment in the call, or in {EnvironmentVariable}.");
+        }
+
+        return new WranglerBindings(section.Bindings, WarningsOf(path, environment, config, section));
+    }
+
+    /// <summary>An error at a place of a file.</summary>
+    public static InvalidDataException Error(string path, FilePosition at, string what) =>
+        new($"{path}({at.Line},{at.Column}): {what.TrimEnd('.')}.");
+
+    private static WranglerConfig Parse(string path)
     {
         if (!File.Exists(path))
         {
@@ -21,114 +76,44 @@ internal static class WranglerFile
         }
 
         var bytes = File.ReadAllBytes(path).AsSpan();
-        var json = bytes.StartsWith(Encoding.UTF8.Preamble) ? bytes[Encoding.UTF8.Preamble.Length..] : bytes;
-        try
+        foreach (var (mark, encoding) in s_unsupported)
         {
-            var reader = new Utf8JsonReader(json, s_options);
-            return ReadFile(ref reader, path, json);
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"{path}({e.LineNumber + 1},{e.BytePositionInLine + 1}): not JSON: {e.Message}", e);
-        }
-    }
-
-    private static List<Binding> ReadFile(ref Utf8JsonReader reader, string path, ReadOnlySpan<byte> json)
-    {
-        var bindings = new List<Binding>();
-        reader.Read();
-        Expect(ref reader, JsonTokenType.StartObject, "the file must hold one object", path, json);
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            if (!IsProperty(ref reader, "kv_namespaces"u8, path, json))
+            if (bytes.StartsWith(mark))
             {
-                reader.Skip();
-                continue;
-            }
-
-            reader.Read();
-            Expect(ref reader, JsonTokenType.StartArray, "\"kv_namespaces\" must be an array of objects", path, json);
-            while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
-            {
-                bindings.Add(ReadEntry(ref reader, path, json));
+                throw new InvalidDataException($"{path}(1,1): the file is {encoding}; Wrangler files are UTF-8. Save it as UTF-8.");
             }
         }
 
-        // What follows the object must be the end of the file.
-        while (reader.Read())
-        {
-        }
-
-        return bindings;
+        // What is not UTF-8 is read as U+FFFD, as wrangler reads it.
+        var content = bytes.StartsWith(Encoding.UTF8.Preamble) ? bytes[Encoding.UTF8.Preamble.Length..] : bytes;
+        return WranglerConfig.Parse(Encoding.UTF8.GetString(content), WranglerConfig.IsToml(path));
     }
 
-    private static Binding ReadEntry(ref Utf8JsonReader reader, string path, ReadOnlySpan<byte> json)
+    // What wrangler warns of too: kv_namespaces is not inherited, which is easily forgotten.
+    private static List<string> WarningsOf(string path, string? environment, WranglerConfig config, WranglerSection section)
     {
-        Expect(ref reader, JsonTokenType.StartObject, "an entry of \"kv_namespaces\" must be an object", path, json);
-        var start = reader.TokenStartIndex;
-        Binding? binding = null;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        List<string> warnings = [];
+        if (environment is null)
         {
-            if (!IsProperty(ref reader, "binding"u8, path, json))
-            {
-                reader.Skip();
-                continue;
-            }
-
-            reader.Read();
-            Expect(ref reader, JsonTokenType.String, "\"binding\" must be a text", path, json);
-            var (line, column) = PositionOf(json, reader.TokenStartIndex);
-            binding = new Binding(NameOf(ref reader, path, json), line, column);
+            return warnings;
         }
 
-        return binding ?? throw Error("an entry of \"kv_namespaces\" has no \"binding\"", path, json, start);
-    }
-
-    private static string NameOf(ref Utf8JsonReader reader, string path, ReadOnlySpan<byte> json)
-    {
-        try
+        if (ReferenceEquals(section, config.TopLevel))
         {
-            var name = reader.GetString();
-            return string.IsNullOrWhiteSpace(name) ? throw Error("\"binding\" is empty", path, json, reader.TokenStartIndex) : name;
+            warnings.Add($"{path}: there is no environment \"{environment}\"; the bindings of the top level are taken.");
+            return warnings;
         }
-        catch (InvalidOperationException)
+
+        var missing = config.TopLevel.Bindings.Where(top => !section.Bindings.Any(binding => binding.Name == top.Name)).ToList();
+        if (missing.Count > 0)
         {
-            throw Error("\"binding\" holds what is not Unicode", path, json, reader.TokenStartIndex);
+            var names = string.Join(", ", missing.Select(static binding => $"\"{binding.Name}\""));
+            warnings.Add($"{path}: {names} is bound at the top level, but not in the environment \"{environment}\". Environments do not inherit \"kv_namespaces\": list there what it needs.");
         }
+
+        return warnings;
     }
 
-    private static bool IsProperty(ref Utf8JsonReader reader, ReadOnlySpan<byte> name, string path, ReadOnlySpan<byte> json)
-    {
-        try
-        {
-            return reader.ValueTextEquals(name);
-        }
-        catch (InvalidOperationException)
-        {
-            throw Error("the name of a property holds what is not Unicode", path, json, reader.TokenStartIndex);
-        }
-    }
-
-    private static void Expect(ref Utf8JsonReader reader, JsonTokenType type, string what, string path, ReadOnlySpan<byte> json)
-    {
-        if (reader.TokenType != type)
-        {
-            throw Error(what, path, json, reader.TokenStartIndex);
-        }
-    }
-
-    private static InvalidDataException Error(string what, string path, ReadOnlySpan<byte> json, long index)
-    {
-        var (line, column) = PositionOf(json, index);
-        return new InvalidDataException($"{path}({line},{column}): {what}.");
-    }
-
-    private static (int Line, int Column) PositionOf(ReadOnlySpan<byte> json, long index)
-    {
-        var before = json[..(int)index];
-        return (before.Count((byte)'\n') + 1, before.Length - before.LastIndexOf((byte)'\n'));
-    }
-
-    /// <summary>A binding and where it stands, counted from 1.</summary>
-    internal readonly record struct Binding(string Name, int Line, int Column);
+    private static string NamesOf(IEnumerable<WranglerSection> sections) =>
+        string.Join(", ", sections.Select(static section => $"\"{section.Environment}\"")) is { Length: > 0 } names ? names : "none";
 }

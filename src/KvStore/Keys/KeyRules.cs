@@ -139,5 +139,5 @@ internal static class KeyRules
     private static bool IsDots(string key) => key is "." or "..";
 
     private static KvException TooLong(int bytes, int keyBytesMax, string operation) =>
-        new(414, operation, $"UTF-8 encoded length of {bytes} exceeds key length limit of {keyBytesMax}.");
+        new(414, operation, Invariant($"UTF-8 encoded length of {bytes} exceeds key length limit of {keyBytesMax}."));
 }

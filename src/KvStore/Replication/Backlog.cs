@@ -2,7 +2,7 @@ namespace KvStore.Replication;
 
 /// <summary>What one region has yet to hear about one key, and what it sees of it until then.</summary>
 /// <remarks>Thread safety: none; it is changed and read under the lock of its key's stripe.</remarks>
-internal sealed class Backlog(InFlightMutation visible)
+internal sealed class Backlog
 {
     /// <summary>The time of an arrival that waits for a region to be connected again.</summary>
     public const long Held = long.MaxValue;
@@ -10,8 +10,14 @@ internal sealed class Backlog(InFlightMutation visible)
     // From the oldest mutation to the newest, all newer than what is visible.
     private readonly List<Arrival> _upcoming = new(1);
 
+    public Backlog(InFlightMutation visible)
+    {
+        Visible = visible;
+        visible.Retain();
+    }
+
     /// <summary>What the region sees.</summary>
-    public InFlightMutation Visible { get; private set; } = visible;
+    public InFlightMutation Visible { get; private set; }
 
     /// <summary>How much is on its way.</summary>
     public int Count => _upcoming.Count;
@@ -32,6 +38,7 @@ internal sealed class Backlog(InFlightMutation visible)
         }
 
         _upcoming.Insert(at, new Arrival(mutation, dueTicks));
+        mutation.Retain();
         NextDueTicks = Math.Min(NextDueTicks, dueTicks);
     }
 
@@ -82,6 +89,8 @@ internal sealed class Backlog(InFlightMutation visible)
             return 0;
         }
 
+        mutation.Retain();
+        Visible.Release();
         Visible = mutation;
         var heard = 0;
         while (heard < _upcoming.Count && !_upcoming[heard].Mutation.IsNewerThan(mutation))
@@ -94,9 +103,24 @@ internal sealed class Backlog(InFlightMutation visible)
             heard++;
         }
 
+        for (var i = 0; i < heard; i++)
+        {
+            _upcoming[i].Mutation.Release();
+        }
+
         _upcoming.RemoveRange(0, heard);
         FindNextDue();
         return heard;
+    }
+
+    /// <summary>The region has heard everything: it lets go of what it keeps.</summary>
+    public void Leave()
+    {
+        Visible.Release();
+        foreach (var arrival in _upcoming)
+        {
+            arrival.Mutation.Release();
+        }
     }
 
     /// <summary>Gives arrivals another time.</summary>

@@ -8,7 +8,7 @@ internal sealed class CachedListings(int pagesMax)
     private readonly Queue<Question> _oldestFirst = new();
 
     /// <summary>Finds a page that has not run out, without the keys that have expired since.</summary>
-    public KvListPage? Find(byte[] prefix, byte[] after, int limit, long nowTicks, long nowSeconds, out string status)
+    public KvListPage? Find(byte[] prefix, byte[] after, int limit, long nowTicks, DateTimeOffset now, out string status)
     {
         status = "MISS";
         if (!_pages.TryGetValue(QuestionOf(prefix, after, limit), out var kept))
@@ -23,7 +23,7 @@ internal sealed class CachedListings(int pagesMax)
         }
 
         status = "HIT";
-        var alive = kept.Listed.Keys.Where(key => key.Expiration is not { } at || at.ToUnixTimeSeconds() > nowSeconds);
+        var alive = kept.Listed.Keys.Where(key => !key.Deadline.HasPassedAt(now));
         return new KvListPage([.. alive], kept.Listed.Cursor, status);
     }
 

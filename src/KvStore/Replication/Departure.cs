@@ -50,6 +50,9 @@ internal sealed class Departure(InFlightTable inFlight, Region origin, RegionCac
         return wins;
     }
 
+    /// <summary>Decides that the mutation loses: one that was called later was made before it.</summary>
+    public void Lose() => Wins = false;
+
     public override bool OnPublishing(
         ReadOnlySpan<byte> key, ulong hash, Record before, Record after, long revision, bool isNewest) =>
         inFlight.Publish(this, key, hash, before, after, revision, isNewest, out _inFlightKey);

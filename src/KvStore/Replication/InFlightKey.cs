@@ -2,13 +2,31 @@ namespace KvStore.Replication;
 
 /// <summary>A key of which some region has not heard everything yet.</summary>
 /// <remarks>Thread safety: none; it is changed and read under the lock of its stripe.</remarks>
-internal sealed class InFlightKey(byte[] key, ulong hash, int regionCount, InFlightMutation newest) : KeyedItem<InFlightKey>(key, hash)
+internal sealed class InFlightKey : KeyedItem<InFlightKey>
 {
-    private readonly Backlog?[] _backlogs = new Backlog?[regionCount];
+    private readonly Backlog?[] _backlogs;
     private int _backlogCount;
+    private InFlightMutation _newest;
+
+    public InFlightKey(byte[] key, ulong hash, int regionCount, InFlightMutation newest)
+        : base(key, hash)
+    {
+        _backlogs = new Backlog?[regionCount];
+        _newest = newest;
+        newest.Retain();
+    }
 
     /// <summary>The mutation that wins, which is what the engine has.</summary>
-    public InFlightMutation Newest { get; set; } = newest;
+    public InFlightMutation Newest
+    {
+        get => _newest;
+        set
+        {
+            value.Retain();
+            _newest.Release();
+            _newest = value;
+        }
+    }
 
     /// <summary>Whether every region has heard everything.</summary>
     public bool IsSettled => _backlogCount == 0;
@@ -19,8 +37,10 @@ internal sealed class InFlightKey(byte[] key, ulong hash, int regionCount, InFli
         get => _backlogs[region.Index];
         set
         {
-            var change = (value is null ? 0 : 1) - (_backlogs[region.Index] is null ? 0 : 1);
+            var before = _backlogs[region.Index];
+            var change = (value is null ? 0 : 1) - (before is null ? 0 : 1);
             _backlogs[region.Index] = value;
+            before?.Leave();
             _backlogCount += change;
             if (change > 0)
             {
@@ -32,4 +52,7 @@ internal sealed class InFlightKey(byte[] key, ulong hash, int regionCount, InFli
             }
         }
     }
+
+    /// <summary>It was removed from where it was kept, and lets go of what it keeps.</summary>
+    public void Leave() => _newest.Release();
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Engine;
 
 namespace KvStore.Replication;
@@ -8,10 +9,15 @@ namespace KvStore.Replication;
 /// </remarks>
 internal sealed class InFlightMutation
 {
+    private int _holders;
+
     /// <summary>The record; none for a delete.</summary>
     public required Record Record { get; init; }
 
-    /// <summary>Its value, when that is kept outside memory: held, so that it stays readable though it is replaced.</summary>
+    /// <summary>
+    /// Its value, when that is kept outside memory: held, so that it stays readable though it is replaced. Given back when the last
+    /// one who retained the mutation has released it.
+    /// </summary>
     public KvLargeValue? Held { get; init; }
 
     /// <summary>When it was made, in ticks of the clock of its region, but never before what that region had heard of.</summary>
@@ -32,6 +38,19 @@ internal sealed class InFlightMutation
         Revision = before.IsNone ? 0 : before.Revision,
         Departure = null,
     };
+
+    /// <summary>Somebody keeps it: a key, a region that sees it, or one that it is on its way to. Under the lock of the key's stripe.</summary>
+    public void Retain() => _holders++;
+
+    /// <summary>Somebody who kept it does not any more. Under the lock of the key's stripe.</summary>
+    public void Release()
+    {
+        Debug.Assert(_holders > 0, "It is released as often as it was retained.");
+        if (--_holders == 0)
+        {
+            Held?.Dispose();
+        }
+    }
 
     /// <summary>Whether it wins over another mutation of the key.</summary>
     public bool IsNewerThan(InFlightMutation other) =>

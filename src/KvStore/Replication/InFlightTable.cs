@@ -30,7 +30,7 @@ internal sealed class InFlightTable
     private readonly IReadOnlyList<Region> _regions;
     private readonly Transit _transit;
     private readonly ReplicationFeed _feed;
-    private readonly Func<IKvLargeValues?> _largeValues;
+    private readonly LargeValueLeases _largeValues;
     private readonly Stripe[] _stripes = new Stripe[HashIndex.ShardCount];
 
     public InFlightTable(
@@ -40,7 +40,7 @@ internal sealed class InFlightTable
         IReadOnlyList<Region> regions,
         Transit transit,
         ReplicationFeed feed,
-        Func<IKvLargeValues?> largeValues)
+        LargeValueLeases largeValues)
     {
         _store = store;
         _expiry = expiry;
@@ -137,6 +137,7 @@ internal sealed class InFlightTable
             {
                 // What would have delayed it was over before it was sent.
                 stripe.Keys.Remove(entry);
+                entry.Leave();
                 entry = null;
             }
 
@@ -177,7 +178,7 @@ internal sealed class InFlightTable
                 return isFound;
             }
 
-            arrived = new ArrivedRecord(backlog.Visible.Record, Word: 0, backlog.Visible.Held);
+            arrived = new ArrivedRecord(backlog.Visible.Record, Word: 0, Held: null);
             if (backlog.Count > 0 && ReplicationFeed.IsStalenessObserved)
             {
                 staleTicks = Math.Max(1, _clock.NowTicks - backlog.OldestWrittenTicks);
@@ -264,6 +265,7 @@ internal sealed class InFlightTable
             Revision = revision,
             Departure = departure,
         };
+        mutation.Retain();
         foreach (var region in _regions)
         {
             _transit.Send(mutation, entry, region, wins);
@@ -274,6 +276,8 @@ internal sealed class InFlightTable
             entry.Newest = mutation;
         }
 
+        // Where no region waits for it, nobody needs its value.
+        mutation.Release();
         return wins;
     }
 
@@ -281,10 +285,7 @@ internal sealed class InFlightTable
     private static long StampOf(Region origin, InFlightKey entry, long nowTicks) =>
         Math.Max(nowTicks + origin.SkewTicks, (entry[origin]?.Visible ?? entry.Newest).Stamp);
 
-    private KvLargeValue? Hold(Record record) =>
-        !record.IsNone && record.IsLarge && _largeValues() is { } largeValues && largeValues.TryOpen(record.LargeValue, out var held)
-            ? held
-            : null;
+    private KvLargeValue? Hold(Record record) => !record.IsNone && record.IsLarge ? _largeValues.TryHold(record.LargeValue) : null;
 
     // The key, with what is due by now applied everywhere; null when then nothing is in flight any more.
     private InFlightKey? Hear(Stripe stripe, InFlightKey? entry)
@@ -324,6 +325,7 @@ internal sealed class InFlightTable
             if (entry.IsSettled)
             {
                 stripe.Keys.Remove(entry);
+                entry.Leave();
             }
         }
     }

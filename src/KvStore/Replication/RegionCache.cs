@@ -93,7 +93,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         lock (_gate)
         {
             var nowTicks = queue.NowTicks;
-            var page = _listings.Find(prefix, after, limit, nowTicks, clock.NowSeconds, out var status);
+            var page = _listings.Find(prefix, after, limit, nowTicks, clock.Now, out var status);
             if (page is null)
             {
                 var arrived = view.ListArrived(prefix, after, limit);
@@ -133,7 +133,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
                 }
                 else
                 {
-                    _keys.Remove(cached);
+                    Remove(cached);
                 }
             }
 
@@ -167,7 +167,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
     {
         if (_keys.Count >= options.EntriesMax)
         {
-            _keys.Remove(_oldestFirst.Dequeue());
+            Remove(_oldestFirst.Dequeue());
         }
 
         var utf8 = new byte[key.Utf8Bytes];
@@ -176,6 +176,12 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         _keys.Add(cached);
         _oldestFirst.Enqueue(cached);
         return cached;
+    }
+
+    private void Remove(CachedKey cached)
+    {
+        _keys.Remove(cached);
+        cached.Drop();
     }
 
     private void ReportIfStale<TKey>(in TKey key, CachedKey cached, long nowTicks)
@@ -193,11 +199,10 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         }
     }
 
-    private static KvValue ToValue(CachedKey cached, string status)
+    private KvValue ToValue(CachedKey cached, string status)
     {
-        var value = cached.Record.IsNone ? default
-            : cached.Held is { } held ? cached.Record.ToValue(new SharedLargeValue(held))
-            : cached.Record.ToValue();
+        KvValue value = default;
+        _ = !cached.Record.IsNone && view.TryView(cached.Record, out value);
         return value.WithCacheStatus(status);
     }
 
@@ -210,7 +215,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         /// <summary>What was read; none for no such key.</summary>
         public Record Record { get; private set; }
 
-        /// <summary>Its value, when that is kept outside memory.</summary>
+        /// <summary>Its value, when that is kept outside memory: held until something else is kept, or nothing.</summary>
         public KvLargeValue? Held { get; private set; }
 
         /// <summary>When it was read.</summary>
@@ -223,10 +228,11 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         public int Hits { get; set; }
 
         /// <summary>When the entry itself expires.</summary>
-        public uint Deadline => Record.IsNone ? 0 : Record.Deadline;
+        public Deadline Deadline => Record.IsNone ? default : Record.Deadline;
 
         public void Keep(in ArrivedRecord arrived, long readTicks, long endTicks)
         {
+            Held?.Dispose();
             IsKept = true;
             Record = arrived.Record;
             Held = arrived.Held;
@@ -239,6 +245,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         {
             IsKept = false;
             Record = default;
+            Held?.Dispose();
             Held = null;
         }
     }

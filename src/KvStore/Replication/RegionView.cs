@@ -19,14 +19,14 @@ internal sealed class RegionView
     private readonly ShardedStore _store;
     private readonly CoarseClock _clock;
     private readonly ReplicationQueue _queue;
-    private readonly Func<IKvLargeValues?> _largeValues;
+    private readonly LargeValueLeases _largeValues;
 
     public RegionView(
         Region region,
         ShardedStore store,
         CoarseClock clock,
         ReplicationQueue queue,
-        Func<IKvLargeValues?> largeValues,
+        LargeValueLeases largeValues,
         KvEdgeCacheOptions? cache,
         string name)
     {
@@ -130,44 +130,70 @@ internal sealed class RegionView
     public bool TryView<TKey>(in TKey key, in ArrivedRecord arrived, out KvValue value)
         where TKey : struct, IKey, allows ref struct
     {
-        if (!arrived.Record.IsLarge)
+        var record = arrived.Record;
+        do
         {
-            value = arrived.Record.ToValue();
+            if (TryView(record, out value))
+            {
+                return true;
+            }
+        }
+        while (TryFindAgain(key, ref record));
+        return false;
+    }
+
+    /// <summary>A view for a caller on a record, which is held where its value is kept outside memory.</summary>
+    /// <returns>False when the value was kept outside memory and is gone meanwhile.</returns>
+    public bool TryView(Record record, out KvValue value)
+    {
+        if (!record.IsLarge)
+        {
+            value = record.ToValue();
             return true;
         }
 
-        if (TryHold(key, arrived) is not { } held)
-        {
-            value = default;
-            return false;
-        }
-
-        value = held.Held is null ? held.Record.ToValue() : held.Record.ToValue(new SharedLargeValue(held.Held));
-        return true;
+        var isThere = _largeValues.TryView(record.LargeValue, record.Segment, out var view);
+        value = isThere ? record.ToValue(view!) : default;
+        return isThere;
     }
 
     /// <summary>Holds a value that is kept outside memory, so that it stays readable though it is replaced.</summary>
-    /// <returns>What the region sees, with its value held where that is outside memory; null when it sees nothing any more.</returns>
+    /// <returns>
+    /// What the region sees, with its value held where that is outside memory, which the caller disposes; null when it sees nothing any
+    /// more.
+    /// </returns>
     public ArrivedRecord? TryHold<TKey>(in TKey key, in ArrivedRecord arrived)
         where TKey : struct, IKey, allows ref struct
     {
-        var candidate = arrived;
-        while (candidate.Record.IsLarge && candidate.Held is null)
+        var record = arrived.Record;
+        do
         {
-            var reference = candidate.Record.LargeValue;
-            if (_largeValues() is { } largeValues && largeValues.TryOpen(reference, out var held))
+            if (!record.IsLarge)
             {
-                return candidate with { Held = held };
+                return new ArrivedRecord(record, Word: 0, Held: null);
             }
 
-            // Replaced between the look-up and here; or expired, if it still leads here.
-            if (!TryFind(key, out candidate) || (candidate.Held is null && candidate.Record.LargeValue == reference))
+            if (_largeValues.TryHold(record.LargeValue) is { } held)
             {
-                return null;
+                return new ArrivedRecord(record, Word: 0, held);
             }
         }
+        while (TryFindAgain(key, ref record));
+        return null;
+    }
 
-        return candidate;
+    // Replaced between the look-up and here; or expired, if it still leads here.
+    private bool TryFindAgain<TKey>(in TKey key, ref Record record)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var before = record.LargeValue;
+        if (!TryFind(key, out var arrived) || (arrived.Record.IsLarge && arrived.Record.LargeValue == before))
+        {
+            return false;
+        }
+
+        record = arrived.Record;
+        return true;
     }
 
     /// <summary>Lists keys.</summary>

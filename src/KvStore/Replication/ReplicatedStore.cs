@@ -21,7 +21,7 @@ internal sealed class ReplicatedStore : IDisposable
         CoarseClock clock,
         TimeProvider timeProvider,
         KvReplicationOptions options,
-        Func<IKvLargeValues?> largeValues)
+        LargeValueLeases largeValues)
     {
         _name = name;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();
@@ -36,10 +36,21 @@ internal sealed class ReplicatedStore : IDisposable
 
         if (options.EdgeCache is not null)
         {
-            _timer = timeProvider.CreateTimer(static replicated => ((ReplicatedStore)replicated!).Prune(), this, s_pruning, s_pruning);
+            // Weakly, so that a namespace that nobody disposed can be collected.
+            _timer = timeProvider.CreateTimer(
+                static weak =>
+                {
+                    if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                    {
+                        replicated.Prune();
+                    }
+                },
+                new WeakReference<ReplicatedStore>(this),
+                s_pruning,
+                s_pruning);
         }
 
-        ReplicationMetrics.Add(Measure);
+        ReplicationMetrics.Add(this, Measure);
     }
 
     /// <summary>What is on its way.</summary>
@@ -63,7 +74,7 @@ internal sealed class ReplicatedStore : IDisposable
 
     public void Dispose()
     {
-        ReplicationMetrics.Remove(Measure);
+        ReplicationMetrics.Remove(this);
         _timer?.Dispose();
         Queue.Dispose();
         Feed.Complete();

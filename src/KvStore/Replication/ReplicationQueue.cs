@@ -28,7 +28,7 @@ internal sealed class ReplicationQueue : IDisposable
         IKvLagModel lag,
         IReadOnlyList<Region> regions,
         ReplicationFeed feed,
-        Func<IKvLargeValues?> largeValues)
+        LargeValueLeases largeValues)
     {
         _clock = new ReplicationClock(timeProvider);
         _lag = lag;

@@ -56,26 +56,19 @@ internal sealed class StreamedValue : IAsyncDisposable
         }
     }
 
-    /// <summary>Keeps a value outside memory that is there as a whole. Its bytes are read before this returns.</summary>
-    public static ValueTask<StreamedValue> StoreAsync(
-        ReadOnlySpan<byte> bytes, IKvLargeValues largeValues, CancellationToken cancellationToken)
+    /// <summary>Copies a value that is there as a whole and will be kept outside memory: by <see cref="CompleteAsync"/>.</summary>
+    public static StreamedValue Copy(ReadOnlySpan<byte> bytes, IKvLargeValues largeValues)
     {
         var value = new StreamedValue(largeValues);
-        value.Append(bytes);
-        return Store(value, cancellationToken);
-
-        static async ValueTask<StreamedValue> Store(StreamedValue value, CancellationToken cancellationToken)
+        try
         {
-            try
-            {
-                await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
-                return value;
-            }
-            catch
-            {
-                await value.DisposeAsync().ConfigureAwait(false);
-                throw;
-            }
+            value.Append(bytes);
+            return value;
+        }
+        catch
+        {
+            value.FreeChunks();
+            throw;
         }
     }
 
@@ -197,7 +190,8 @@ internal sealed class StreamedValue : IAsyncDisposable
         FreeChunks();
     }
 
-    private async ValueTask CompleteAsync(CancellationToken cancellationToken)
+    /// <summary>Stores what has not been stored yet, where the value is kept outside memory.</summary>
+    public async ValueTask CompleteAsync(CancellationToken cancellationToken)
     {
         await SpillAsync(cancellationToken).ConfigureAwait(false);
         if (_writer is not null)

@@ -50,8 +50,8 @@ internal abstract class HttpNamespace(string name, Uri server) : IKvNamespace, I
 
     public ValueTask PutAsync(string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default)
     {
-        var ttl = Seconds(options?.ExpirationTtl);
-        var expiration = Seconds(options?.Expiration - DateTimeOffset.UnixEpoch);
+        var ttl = options?.ExpirationTtl?.Ticks / TimeSpan.TicksPerSecond;
+        var expiration = options?.Expiration?.ToUnixTimeSeconds();
         CheckKey(key);
         cancellationToken.ThrowIfCancellationRequested();
         string[] query =

@@ -46,11 +46,17 @@ public sealed partial class KvServerSignInTests : IDisposable
         {
             using var http = Client(server, Moved(cookies, server));
             (await http.GetAsync("/dashboard")).StatusCode.Should().Be(HttpStatusCode.OK, "the session is kept");
+            var copy = Moved(http.Cookies, server);
             var token = Antiforgery().Match(await http.GetStringAsync("/dashboard")).Groups[1].Value;
             (await http.PostAsync("/sign-out", Form(("__RequestVerificationToken", "nonsense")))).StatusCode.Should().Be(HttpStatusCode.BadRequest);
             (await http.GetAsync("/dashboard")).StatusCode.Should().Be(HttpStatusCode.OK);
             (await http.PostAsync("/sign-out", Form(("__RequestVerificationToken", token)))).StatusCode.Should().Be(HttpStatusCode.SeeOther);
             (await http.GetAsync("/dashboard")).StatusCode.Should().Be(HttpStatusCode.Redirect, "it has signed out");
+            using (var thief = Client(server, copy))
+            {
+                (await thief.GetAsync("/dashboard")).StatusCode.Should().Be(HttpStatusCode.Redirect, "a copy of the cookie has signed out with it");
+            }
+
             (await SignInAsync(http, "", secret)).StatusCode.Should().Be(HttpStatusCode.SeeOther);
             (await http.GetAsync("/dashboard")).StatusCode.Should().Be(HttpStatusCode.OK);
             cookies = http.Cookies;
@@ -128,6 +134,33 @@ public sealed partial class KvServerSignInTests : IDisposable
         var signedIn = await SignInAsync(http, "?ReturnUrl=" + Uri.EscapeDataString(address), Secret().Match(server.Printed).Groups[1].Value);
 
         signedIn.Headers.Location!.ToString().Should().Be("/dashboard");
+    }
+
+    [Fact]
+    public async Task Whatever_the_address_and_the_form_hold_the_server_is_not_at_fault()
+    {
+        using var server = await KvServerProcess.StartAsync(_directory);
+        using var http = Client(server, new CookieContainer());
+        var secret = Secret().Match(server.Printed).Groups[1].Value;
+
+        var signedIn = await SignInAsync(http, "?ReturnUrl=" + Uri.EscapeDataString("/dashboard/ns/é😀 x"), secret);
+        signedIn.StatusCode.Should().Be(HttpStatusCode.SeeOther);
+        signedIn.Headers.GetValues("Location").Single().Should().Be("/dashboard/ns/%C3%A9%F0%9F%98%80%20x");
+
+        foreach (var type in new[] { "multipart/form-data", "multipart/form-data; boundary=b", "application/x-www-form-urlencoded" })
+        {
+            foreach (var body in new[] { "", "--b\r\ngarbage", "--b\r\n\r\n--bgarbage", "%%%=\u0000&&&", new string('&', 3000) })
+            {
+                using var content = new ByteArrayContent(System.Text.Encoding.UTF8.GetBytes(body));
+                content.Headers.TryAddWithoutValidation("Content-Type", type);
+                foreach (var path in new[] { "/sign-in", "/sign-out" })
+                {
+                    ((int)(await http.PostAsync(path, content)).StatusCode).Should().BeInRange(400, 499, $"{path} {type} {body}");
+                }
+            }
+        }
+
+        server.Later.Should().BeEmpty();
     }
 
     [Fact]

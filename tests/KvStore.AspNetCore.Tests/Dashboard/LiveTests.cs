@@ -116,6 +116,29 @@ public sealed class LiveTests : DashboardTest
     }
 
     [Fact]
+    public async Task Whoever_has_watched_longest_makes_place_once_ten_seconds_are_over()
+    {
+        var watchers = Enumerable.Range(0, 3).Select(_ => _feed.TryWatch()!).ToList();
+        var dropped = new TaskCompletionSource();
+        watchers[0].Dropped.Register(dropped.SetResult);
+        _clock.Advance(LiveFeed.PlaceMin - TimeSpan.FromMilliseconds(1));
+        _feed.TryWatch().Should().BeNull("all have come just now");
+
+        // None of them reads.
+        _clock.Advance(TimeSpan.FromMilliseconds(1));
+        using var another = _feed.TryWatch();
+
+        another.Should().NotBeNull();
+        await dropped.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        _feed.WatcherCount.Should().Be(3);
+        watchers[0].Dispose();
+        _feed.WatcherCount.Should().Be(3, "its place was given away");
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        another!.Frames.TryRead(out _).Should().BeTrue();
+        watchers.ForEach(watcher => watcher.Dispose());
+    }
+
+    [Fact]
     public async Task Who_does_not_keep_up_is_dropped_and_the_others_are_not()
     {
         using var slow = _feed.TryWatch()!;

@@ -13,6 +13,7 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
     private static readonly HashSet<string> s_decidedByTheRuntime =
     [
         "keys-070", "keys-071", "keys-073", "multi-get-028", "multi-get-015", "multi-get-016", "values-060", "values-061",
+        "expiration-015", "expiration-016", "expiration-056",
     ];
 
     // The runtime tells the Worker of the stream's error, and sends what it had of the stream as a whole body nevertheless, a
@@ -28,7 +29,7 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
 
     public static TheoryData<ScenarioCase> All => [.. Scenario.All.Select(scenario => new ScenarioCase(scenario.Id))];
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Workerd)]
     [MemberData(nameof(All))]
     public async Task The_real_binding_answers_as_recorded(ScenarioCase scenarioCase)
     {
@@ -64,6 +65,10 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
         mismatches.Should().BeEmpty();
     }
 
+    // The runtime takes the reason from the endpoint and says itself what was called; to it a list is a GET.
+    private static JsonElement SaidByTheRuntime(JsonElement answer) =>
+        JsonSerializer.Deserialize<JsonElement>(answer.GetRawText().Replace("KV LIST failed", "KV GET failed", StringComparison.Ordinal));
+
     private static Dictionary<int, JsonElement> ListedWithoutMetadata() => new()
     {
         [2] = JsonSerializer.Deserialize<JsonElement>("""{"page":{"keys":[{"name":"k"}],"list_complete":true,"cursor":false}}"""),
@@ -78,6 +83,8 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
             return answers;
         }
 
-        return s_decidedByTheRuntime.Contains(id) ? null : DeliberateDifference.All.SingleOrDefault(difference => difference.Id == id)?.Answers;
+        return s_decidedByTheRuntime.Contains(id)
+            ? null
+            : DeliberateDifference.All.SingleOrDefault(difference => difference.Id == id)?.Answers.ToDictionary(answer => answer.Key, answer => SaidByTheRuntime(answer.Value));
     }
 }

@@ -4,7 +4,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using KvStore.AspNetCore.Tests.Tools;
 using Microsoft.AspNetCore.Builder;
 
 namespace KvStore.AspNetCore.Tests.Runtime;
@@ -27,7 +26,6 @@ public sealed class WorkerdFixture : IAsyncLifetime
     /// <summary>Puts the binding on an empty namespace with a clock of its own.</summary>
     public async Task BeginAsync(TimeProvider time)
     {
-        RealTools.SkipUnlessInstalled(RealTools.Workerd);
         if (_worker is null)
         {
             await StartAsync();
@@ -114,7 +112,7 @@ public sealed class WorkerdFixture : IAsyncLifetime
               sockets = [ ( name = "http", address = "127.0.0.1:{{port}}", http = (), service = "main" ) ]
             );
             """);
-        var start = new ProcessStartInfo(RealTools.Workerd, ["serve", Path.Combine(_directory, "config.capnp"), "--verbose"])
+        var start = new ProcessStartInfo(Installed.Workerd, ["serve", Path.Combine(_directory, "config.capnp"), "--verbose"])
         {
             RedirectStandardError = true,
             RedirectStandardOutput = true,

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using KvStore.AspNetCore.Tests.Tools;
 using Microsoft.AspNetCore.Builder;
 
 namespace KvStore.AspNetCore.Tests.Wrangler;
@@ -32,8 +31,7 @@ public sealed class WranglerFixture : IAsyncLifetime
     /// <summary>Runs wrangler.</summary>
     public async Task<(int Code, byte[] Output, string Errors)> TryRunAsync(params string[] arguments)
     {
-        RealTools.SkipUnlessInstalled(RealTools.Wrangler);
-        var start = new ProcessStartInfo("node", [RealTools.Wrangler, .. arguments])
+        var start = new ProcessStartInfo("node", [Installed.Wrangler, .. arguments])
         {
             RedirectStandardError = true,
             RedirectStandardInput = true,

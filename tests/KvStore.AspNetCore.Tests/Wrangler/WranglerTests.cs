@@ -8,7 +8,7 @@ namespace KvStore.AspNetCore.Tests.Wrangler;
 [Trait("Needs", "wrangler")]
 public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<WranglerFixture>
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Namespaces_are_created_listed_renamed_and_deleted()
     {
         var created = Text(await wrangler.RunAsync("kv", "namespace", "create", "sessions"));
@@ -29,7 +29,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         wrangler.Catalog.Find(entry.Id).Should().BeNull();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Values_are_put_with_all_options_read_and_deleted()
     {
         var entry = await wrangler.Catalog.CreateAsync("values");
@@ -81,7 +81,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         (await kv.GetAsync("ttl")).Exists.Should().BeTrue();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task A_key_that_a_client_resolves_as_a_path_deletes_no_namespace()
     {
         var entry = await wrangler.Catalog.CreateAsync("dots");
@@ -98,7 +98,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         wrangler.Catalog.Find(entry.Id).Should().NotBeNull();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Many_keys_are_put_listed_read_and_deleted_in_bulk()
     {
         const int count = 2345;
@@ -129,6 +129,19 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
             "keys.json", JsonSerializer.SerializeToUtf8Bytes(Enumerable.Range(0, count).Select(i => $"key:{i:D5}")));
         await BulkAsync(entry, "delete", keys, "--force");
         ((KvNamespace)kv).Count.Should().Be(1);
+    }
+
+    [SkippableFact]
+    public async Task Pairs_of_which_one_can_never_be_stored_end_in_an_error()
+    {
+        var entry = await wrangler.Catalog.CreateAsync("refused");
+        var file = wrangler.WriteFile("refused.json", """[{"key":"good","value":"v"},{"key":"bad","value":"v","expiration_ttl":30}]"""u8.ToArray());
+
+        var (code, output, errors) = await wrangler.TryRunAsync("kv", "bulk", "put", file, "--namespace-id", entry.Id, "--remote");
+
+        code.Should().NotBe(0);
+        (errors + Text(output)).Should().Contain("Entry 1 cannot be stored").And.Contain("expiration_ttl of 30").And.NotContain("Success");
+        ((KvNamespace)entry.Namespace).Count.Should().Be(0);
     }
 
     private Task<byte[]> KeyAsync(KvCatalogEntry entry, string command, params string[] arguments) =>

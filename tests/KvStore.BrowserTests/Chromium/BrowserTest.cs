@@ -32,7 +32,7 @@ public abstract class BrowserTest(ChromiumFixture chromium) : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        // Skipped: there is nothing to look at.
+        // Not started: there is nothing to look at.
         if (_application is null)
         {
             return;

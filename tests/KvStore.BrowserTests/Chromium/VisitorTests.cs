@@ -22,7 +22,7 @@ public sealed class VisitorTests(ChromiumFixture chromium) : BrowserTest(chromiu
         { "<p style='color: red'>", "content security policy: style-src-attr does not allow inline" },
     };
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [MemberData(nameof(Misdeeds))]
     public async Task What_must_not_happen_to_a_visitor_is_noticed(string html, string description)
     {
@@ -33,7 +33,7 @@ public sealed class VisitorTests(ChromiumFixture chromium) : BrowserTest(chromiu
         Visitor.Expect(".");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_page_without_a_fault_is_no_problem()
     {
         await Visitor.GoToAsync("/?html=" + Uri.EscapeDataString("<h1>Fine</h1><script>console.log('fine')</script><img src='data:,' alt='' hidden>"));
@@ -43,7 +43,7 @@ public sealed class VisitorTests(ChromiumFixture chromium) : BrowserTest(chromiu
         (await Visitor.AccessibilityProblemsAsync()).Should().BeEmpty();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_page_that_is_too_wide_or_hard_to_read_is_noticed()
     {
         await Visitor.GoToAsync("/?html=" + Uri.EscapeDataString("<h1>Wide</h1><p style='width: 3000px; color: #ccc; background: #fff'>pale</p>"));

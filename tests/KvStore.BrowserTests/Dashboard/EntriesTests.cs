@@ -4,7 +4,7 @@ namespace KvStore.BrowserTests.Dashboard;
 
 public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTest(chromium)
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task Somebody_browses_to_an_entry_edits_it_and_deletes_it()
     {
         await Kv.PutAsync("flags/beta", "{\"on\":true}", new KvPutOptions { Metadata = KvMetadata.FromJson("\"ada\"") });
@@ -39,7 +39,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
         (await Kv.GetAsync("flags/beta")).Exists.Should().BeFalse();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_new_entry_that_is_not_right_says_so_keeps_what_was_typed_and_is_right_the_second_time()
     {
         Visitor.Expect("status of 400");
@@ -61,7 +61,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
         (await Kv.GetTextAsync("a/new key")).Should().Be("typed");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task What_somebody_else_saved_meanwhile_is_not_overwritten_unseen()
     {
         Visitor.Expect("status of 409");
@@ -77,7 +77,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
         (await Kv.GetTextAsync("k")).Should().Be("mine");
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [InlineData("<script>window.executed = 1; alert(1)</script>")]
     [InlineData("\"><img src=x onerror='window.executed = 1'>")]
     [InlineData("</textarea></title><svg onload='window.executed = 1'>")]
@@ -103,7 +103,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
         (await Page.EvaluateAsync<bool>("() => 'executed' in window")).Should().BeFalse();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_hundred_thousand_keys_are_paged_with_one_request_and_one_page_of_rows_at_a_time()
     {
         for (var i = 0; i < 100_000; i++)
@@ -130,7 +130,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
         (await Page.Locator("tbody tr").First.InnerTextAsync()).Should().StartWith("000500");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task Everything_can_be_done_with_the_keyboard_alone()
     {
         await Kv.PutAsync("k", "old");

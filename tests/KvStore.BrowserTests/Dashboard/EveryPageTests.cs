@@ -4,7 +4,7 @@ namespace KvStore.BrowserTests.Dashboard;
 
 public sealed class EveryPageTests(ChromiumFixture chromium) : DashboardBrowserTest(chromium)
 {
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [InlineData(ColorScheme.Light)]
     [InlineData(ColorScheme.Dark)]
     public async Task Every_page_can_be_read_by_everybody_and_needs_no_scrolling_sideways_on_a_phone(ColorScheme scheme)
@@ -30,7 +30,7 @@ public sealed class EveryPageTests(ChromiumFixture chromium) : DashboardBrowserT
         }
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_theme_is_chosen_and_remembered_and_the_systems_holds_until_then()
     {
         await Page.EmulateMediaAsync(new PageEmulateMediaOptions { ColorScheme = ColorScheme.Light });
@@ -51,7 +51,7 @@ public sealed class EveryPageTests(ChromiumFixture chromium) : DashboardBrowserT
         (await GroundAsync()).Should().Be(light, "the system's holds again");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task Namespaces_are_created_renamed_and_deleted()
     {
         await Visitor.GoToAsync("/dashboard");

@@ -4,7 +4,7 @@ namespace KvStore.BrowserTests.Dashboard;
 
 public sealed class LiveBrowserTests(ChromiumFixture chromium) : DashboardBrowserTest(chromium)
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_charts_draw_what_happens_as_it_happens()
     {
         using var stop = new CancellationTokenSource();

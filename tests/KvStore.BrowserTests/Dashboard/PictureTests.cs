@@ -12,7 +12,7 @@ public sealed class PictureTests(ChromiumFixture chromium) : DashboardBrowserTes
 
     private protected override TimeProvider Clock { get; } = new QuickClock();
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_keys_page_shows_folders_metadata_and_the_time_that_is_left()
     {
         await FillAsync();
@@ -24,7 +24,7 @@ public sealed class PictureTests(ChromiumFixture chromium) : DashboardBrowserTes
         await Visitor.ScreenshotAsync("docs-dashboard-keys");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_page_of_an_entry_shows_it_in_each_region()
     {
         await Profiles.PutAsync("user:7", "{\"plan\":\"pro\"}");
@@ -39,7 +39,7 @@ public sealed class PictureTests(ChromiumFixture chromium) : DashboardBrowserTes
         await Visitor.ScreenshotAsync("docs-dashboard-regions");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_live_page_draws_reads_writes_hits_and_latencies()
     {
         await FillAsync();

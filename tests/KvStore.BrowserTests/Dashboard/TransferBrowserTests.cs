@@ -5,7 +5,7 @@ namespace KvStore.BrowserTests.Dashboard;
 
 public sealed class TransferBrowserTests(ChromiumFixture chromium) : DashboardBrowserTest(chromium)
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_bulk_file_is_imported_with_progress_and_exported_again()
     {
         var file = $"[{string.Join(',', Enumerable.Range(0, 20_000).Select(i => $"{{\"key\":\"k{i:00000}\",\"value\":\"value {{[\\\" {i}\",\"metadata\":{{\"key\":[{i}]}}}}"))},{{\"key\":\"bad\"}}]";
@@ -37,7 +37,7 @@ public sealed class TransferBrowserTests(ChromiumFixture chromium) : DashboardBr
         (await copy.GetTextAsync("k19999")).Should().Be("value {[\" 19999");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_file_that_is_no_bulk_file_is_said_so()
     {
         Visitor.Expect("status of 400");

@@ -4,7 +4,7 @@ namespace KvStore.BrowserTests.Dashboard;
 
 public sealed class WithoutScriptTests(ChromiumFixture chromium) : DashboardBrowserTest(chromium)
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task Entries_are_put_imported_and_deleted_where_no_script_runs()
     {
         await Visitor.GoToAsync($"{Ns}/new");

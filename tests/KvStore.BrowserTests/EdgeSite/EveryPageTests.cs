@@ -17,7 +17,7 @@ public sealed class EveryPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         return data;
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [MemberData(nameof(PagesAndSchemes))]
     public async Task A_page_keeps_the_rules_of_accessibility_at_every_width(string path, ColorScheme scheme)
     {
@@ -32,7 +32,7 @@ public sealed class EveryPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         }
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [MemberData(nameof(PagesAndSchemes))]
     public async Task A_page_can_be_photographed(string path, ColorScheme scheme)
     {
@@ -45,7 +45,7 @@ public sealed class EveryPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         new FileInfo(picture).Length.Should().BeGreaterThan(5000);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_first_press_of_the_tab_key_offers_to_skip_to_the_content()
     {
         await Visitor.GoToAsync("/flags");
@@ -57,7 +57,7 @@ public sealed class EveryPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         await Visitor.TabToAsync(Page.GetByRole(AriaRole.Link, new() { Name = "acme" }), pressesMax: 1);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_page_that_one_is_on_is_marked_in_the_navigation()
     {
         await Visitor.GoToAsync("/");

@@ -5,7 +5,7 @@ namespace KvStore.BrowserTests.EdgeSite;
 /// <summary>The page that lists the feature flags of a tenant.</summary>
 public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chromium)
 {
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_flag_is_added_switched_and_deleted_for_one_tenant_alone()
     {
         await Visitor.GoToAsync("/flags");
@@ -26,7 +26,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await Namespace("FLAGS_KV").ListAsync(new() { Prefix = "flag:globex:" })).Keys.Should().HaveCount(2);
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [InlineData("<script>window.isHarmed = true</script>")]
     [InlineData("\"><img src=x onerror='window.isHarmed=true'>")]
     [InlineData("&quot; onclick=&quot;x")]
@@ -44,7 +44,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await Page.EvaluateAsync<bool>("() => 'isHarmed' in window")).Should().BeFalse();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_longest_names_leave_the_buttons_where_they_can_be_seen()
     {
         await Visitor.GoToAsync("/flags");
@@ -57,7 +57,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await RowOf("beta-checkout").BoundingBoxAsync())!.Height.Should().BeLessThan(120);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_form_that_is_filled_in_wrongly_is_told_why_in_words_on_a_page_of_the_site()
     {
         await Visitor.GoToAsync("/flags");
@@ -70,7 +70,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await Visitor.AccessibilityProblemsAsync()).Should().BeEmpty();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_tenant_that_there_is_not_is_told_on_a_page_of_the_site()
     {
         Visitor.Expect("console error: .*404");
@@ -81,7 +81,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await Page.GetByRole(AriaRole.Alert).InnerTextAsync()).Should().Contain("no such page");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_flag_can_be_added_and_switched_without_a_mouse()
     {
         await Visitor.GoToAsync("/flags");

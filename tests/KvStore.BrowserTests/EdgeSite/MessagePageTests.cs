@@ -19,7 +19,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
 
     private ILocator Shown => Page.Locator("blockquote");
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_message_that_is_pinned_is_seen_by_everybody()
     {
         await PinAsync("Lunch at noon\n  bring a fork – and 🥄");
@@ -31,7 +31,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
         (await Namespace("MESSAGES_KV").GetTextAsync("pinned")).Should().StartWith("Lunch at noon\n");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task An_empty_message_takes_the_pinned_one_down()
     {
         await PinAsync("");
@@ -40,7 +40,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
         (await Shown.CountAsync()).Should().Be(0);
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [MemberData(nameof(HostileMessages))]
     public async Task A_message_with_markup_and_script_in_it_is_shown_as_it_is_and_never_obeyed(string message)
     {
@@ -53,7 +53,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
         Page.Url.Should().StartWith(Application.AbsoluteUri);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_longest_message_can_be_typed_and_no_longer_one()
     {
         await Visitor.GoToAsync("/message");
@@ -68,7 +68,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
         (await Shown.InnerTextAsync()).Should().Be(string.Join('\n', Enumerable.Repeat("line", 100)));
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_message_can_be_pinned_without_a_mouse()
     {
         await Visitor.GoToAsync("/message");
@@ -82,7 +82,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
         (await Shown.InnerTextAsync()).Should().Be("Typed");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_form_from_before_the_cookies_were_cleared_is_refused_with_a_page_that_says_what_to_do()
     {
         await Visitor.GoToAsync("/message");

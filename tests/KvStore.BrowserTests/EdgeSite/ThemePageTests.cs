@@ -8,7 +8,7 @@ public sealed class ThemePageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
     private const string LightGround = "rgb(246, 247, 249)";
     private const string DarkGround = "rgb(18, 21, 26)";
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_theme_that_is_chosen_is_there_after_a_reload_and_on_every_page()
     {
         await Visitor.GoToAsync("/");
@@ -26,7 +26,7 @@ public sealed class ThemePageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         }
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task Another_visitor_does_not_see_the_theme_that_was_chosen()
     {
         await Visitor.GoToAsync("/");
@@ -41,7 +41,7 @@ public sealed class ThemePageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await other.Page.GetByRole(AriaRole.Radio, new() { Name = "System" }).IsCheckedAsync()).Should().BeTrue();
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_theme_of_the_system_follows_the_system_and_a_chosen_one_does_not()
     {
         var other = await ArriveAsync(new() { ColorScheme = ColorScheme.Dark });
@@ -57,7 +57,7 @@ public sealed class ThemePageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await GroundAsync(other)).Should().Be(LightGround);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task A_theme_can_be_chosen_without_a_mouse()
     {
         await Visitor.GoToAsync("/");

@@ -17,7 +17,7 @@ public sealed partial class SignInPageTests(ChromiumFixture chromium) : BrowserT
 
     private ILocator Alert => Page.GetByRole(AriaRole.Alert);
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task The_token_lets_in_another_is_told_so_and_signing_out_shuts_the_door()
     {
         await Visitor.GoToAsync("/dashboard/live");
@@ -41,7 +41,7 @@ public sealed partial class SignInPageTests(ChromiumFixture chromium) : BrowserT
         new Uri(Page.Url).AbsolutePath.Should().Be("/sign-in", "it has signed out");
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Chromium)]
     public async Task Too_many_wrong_tokens_are_told_so_and_another_browser_of_the_address_is_no_way_around()
     {
         Visitor.Expect("400|429");
@@ -61,7 +61,7 @@ public sealed partial class SignInPageTests(ChromiumFixture chromium) : BrowserT
         (await another.Page.GetByRole(AriaRole.Alert).InnerTextAsync()).Should().StartWith("Too many wrong tokens came from your address. Try again in");
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Chromium)]
     [InlineData(ColorScheme.Light)]
     [InlineData(ColorScheme.Dark)]
     public async Task The_page_can_be_read_by_everybody_and_needs_no_scrolling_sideways_on_a_phone(ColorScheme scheme)

@@ -18,6 +18,7 @@ public sealed class FixtureTests : IDisposable
 
     [Theory]
     [InlineData("version1")]
+    [InlineData("version2")]
     public async Task A_directory_of_this_version_opens(string version)
     {
         var source = Path.Combine(AppContext.BaseDirectory, "Fixtures", version);
@@ -40,9 +41,38 @@ public sealed class FixtureTests : IDisposable
     }
 
     [Fact]
-    public void The_documentation_is_enough_to_read_it()
+    public async Task A_directory_of_version_1_becomes_one_of_this_version_step_by_step()
     {
-        var directory = Path.Combine(AppContext.BaseDirectory, "Fixtures", "version1");
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Fixtures", "version1")))
+        {
+            File.Copy(file, Path.Combine(_directory, Path.GetFileName(file)));
+        }
+
+        for (var round = 0; round < 4; round++)
+        {
+            var host = await DictionaryHost.OpenAsync(new FilePersistence(_directory, new FilePersistenceOptions { LargeValueBytes = 1024 }));
+            host.State.Should().Equal(s_expected);
+            await host.PutLargeAsync("another", new string((char)('a' + round), 2000));
+            await host.DeleteAsync("another");
+            if (round == 1)
+            {
+                await host.Persistence.CompactAsync();
+            }
+
+            await host.Persistence.DisposeAsync();
+            IndependentReader.Read(_directory, 1_700_000_000).Should().Equal(s_expected);
+        }
+
+        File.Exists(Path.Combine(_directory, "manifest")).Should().BeTrue();
+        Directory.GetFiles(_directory, "*.value").Should().ContainSingle("the large value of version 1 stays as it is");
+    }
+
+    [Theory]
+    [InlineData("version1")]
+    [InlineData("version2")]
+    public void The_documentation_is_enough_to_read_it(string version)
+    {
+        var directory = Path.Combine(AppContext.BaseDirectory, "Fixtures", version);
 
         IndependentReader.Read(directory, 1_700_000_000).Should().Equal(s_expected);
         IndependentReader.Read(directory, 4_000_000_000).Should().NotContainKey("overwritten", "it has expired, and so has what it replaced");

@@ -20,7 +20,8 @@ public sealed class LogFormatTests
         from metadata in Gen.OneOf(Gen.Constant<byte[]>([]), Bytes(0, 300), Bytes(65_000, 65_535))
         from value in Gen.OneOf(Bytes(0, 20), Bytes(0, 5000))
         from revision in Gen.Choose(1, int.MaxValue)
-        from high in Gen.Choose(0, int.MaxValue)
+        from high in Gen.Choose(0, int.MaxValue / 2)
+        from rounding in Gen.Choose(0, 3)
         from deadline in Gen.Choose(int.MinValue, int.MaxValue)
         from kind in Gen.Choose(0, 2)
         select kind switch
@@ -30,11 +31,12 @@ public sealed class LogFormatTests
             {
                 Key = key,
                 Metadata = metadata,
-                LargeValue = new KvValueReference(revision, ((long)high << 31) + value.Length),
+                LargeValue = new KvValueReference(revision, ((long)high << 25) + value.Length) { Check = high % 3 == 0 ? 0 : ((long)deadline << 32) | 1 },
                 Revision = revision,
                 DeadlineSeconds = (uint)deadline,
+                DeadlineRounding = (byte)rounding,
             },
-            _ => new KvMutation { Key = key, Metadata = metadata, Value = value, Revision = revision, DeadlineSeconds = (uint)deadline },
+            _ => new KvMutation { Key = key, Metadata = metadata, Value = value, Revision = revision, DeadlineSeconds = (uint)deadline, DeadlineRounding = (byte)rounding },
         };
 
     [Fact]
@@ -55,6 +57,7 @@ public sealed class LogFormatTests
             read.LargeValue.Should().Be(mutation.LargeValue);
             read.Revision.Should().Be(mutation.Revision);
             read.DeadlineSeconds.Should().Be(mutation.DeadlineSeconds);
+            read.DeadlineRounding.Should().Be(mutation.DeadlineRounding);
             read.IsDelete.Should().Be(mutation.IsDelete);
         }).QuickCheckThrowOnFailure();
 
@@ -124,7 +127,7 @@ public sealed class LogFormatTests
 
         var act = () => LogRecord.SizeOf(mutation);
 
-        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes} and {revision}*");
+        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes}, 0 and {revision}*");
     }
 
     private static byte[] Written(KvMutation mutation)
@@ -135,7 +138,7 @@ public sealed class LogFormatTests
         LogRecord.Lay(bytes, mutation);
         LogRecord.Seal(bytes, Seed, 4711);
         var length = LogFormat.RecordHeaderBytes + mutation.Key.Length + mutation.Metadata.Length
-            + (mutation.LargeValue.IsNone ? mutation.Value.Length : LogFormat.ReferenceBytes);
+            + (mutation.LargeValue.IsNone ? mutation.Value.Length : mutation.LargeValue.Check == 0 ? 16 : 24);
         bytes.AsSpan(length).IndexOfAnyExcept((byte)0).Should().Be(-1, "what aligns the next record is zero");
         return bytes;
     }

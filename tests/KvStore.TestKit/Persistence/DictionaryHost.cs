@@ -133,7 +133,7 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
             mutation.Value.ToArray(),
             mutation.Metadata.ToArray(),
             mutation.DeadlineSeconds,
-            mutation.LargeValue);
+            mutation.LargeValue) { DeadlineRounding = mutation.DeadlineRounding };
         lock (_gate)
         {
             if (!_entries.TryGetValue(key, out var present) || present.Revision < entry.Revision)
@@ -195,6 +195,7 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
         Value = entry.Value,
         Metadata = entry.Metadata,
         DeadlineSeconds = entry.DeadlineSeconds,
+        DeadlineRounding = entry.DeadlineRounding,
         LargeValue = entry.LargeValue,
         Revision = entry.Revision,
         IsDelete = entry.IsDelete,
@@ -270,5 +271,8 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
     }
 
     private sealed record Entry(
-        long Revision, bool IsDelete, byte[] Value, byte[] Metadata, uint DeadlineSeconds, KvValueReference LargeValue);
+        long Revision, bool IsDelete, byte[] Value, byte[] Metadata, uint DeadlineSeconds, KvValueReference LargeValue)
+    {
+        public byte DeadlineRounding { get; init; }
+    }
 }

@@ -131,6 +131,8 @@ public sealed class MemoryPersistence : IKvPersistence
 
         public uint DeadlineSeconds { get; } = mutation.DeadlineSeconds;
 
+        public byte DeadlineRounding { get; } = mutation.DeadlineRounding;
+
         public long Revision { get; } = mutation.Revision;
 
         public KvMutation ToMutation(bool isExpired) => isExpired || _isDelete
@@ -142,6 +144,7 @@ public sealed class MemoryPersistence : IKvPersistence
                 Value = Value,
                 LargeValue = _largeValue,
                 DeadlineSeconds = DeadlineSeconds,
+                DeadlineRounding = DeadlineRounding,
                 Revision = Revision,
             };
     }
@@ -149,6 +152,8 @@ public sealed class MemoryPersistence : IKvPersistence
     private sealed class LargeValueStore : IKvLargeValues
     {
         private readonly ConcurrentDictionary<long, byte[]> _values = new();
+        private readonly Dictionary<long, int> _holders = [];
+        private readonly HashSet<long> _released = [];
         private long _lastId;
 
         public int ThresholdBytes => 1024;
@@ -157,11 +162,45 @@ public sealed class MemoryPersistence : IKvPersistence
 
         public bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value)
         {
-            value = _values.TryGetValue(reference.Id, out var bytes) ? new Held(bytes) : null;
-            return value is not null;
+            lock (_holders)
+            {
+                if (!_values.TryGetValue(reference.Id, out var bytes))
+                {
+                    value = null;
+                    return false;
+                }
+
+                _holders[reference.Id] = _holders.GetValueOrDefault(reference.Id) + 1;
+                value = new Held(this, reference.Id, bytes);
+                return true;
+            }
         }
 
-        public void Release(KvValueReference reference) => _values.TryRemove(reference.Id, out _);
+        public void Release(KvValueReference reference)
+        {
+            lock (_holders)
+            {
+                _released.Add(reference.Id);
+                RemoveIfUnused(reference.Id);
+            }
+        }
+
+        private void Leave(long id)
+        {
+            lock (_holders)
+            {
+                _holders[id]--;
+                RemoveIfUnused(id);
+            }
+        }
+
+        private void RemoveIfUnused(long id)
+        {
+            if (_released.Contains(id) && _holders.GetValueOrDefault(id) == 0)
+            {
+                _values.TryRemove(id, out _);
+            }
+        }
 
         public void CopyFrom(LargeValueStore other)
         {
@@ -173,15 +212,20 @@ public sealed class MemoryPersistence : IKvPersistence
             _lastId = other._lastId;
         }
 
-        private sealed class Held(byte[] bytes) : KvLargeValue
+        private sealed class Held(LargeValueStore store, long id, byte[] bytes) : KvLargeValue
         {
+            private int _isDisposed;
+
             public override long Length => bytes.Length;
 
             public override Stream OpenStream() => new MemoryStream(bytes, writable: false);
 
             public override void Dispose()
             {
-                // The collector takes care of the bytes.
+                if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+                {
+                    store.Leave(id);
+                }
             }
         }
 

@@ -45,6 +45,8 @@ internal sealed class SimulatedDisk : IStorage
     /// <summary>Called before each step with what it is, outside the gate; may throw, for a disk that fails.</summary>
     public Action<string, string>? BeforeStep { get; set; }
 
+    public string? Weakness { get; init; }
+
     /// <summary>The bytes of all files.</summary>
     public long Bytes
     {
@@ -229,7 +231,7 @@ internal sealed class SimulatedDisk : IStorage
         }
     }
 
-    public IDisposable Lock()
+    public IDisposable Lock(bool isShared = false)
     {
         lock (_gate)
         {

@@ -12,7 +12,7 @@ public sealed class LayeringTests
             ["Replication"],
             ["Engine", "Persistence.Log"],
             ["Keys", "Values", "Expiry", "Persistence.Storage"],
-            ["", "Bulk", "Diagnostics"],
+            ["", "Bulk", "Diagnostics", "Wrangler"],
         ],
         static file => file switch
         {

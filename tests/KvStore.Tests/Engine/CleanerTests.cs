@@ -61,7 +61,7 @@ public sealed class CleanerTests : IDisposable
     private int Put(string name)
     {
         var key = new Utf8Key(Encoding.UTF8.GetBytes(name));
-        var draft = _store.Draft(key, metadataBytes: 0, valueBytes: 100, deadline: 0);
+        var draft = _store.Draft(key, metadataBytes: 0, valueBytes: 100, deadline: default);
         draft.Record.DraftValue.Clear();
         _store.Publish(key, draft);
         return draft.Record.SizeInSegment;

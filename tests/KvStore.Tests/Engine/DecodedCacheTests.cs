@@ -158,7 +158,7 @@ public sealed class DecodedCacheTests : IDisposable
 
     private Record RecordOf(long revision)
     {
-        var draft = _store.Draft(new Utf8Key("k"u8), metadataBytes: 0, valueBytes: 10, deadline: 0);
+        var draft = _store.Draft(new Utf8Key("k"u8), metadataBytes: 0, valueBytes: 10, deadline: default);
         draft.Record.SetRevision(revision);
         return draft.Record;
     }

@@ -146,7 +146,7 @@ public sealed class HashIndexTests
         MarkMoved(index, shard);
         var search = Task.Run(() => index.TryFind(new Utf8Key(key), out _, out _));
         var first = await Task.WhenAny(search, Task.Delay(20));
-        index.ClearHoldingLock(shard);
+        index.ResizeHoldingLock(shard, HashIndex.WordsMin);
 
         first.Should().NotBeSameAs(search, "a search that has seen a mark knows nothing yet");
         (await search).Should().BeFalse("the new table has no key");
@@ -195,7 +195,7 @@ public sealed class HashIndexTests
     {
         var key = new Utf8Key(name);
         var draft = segments.Reserve(Record.SizeFor(name.Length, 0, 0));
-        draft.Record.Initialize(name.Length, 0, 0, 0);
+        draft.Record.Initialize(name.Length, 0, 0, default);
         key.CopyTo(draft.Record.DraftKey);
         index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
         var words = index.WordsOf(HashIndex.ShardOf(key.Hash));

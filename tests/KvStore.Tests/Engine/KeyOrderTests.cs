@@ -110,7 +110,7 @@ public sealed class KeyOrderTests : IDisposable
     private void Put(byte[] key)
     {
         _expected.Add(key);
-        _store.Publish(new Utf8Key(key), _store.Draft(new Utf8Key(key), metadataBytes: 0, valueBytes: 0, deadline: 0));
+        _store.Publish(new Utf8Key(key), _store.Draft(new Utf8Key(key), metadataBytes: 0, valueBytes: 0, deadline: default));
     }
 
     private List<string> Listed()

@@ -39,7 +39,7 @@ public sealed class OrderedIndexTests
             for (var i = 0; i < 200; i++)
             {
                 key = Encoding.UTF8.GetBytes($"key{random.NextInt64():x16}");
-                var draft = store.Draft(new Utf8Key(key), metadataBytes: 0, valueBytes: 0, deadline: 0);
+                var draft = store.Draft(new Utf8Key(key), metadataBytes: 0, valueBytes: 0, deadline: default);
                 store.Publish(new Utf8Key(key), draft);
             }
 

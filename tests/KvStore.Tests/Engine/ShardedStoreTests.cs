@@ -200,7 +200,7 @@ public sealed class ShardedStoreTests : IDisposable
     {
         var key = new Utf8Key(Encoding.UTF8.GetBytes(name));
         var bytes = Encoding.UTF8.GetBytes(value);
-        var draft = store.Draft(key, metadataBytes: 0, bytes.Length, deadline: 0);
+        var draft = store.Draft(key, metadataBytes: 0, bytes.Length, deadline: default);
         bytes.CopyTo(draft.Record.DraftValue);
         return store.Publish(key, draft, revision);
     }

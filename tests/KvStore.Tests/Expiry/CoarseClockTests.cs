@@ -9,7 +9,7 @@ public sealed class CoarseClockTests
     {
         var time = new ManualTimeProvider();
         using var clock = new CoarseClock(time);
-        var deadline = (uint)clock.NowSeconds + 60;
+        var deadline = new Deadline((uint)clock.NowSeconds + 60);
 
         clock.HasPassed(deadline).Should().BeFalse();
         time.Advance(TimeSpan.FromMilliseconds(59_999));
@@ -24,8 +24,8 @@ public sealed class CoarseClockTests
         using var manual = new CoarseClock(new ManualTimeProvider());
         using var system = new CoarseClock(TimeProvider.System);
 
-        manual.HasPassed(0).Should().BeFalse();
-        system.HasPassed(0).Should().BeFalse();
+        manual.HasPassed(default(Deadline)).Should().BeFalse();
+        system.HasPassed(default(Deadline)).Should().BeFalse();
     }
 
     [Fact]
@@ -34,8 +34,8 @@ public sealed class CoarseClockTests
         using var clock = new CoarseClock(TimeProvider.System);
         var now = (uint)TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
 
-        clock.HasPassed(now).Should().BeTrue();
-        clock.HasPassed(now - 1000).Should().BeTrue();
-        clock.HasPassed(now + 1000).Should().BeFalse();
+        clock.HasPassed(new Deadline(now)).Should().BeTrue();
+        clock.HasPassed(new Deadline(now - 1000)).Should().BeTrue();
+        clock.HasPassed(new Deadline(now + 1000)).Should().BeFalse();
     }
 }

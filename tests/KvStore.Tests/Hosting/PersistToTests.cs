@@ -61,7 +61,7 @@ public sealed class PersistToTests : IDisposable
             // Not disposed yet, and on the disk nevertheless: a copy of the files has it.
             var copy = Path.Combine(_directory, "copy");
             Directory.CreateDirectory(copy);
-            foreach (var file in Directory.EnumerateFiles(Path.Combine(_directory, "cache"), "*.log"))
+            foreach (var file in Directory.EnumerateFiles(Path.Combine(_directory, "cache")).Where(name => !name.EndsWith("lock", StringComparison.Ordinal)))
             {
                 File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
             }
@@ -92,14 +92,15 @@ public sealed class PersistToTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Directory", "", "*without Directory*")]
-    [InlineData("Durability", "forever", "*\"forever\"*Immediate, Interval or Buffered*")]
-    [InlineData("Durability", "1", "*\"1\"*Immediate, Interval or Buffered*")]
-    [InlineData("Interval", "5", "*\"5\"*00:01:00*")]
-    [InlineData("Interval", "02:00:00", "*Interval is 02:00:00*one hour*")]
-    [InlineData("LogFileBytes", "big", "*\"big\"*whole number*")]
-    [InlineData("CompactionDeadRatio", "half", "*\"half\"*a number*")]
-    [InlineData("ReadOnly", "maybe", "*\"maybe\"*true or false*")]
+    [InlineData("Directory", "", "*KvStore:CACHE_KV:Persistence:Directory*path of a directory*")]
+    [InlineData("Durability", "forever", "*KvStore:CACHE_KV:Persistence:Durability*Immediate, Interval or Buffered*")]
+    [InlineData("Durability", "1", "*KvStore:CACHE_KV:Persistence:Durability*Immediate, Interval or Buffered*")]
+    [InlineData("Interval", "5", "*KvStore:CACHE_KV:Persistence:Interval*00:01:00*")]
+    [InlineData("Interval", "02:00:00", "*Interval is 02:00:00*one hour*KvStore:CACHE_KV:Persistence:Interval.")]
+    [InlineData("LogFileBytes", "big", "*KvStore:CACHE_KV:Persistence:LogFileBytes*whole number*")]
+    [InlineData("CompactionDeadRatio", "half", "*KvStore:CACHE_KV:Persistence:CompactionDeadRatio*a number*")]
+    [InlineData("ReadOnly", "maybe", "*KvStore:CACHE_KV:Persistence:ReadOnly*true or false*")]
+    [InlineData("Enabled", "maybe", "*KvStore:CACHE_KV:Persistence:Enabled*true or false*")]
     [InlineData("Directroy", "x", "*Directroy*Directory, Durability*")]
     public void A_wrong_entry_of_the_configuration_is_an_error_that_names_it(string entry, string value, string message)
     {

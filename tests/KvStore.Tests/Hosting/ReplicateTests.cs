@@ -120,14 +120,17 @@ public sealed class ReplicateTests
     }
 
     [Theory]
-    [InlineData("Profile", "fast", "*\"fast\"*Profile*WorkersKv or Instant*")]
-    [InlineData("EnforceWriteRate", "maybe", "*\"maybe\"*true or false*")]
+    [InlineData("Profile", "fast", "*KvStore:KV:Profile*WorkersKv or Instant*")]
+    [InlineData("EnforceWriteRate", "maybe", "*KvStore:KV:EnforceWriteRate*true or false*")]
     [InlineData("Replication:HomeRegion", "fra", "*Regions is empty*")]
     [InlineData("Replication:Region", "fra", "*Replication:Region*no option*Regions*")]
     [InlineData("Replication:Lag:Min", "00:00:01", "*Replication:Lag*Min and Max*")]
-    [InlineData("Replication:Lag", "5", "*\"5\"*span of time*")]
+    [InlineData("Replication:Lag", "5", "*KvStore:KV:Replication:Lag *span of time*")]
     [InlineData("Replication:EdgeCache:Ttl", "5", "*EdgeCache:Ttl*no option*CacheTtl*")]
     [InlineData("Replication", "jnb,lhr", "*Replication*section*")]
+    [InlineData("Replication:HomeRegion", "", "*KvStore:KV:Replication:HomeRegion*name of one of the regions*")]
+    [InlineData("Replication:Lag", "-00:00:01", "*KvStore:KV:Replication:Lag*")]
+    [InlineData("Replication:ClockSkew", "00:00:01", "*KvStore:KV:Replication:ClockSkew*")]
     public void What_cannot_be_understood_is_named(string key, string value, string message)
     {
         using var provider = Configured((key, value));

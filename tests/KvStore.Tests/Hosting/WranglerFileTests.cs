@@ -68,11 +68,17 @@ public sealed class WranglerFileTests : IDisposable
     [InlineData("{\n  \"kv_namespaces\": [\n", "(3,1): not JSON*")]
     [InlineData("", "(1,1): not JSON*")]
     [InlineData("{} x", "(1,4): not JSON*")]
-    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\" },\n{ \"binding\": \"A\" } ] }", "(2,14): *\"A\" is registered already*")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\" },\n{ \"binding\": \"A\" } ] }", "(2,14): \"A\" is bound twice; each name can be bound once.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\", \"id\": null } ] }", "(1,46): the \"id\" of \"A\" must be a text that is not empty.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\", \"id\": \"\" } ] }", "(1,46): the \"id\" of \"A\" must be a text that is not empty.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\", \"preview_id\": 1 } ] }", "(1,54): the \"preview_id\" of \"A\" must be a text.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"A\", \"remote\": 1 } ] }", "(1,50): \"remote\" of \"A\" must be true or false.")]
+    [InlineData("{ \"kv_namespaces\": null }", "(1,20): \"kv_namespaces\" must be an array of objects.")]
+    [InlineData("{ \"env\": [] }", "(1,10): \"env\" must be an object with an object for each environment.")]
+    [InlineData("{ \"x\": \"é😀\", \"y\": nul }", "(1,20): not JSON: a value is expected.")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\\ud800\" } ] }", "(1,35): \"binding\" holds what is not Unicode.")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\" } ] }", "(1,35): *empty*")]
-    [InlineData("{ \"\\ud800v_namespaces\": [] }", "(1,3): the name of a property holds what is not Unicode.")]
-    [InlineData("{ \"kv_namespaces\": [ { \"\\ud800ding\": \"A\" } ] }", "(1,24): the name of a property holds what is not Unicode.")]
+    [InlineData("{ \"kv_namespaces\": [ { \"\\ud800ding\": \"A\" } ] }", "(1,22): an entry of \"kv_namespaces\" has no \"binding\".")]
     public void What_is_wrong_is_told_with_its_position(string json, string message)
     {
         var path = Write(json);

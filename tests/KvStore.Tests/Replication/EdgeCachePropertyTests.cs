@@ -66,9 +66,9 @@ public sealed class EdgeCachePropertyTests
     /// <summary>What a key held when.</summary>
     private sealed class History
     {
-        private readonly List<(DateTimeOffset From, string? Value, long? Deadline)> _states = [(DateTimeOffset.MinValue, null, null)];
+        private readonly List<(DateTimeOffset From, string? Value, long? DeadlineHalfSeconds)> _states = [(DateTimeOffset.MinValue, null, null)];
 
-        public void Add(DateTimeOffset at, string? value, int? ttl) => _states.Add((at, value, at.ToUnixTimeSeconds() + ttl));
+        public void Add(DateTimeOffset at, string? value, int? ttl) => _states.Add((at, value, ((at.ToUnixTimeMilliseconds() + 499) / 500) + (2 * ttl)));
 
         /// <summary>Whether the key held a value at some time after now - age, up to now, and the value has not expired.</summary>
         public bool Holds(string? value, DateTimeOffset now, TimeSpan age)
@@ -76,7 +76,7 @@ public sealed class EdgeCachePropertyTests
             for (var i = _states.Count - 1; i >= 0; i--)
             {
                 var (from, held, deadline) = _states[i];
-                var hasExpired = deadline <= now.ToUnixTimeSeconds();
+                var hasExpired = deadline * 500 <= now.ToUnixTimeMilliseconds();
                 if (held == value && (value is null || !hasExpired))
                 {
                     return true;

@@ -6,6 +6,8 @@ namespace KvStore.Tests.Replication;
 /// </summary>
 internal sealed class PropagationModel(int regions, Func<int, int, long, long> lagTicks)
 {
+    private const long HalfSecond = TimeSpan.TicksPerSecond / 2;
+
     private readonly List<Message> _messages = [];
     private readonly Dictionary<(int Region, string Key), Write> _seen = [];
     private readonly bool[] _isCutOff = new bool[regions];
@@ -15,7 +17,7 @@ internal sealed class PropagationModel(int regions, Func<int, int, long, long> l
 
     public int PendingCount => _messages.Count;
 
-    public void Put(int region, string key, string? value, long? deadlineSeconds, long nowTicks)
+    public void Put(int region, string key, string? value, int? ttlSeconds, long nowTicks)
     {
         Deliver(nowTicks);
         var number = ++_mutations;
@@ -28,7 +30,7 @@ internal sealed class PropagationModel(int regions, Func<int, int, long, long> l
         var heard = _seen.GetValueOrDefault((region, key));
         var stamp = nowTicks + _skewTicks[region];
         stamp = isInFlight && heard is not null ? Math.Max(stamp, heard.Stamp) : stamp;
-        var write = new Write(key, value, deadlineSeconds, stamp, number, region);
+        var write = new Write(key, value, ttlSeconds is { } ttl ? (2 * ttl) + ((nowTicks + HalfSecond - 1) / HalfSecond) : null, stamp, number, region);
         if (!isInFlight)
         {
             // Everybody has heard everything: whatever that was, it is older than this.
@@ -55,7 +57,7 @@ internal sealed class PropagationModel(int regions, Func<int, int, long, long> l
     public string? See(int region, string key, long nowTicks)
     {
         Deliver(nowTicks);
-        return _seen.GetValueOrDefault((region, key)) is { } write && !(write.DeadlineSeconds <= nowTicks / TimeSpan.TicksPerSecond)
+        return _seen.GetValueOrDefault((region, key)) is { } write && !(write.DeadlineHalfSeconds <= nowTicks / HalfSecond)
             ? write.Value
             : null;
     }
@@ -148,7 +150,7 @@ internal sealed class PropagationModel(int regions, Func<int, int, long, long> l
 
     private bool IsBlocked(int from, int to) => _isCutOff[from] || _isCutOff[to];
 
-    private sealed record Write(string Key, string? Value, long? DeadlineSeconds, long Stamp, long Number, int Region);
+    private sealed record Write(string Key, string? Value, long? DeadlineHalfSeconds, long Stamp, long Number, int Region);
 
     private sealed class Message(Write write, int to, long lagTicks)
     {

@@ -351,9 +351,9 @@ public sealed class RegionTests
     public static TheoryData<KvReplicationOptions, string> WrongOptions() => new()
     {
         { new KvReplicationOptions(), "*Regions is empty*" },
-        { new KvReplicationOptions { Regions = ["a", "a"] }, "*Regions names \"a\" twice*" },
+        { new KvReplicationOptions { Regions = ["a", "a"] }, "*Regions has a name twice*" },
         { new KvReplicationOptions { Regions = ["a", " "] }, "*Regions has an empty name*" },
-        { new KvReplicationOptions { Regions = ["a"], HomeRegion = "b" }, "*HomeRegion is \"b\"*one of a*" },
+        { new KvReplicationOptions { Regions = ["a"], HomeRegion = "b" }, "*HomeRegion is none of the regions*one of a*" },
         {
             new KvReplicationOptions { Regions = ["a"], ClockSkew = new Dictionary<string, TimeSpan> { ["b"] = default } },
             "*ClockSkew names \"b\"*one of a*"

@@ -42,13 +42,13 @@ internal sealed class SchedulePlayer : IDisposable
                 _keys.Add(put.Key);
                 var options = put.TtlSeconds is { } ttl ? new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(ttl) } : null;
                 Done(_views[put.Region].PutAsync(put.Key, put.Value, options));
-                _model.Put(put.Region, put.Key, put.Value, put.TtlSeconds + (ModelTicks / TimeSpan.TicksPerSecond), ModelTicks);
+                _model.Put(put.Region, put.Key, put.Value, put.TtlSeconds, ModelTicks);
                 Read(put.Region, put.Key).Should().Be(put.Value, "own writes are visible at once");
                 break;
             case ScheduledOperation.Delete delete:
                 _keys.Add(delete.Key);
                 Done(_views[delete.Region].DeleteAsync(delete.Key));
-                _model.Put(delete.Region, delete.Key, value: null, deadlineSeconds: null, ModelTicks);
+                _model.Put(delete.Region, delete.Key, value: null, ttlSeconds: null, ModelTicks);
                 Read(delete.Region, delete.Key).Should().BeNull("own deletes are visible at once");
                 break;
             case ScheduledOperation.Get get:

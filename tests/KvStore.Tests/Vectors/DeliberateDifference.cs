@@ -22,8 +22,11 @@ public sealed record DeliberateDifference(
     private const string Surrogate = "half a character is not text; the runtime stores bytes that are not UTF-8, which read as three U+FFFD";
     private const string SurrogateInstead = "an unpaired surrogate is stored as one U+FFFD, as .NET encodes it";
 
+    private const string ThirtyTwoBits = "the runtime takes seconds for 32-bit numbers, and refuses expirations after 2038 that a time to live leads to";
+    private const string ThirtyTwoBitsInstead = "every expiration that can be read can be written, until 2106";
+
     private const string BadCursor =
-        """{"error":{"name":"Error","message":"KV GET failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.","status":400}}""";
+        """{"error":{"name":"Error","message":"KV LIST failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.","status":400}}""";
 
     /// <summary>Every difference.</summary>
     public static IReadOnlyList<DeliberateDifference> All { get; } =
@@ -67,6 +70,23 @@ public sealed record DeliberateDifference(
             Answering(
                 (3, """{"page":{"keys":[],"list_complete":true,"cursor":false}}"""),
                 (5, """{"page":{"keys":[],"list_complete":true,"cursor":false}}"""))),
+        new(
+            "time-003",
+            "the emulator counts a time to live from the beginning of the second, so that an entry may live a second less",
+            "an entry lives at least its time to live, and shows the second that the emulator shows",
+            Answering((5, """{"text":"v"}"""))),
+        new(
+            "expiration-015", ThirtyTwoBits, ThirtyTwoBitsInstead,
+            Answering((1, """{"error":{"name":"TypeError","message":"Invalid expiration_ttl of 4294967356. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z)."}}"""))),
+        new(
+            "expiration-016", ThirtyTwoBits, ThirtyTwoBitsInstead,
+            Answering((1, """{"error":{"name":"Error","message":"KV PUT failed: 400 Invalid expiration_ttl of -2147483649. Please specify integer greater than 0.","status":400}}"""))),
+        new(
+            "expiration-056", ThirtyTwoBits, ThirtyTwoBitsInstead,
+            Answering(
+                (1, """{"void":true}"""),
+                (2, """{"text":"v"}"""),
+                (3, """{"page":{"keys":[{"name":"k","expiration":"t0+447483648"}],"list_complete":true,"cursor":false}}"""))),
         MadeUpCursor("list-063"),
         MadeUpCursor("list-065"),
         MadeUpCursor("list-066"),

@@ -20,16 +20,15 @@ internal sealed class ChangeForm : IAsyncDisposable
     private const int TokenBytesMax = 4096;
     private const int FieldsMax = 32;
     private const int InMemoryBytesMax = 64 * 1024;
-    private const int BoundaryCharsMax = 200;
 
     private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly HttpContext _context;
-    private readonly MultipartReader? _parts;
+    private readonly MultipartParts? _parts;
     private readonly Dictionary<string, string> _fields = new(StringComparer.Ordinal);
     private FileBufferingReadStream? _file;
 
-    private ChangeForm(HttpContext context, MultipartReader? parts)
+    private ChangeForm(HttpContext context, MultipartParts? parts)
     {
         _context = context;
         _parts = parts;
@@ -51,7 +50,7 @@ internal sealed class ChangeForm : IAsyncDisposable
         ChangeForm form;
         if (type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase))
         {
-            form = new ChangeForm(context, new MultipartReader(Boundary(type), request.Body) { HeadersCountLimit = 16, HeadersLengthLimit = 8 * 1024 });
+            form = new ChangeForm(context, new MultipartParts(context));
             if (dashboard.FormOptions.HeaderName is not { } header || StringValues.IsNullOrEmpty(request.Headers[header]))
             {
                 await form.ReadTokenAsync(dashboard.FormOptions.FormFieldName).ConfigureAwait(false);
@@ -135,9 +134,9 @@ internal sealed class ChangeForm : IAsyncDisposable
                 Add(name, values[0] ?? "");
             }
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or (IOException and not BadHttpRequestException) && !_context.RequestAborted.IsCancellationRequested)
         {
-            throw Malformed($"The form is malformed: {e.Message}");
+            throw Malformed("The form is malformed or too long. Nothing was changed.");
         }
     }
 
@@ -166,19 +165,14 @@ internal sealed class ChangeForm : IAsyncDisposable
 
     private async ValueTask<MultipartSection?> NextAsync()
     {
-        if (_parts is null)
-        {
-            return null;
-        }
-
-        return await Whole(() => _parts.ReadNextSectionAsync(_context.RequestAborted)).ConfigureAwait(false);
+        return _parts is null ? null : await _parts.NextAsync().ConfigureAwait(false);
     }
 
     private async ValueTask<byte[]> ReadBytesAsync(Stream body, int bytesMax)
     {
         using var bytes = new MemoryStream();
         var buffer = new byte[4096];
-        while (await Whole(() => body.ReadAsync(buffer, 0, buffer.Length, _context.RequestAborted)).ConfigureAwait(false) is var read and > 0)
+        while (await body.ReadAsync(buffer, _context.RequestAborted).ConfigureAwait(false) is var read and > 0)
         {
             if (bytes.Length + read > bytesMax)
             {
@@ -203,11 +197,10 @@ internal sealed class ChangeForm : IAsyncDisposable
         {
             await _file.DrainAsync(_context.RequestAborted).ConfigureAwait(false);
         }
-        catch (IOException e) when (e is not BadHttpRequestException && !_context.RequestAborted.IsCancellationRequested)
+        catch (IOException) when (_file.Length > bytesMax)
         {
-            throw _file.Length > bytesMax
-                ? new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {bytesMax} bytes. Nothing was changed."))
-                : Malformed($"The form breaks off. Nothing was changed. {e.Message}");
+            // It stops by itself one byte later.
+            throw new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {bytesMax} bytes. Nothing was changed."));
         }
 
         if (_file.Length > bytesMax)
@@ -216,18 +209,6 @@ internal sealed class ChangeForm : IAsyncDisposable
         }
 
         _file.Position = 0;
-    }
-
-    private async ValueTask<T> Whole<T>(Func<Task<T>> read)
-    {
-        try
-        {
-            return await read().ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is InvalidDataException or (IOException and not BadHttpRequestException) && !_context.RequestAborted.IsCancellationRequested)
-        {
-            throw Malformed($"The form is malformed. Nothing was changed. {e.Message}");
-        }
     }
 
     private void Add(string name, string text)
@@ -254,11 +235,6 @@ internal sealed class ChangeForm : IAsyncDisposable
         ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition)
             ? disposition
             : throw Malformed("A part of the form has no name.");
-
-    private static string Boundary(MediaTypeHeaderValue type) =>
-        HeaderUtilities.RemoveQuotes(type.Boundary).Value is { Length: > 0 and <= BoundaryCharsMax } boundary
-            ? boundary
-            : throw Malformed($"The content type multipart/form-data needs a boundary of at most {BoundaryCharsMax} characters.");
 
     private static RefusedException Malformed(string message) => new(Failure.Malformed(message));
 }

@@ -15,7 +15,9 @@ namespace KvStore.Dashboard.Forms;
 internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, string Expiry, string Ttl, string Unit, string At, string Stamp)
 {
     private static readonly string[] s_formats = ["yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd'T'HH:mm:ss"];
-    private static readonly DateTime s_latest = DateTimeOffset.FromUnixTimeSeconds(int.MaxValue).UtcDateTime;
+    private static readonly DateTime s_latest = DateTimeOffset.FromUnixTimeSeconds(Deadline.SecondsMax).UtcDateTime;
+
+    private const string LatestText = "2106-02-07T06:28:15";
 
     /// <summary>The units of a time to live, in seconds.</summary>
     public static (string Seconds, string Name)[] Units { get; } = [("1", "seconds"), ("60", "minutes"), ("3600", "hours"), ("86400", "days")];
@@ -72,16 +74,16 @@ internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, st
             case "ttl":
                 if (!int.TryParse(Ttl, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var amount)
                     || !Units.Any(unit => unit.Seconds == Unit)
-                    || amount * long.Parse(Unit, CultureInfo.InvariantCulture) is < int.MinValue or > int.MaxValue)
+                    || amount * long.Parse(Unit, CultureInfo.InvariantCulture) is < -Deadline.SecondsMax or > Deadline.SecondsMax)
                 {
-                    throw new FormatException($"A time to live is a whole number, of at most {int.MaxValue} seconds.");
+                    throw new FormatException($"A time to live is a whole number, and ends at {LatestText} UTC at the latest.");
                 }
 
                 return (TimeSpan.FromSeconds(amount * long.Parse(Unit, CultureInfo.InvariantCulture)), null);
             case "at":
                 return !DateTime.TryParseExact(At, s_formats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at)
                         ? throw new FormatException("A date and time in UTC is written like 2030-12-31T23:59.")
-                    : at > s_latest ? throw new FormatException("An entry expires at 2038-01-19T03:14:07 UTC at the latest.")
+                    : at > s_latest ? throw new FormatException($"An entry expires at {LatestText} UTC at the latest.")
                     : (null, new DateTimeOffset(at, TimeSpan.Zero));
             default:
                 throw new FormatException("Choose whether the entry expires.");

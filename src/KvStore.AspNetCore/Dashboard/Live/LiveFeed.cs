@@ -13,6 +13,9 @@ internal sealed class LiveFeed(TimeProvider time, int watchersMax)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a watcher keeps its place when another one wants it.</summary>
+    public static readonly TimeSpan PlaceMin = TimeSpan.FromSeconds(10);
+
     private readonly Lock _gate = new();
     private readonly List<LiveWatcher> _watchers = [];
     private Subscription? _subscription;
@@ -29,19 +32,32 @@ internal sealed class LiveFeed(TimeProvider time, int watchersMax)
         }
     }
 
-    /// <summary>Begins to watch; null when as many watch as there may be.</summary>
+    /// <summary>
+    /// Begins to watch. Where as many watch as there may be, who has watched for longest makes place: that a client does not
+    /// read cannot be seen until all buffers on the way are full, and a browser comes back by itself.
+    /// </summary>
+    /// <returns>Null when all have come just now (<see cref="PlaceMin"/>).</returns>
     public LiveWatcher? TryWatch()
     {
+        LiveWatcher? oldest = null;
         lock (_gate)
         {
             if (_watchers.Count >= watchersMax)
             {
-                return null;
+                // They come in the order in which they began.
+                oldest = _watchers[0];
+                if (time.GetElapsedTime(oldest.Begun) < PlaceMin)
+                {
+                    return null;
+                }
+
+                _watchers.RemoveAt(0);
             }
 
-            var watcher = new LiveWatcher(this);
+            var watcher = new LiveWatcher(this, time.GetTimestamp());
             _watchers.Add(watcher);
             _subscription ??= new Subscription(this, time);
+            oldest?.Drop();
             return watcher;
         }
     }

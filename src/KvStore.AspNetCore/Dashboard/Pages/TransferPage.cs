@@ -38,7 +38,7 @@ internal static class TransferPage
         {
             throw new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {visit.Parts.Options.ImportBytesMax} bytes. What stood before the limit was put."));
         }
-        catch (IOException e) when (e is not BadHttpRequestException && !visit.Aborted.IsCancellationRequested)
+        catch (Exception e) when (e is RefusedException or BadHttpRequestException && !visit.Aborted.IsCancellationRequested)
         {
             outcome = Layout.Alert("The upload broke off. What stood before the break was put.");
             status = StatusCodes.Status400BadRequest;

@@ -19,7 +19,7 @@ internal static class ValueDownload
             var response = visit.Http.Response;
             response.ContentType = "application/octet-stream";
             response.Headers.ContentDisposition = Attachment.Named(key, "value", ".bin");
-            await ValueResponse.WriteAsync(response, value).ConfigureAwait(false);
+            await ValueResponse.WriteAsync(response, visit.Entry.Namespace, value).ConfigureAwait(false);
             await response.BodyWriter.FlushAsync(visit.Aborted).ConfigureAwait(false);
         }
         finally

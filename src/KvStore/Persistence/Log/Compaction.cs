@@ -9,15 +9,15 @@ namespace KvStore.Persistence.Log;
 /// <para>The steps, each of which may be the last one: (1) the log is finished and a new one begun; (2) the host shows its live
 /// entries, among them everything up to the last revision of the finished logs, and they are written to a temporary file;
 /// (3) it is flushed, and then the log, since the host may have shown entries that the log has not on the disk yet: the
-/// snapshot must not know more than a prefix of the log; (4) it gets its name, and the directory is flushed; (5) what it
-/// stands for is removed. Before step 4 recovery sees the old snapshot and all logs, after it the new one and the logs
-/// that follow it.</para>
+/// snapshot must not know more than a prefix of the log; (4) it gets its name, and the manifest lists it in place of what it stands for;
+/// (5) that is removed. Before step 4 recovery sees the old snapshot and all logs, after it the new one and the logs that
+/// follow it.</para>
 /// <para>Entries that are newer than step 1 may be in the snapshot, and also in the log after it; the revision decides, so
 /// that does no harm. Deletes are not in it: nothing older than it remains that they would have to hide.</para>
 /// <para>One at a time, by whoever; it holds no lock that a reader or a writer needs.</para>
 /// </remarks>
 internal sealed class Compaction(
-    IStorage storage, IKvPersistenceHost host, GroupCommit log, SpareLog spare, DiskUse diskUse, int logFileBytes)
+    IStorage storage, OpenManifest manifest, IKvPersistenceHost host, GroupCommit log, SpareLog spare, DiskUse diskUse, int logFileBytes)
 {
     /// <summary>Writes a snapshot and removes what it stands for.</summary>
     /// <param name="keepsSpare">Whether a log file may be kept to become the next one.</param>
@@ -39,15 +39,16 @@ internal sealed class Compaction(
         }
 
         using var snapshot = await WriteAsync(
-            storage, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
+            storage, manifest.Directory, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         try
         {
             snapshot.Publish();
+            manifest.Compacted(snapshot.Listed);
         }
         catch (FlushFailedException e)
         {
-            // Which of the two names is on the disk is not known; both lead to the same state, as long as nothing follows.
+            // Which of the two manifests is on the disk is not known; both lead to the same state, as long as nothing is removed.
             var failure = new KvPersistenceException(
                 $"Naming a snapshot failed: {e.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e);
             log.Fail(failure);
@@ -67,24 +68,26 @@ internal sealed class Compaction(
     public async ValueTask RunAfterFailureAsync(long number, CancellationToken cancellationToken)
     {
         using var snapshot = await WriteAsync(
-            storage, number, host, log.HighestRevision, static () => default, cancellationToken).ConfigureAwait(false);
+            storage, manifest.Directory, number, host, log.HighestRevision, static () => default, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         snapshot.Publish();
+        manifest.Compacted(snapshot.Listed);
         diskUse.SetSnapshot(number, snapshot.Length);
         Remove(storage, number, spare: null, logFileBytes);
     }
 
     /// <summary>Writes a snapshot that stands for all logs up to a number, on the disk but without its name.</summary>
     /// <param name="target">Where.</param>
+    /// <param name="directory">The identity of the directory.</param>
     /// <param name="number">The number.</param>
     /// <param name="host">What shows its live entries.</param>
     /// <param name="highestRevision">The highest revision that was taken when the log of that number was finished, or later.</param>
     /// <param name="flush">Puts on the disk what the host may have shown.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public static async Task<SnapshotWriter> WriteAsync(
-        IStorage target, long number, IKvPersistenceHost host, long highestRevision, Func<ValueTask> flush, CancellationToken cancellationToken)
+        IStorage target, Guid directory, long number, IKvPersistenceHost host, long highestRevision, Func<ValueTask> flush, CancellationToken cancellationToken)
     {
-        var snapshot = new SnapshotWriter(target, number, host.TimeProvider.GetUtcNow().ToUnixTimeSeconds());
+        var snapshot = new SnapshotWriter(target, number, directory, host.TimeProvider.GetUtcNow());
         try
         {
             await host.WriteLiveAsync(highestRevision, snapshot.Add, cancellationToken).ConfigureAwait(false);

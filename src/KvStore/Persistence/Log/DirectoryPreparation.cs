@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using KvStore.Persistence.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -9,57 +10,86 @@ namespace KvStore.Persistence.Log;
 /// </summary>
 internal static class DirectoryPreparation
 {
-    /// <summary>Prepares the directory.</summary>
-    /// <returns>The number of the next log.</returns>
-    public static long Run(IStorage storage, RecoveredFiles recovered, DiskUse diskUse, ValueFiles values, ILogger logger)
+    /// <summary>Puts what was recovered on the disk.</summary>
+    /// <returns>
+    /// The manifest. It is on the disk, if not as it is then as it was; it goes there with the first log that is begun.
+    /// </returns>
+    public static OpenManifest Run(IStorage storage, RecoveredFiles recovered, DiskUse diskUse, TimeProvider time, ILogger logger)
     {
         if (recovered.Recovery.TornTail is { } torn)
         {
             PersistenceEvents.TornTailDropped(logger, torn.File, torn.Offset);
         }
 
+        var inventory = recovered.Inventory;
+        var manifest = inventory.Manifest ?? Manifest.New(Guid.NewGuid());
+        var files = ImmutableArray.CreateBuilder<ListedFile>();
+        if (inventory.Snapshot is { } snapshot)
+        {
+            files.Add(snapshot.IsFinished ? snapshot : Listed(SnapshotIndex.Read(storage, snapshot.Number), snapshot));
+            inventory.TryGetLength(snapshot.Name, out var length);
+            diskUse.SetSnapshot(snapshot.Number, length);
+        }
+
         foreach (var log in recovered.Logs)
         {
             diskUse.AddLog(log.Number, log.End + LogFormat.EndBytes);
+            var endChecksum = log == recovered.Logs[^1] ? FinishLast(storage, log, recovered.Recovery.HighestRevision) : log.EndChecksum;
+            files.Add(new ListedFile(FileKind.Log, log.Number, log.Header.Check, log.End, endChecksum));
         }
 
-        if (recovered.Logs.Count > 0)
-        {
-            FinishLast(storage, recovered.Logs[^1], recovered.Recovery.HighestRevision);
-        }
-
-        if (recovered.SnapshotNumber > 0)
-        {
-            var name = FileNames.Snapshot(recovered.SnapshotNumber);
-            diskUse.SetSnapshot(recovered.SnapshotNumber, recovered.Entries.First(entry => entry.Name == name).Length);
-        }
-
-        // Before anything goes, the names of what stands for it must be on the disk.
+        // Before anything is listed or goes, the names of what stands for it must be on the disk.
         storage.FlushDirectory();
-        var live = recovered.LiveReferences.Select(reference => reference.Id).ToHashSet();
-        foreach (var entry in recovered.Entries)
+        var open = new OpenManifest(
+            storage,
+            manifest with
+            {
+                State = ManifestState.Open,
+                Files = files.ToImmutable(),
+                ValueIdLimit = Math.Max(manifest.ValueIdLimit, recovered.HighestValueId),
+                LatestSeconds = Math.Max(manifest.LatestSeconds, recovered.LatestSeconds),
+            },
+            time);
+        if (inventory.Manifest is null || inventory.Logs.Count != inventory.Manifest.Logs.Length)
         {
-            var isValue = FileNames.TryParse(entry.Name, out var kind, out var number) && kind == FileKind.Value;
-            if (FileNames.IsTemporary(entry.Name))
+            // No file says that it belongs to this directory before the directory says who it is; and of the logs, one at most is
+            // there and not listed.
+            open.Write();
+        }
+
+        return open;
+    }
+
+    /// <summary>Removes what is left over. Requires: the manifest on the disk does not list it.</summary>
+    public static void RemoveLeftovers(IStorage storage, RecoveredFiles recovered, ValueFiles values)
+    {
+        foreach (var name in recovered.Inventory.Leftovers)
+        {
+            if (storage.Exists(name))
             {
-                storage.Delete(entry.Name);
-            }
-            else if (isValue && !live.Contains(number))
-            {
-                values.Delete(number);
+                storage.Delete(name);
             }
         }
 
-        Compaction.Remove(storage, recovered.SnapshotNumber, spare: null, logFileBytes: 0);
-        return recovered.Logs.Count > 0 ? recovered.Logs[^1].Number + 1 : recovered.SnapshotNumber + 1;
+        foreach (var number in recovered.DeadValues)
+        {
+            values.Delete(number);
+        }
+
+        storage.FlushDirectory();
     }
+
+    private static ListedFile Listed(SnapshotIndex index, in ListedFile snapshot) =>
+        snapshot with { Check = index.Header.Check, EndOffset = index.EndOffset, EndChecksum = index.EndChecksum };
 
     /// <summary>
     /// Ends the last log where recovery ended it, so that nothing behind it can ever be taken for a record of this log.
     /// </summary>
-    private static void FinishLast(IStorage storage, LogScan log, long highestRevision)
+    /// <returns>The checksum of the end record.</returns>
+    private static uint FinishLast(IStorage storage, LogScan log, long highestRevision)
     {
         using var file = storage.Open(log.Name, isWritable: true);
+        var checksum = log.EndChecksum;
         if (!log.IsFinished)
         {
             Span<byte> end = stackalloc byte[LogFormat.EndBytes];
@@ -68,6 +98,7 @@ internal static class DirectoryPreparation
             // What it says of the records before it becomes true before it is written.
             file.Flush();
             LogRecord.Seal(end, log.Header.Seed, (uint)log.End);
+            checksum = LogRecord.ChecksumOf(end);
             file.Write(end, log.End);
         }
 
@@ -78,5 +109,6 @@ internal static class DirectoryPreparation
         }
 
         file.Flush();
+        return checksum;
     }
 }

@@ -5,12 +5,13 @@ namespace KvStore.Persistence.Log;
 /// <summary>The names of files: a number of twenty digits, then what it is. The order of names is the order of numbers.</summary>
 internal static class FileNames
 {
+    /// <summary>The file that says what the directory consists of.</summary>
+    public const string Manifest = "manifest";
+
     /// <summary>A log file that nobody needs any more, kept to become the next one.</summary>
     public const string Spare = "spare";
 
-    /// <summary>What is not finished. Removed when the directory is opened.</summary>
-    public const string TemporaryExtension = ".tmp";
-
+    private const string TemporaryExtension = ".tmp";
     private const string LogExtension = ".log";
     private const string SnapshotExtension = ".snapshot";
     private const string ValueExtension = ".value";
@@ -21,9 +22,16 @@ internal static class FileNames
 
     public static string Value(long number) => Of(number, ValueExtension);
 
+    /// <summary>The name of a file that is not finished. It is removed when the directory is opened.</summary>
     public static string Temporary(string name) => name + TemporaryExtension;
 
-    public static bool IsTemporary(string name) => name.EndsWith(TemporaryExtension, StringComparison.Ordinal);
+    /// <summary>Whether a name is one that <see cref="Temporary"/> makes of a name of ours. Temporary files of others are not ours.</summary>
+    public static bool IsTemporary(string name) =>
+        name.EndsWith(TemporaryExtension, StringComparison.Ordinal)
+        && name[..^TemporaryExtension.Length] is var of && (of == Manifest || TryParse(of, out _, out _));
+
+    /// <summary>Whether a name is that of a snapshot that is not finished.</summary>
+    public static bool IsTemporarySnapshot(string name) => name.EndsWith(SnapshotExtension + TemporaryExtension, StringComparison.Ordinal) && IsTemporary(name);
 
     /// <summary>Reads a name. Names of anything else in the directory are not ours.</summary>
     public static bool TryParse(string name, out FileKind kind, out long number)

@@ -71,13 +71,12 @@ internal sealed class FlushThreads
 
             var isBusy = isParallel && _threads.Count - _parked.Count >= s_parallelMax;
             woken = isBusy ? null : TakeParked();
-            if (!isBusy && woken is null && _threads.Count < s_writersMax)
-            {
-                started = AddThread();
-            }
-
             watches = !_isWatched;
             _isWatched = true;
+            if (!isBusy && woken is null && _threads.Count < s_writersMax)
+            {
+                started = TryAddThread();
+            }
         }
 
         woken?.Wake();
@@ -115,6 +114,20 @@ internal sealed class FlushThreads
         var thread = new FlushThread();
         _threads.Add(thread);
         return thread;
+    }
+
+    // Without memory for another thread, one of those that there are comes, or the watchdog adds one later.
+    private FlushThread? TryAddThread()
+    {
+        try
+        {
+            AllocationProbe.Before();
+            return AddThread();
+        }
+        catch (OutOfMemoryException)
+        {
+            return null;
+        }
     }
 
     // The last one that was parked, whose stack is in the cache.
@@ -172,50 +185,71 @@ internal sealed class FlushThreads
 
     private void Watch()
     {
-        using var never = new ManualResetEventSlim();
+        ManualResetEventSlim? never = null;
         var quietLooks = 0;
         var begun = -1L;
         while (true)
         {
-            never.Wait(StallTime);
-            FlushThread? woken = null;
-            FlushThread? started = null;
-            lock (_lock)
+            try
             {
-                foreach (var thread in _threads)
+                never ??= new ManualResetEventSlim();
+                never.Wait(StallTime);
+                if (!Look(ref quietLooks, ref begun))
                 {
-                    if (thread.TakeStalledWork() is { IsQueued: false } stalled)
-                    {
-                        stalled.IsQueued = true;
-                        _queued.Enqueue(stalled);
-                        begun = _begun;
-                    }
-                }
-
-                if (_queued.Count > 0)
-                {
-                    quietLooks = 0;
-                    if (begun == _begun)
-                    {
-                        woken = TakeParked();
-                        started = woken is null ? AddThread() : null;
-                    }
-                }
-                else if (_parked.Count < _threads.Count)
-                {
-                    quietLooks = 0;
-                }
-                else if (++quietLooks > QuietLooksMax)
-                {
-                    _isWatched = false;
+                    never.Dispose();
                     return;
                 }
+            }
+            catch (OutOfMemoryException)
+            {
+                // This is a thread of its own, so that the exception would end the process. The next look may find memory.
+                Thread.Yield();
+            }
+        }
+    }
 
-                begun = _begun;
+    private bool Look(ref int quietLooks, ref long begun)
+    {
+        FlushThread? woken = null;
+        FlushThread? started = null;
+        lock (_lock)
+        {
+            // Before anything is taken out of a thread: from here on it can be queued.
+            _queued.EnsureCapacity(_queued.Count + _threads.Count);
+            foreach (var thread in _threads)
+            {
+                if (thread.TakeStalledWork() is { IsQueued: false } stalled)
+                {
+                    stalled.IsQueued = true;
+                    _queued.Enqueue(stalled);
+                    begun = _begun;
+                }
             }
 
-            woken?.Wake();
-            Start(started);
+            if (_queued.Count > 0)
+            {
+                quietLooks = 0;
+                if (begun == _begun)
+                {
+                    woken = TakeParked();
+                    started = woken is null ? TryAddThread() : null;
+                }
+            }
+            else if (_parked.Count < _threads.Count)
+            {
+                quietLooks = 0;
+            }
+            else if (++quietLooks > QuietLooksMax)
+            {
+                _isWatched = false;
+                return false;
+            }
+
+            begun = _begun;
         }
+
+        woken?.Wake();
+        Start(started);
+        return true;
     }
 }

@@ -68,17 +68,25 @@ internal sealed class LogFile : IDisposable
     /// <summary>Whether its end record is on the disk.</summary>
     public bool IsFinished { get; private set; }
 
+    /// <summary>Where the end record begins, once it is on the disk.</summary>
+    public long EndOffset => IsFinished ? End - LogFormat.EndBytes : 0;
+
+    /// <summary>The checksum of the end record, once it is on the disk.</summary>
+    public uint EndChecksum => LogRecord.ChecksumOf(_end);
+
     /// <summary>The room in a log file of a length that is kept for deletes and the end record.</summary>
     public static int ReserveBytes(int fileBytes) => Math.Min(fileBytes / ReserveDivisor, ReserveBytesMax);
 
     /// <summary>Makes a file and puts it on the disk, still under a temporary name.</summary>
     /// <param name="storage">Where.</param>
     /// <param name="spare">What may become the file.</param>
+    /// <param name="directory">The identity of the directory.</param>
     /// <param name="number">Its number.</param>
     /// <param name="fileBytes">The length at which it is followed by the next.</param>
     /// <param name="writesAhead">Whether zeros are written ahead of the records.</param>
     /// <param name="needsRoom">Whether it is an error that there is no room for records.</param>
-    public static LogFile Prepare(IStorage storage, SpareLog spare, long number, int fileBytes, bool writesAhead, bool needsRoom)
+    public static LogFile Prepare(
+        IStorage storage, SpareLog spare, Guid directory, long number, int fileBytes, bool writesAhead, bool needsRoom)
     {
         var name = FileNames.Temporary(FileNames.Log(number));
 
@@ -93,7 +101,7 @@ internal sealed class LogFile : IDisposable
         try
         {
             Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
-            var header = FileHeader.Write(bytes, FileKind.Log, number, isRecycled);
+            var header = FileHeader.Write(bytes, FileKind.Log, number, directory, isRecycled);
             file.Write(bytes, 0);
             var log = new LogFile(storage, file, header, fileBytes, writesAhead);
             try

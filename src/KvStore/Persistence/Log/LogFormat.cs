@@ -1,27 +1,34 @@
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The sizes, offsets and kinds of the format on disk, version 1, which <c>docs/FORMAT.md</c> draws. Every number is little-endian.
-/// Nothing outside this file and <see cref="LogRecord"/>, <see cref="FileHeader"/> and <see cref="FileNames"/> knows them.
+/// The sizes, offsets and kinds of the format on disk, version 2, which <c>docs/FORMAT.md</c> draws. Every number is little-endian.
+/// Nothing outside this file and <see cref="LogRecord"/>, <see cref="FileHeader"/>, <see cref="Manifest"/> and <see cref="FileNames"/> knows them.
 /// </summary>
 internal static class LogFormat
 {
     /// <summary>The version that is written. Every lower one can be read.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>A file begins with a header of this length.</summary>
-    public const int HeaderBytes = 32;
+    public const int HeaderBytes = 64;
+
+    /// <summary>A file of version 1 begins with a header of this length.</summary>
+    public const int HeaderBytesOfVersion1 = 32;
 
     /// <summary>The header's first eight bytes, without the version.</summary>
     public static ReadOnlySpan<byte> Magic => "KvStore\n"u8;
 
-    // Header: magic, version (4), kind (2), flags (2), number (8), reserved (4), checksum of all before it (4).
+    // Header: magic, version (4), kind (2), flags (2), number (8), directory (16), check (8), reserved (12), checksum of all
+    // before it (4). Version 1: magic, version (4), kind (2), flags (2), number (8), reserved (4), checksum (4).
     public const int HeaderVersionOffset = 8;
     public const int HeaderKindOffset = 12;
     public const int HeaderFlagsOffset = 14;
     public const int HeaderNumberOffset = 16;
-    public const int HeaderReservedOffset = 24;
-    public const int HeaderChecksumOffset = 28;
+    public const int HeaderDirectoryOffset = 24;
+    public const int HeaderCheckOffset = 40;
+    public const int HeaderReservedOffset = 48;
+    public const int HeaderChecksumOffset = 60;
+    public const int HeaderChecksumOffsetOfVersion1 = 28;
 
     /// <summary>A flag of a header: the file had another number before, so that bytes of old records follow the last new one.</summary>
     public const ushort RecycledFlag = 1;
@@ -55,8 +62,33 @@ internal static class LogFormat
     public const int KeyBytesMax = KeyBytesMask;
     public const int MetadataBytesMax = ushort.MaxValue;
 
-    /// <summary>The value of a record that refers to a value file: its number (8) and the length of the value (8).</summary>
-    public const int ReferenceBytes = 16;
+    /// <summary>No revision is higher, so that those that follow can still be counted.</summary>
+    public const long RevisionMax = 1L << 61;
+
+    /// <summary>No large value has a higher number.</summary>
+    public const long ValueIdMax = 1L << 62;
+
+    /// <summary>No large value is longer: more than any disk has room for, and less than what overflows.</summary>
+    public const long LargeValueBytesMax = 1L << 56;
+
+    /// <summary>No value in a record is longer; longer ones have files of their own.</summary>
+    public const int InlineValueBytesMax = 16 * 1024 * 1024;
+
+    /// <summary>No record is longer, whatever its length field says.</summary>
+    public static readonly int RecordBytesMax = RecordBytes(KeyBytesMax, MetadataBytesMax, InlineValueBytesMax);
+
+    /// <summary>The value of a record that refers to a value file: its number (8), the length of the value (8), the check of the file (8).</summary>
+    public const int ReferenceBytes = 24;
+
+    /// <summary>As <see cref="ReferenceBytes"/>, where the value file is of version 1, which has no check.</summary>
+    public const int ReferenceBytesOfVersion1 = 16;
+
+    /// <summary>The low bits of the field with the revision; how the deadline was rounded stands above them.</summary>
+    public const long RevisionMask = (1L << RoundingShift) - 1;
+    public const int RoundingShift = 62;
+
+    /// <summary>The highest <see cref="KvMutation.DeadlineRounding"/>.</summary>
+    public const byte RoundingMax = 3;
 
     /// <summary>The value of an end: records before it (8), bytes of their keys, metadata and values (8), where the chunk index begins, or 0 (8).</summary>
     public const int EndValueBytes = 24;
@@ -71,8 +103,9 @@ internal static class LogFormat
     public const int ValueBlockDataBytes = ValueBlockBytes - sizeof(uint);
 
     /// <summary>The length of the file that holds a large value.</summary>
-    public static long ValueFileBytes(long valueBytes) =>
-        HeaderBytes + valueBytes + (((valueBytes + ValueBlockDataBytes - 1) / ValueBlockDataBytes) * sizeof(uint));
+    public static long ValueFileBytes(KvValueReference reference) =>
+        (reference.Check == 0 ? HeaderBytesOfVersion1 : HeaderBytes)
+        + reference.Length + (((reference.Length + ValueBlockDataBytes - 1) / ValueBlockDataBytes) * sizeof(uint));
 
     /// <summary>The room that a record takes.</summary>
     public static int RecordBytes(int keyBytes, int metadataBytes, int valueBytes) =>
@@ -88,6 +121,7 @@ internal enum FileKind : ushort
     Log = 1,
     Snapshot = 2,
     Value = 3,
+    Manifest = 4,
 }
 
 /// <summary>What a record says.</summary>

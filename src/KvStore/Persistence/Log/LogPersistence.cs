@@ -26,6 +26,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly GroupCommit? _log;
     private readonly Compaction? _compaction;
+    private readonly OpenManifest? _manifest;
     private readonly ITimer? _timer;
     private Task _backgroundCompaction = Task.CompletedTask;
     private long _nextCheckBytes;
@@ -51,22 +52,26 @@ internal sealed class LogPersistence : IAsyncDisposable
             var damages = recovered.Recovery.Damages;
             _finalHealth = new KvPersistenceHealth(
                 KvPersistenceStatus.ReadOnly,
-                damages.Count == 0 ? "Opened to be read only." : $"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}.");
+                damages.Count == 0 ? "Opened to be read only." : Invariant($"Opened to be read only; {damages.Count} damaged places are missing, the first in {damages[0].File} at byte {damages[0].Offset}."));
             return;
         }
 
-        var next = DirectoryPreparation.Run(storage, recovered, _diskUse, _values, logger);
-        var spare = new SpareLog(storage);
+        var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider, logger);
+        var spare = new SpareLog(storage, manifest.Directory);
         var writer = LogWriter.Create(
             storage,
+            manifest,
             spare,
-            next,
+            manifest.Current.LastNumber + 1,
             options.LogFileBytes,
             writesAhead: options.Durability == Durability.Immediate,
             recovered.Recovery.HighestRevision,
             _diskUse.AddLog);
+        DirectoryPreparation.RemoveLeftovers(storage, recovered, _values);
+        _manifest = manifest;
         _log = new GroupCommit(writer, options.Durability, host.TimeProvider, FlushThreads.Shared, OnWritten, OnFailed);
-        _compaction = new Compaction(storage, host, _log, spare, _diskUse, options.LogFileBytes);
+        _compaction = new Compaction(storage, manifest, host, _log, spare, _diskUse, options.LogFileBytes);
+        _values.Manifest = manifest;
         _values.Flush = _log.FlushAsync;
         _values.Fail = FailWith;
         if (options.Durability != Durability.Immediate)
@@ -81,7 +86,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         Volatile.Read(ref _finalHealth)
         ?? (_log?.Failure is { } failure ? new KvPersistenceHealth(KvPersistenceStatus.Failed, failure.Message, failure)
             : (_log?.LastError ?? _values.LastError) is { } error ? new KvPersistenceHealth(KvPersistenceStatus.Degraded, error.Message, error)
-            : Volatile.Read(ref _compactionFailure) ?? KvPersistenceHealth.Healthy);
+            : Volatile.Read(ref _compactionFailure) ?? (_storage.Weakness is { } weakness ? new KvPersistenceHealth(KvPersistenceStatus.Degraded, weakness) : KvPersistenceHealth.Healthy));
 
     public IKvLargeValues LargeValues => _values;
 
@@ -90,23 +95,29 @@ internal sealed class LogPersistence : IAsyncDisposable
         IStorage storage, IKvPersistenceHost host, FilePersistenceOptions options, CancellationToken cancellationToken)
     {
         var logger = host.LoggerFactory?.CreateLogger("KvStore.Persistence") ?? NullLogger.Instance;
-        var directoryLock = storage.Lock();
+        IDisposable? directoryLock = null;
         try
         {
+            directoryLock = storage.Lock(options.ReadOnly);
             var recovered = new Recovery(storage, host, options.ReadOnly).Run(cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             var opened = new LogPersistence(storage, directoryLock, host, options, recovered, logger);
+            if (storage.Weakness is { } weakness)
+            {
+                PersistenceEvents.DirectoryNotFlushed(logger, weakness);
+            }
+
             PersistenceEvents.Recovered(logger, storage.PathOf(""), recovered.Recovery.Mutations, recovered.Recovery.HighestRevision);
             return opened;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            directoryLock.Dispose();
+            directoryLock?.Dispose();
             throw new KvPersistenceException($"{storage.PathOf("")} cannot be opened: {e.Message}", e);
         }
         catch
         {
-            directoryLock.Dispose();
+            directoryLock?.Dispose();
             throw;
         }
     }
@@ -172,7 +183,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             throw new KvPersistenceException($"{target.PathOf("")} is not empty; a snapshot is written to a directory that is.");
         }
 
-        await MaintainAsync(token => new StoreCopy(_storage, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
+        await MaintainAsync(token => new StoreCopy(_storage, _manifest!, target, _host, log, _values).RunAsync(token), cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -270,7 +281,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             // Not before there is twice as much: a disk that is full would otherwise be filled again and again.
             Volatile.Write(ref _nextCheckBytes, _diskUse.FinishedBytes * 2);
             Volatile.Write(ref _compactionFailure, new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"Compaction failed: {e.Message}", e));
-            PersistenceEvents.CompactionFailed(_logger, e);
+            PersistenceEvents.CompactionFailed(_logger, _storage.PathOf(""), e);
         }
         finally
         {
@@ -278,7 +289,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
     }
 
-    private void OnFailed(KvPersistenceException failure) => PersistenceEvents.Failed(_logger, failure);
+    private void OnFailed(KvPersistenceException failure) => PersistenceEvents.Failed(_logger, _storage.PathOf(""), failure);
 
     private KvPersistenceException FailWith(Exception e)
     {

@@ -27,7 +27,11 @@ internal readonly ref struct LogRecord
 
     public RecordKind Kind => (RecordKind)(KeyAndKind >> LogFormat.KindShift);
 
-    public long Revision => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
+    public uint Checksum => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.ChecksumOffset..]);
+
+    public long Revision => RevisionAndRounding & LogFormat.RevisionMask;
+
+    public byte DeadlineRounding => (byte)((ulong)RevisionAndRounding >> LogFormat.RoundingShift);
 
     public uint DeadlineSeconds => BinaryPrimitives.ReadUInt32LittleEndian(_bytes[LogFormat.DeadlineOffset..]);
 
@@ -49,11 +53,13 @@ internal readonly ref struct LogRecord
     {
         RecordKind.Put => KeyBytes > 0,
         RecordKind.Delete => KeyBytes > 0 && MetadataBytes == 0 && ValueBytes == 0,
-        RecordKind.PutLarge => KeyBytes > 0 && ValueBytes == LogFormat.ReferenceBytes,
+        RecordKind.PutLarge => KeyBytes > 0 && ValueBytes is LogFormat.ReferenceBytes or LogFormat.ReferenceBytesOfVersion1,
         RecordKind.End => KeyBytes == 0 && MetadataBytes == 0 && ValueBytes == LogFormat.EndValueBytes,
         RecordKind.Index => KeyBytes == 0 && MetadataBytes == 0 && ValueBytes % sizeof(long) == 0,
         _ => false,
     };
+
+    private long RevisionAndRounding => BinaryPrimitives.ReadInt64LittleEndian(_bytes[LogFormat.RevisionOffset..]);
 
     private int Length => BinaryPrimitives.ReadInt32LittleEndian(_bytes[LogFormat.LengthOffset..]);
 
@@ -65,15 +71,16 @@ internal readonly ref struct LogRecord
     {
         if (mutation.Key.Length is 0 or > LogFormat.KeyBytesMax
             || mutation.Metadata.Length > LogFormat.MetadataBytesMax
-            || mutation.Value.Length > int.MaxValue / 2
-            || mutation.Revision <= 0)
+            || mutation.Value.Length > LogFormat.InlineValueBytesMax
+            || mutation.Revision is <= 0 or > LogFormat.RevisionMax
+            || mutation.DeadlineRounding > LogFormat.RoundingMax)
         {
             throw new ArgumentException(
-                $"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata and a positive revision; this one has {mutation.Key.Length}, {mutation.Metadata.Length} and {mutation.Revision}.",
+                Invariant($"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata, at most {LogFormat.InlineValueBytesMax} bytes of value and a revision of 1 to {LogFormat.RevisionMax}; this one has {mutation.Key.Length}, {mutation.Metadata.Length}, {mutation.Value.Length} and {mutation.Revision}."),
                 nameof(mutation));
         }
 
-        var valueBytes = mutation.LargeValue.IsNone ? mutation.Value.Length : LogFormat.ReferenceBytes;
+        var valueBytes = mutation.LargeValue.IsNone ? mutation.Value.Length : ReferenceBytesOf(mutation.LargeValue);
         var size = mutation.IsDelete
             ? LogFormat.RecordBytes(mutation.Key.Length, 0, 0)
             : LogFormat.RecordBytes(mutation.Key.Length, mutation.Metadata.Length, valueBytes);
@@ -95,11 +102,11 @@ internal readonly ref struct LogRecord
         }
 
         var isLarge = !mutation.LargeValue.IsNone;
-        var valueBytes = isLarge ? LogFormat.ReferenceBytes : mutation.Value.Length;
+        var valueBytes = isLarge ? ReferenceBytesOf(mutation.LargeValue) : mutation.Value.Length;
         LayHeader(
             destination,
             isLarge ? RecordKind.PutLarge : RecordKind.Put,
-            mutation.Revision,
+            mutation.Revision | ((long)mutation.DeadlineRounding << LogFormat.RoundingShift),
             mutation.DeadlineSeconds,
             mutation.Key.Length,
             mutation.Metadata.Length,
@@ -117,6 +124,10 @@ internal readonly ref struct LogRecord
         {
             BinaryPrimitives.WriteInt64LittleEndian(body, mutation.LargeValue.Id);
             BinaryPrimitives.WriteInt64LittleEndian(body[sizeof(long)..], mutation.LargeValue.Length);
+            if (mutation.LargeValue.Check != 0)
+            {
+                BinaryPrimitives.WriteInt64LittleEndian(body[(2 * sizeof(long))..], mutation.LargeValue.Check);
+            }
         }
         else
         {
@@ -163,6 +174,9 @@ internal readonly ref struct LogRecord
             record[LogFormat.ChecksumOffset..], Crc32C.Append(seed, record[LogFormat.LengthOffset..]));
     }
 
+    /// <summary>The checksum of a record that was sealed.</summary>
+    public static uint ChecksumOf(ReadOnlySpan<byte> record) => BinaryPrimitives.ReadUInt32LittleEndian(record[LogFormat.ChecksumOffset..]);
+
     /// <summary>Reads the record at the start of some bytes.</summary>
     /// <param name="bytes">The bytes.</param>
     /// <param name="seed">The seed of the file.</param>
@@ -180,7 +194,7 @@ internal readonly ref struct LogRecord
         var keyAndKind = BinaryPrimitives.ReadUInt16LittleEndian(bytes[LogFormat.KeyBytesOffset..]);
         var metadataBytes = BinaryPrimitives.ReadUInt16LittleEndian(bytes[LogFormat.MetadataBytesOffset..]);
         var keyBytes = keyAndKind & LogFormat.KeyBytesMask;
-        if (length < LogFormat.RecordHeaderBytes + keyBytes + metadataBytes || length > int.MaxValue - LogFormat.Alignment)
+        if (length < LogFormat.RecordHeaderBytes + keyBytes + metadataBytes || length > LogFormat.RecordBytesMax)
         {
             return RecordOutcome.Wrong;
         }
@@ -205,7 +219,7 @@ internal readonly ref struct LogRecord
     public static int ClaimedSize(ReadOnlySpan<byte> bytes)
     {
         var length = BinaryPrimitives.ReadInt32LittleEndian(bytes[LogFormat.LengthOffset..]);
-        return length is < LogFormat.RecordHeaderBytes or > int.MaxValue - LogFormat.Alignment ? 0 : LogFormat.Align(length);
+        return length < LogFormat.RecordHeaderBytes || length > LogFormat.RecordBytesMax ? 0 : LogFormat.Align(length);
     }
 
     /// <summary>Whether the bytes, at least a header, could be the beginning of a record at an offset.</summary>
@@ -214,6 +228,7 @@ internal readonly ref struct LogRecord
         // The header alone says enough; nothing behind it is looked at.
         var header = new LogRecord(bytes[..LogFormat.RecordHeaderBytes]);
         return header.Length >= LogFormat.RecordHeaderBytes
+            && header.Length <= LogFormat.RecordBytesMax
             && header.FlushedThrough <= offset
             && header.ValueBytes >= 0
             && header.HasSoundLengths;
@@ -234,6 +249,7 @@ internal readonly ref struct LogRecord
             LargeValue = kind == RecordKind.PutLarge ? ToReference() : default,
             Revision = Revision,
             DeadlineSeconds = DeadlineSeconds,
+            DeadlineRounding = DeadlineRounding,
             IsDelete = kind == RecordKind.Delete,
         };
     }
@@ -248,7 +264,18 @@ internal readonly ref struct LogRecord
     // A right checksum over wrong fields is no accident of a disk, but costs nothing to be refused.
     private static bool IsSound(in LogRecord record) =>
         record.HasSoundLengths
-        && (record.Kind != RecordKind.PutLarge || record.ToReference() is { Id: > 0, Length: >= 0 });
+        && record.Kind switch
+        {
+            RecordKind.Put or RecordKind.Delete => record.Revision is > 0 and <= LogFormat.RevisionMax,
+            RecordKind.PutLarge => record.Revision is > 0 and <= LogFormat.RevisionMax
+                && record.ToReference() is { Id: > 0 and <= LogFormat.ValueIdMax, Length: >= 0 and <= LogFormat.LargeValueBytesMax },
+            RecordKind.End => record.Revision is >= 0 and <= LogFormat.RevisionMax
+                && record.ToEnd() is { Records: >= 0, PayloadBytes: >= 0, IndexOffset: >= 0 },
+            _ => true,
+        };
+
+    private static int ReferenceBytesOf(KvValueReference reference) =>
+        reference.Check == 0 ? LogFormat.ReferenceBytesOfVersion1 : LogFormat.ReferenceBytes;
 
     private static void LayHeader(
         Span<byte> destination, RecordKind kind, long revision, uint deadline, int keyBytes, int metadataBytes, int valueBytes)
@@ -265,7 +292,10 @@ internal readonly ref struct LogRecord
     }
 
     private KvValueReference ToReference() =>
-        new(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]));
+        new(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]))
+        {
+            Check = ValueBytes == LogFormat.ReferenceBytes ? BinaryPrimitives.ReadInt64LittleEndian(Value[(2 * sizeof(long))..]) : 0,
+        };
 }
 
 /// <summary>What the last record of a finished file says about it.</summary>

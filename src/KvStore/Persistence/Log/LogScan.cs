@@ -34,7 +34,10 @@ internal sealed class LogScan
     public bool IsFinished { get; private set; }
 
     /// <summary>Where the last record ends, the end record not counted.</summary>
-    public long End { get; private set; } = LogFormat.HeaderBytes;
+    public long End { get; private set; }
+
+    /// <summary>The checksum of the end record, if the file was finished.</summary>
+    public uint EndChecksum { get; private set; }
 
     public long Records { get; private set; }
 
@@ -69,6 +72,7 @@ internal sealed class LogScan
         try
         {
             scan.Header = FileHeader.Read(file, storage.PathOf(name), kind, number);
+            scan.End = scan.Header.Bytes;
             if (verifies || !scan.TryHop(file))
             {
                 scan.Read(file, storage.PathOf(name), file.Length, isLast, resumes);
@@ -84,17 +88,18 @@ internal sealed class LogScan
 
     private bool TryHop(IStorageFile file)
     {
-        using var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, file.Length);
-        var chunkStart = (long)LogFormat.HeaderBytes;
+        using var reader = new LogReader(file, Header.Seed, Header.Bytes, file.Length);
+        var chunkStart = (long)Header.Bytes;
         var count = 0L;
         while (reader.TryRead(out var record, verifies: false))
         {
             if (record.Kind == RecordKind.End
                 && LogRecord.TryRead(reader.Bytes.Span, Header.Seed, out record) == RecordOutcome.Whole
-                && record.ToEnd() is var end && end.Records == count)
+                && record.ToEnd() is var end && end.Records == count && end.PayloadBytes <= reader.Offset)
             {
                 AddChunk(chunkStart, reader.Offset);
                 End = reader.Offset;
+                EndChecksum = record.Checksum;
                 Records = end.Records;
                 PayloadBytes = end.PayloadBytes;
                 HighestRevision = end.HighestRevision;
@@ -117,10 +122,10 @@ internal sealed class LogScan
 
     private void Read(IStorageFile file, string path, long length, bool isLast, bool resumes)
     {
-        var reader = new LogReader(file, Header.Seed, LogFormat.HeaderBytes, length);
+        var reader = new LogReader(file, Header.Seed, Header.Bytes, length);
         try
         {
-            var chunkStart = (long)LogFormat.HeaderBytes;
+            var chunkStart = (long)Header.Bytes;
             while (true)
             {
                 if (reader.TryRead(out var record))
@@ -132,6 +137,8 @@ internal sealed class LogScan
                         IsFinished = record.Kind == RecordKind.End;
                         if (IsFinished)
                         {
+                            End = reader.Offset;
+                            EndChecksum = record.Checksum;
                             return;
                         }
 
@@ -224,7 +231,7 @@ internal sealed class LogScan
     private bool EndsWithEnd(IStorageFile file, long length)
     {
         Span<byte> bytes = stackalloc byte[LogFormat.EndBytes];
-        return length >= LogFormat.HeaderBytes + LogFormat.EndBytes
+        return length >= Header.Bytes + LogFormat.EndBytes
             && file.Read(bytes, length - LogFormat.EndBytes) == LogFormat.EndBytes
             && LogRecord.TryRead(bytes, Header.Seed, out var record) == RecordOutcome.Whole
             && record.Kind == RecordKind.End;

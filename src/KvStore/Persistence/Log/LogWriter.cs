@@ -18,6 +18,7 @@ internal sealed class LogWriter : IDisposable
     private const int RunBytesMax = 1024 * 1024;
 
     private readonly IStorage _storage;
+    private readonly OpenManifest _manifest;
     private readonly SpareLog _spare;
     private readonly int _fileBytes;
     private readonly bool _writesAhead;
@@ -26,9 +27,10 @@ internal sealed class LogWriter : IDisposable
     private LogFile? _next;
 
     private LogWriter(
-        IStorage storage, SpareLog spare, LogFile file, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
+        IStorage storage, OpenManifest manifest, SpareLog spare, LogFile file, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
     {
         _storage = storage;
+        _manifest = manifest;
         _spare = spare;
         _file = file;
         _fileBytes = fileBytes;
@@ -54,6 +56,7 @@ internal sealed class LogWriter : IDisposable
 
     /// <summary>Begins a new log file.</summary>
     /// <param name="storage">Where.</param>
+    /// <param name="manifest">What lists the files.</param>
     /// <param name="spare">What may become the next file.</param>
     /// <param name="number">The number of the first file.</param>
     /// <param name="fileBytes">The length at which a file is followed by the next.</param>
@@ -61,13 +64,14 @@ internal sealed class LogWriter : IDisposable
     /// <param name="highestRevision">The highest revision that was recovered.</param>
     /// <param name="finished">Called with the number and the length of a file that was finished.</param>
     public static LogWriter Create(
-        IStorage storage, SpareLog spare, long number, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
+        IStorage storage, OpenManifest manifest, SpareLog spare, long number, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
     {
-        var file = LogFile.Prepare(storage, spare, number, fileBytes, writesAhead, needsRoom: false);
+        var file = LogFile.Prepare(storage, spare, manifest.Directory, number, fileBytes, writesAhead, needsRoom: false);
         try
         {
             file.Publish();
-            return new LogWriter(storage, spare, file, fileBytes, writesAhead, highestRevision, finished);
+            manifest.LogBegun(file.Header);
+            return new LogWriter(storage, manifest, spare, file, fileBytes, writesAhead, highestRevision, finished);
         }
         catch
         {
@@ -112,7 +116,7 @@ internal sealed class LogWriter : IDisposable
     {
         if (!IsEmpty)
         {
-            _next ??= LogFile.Prepare(_storage, _spare, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
+            _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
             Finish();
             BeginNext();
         }
@@ -125,6 +129,7 @@ internal sealed class LogWriter : IDisposable
     {
         if (IsEmpty)
         {
+            _manifest.Closed();
             _file.Dispose();
             _storage.Delete(FileNames.Log(Number));
             Flushing.FlushDirectory(_storage);
@@ -133,6 +138,7 @@ internal sealed class LogWriter : IDisposable
 
         Finish();
         _file.Trim();
+        _manifest.Closed();
     }
 
     /// <summary>
@@ -156,6 +162,7 @@ internal sealed class LogWriter : IDisposable
                 _storage.PathOf(scan.Name), scan.End, $"there are {scan.Records} records, and {_file.Records} were acknowledged");
         }
 
+        _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
         _finished(Number, _file.End);
     }
 
@@ -356,13 +363,17 @@ internal sealed class LogWriter : IDisposable
     {
         _file.Flush();
         _file.Finish(HighestRevision);
+        _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
         _finished(Number, _file.End);
     }
 
     private void BeginNext()
     {
-        _next ??= LogFile.Prepare(_storage, _spare, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
+        _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
         _next.Publish();
+
+        // Nothing is written to a log before the manifest lists it.
+        _manifest.LogBegun(_next.Header);
         _file.Dispose();
         _file = _next;
         _next = null;

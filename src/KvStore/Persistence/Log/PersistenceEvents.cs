@@ -14,14 +14,17 @@ internal static partial class PersistenceEvents
     [LoggerMessage(3, LogLevel.Error, "{File} is damaged at byte {Offset}: {Reason}. It is opened read-only, without what is damaged.")]
     public static partial void DamageSkipped(ILogger logger, string file, long offset, string reason);
 
-    [LoggerMessage(4, LogLevel.Critical, "The disk failed; nothing is written any more until the namespace is opened again.")]
-    public static partial void Failed(ILogger logger, Exception exception);
+    [LoggerMessage(4, LogLevel.Critical, "The disk failed under {Directory}; nothing is written any more until the namespace is opened again.")]
+    public static partial void Failed(ILogger logger, string directory, Exception exception);
 
     [LoggerMessage(5, LogLevel.Information, "Compacted {Directory} from {BytesBefore} to {BytesAfter} bytes.")]
     public static partial void Compacted(ILogger logger, string directory, long bytesBefore, long bytesAfter);
 
-    [LoggerMessage(6, LogLevel.Error, "Compaction failed; writes go on, and it is tried again later.")]
-    public static partial void CompactionFailed(ILogger logger, Exception exception);
+    [LoggerMessage(6, LogLevel.Error, "Compaction of {Directory} failed; writes go on, and it is tried again later.")]
+    public static partial void CompactionFailed(ILogger logger, string directory, Exception exception);
+
+    [LoggerMessage(9, LogLevel.Warning, "{Weakness}")]
+    public static partial void DirectoryNotFlushed(ILogger logger, string weakness);
 
     [LoggerMessage(7, LogLevel.Warning, "{File} is not needed any more but could not be removed.")]
     public static partial void FileNotRemoved(ILogger logger, string file, Exception exception);

@@ -10,7 +10,7 @@ internal sealed class RecordBatch
     private const int ChunkBytes = 1024 * 1024;
     private const int KeptChunks = 9;
 
-    private readonly List<byte[]> _chunks = [GC.AllocateUninitializedArray<byte>(FirstChunkBytes)];
+    private readonly List<byte[]> _chunks = [];
     private readonly List<ArraySegment<byte>> _filled = [];
     private int _chunkIndex;
     private int _chunkBytes;
@@ -63,7 +63,7 @@ internal sealed class RecordBatch
     /// <summary>Lays out a mutation behind the others.</summary>
     public void Add(in KvMutation mutation, int size)
     {
-        if (_chunks[_chunkIndex].Length - _chunkBytes < size)
+        if (_chunkIndex == _chunks.Count || _chunks[_chunkIndex].Length - _chunkBytes < size)
         {
             NextChunk(size);
         }
@@ -136,11 +136,7 @@ internal sealed class RecordBatch
             _chunks.RemoveRange(KeptChunks, _chunks.Count - KeptChunks);
         }
 
-        _chunks.RemoveAll(chunk => chunk.Length > ChunkBytes);
-        if (_chunks.Count == 0)
-        {
-            _chunks.Add(GC.AllocateUninitializedArray<byte>(FirstChunkBytes));
-        }
+        _chunks.RemoveAll(static chunk => chunk.Length > ChunkBytes);
 
         _filled.Clear();
         _chunkIndex = 0;
@@ -153,18 +149,24 @@ internal sealed class RecordBatch
         MustFlush = MustWrite = MustRoll = MustClose = false;
     }
 
+    // Takes all memory before it changes anything, also that for the part which will be filled last.
     private void NextChunk(int size)
     {
+        var next = _chunkBytes > 0 ? _chunkIndex + 1 : _chunkIndex;
+        AllocationProbe.Before();
+        _filled.EnsureCapacity(next + 1);
+        if (next == _chunks.Count || _chunks[next].Length < size)
+        {
+            _chunks.EnsureCapacity(_chunks.Count + 1);
+            AllocationProbe.Before();
+            _chunks.Insert(next, GC.AllocateUninitializedArray<byte>(Math.Max(next == 0 ? FirstChunkBytes : ChunkBytes, size)));
+        }
+
         if (_chunkBytes > 0)
         {
             _filled.Add(new ArraySegment<byte>(_chunks[_chunkIndex], 0, _chunkBytes));
-            _chunkIndex++;
+            _chunkIndex = next;
             _chunkBytes = 0;
-        }
-
-        if (_chunkIndex == _chunks.Count || _chunks[_chunkIndex].Length < size)
-        {
-            _chunks.Insert(_chunkIndex, GC.AllocateUninitializedArray<byte>(Math.Max(ChunkBytes, size)));
         }
     }
 }

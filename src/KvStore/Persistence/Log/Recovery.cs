@@ -16,122 +16,145 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 {
     private readonly ConcurrentBag<LargeRecord> _large = [];
     private readonly List<KvDamage> _damages = [];
-    private readonly uint _nowSeconds = (uint)Math.Clamp(host.TimeProvider.GetUtcNow().ToUnixTimeSeconds(), 0, uint.MaxValue);
+    private readonly DateTimeOffset _now = host.TimeProvider.GetUtcNow();
+    private readonly List<Part> _parts = [];
     private long _mutations;
+    private long _snapshotMutations;
+    private long _highestRevision;
+    private long _highestValueId;
+    private long _latestSeconds;
 
     /// <summary>Everything that is kept has been handed to the host when it returns.</summary>
     /// <exception cref="KvPersistenceException">It cannot be read. The host may have got a part of it.</exception>
     public RecoveredFiles Run(CancellationToken cancellationToken)
     {
         var entries = storage.List();
-        var snapshotNumber = Numbers(entries, FileKind.Snapshot).DefaultIfEmpty().Max();
-        var logNumbers = Numbers(entries, FileKind.Log).Where(number => number > snapshotNumber).Order().ToArray();
-        CheckNumbers(entries, snapshotNumber, logNumbers);
-
-        var logs = new LogScan[logNumbers.Length];
-        InParallel(logNumbers.Length, i => logs[i] = LogScan.Run(
-            storage, FileKind.Log, logNumbers[i], isLast: i == logNumbers.Length - 1, resumes: isReadOnly), cancellationToken);
-        foreach (var log in logs)
+        var inventory = DirectoryInventory.Take(storage, entries, Report);
+        if (isReadOnly && inventory.IsNew)
         {
-            Report(log.Damages);
+            throw new KvPersistenceException(
+                $"{storage.PathOf("")} holds no namespace, so there is nothing to read. Open the directory that the namespace was written to.");
         }
 
-        var parts = new List<Part>();
+        _latestSeconds = inventory.Manifest?.LatestSeconds ?? 0;
+        var logs = ScanLogs(inventory, cancellationToken);
         var records = 0L;
         var payloadBytes = 0L;
-        var highestRevision = 0L;
-        if (snapshotNumber > 0)
+        SnapshotIndex? snapshot = null;
+        if (inventory.Snapshot is { } listed)
         {
-            AddSnapshot(snapshotNumber);
+            if (isReadOnly)
+            {
+                var scan = LogScan.Run(storage, FileKind.Snapshot, listed.Number, isLast: false, resumes: true);
+                Report(scan.Damages);
+                CheckEnd(listed, scan);
+                Add(scan);
+            }
+            else
+            {
+                snapshot = SnapshotIndex.Read(storage, listed.Number);
+                if (listed.IsFinished && (snapshot.EndOffset != listed.EndOffset || snapshot.EndChecksum != listed.EndChecksum))
+                {
+                    ReportOtherEnd(listed, snapshot.EndOffset);
+                }
+
+                _parts.AddRange(snapshot.Chunks.Select(
+                    chunk => new Part(listed.Name, snapshot.Header.Seed, chunk.Start, chunk.End, IsOfSnapshot: true)));
+                records += snapshot.End.Records;
+                payloadBytes += snapshot.End.PayloadBytes;
+                _highestRevision = snapshot.End.HighestRevision;
+            }
         }
 
         foreach (var log in logs)
         {
-            parts.AddRange(log.Chunks.Select(chunk => new Part(log.Name, log.Header.Seed, chunk.Start, chunk.End)));
-            records += log.Records;
-            payloadBytes += log.PayloadBytes;
-            highestRevision = Math.Max(highestRevision, log.HighestRevision);
+            Add(log);
         }
 
         host.Prepare(records, payloadBytes);
-        HandOut(parts, cancellationToken);
-        var references = FindLiveReferences(entries);
+        HandOut(cancellationToken);
+        if (snapshot is not null && snapshot.End.Records != _snapshotMutations)
+        {
+            Report(new KvDamage(
+                storage.PathOf(inventory.Snapshot!.Value.Name), snapshot.EndOffset,
+                $"the end record counts {snapshot.End.Records} records, but there are {_snapshotMutations}"));
+        }
+
+        var references = FindLiveReferences(inventory, cancellationToken);
         return new RecoveredFiles
         {
             Recovery = new KvRecovery
             {
-                HighestRevision = highestRevision,
+                HighestRevision = _highestRevision,
                 Mutations = _mutations,
                 TornTail = logs.LastOrDefault()?.TornTail,
                 Damages = _damages,
             },
-            Entries = entries,
-            SnapshotNumber = snapshotNumber,
+            Inventory = inventory,
             Logs = logs,
             LiveReferences = references,
-            HighestValueId = Numbers(entries, FileKind.Value).Concat(_large.Select(large => large.Reference.Id)).DefaultIfEmpty().Max(),
+            DeadValues = FindDeadValues(inventory, references),
+            HighestValueId = Math.Max(
+                inventory.Manifest?.ValueIdLimit ?? inventory.Numbers(FileKind.Value).DefaultIfEmpty().Max(), _highestValueId),
+            LatestSeconds = _latestSeconds,
         };
 
-        void AddSnapshot(long number)
+        void Add(LogScan scan)
         {
-            if (isReadOnly)
-            {
-                var scan = LogScan.Run(storage, FileKind.Snapshot, number, isLast: false, resumes: true);
-                Report(scan.Damages);
-                parts.AddRange(scan.Chunks.Select(chunk => new Part(scan.Name, scan.Header.Seed, chunk.Start, chunk.End)));
-                records += scan.Records;
-                payloadBytes += scan.PayloadBytes;
-                highestRevision = scan.HighestRevision;
-            }
-            else
-            {
-                var index = SnapshotIndex.Read(storage, number);
-                parts.AddRange(index.Chunks.Select(
-                    chunk => new Part(FileNames.Snapshot(number), index.Header.Seed, chunk.Start, chunk.End)));
-                records += index.End.Records;
-                payloadBytes += index.End.PayloadBytes;
-                highestRevision = index.End.HighestRevision;
-            }
+            _parts.AddRange(scan.Chunks.Select(chunk => new Part(scan.Name, scan.Header.Seed, chunk.Start, chunk.End, IsOfSnapshot: false)));
+            records += scan.Records;
+            payloadBytes += scan.PayloadBytes;
+            _highestRevision = Math.Max(_highestRevision, scan.HighestRevision);
         }
     }
 
-    private static IEnumerable<long> Numbers(IReadOnlyList<StorageEntry> entries, FileKind kind)
+    private LogScan[] ScanLogs(DirectoryInventory inventory, CancellationToken cancellationToken)
     {
-        foreach (var entry in entries)
+        var listed = inventory.Logs;
+        var logs = new LogScan[listed.Count];
+        InParallel(
+            listed.Count,
+            i => logs[i] = LogScan.Run(
+                storage, FileKind.Log, listed[i].Number, isLast: i == listed.Count - 1 && !listed[i].IsFinished, resumes: isReadOnly),
+            cancellationToken);
+        for (var i = 0; i < logs.Length; i++)
         {
-            if (FileNames.TryParse(entry.Name, out var itsKind, out var number) && itsKind == kind)
-            {
-                yield return number;
-            }
+            Report(logs[i].Damages);
+            CheckEnd(listed[i], logs[i]);
+        }
+
+        return logs;
+    }
+
+    /// <summary>A file that was finished ends where the manifest says, with the end record that it had.</summary>
+    private void CheckEnd(in ListedFile listed, LogScan scan)
+    {
+        if (listed.IsFinished && scan.Damages.Count == 0
+            && !(scan.IsFinished && scan.End == listed.EndOffset && scan.EndChecksum == listed.EndChecksum))
+        {
+            ReportOtherEnd(listed, scan.End);
         }
     }
 
-    /// <summary>Logs follow the snapshot, and each other, without a gap; without a snapshot the first is number 1.</summary>
-    private void CheckNumbers(IReadOnlyList<StorageEntry> entries, long snapshotNumber, long[] logNumbers)
+    private void ReportOtherEnd(in ListedFile listed, long end) =>
+        Report(new KvDamage(
+            storage.PathOf(listed.Name), Math.Min(end, listed.EndOffset),
+            $"the file does not end as the manifest says, at byte {listed.EndOffset}: it is older than the manifest, or was cut off"));
+
+    private void HandOut(CancellationToken cancellationToken)
     {
-        var expected = snapshotNumber + 1;
-        foreach (var number in logNumbers)
-        {
-            if (number != expected)
-            {
-                Report([new KvDamage(storage.PathOf(FileNames.Log(expected)), 0, "the file is missing")]);
-            }
-
-            expected = number + 1;
-        }
-
-        if (snapshotNumber == 0 && logNumbers.Length == 0 && Numbers(entries, FileKind.Value).Any())
-        {
-            Report([new KvDamage(storage.PathOf(FileNames.Log(1)), 0, "the file is missing, and there is no snapshot, but there are large values")]);
-        }
-    }
-
-    private void HandOut(List<Part> parts, CancellationToken cancellationToken)
-    {
-        var files = parts.Select(part => part.Name).Distinct().ToDictionary(name => name, name => storage.Open(name, isWritable: false));
+        var files = new Dictionary<string, IStorageFile>();
         try
         {
-            InParallel(parts.Count, i => HandOut(files[parts[i].Name], parts[i]), cancellationToken);
+            foreach (var part in _parts)
+            {
+                if (!files.ContainsKey(part.Name))
+                {
+                    files.Add(part.Name, storage.Open(part.Name, isWritable: false));
+                }
+            }
+
+            InParallel(_parts.Count, i => HandOut(files[_parts[i].Name], _parts[i]), cancellationToken);
         }
         finally
         {
@@ -146,16 +169,20 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
     {
         using var reader = new LogReader(file, part.Seed, part.Start, part.End);
         var count = 0L;
+        var highestRevision = 0L;
+        var highestValueId = 0L;
         while (reader.NextOffset < part.End)
         {
-            if (!reader.TryRead(out var record))
+            if (!reader.TryRead(out var record) || record.Kind is RecordKind.End or RecordKind.Index)
             {
                 // Logs were verified before; this is a snapshot, or a file that changes while it is read.
                 throw new KvDamagedFileException(storage.PathOf(part.Name), reader.Offset, "the checksum of the record is wrong");
             }
 
             var mutation = record.ToMutation(reader.Bytes);
-            if (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds)
+            highestRevision = Math.Max(highestRevision, mutation.Revision);
+            highestValueId = Math.Max(highestValueId, mutation.LargeValue.Id);
+            if (mutation.Deadline.HasPassedAt(_now))
             {
                 // It is gone, but it also hides what was there before it.
                 mutation = new KvMutation { Key = mutation.Key, Revision = mutation.Revision, IsDelete = true };
@@ -170,45 +197,108 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
 
         Interlocked.Add(ref _mutations, count);
-    }
-
-    /// <summary>The references that the recovered state still has, each to a file that is there.</summary>
-    private List<KvValueReference> FindLiveReferences(IReadOnlyList<StorageEntry> entries)
-    {
-        var live = new List<KvValueReference>();
-        if (_large.IsEmpty)
+        if (part.IsOfSnapshot)
         {
-            return live;
+            Interlocked.Add(ref _snapshotMutations, count);
         }
 
-        var lengths = entries.ToDictionary(entry => entry.Name, entry => entry.Length);
-        foreach (var large in _large.Where(large => host.IsCurrent(large.Key, large.Revision)))
+        RaiseTo(ref _highestRevision, highestRevision);
+        RaiseTo(ref _highestValueId, highestValueId);
+    }
+
+    private static void RaiseTo(ref long highest, long value)
+    {
+        var present = Volatile.Read(ref highest);
+        while (present < value && Interlocked.CompareExchange(ref highest, value, present) is var found && found != present)
+        {
+            present = found;
+        }
+    }
+
+    /// <summary>The references that the recovered state still has, each to a file that is there and was made for it.</summary>
+    private List<KvValueReference> FindLiveReferences(DirectoryInventory inventory, CancellationToken cancellationToken)
+    {
+        var live = new List<KvValueReference>();
+        foreach (var large in _large.Where(large => host.IsCurrent(large.Key, large.Revision)).ToArray())
         {
             var name = FileNames.Value(large.Reference.Id);
-            if (!lengths.TryGetValue(name, out var length))
+            if (!inventory.TryGetLength(name, out var length))
             {
-                // With a deadline: it had expired, its file was removed, and the clock was set back since.
-                if (large.DeadlineSeconds == 0)
-                {
-                    Report([new KvDamage(storage.PathOf(name), 0, "the file with a large value is missing")]);
-                }
-
+                AcceptMissing(large, inventory.Manifest);
                 continue;
             }
 
-            if (length != LogFormat.ValueFileBytes(large.Reference.Length))
+            if (length != LogFormat.ValueFileBytes(large.Reference))
             {
-                Report([new KvDamage(
+                Report(new KvDamage(
                     storage.PathOf(name),
-                    Math.Min(length, LogFormat.ValueFileBytes(large.Reference.Length)),
-                    $"the file should be {LogFormat.ValueFileBytes(large.Reference.Length)} bytes long, not {length}")]);
+                    Math.Min(length, LogFormat.ValueFileBytes(large.Reference)),
+                    Invariant($"the file should be {LogFormat.ValueFileBytes(large.Reference)} bytes long, not {length}")));
             }
 
             live.Add(large.Reference);
         }
 
+        var damages = new ConcurrentQueue<KvDamage>();
+        InParallel(live.Count, i => CheckValue(inventory, live[i], damages), cancellationToken);
+        Report([.. damages.OrderBy(damage => damage.File, StringComparer.Ordinal)]);
         return live;
     }
+
+    private static void CheckValue(DirectoryInventory inventory, KvValueReference reference, ConcurrentQueue<KvDamage> damages)
+    {
+        try
+        {
+            inventory.ReadValueHeader(reference);
+        }
+        catch (KvDamagedFileException e)
+        {
+            damages.Enqueue(new KvDamage(e.File, e.Offset, e.Reason));
+        }
+    }
+
+    /// <summary>
+    /// A large value whose file is not there. It may have expired and been removed, and the clock was set back since; then it is
+    /// gone, for reading and listing alike. Anything else is a loss.
+    /// </summary>
+    private void AcceptMissing(LargeRecord large, Manifest? manifest)
+    {
+        // After a crash the time of the last removal is not known.
+        var mayBeOver = large.DeadlineSeconds != 0
+            && (manifest is not { State: ManifestState.Closed } || large.DeadlineSeconds <= manifest.LatestSeconds);
+        if (!mayBeOver)
+        {
+            Report(new KvDamage(storage.PathOf(FileNames.Value(large.Reference.Id)), 0, "the file with a large value is missing"));
+        }
+
+        _latestSeconds = Math.Max(_latestSeconds, large.DeadlineSeconds);
+
+        // No other mutation of this key has this revision: the highest one is the one that is taken back.
+        host.Recover(new KvMutation { Key = large.Key, Revision = large.Revision + 1, IsDelete = true });
+        _highestRevision = Math.Max(_highestRevision, large.Revision + 1);
+    }
+
+    /// <summary>The value files that nothing refers to.</summary>
+    private List<long> FindDeadValues(DirectoryInventory inventory, List<KvValueReference> references)
+    {
+        var live = references.Select(reference => reference.Id).ToHashSet();
+        var dead = new List<long>();
+        foreach (var number in inventory.Numbers(FileKind.Value).Where(number => !live.Contains(number)))
+        {
+            if (inventory.IsOwnValue(number, out var damage))
+            {
+                dead.Add(number);
+            }
+            else
+            {
+                Report(damage);
+            }
+        }
+
+        return dead;
+    }
+
+    private void Report(KvDamage damage) => Report([damage]);
 
     private void Report(List<KvDamage> damages)
     {
@@ -234,7 +324,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
     }
 
-    private readonly record struct Part(string Name, uint Seed, long Start, long End);
+    private readonly record struct Part(string Name, uint Seed, long Start, long End, bool IsOfSnapshot);
 
     private sealed record LargeRecord(byte[] Key, long Revision, uint DeadlineSeconds, KvValueReference Reference);
 }
@@ -244,18 +334,21 @@ internal sealed class RecoveredFiles
 {
     public required KvRecovery Recovery { get; init; }
 
-    /// <summary>All files that there were.</summary>
-    public required IReadOnlyList<StorageEntry> Entries { get; init; }
+    /// <summary>The files that there were, and what they are.</summary>
+    public required DirectoryInventory Inventory { get; init; }
 
-    /// <summary>The newest snapshot; 0 when there is none.</summary>
-    public required long SnapshotNumber { get; init; }
-
-    /// <summary>The logs after it, in order.</summary>
+    /// <summary>The logs after the snapshot, in order.</summary>
     public required IReadOnlyList<LogScan> Logs { get; init; }
 
     /// <summary>The large values that the state refers to.</summary>
     public required IReadOnlyList<KvValueReference> LiveReferences { get; init; }
 
-    /// <summary>The highest number that any large value had.</summary>
+    /// <summary>The value files that nothing refers to.</summary>
+    public required IReadOnlyList<long> DeadValues { get; init; }
+
+    /// <summary>No large value ever had a higher number.</summary>
     public required long HighestValueId { get; init; }
+
+    /// <summary>The latest time that is known of, see <see cref="Manifest.LatestSeconds"/>.</summary>
+    public required long LatestSeconds { get; init; }
 }

@@ -10,14 +10,18 @@ namespace KvStore.Persistence.Log;
 /// <remarks>Not thread-safe.</remarks>
 internal sealed class SnapshotWriter : IDisposable
 {
+    /// <summary>Places where reading can begin are at least so far from each other.</summary>
+    public const int ChunkBytesMin = BufferBytes;
+
     private const int BufferBytes = 1024 * 1024;
 
     private readonly IStorage _storage;
     private readonly long _number;
     private readonly IStorageFile _file;
     private readonly uint _seed;
+    private readonly long _check;
     private readonly List<long> _chunkOffsets = [];
-    private readonly uint _nowSeconds;
+    private readonly DateTimeOffset _now;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
     private int _buffered;
     private long _written;
@@ -27,15 +31,30 @@ internal sealed class SnapshotWriter : IDisposable
     private bool _isPublished;
 
     /// <summary>Begins a snapshot that stands for all logs up to a number.</summary>
-    public SnapshotWriter(IStorage storage, long number, long nowSeconds)
+    /// <param name="storage">Where.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="directory">The directory that it is made for.</param>
+    /// <param name="now">What has expired by then is left out.</param>
+    public SnapshotWriter(IStorage storage, long number, Guid directory, DateTimeOffset now)
     {
         _storage = storage;
         _number = number;
-        _nowSeconds = (uint)Math.Clamp(nowSeconds, 0, uint.MaxValue);
+        _now = now;
+        if (storage.Exists(TemporaryName))
+        {
+            // An attempt before this one failed, and so did removing what it left.
+            storage.Delete(TemporaryName);
+        }
+
         _file = storage.Create(TemporaryName);
-        _seed = FileHeader.Write(_buffer, FileKind.Snapshot, number).Seed;
+        var header = FileHeader.Write(_buffer, FileKind.Snapshot, number, directory);
+        _check = header.Check;
+        _seed = header.Seed;
         _buffered = LogFormat.HeaderBytes;
     }
+
+    /// <summary>What the manifest says of it, once it is finished.</summary>
+    public ListedFile Listed { get; private set; }
 
     /// <summary>The length so far.</summary>
     public long Length => _written + _buffered;
@@ -46,7 +65,7 @@ internal sealed class SnapshotWriter : IDisposable
     public void Add(in KvMutation mutation)
     {
         _highestRevision = Math.Max(_highestRevision, mutation.Revision);
-        if (mutation.IsDelete || (mutation.DeadlineSeconds != 0 && mutation.DeadlineSeconds <= _nowSeconds))
+        if (mutation.IsDelete || mutation.Deadline.HasPassedAt(_now))
         {
             return;
         }
@@ -66,9 +85,11 @@ internal sealed class SnapshotWriter : IDisposable
         var index = Reserve(LogFormat.RecordBytes(0, 0, _chunkOffsets.Count * sizeof(long)), beginsChunk: false);
         LogRecord.LayIndex(index, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_chunkOffsets));
         LogRecord.Seal(index, _seed, 0);
+        var endOffset = Length;
         var end = Reserve(LogFormat.EndBytes, beginsChunk: false);
         LogRecord.LayEnd(end, new FileEnd(Math.Max(highestRevision, _highestRevision), _records, _payloadBytes, indexOffset));
         LogRecord.Seal(end, _seed, 0);
+        Listed = new ListedFile(FileKind.Snapshot, _number, _check, endOffset, LogRecord.ChecksumOf(end));
         WriteBuffer();
         Flushing.Flush(_file);
     }

@@ -15,13 +15,17 @@ internal sealed class SpareLog
 {
     private readonly IStorage _storage;
     private readonly Lock _lock = new();
+    private readonly bool _isForeign;
     private bool _exists;
 
     /// <summary>Requires: what a crash left of renames is settled, so the directory has been flushed since it was opened.</summary>
-    public SpareLog(IStorage storage)
+    /// <param name="storage">The directory.</param>
+    /// <param name="directory">Its identity: a file of somebody else that has the name is left alone, and no spare is kept.</param>
+    public SpareLog(IStorage storage, Guid directory)
     {
         _storage = storage;
-        _exists = storage.Exists(FileNames.Spare);
+        _exists = FileHeader.IsOwnSpare(storage, directory);
+        _isForeign = !_exists && storage.Exists(FileNames.Spare);
     }
 
     /// <summary>Whether there is a spare.</summary>
@@ -43,7 +47,7 @@ internal sealed class SpareLog
     {
         lock (_lock)
         {
-            if (_exists || IsOffered)
+            if (_isForeign || _exists || IsOffered)
             {
                 return false;
             }
@@ -87,6 +91,11 @@ internal sealed class SpareLog
     {
         lock (_lock)
         {
+            if (_isForeign)
+            {
+                return;
+            }
+
             _storage.Delete(FileNames.Spare);
             _exists = false;
             IsOffered = false;

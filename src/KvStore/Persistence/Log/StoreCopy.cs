@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;
@@ -6,11 +7,13 @@ namespace KvStore.Persistence.Log;
 /// Copies a directory that is in use: a snapshot, the logs written meanwhile up to one moment, and the large values.
 /// </summary>
 /// <remarks>
-/// The snapshot shows some of what was written while it was made, and not the rest; with the logs up to a moment after it,
-/// the copy is the state of that moment. The snapshot gets its name last: without it the copy lacks the first logs, which
-/// is an error when it is opened, so half a copy is never taken for a whole one.
+/// <para>The snapshot shows some of what was written while it was made, and not the rest; with the logs up to a moment after it,
+/// the copy is the state of that moment.</para>
+/// <para>The first file of the copy is a manifest that says that it is not complete, which is an error when it is opened; the last
+/// is the manifest that replaces it. The copy has the identity of its source, since the files that are copied have it.</para>
 /// </remarks>
-internal sealed class StoreCopy(IStorage source, IStorage target, IKvPersistenceHost host, GroupCommit log, ValueFiles values)
+internal sealed class StoreCopy(
+    IStorage source, OpenManifest manifest, IStorage target, IKvPersistenceHost host, GroupCommit log, ValueFiles values)
 {
     private const int BufferBytes = 1024 * 1024;
 
@@ -31,15 +34,18 @@ internal sealed class StoreCopy(IStorage source, IStorage target, IKvPersistence
 
     private async Task CopyAsync(CancellationToken cancellationToken)
     {
+        var begun = Manifest.New(manifest.Directory) with { Sequence = 1, State = ManifestState.Copying };
+        begun.Write(target);
         var number = await log.RollAsync().ConfigureAwait(false);
         if (number == 0)
         {
-            // Nothing was ever written; an empty directory says the same.
+            // Nothing was ever written.
+            Complete(begun, []);
             return;
         }
 
         using var snapshot = await Compaction.WriteAsync(
-            target, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
+            target, manifest.Directory, number, host, log.HighestRevision, log.FlushAsync, cancellationToken).ConfigureAwait(false);
 
         // Finished logs can be copied as they are.
         var last = await log.RollAsync().ConfigureAwait(false);
@@ -61,8 +67,23 @@ internal sealed class StoreCopy(IStorage source, IStorage target, IKvPersistence
             Copy(FileNames.Log(next), cancellationToken);
         }
 
-        target.FlushDirectory();
+        // Their names are on the disk before they are listed.
         snapshot.Publish();
+        Complete(begun, [snapshot.Listed, .. manifest.Current.Files.Where(file => file.Kind == FileKind.Log && file.Number > number && file.Number <= last)]);
+    }
+
+    private void Complete(Manifest begun, ImmutableArray<ListedFile> files)
+    {
+        var current = manifest.Current;
+        var complete = begun with
+        {
+            Sequence = begun.Sequence + 1,
+            State = ManifestState.Closed,
+            Files = files,
+            ValueIdLimit = current.ValueIdLimit,
+            LatestSeconds = current.LatestSeconds,
+        };
+        complete.Write(target);
     }
 
     private void Copy(string name, CancellationToken cancellationToken)

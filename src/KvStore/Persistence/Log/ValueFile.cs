@@ -14,6 +14,9 @@ internal sealed class ValueFile(ValueFiles owner, KvValueReference reference)
 
     public KvValueReference Reference => reference;
 
+    /// <summary>The next file in the list of released ones. Belongs to the owner.</summary>
+    public ValueFile? NextReleased { get; set; }
+
     /// <summary>Holds the file until the lease is disposed, or collected.</summary>
     public Lease? TryHold()
     {

@@ -5,7 +5,7 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>Reads a large value from its file. Every block is verified before a byte of it is given out.</summary>
-internal sealed class ValueFileStream(IStorageFile file, string path, uint seed, ValueFile.Lease lease) : Stream
+internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader header, ValueFile.Lease lease) : Stream
 {
     private byte[] _block = ArrayPool<byte>.Shared.Rent(LogFormat.ValueBlockBytes);
     private long _blockIndex = -1;
@@ -26,7 +26,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, uint seed,
         get => _position;
         set
         {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            OutOfRange.ThrowIfLessThan(value, 0);
             _position = value;
         }
     }
@@ -118,7 +118,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, uint seed,
         base.Dispose(disposing);
     }
 
-    private static long OffsetOf(long blockIndex) => LogFormat.HeaderBytes + (blockIndex * LogFormat.ValueBlockBytes);
+    private long OffsetOf(long blockIndex) => header.Bytes + (blockIndex * LogFormat.ValueBlockBytes);
 
     private bool NeedsBlock(out long index)
     {
@@ -139,7 +139,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, uint seed,
             throw new KvDamagedFileException(path, OffsetOf(index) + bytes, "the file ends within the value");
         }
 
-        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueFileWriter.Checksum(seed, index, block[sizeof(uint)..]))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueFileWriter.Checksum(header.Seed, index, block[sizeof(uint)..]))
         {
             throw new KvDamagedFileException(path, OffsetOf(index), "the checksum of the block is wrong");
         }

@@ -12,6 +12,7 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
     private readonly long _id;
     private readonly IStorageFile _file;
     private readonly uint _seed;
+    private readonly long _check;
     private byte[] _block = ArrayPool<byte>.Shared.Rent(LogFormat.ValueBlockBytes);
     private int _blockBytes = sizeof(uint);
     private long _blockIndex;
@@ -19,13 +20,15 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
     private bool _isComplete;
     private bool _isDisposed;
 
-    public ValueFileWriter(ValueFiles owner, IStorage storage, long id, IStorageFile file)
+    public ValueFileWriter(ValueFiles owner, IStorage storage, Guid directory, long id, IStorageFile file)
     {
         _owner = owner;
         _storage = storage;
         _id = id;
         _file = file;
-        _seed = FileHeader.Write(_block, FileKind.Value, id).Seed;
+        var header = FileHeader.Write(_block, FileKind.Value, id, directory);
+        _seed = header.Seed;
+        _check = header.Check;
         try
         {
             _file.Write(_block.AsSpan(0, LogFormat.HeaderBytes), 0);
@@ -71,7 +74,7 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
 
         // A flush takes milliseconds, during which the thread of whoever writes the value has something better to do.
         await Task.Run(FlushFile, CancellationToken.None).ConfigureAwait(false);
-        var reference = new KvValueReference(_id, _length);
+        var reference = new KvValueReference(_id, _length) { Check = _check };
         _owner.Add(reference);
         _isComplete = true;
         return reference;

@@ -13,19 +13,25 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal sealed class ValueFiles : IKvLargeValues
 {
+    private const int IdsReserved = 1024;
+
     private readonly IStorage _storage;
     private readonly ILogger _logger;
+    private readonly Lock _idLock = new();
     private readonly ConcurrentDictionary<long, ValueFile> _files = new();
     private readonly Lock _releaseGate = new();
     private readonly Lock _nameGate = new();
 
     // Under the gate of names: the files that are being written.
     private readonly HashSet<long> _begun = [];
-    private List<ValueFile> _released = [];
+
+    // Under the gate of releases, linked through the files, so that a release needs no memory: it comes in the middle of a mutation.
+    private ValueFile? _released;
     private bool _isSuspended;
     private bool _isRemoving;
     private Task _removal = Task.CompletedTask;
     private long _lastId;
+    private long _idLimit;
     private KvPersistenceException? _lastError;
     private volatile bool _isClosed;
 
@@ -34,7 +40,7 @@ internal sealed class ValueFiles : IKvLargeValues
         _storage = storage;
         _logger = logger;
         ThresholdBytes = thresholdBytes;
-        _lastId = recovered.HighestValueId;
+        _lastId = _idLimit = recovered.HighestValueId;
         foreach (var reference in recovered.LiveReferences)
         {
             _files[reference.Id] = new ValueFile(this, reference);
@@ -45,6 +51,9 @@ internal sealed class ValueFiles : IKvLargeValues
 
     /// <summary>Puts on the disk what was appended so far, before files are removed. Null while nothing can be written.</summary>
     public Func<ValueTask>? Flush { get; set; }
+
+    /// <summary>Where numbers are reserved. Null while nothing can be written.</summary>
+    public OpenManifest? Manifest { get; set; }
 
     /// <summary>Ends writing, after a flush has failed.</summary>
     public Func<Exception, KvPersistenceException>? Fail { get; set; }
@@ -58,21 +67,26 @@ internal sealed class ValueFiles : IKvLargeValues
     public KvLargeValueWriter Create()
     {
         CheckWritable?.Invoke();
-        var id = Interlocked.Increment(ref _lastId);
+        var id = 0L;
         try
         {
-            return new ValueFileWriter(this, _storage, id, Begin(id));
+            id = TakeId(out var directory);
+            return new ValueFileWriter(this, _storage, directory, id, Begin(id));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Delete(id);
+            if (id > 0)
+            {
+                Delete(id);
+            }
+
             throw Failed(e);
         }
     }
 
     public bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value)
     {
-        if (_files.TryGetValue(reference.Id, out var file) && file.TryHold() is { } lease)
+        if (_files.TryGetValue(reference.Id, out var file) && file.Reference == reference && file.TryHold() is { } lease)
         {
             value = new HeldValue(this, lease);
             return true;
@@ -84,14 +98,17 @@ internal sealed class ValueFiles : IKvLargeValues
 
     public void Release(KvValueReference reference)
     {
-        if (!_files.TryGetValue(reference.Id, out var file) || !file.TryRelease())
+        if (!_files.TryGetValue(reference.Id, out var file) || file.Reference != reference || !file.TryRelease())
         {
             return;
         }
 
+        // It may be released because its deadline has passed, by a clock that is set back before the directory is opened again.
+        Manifest?.NoteTime();
         lock (_releaseGate)
         {
-            _released.Add(file);
+            file.NextReleased = _released;
+            _released = file;
             StartRemoval();
         }
     }
@@ -134,12 +151,12 @@ internal sealed class ValueFiles : IKvLargeValues
         await removal.ConfigureAwait(false);
         if (isFlushed)
         {
-            List<ValueFile> released;
+            ValueFile? released;
             lock (_releaseGate)
             {
                 // A put that comes too late may give up its value meanwhile.
                 released = _released;
-                _released = [];
+                _released = null;
             }
 
             AllowRemoval(released);
@@ -171,7 +188,13 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    internal void ThrowIfClosed() => ObjectDisposedException.ThrowIf(_isClosed, typeof(KvNamespace));
+    internal void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw new ObjectDisposedException(nameof(KvNamespace), $"The namespace in {_storage.PathOf("")} was disposed.");
+        }
+    }
 
     /// <summary>Removes a file that nothing refers to and nobody holds.</summary>
     internal void Remove(ValueFile file)
@@ -209,7 +232,7 @@ internal sealed class ValueFiles : IKvLargeValues
         if (_isClosed)
         {
             // The directory may have been removed, which is no failure of the disk.
-            return new ObjectDisposedException(nameof(KvNamespace), e);
+            return new ObjectDisposedException($"The namespace in {_storage.PathOf("")} was disposed.", e);
         }
 
         if (e is FlushFailedException && Fail is { } fail)
@@ -231,8 +254,8 @@ internal sealed class ValueFiles : IKvLargeValues
         {
             file = _storage.Open(name, isWritable: false);
             var path = _storage.PathOf(name);
-            var header = FileHeader.Read(file, path, FileKind.Value, lease.File.Reference.Id);
-            return new ValueFileStream(file, path, header.Seed, lease);
+            var header = DirectoryInventory.ReadValueHeader(file, path, lease.File.Reference);
+            return new ValueFileStream(file, path, header, lease);
         }
         catch
         {
@@ -240,6 +263,31 @@ internal sealed class ValueFiles : IKvLargeValues
             lease.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// A number that no large value of this directory ever had: they are reserved in the manifest before they are given, many at
+    /// once, so that none is given again whatever a crash, an expiry or the clock does to what refers to it.
+    /// </summary>
+    private long TakeId(out Guid directory)
+    {
+        var manifest = Manifest ?? throw new InvalidOperationException("Nothing can be written before the manifest is known.");
+        directory = manifest.Directory;
+        var id = Interlocked.Increment(ref _lastId);
+        if (id > Volatile.Read(ref _idLimit))
+        {
+            lock (_idLock)
+            {
+                if (id > _idLimit)
+                {
+                    var limit = id + IdsReserved - 1;
+                    manifest.ReserveValueIds(limit);
+                    Volatile.Write(ref _idLimit, limit);
+                }
+            }
+        }
+
+        return id;
     }
 
     // Under the gate, so that no file appears in a directory that is closed.
@@ -257,10 +305,19 @@ internal sealed class ValueFiles : IKvLargeValues
     // Under the gate of releases.
     private void StartRemoval()
     {
-        if (!_isRemoving && _released.Count > 0 && Flush is not null)
+        if (!_isRemoving && _released is not null && Flush is not null)
         {
-            _isRemoving = true;
-            _removal = Task.Run(RemoveReleasedAsync);
+            try
+            {
+                AllocationProbe.Before();
+                _isRemoving = true;
+                _removal = Task.Run(RemoveReleasedAsync);
+            }
+            catch (OutOfMemoryException)
+            {
+                // The mutation that released the file is made. The next release begins again, or closing does.
+                _isRemoving = false;
+            }
         }
     }
 
@@ -272,13 +329,21 @@ internal sealed class ValueFiles : IKvLargeValues
             {
                 await flush().ConfigureAwait(false);
             }
-            catch (KvPersistenceException)
+            catch (Exception e) when (e is KvPersistenceException or OutOfMemoryException)
             {
                 // The log is closed, and closing takes care of the rest; or it failed, of which whoever writes hears. Then
-                // nothing is removed until the directory is opened again: what the disk holds of the last writes is not known.
+                // nothing is removed until the directory is opened again: what the disk holds of the last writes is not known. Where
+                // there was no memory, the next release begins again.
                 lock (_releaseGate)
                 {
-                    _released.AddRange(released);
+                    var last = released;
+                    while (last.NextReleased is { } next)
+                    {
+                        last = next;
+                    }
+
+                    last.NextReleased = _released;
+                    _released = released;
                     _isRemoving = false;
                     return;
                 }
@@ -288,27 +353,29 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    private bool TryTakeReleased(out List<ValueFile> released, [NotNullWhen(true)] out Func<ValueTask>? flush)
+    private bool TryTakeReleased([NotNullWhen(true)] out ValueFile? released, [NotNullWhen(true)] out Func<ValueTask>? flush)
     {
         lock (_releaseGate)
         {
             flush = Flush;
             released = _released;
-            if (flush is null || _isSuspended || released.Count == 0)
+            if (flush is null || _isSuspended || released is null)
             {
                 _isRemoving = false;
                 return false;
             }
 
-            _released = [];
+            _released = null;
             return true;
         }
     }
 
-    private static void AllowRemoval(List<ValueFile> files)
+    private static void AllowRemoval(ValueFile? first)
     {
-        foreach (var file in files)
+        while (first is { } file)
         {
+            first = file.NextReleased;
+            file.NextReleased = null;
             file.AllowRemoval();
         }
     }

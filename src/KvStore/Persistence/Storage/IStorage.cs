@@ -45,9 +45,15 @@ internal interface IStorage : IDisposable
 
     /// <summary>
     /// Takes the directory for this process until the returned object is disposed or the process ends, however it ends.
+    /// Once it is taken and turns out to be lost (moved, replaced), every change and every flush throws
+    /// <see cref="DirectoryLostException"/>.
     /// </summary>
+    /// <param name="isShared">To read only, beside others who do the same; writes nothing. Otherwise alone.</param>
     /// <exception cref="KvDirectoryLockedException">Somebody has it.</exception>
-    IDisposable Lock();
+    IDisposable Lock(bool isShared = false);
+
+    /// <summary>What the file system turned out not to be able to do, as a sentence; null as long as nothing is known.</summary>
+    string? Weakness => null;
 }
 
 /// <summary>A file and its length.</summary>

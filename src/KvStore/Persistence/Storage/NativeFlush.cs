@@ -25,19 +25,24 @@ internal static partial class NativeFlush
         // Interrupted before it began, which is no failure of the disk.
         while (FlushData(file) != 0)
         {
-            ThrowUnlessInterrupted("fdatasync");
+            var code = Marshal.GetLastPInvokeError();
+            if (code != InterruptedError)
+            {
+                throw Error("fdatasync", code);
+            }
         }
     }
 
     /// <summary>Flushes the names in a directory. Windows has no such thing and needs none: its renames are in its journal.</summary>
-    public static void Directory(string path)
+    /// <returns>Null, or why the file system cannot do it at all. A flush that failed is an exception.</returns>
+    public static string? Directory(string path)
     {
         if (OperatingSystem.IsWindows())
         {
-            return;
+            return null;
         }
 
-        var descriptor = Open(path, ReadOnlyFlag);
+        var descriptor = OpenUninterrupted(path);
         if (descriptor < 0)
         {
             var code = Marshal.GetLastPInvokeError();
@@ -45,24 +50,68 @@ internal static partial class NativeFlush
         }
 
         using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
+        return Directory(directory);
+    }
+
+    /// <summary>Flushes the names in a directory that is open.</summary>
+    public static string? Directory(SafeFileHandle directory)
+    {
         while (FlushAll(directory) != 0)
         {
-            ThrowUnlessInterrupted("fsync of the directory");
+            var code = Marshal.GetLastPInvokeError();
+            if (IsUnsupported(code))
+            {
+                return $"{Marshal.GetPInvokeErrorMessage(code)}, error {code}";
+            }
+
+            if (code != InterruptedError)
+            {
+                throw Error("fsync of the directory", code);
+            }
         }
+
+        return null;
     }
 
-    private static void ThrowUnlessInterrupted(string operation)
+    /// <summary>Opens a directory, to flush or to lock it. Not on Windows.</summary>
+    public static SafeFileHandle OpenDirectory(string path)
     {
-        if (Marshal.GetLastPInvokeError() != InterruptedError)
+        var descriptor = OpenUninterrupted(path);
+        return descriptor >= 0
+            ? new SafeFileHandle(descriptor, ownsHandle: true)
+            : throw Error($"open of {path}", Marshal.GetLastPInvokeError());
+    }
+
+    private static int OpenUninterrupted(string path)
+    {
+        int descriptor;
+        do
         {
-            throw Error(operation);
+            descriptor = Open(path, ReadOnlyFlag | CloseOnExecFlag);
         }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == InterruptedError);
+
+        return descriptor;
     }
 
-    private static IOException Error(string operation)
+    private static int CloseOnExecFlag => OperatingSystem.IsLinux() ? 0x80000 : OperatingSystem.IsMacOS() ? 0x1000000 : 0;
+
+    // EINVAL, ENOSYS, and ENOTSUP or EOPNOTSUPP: there is no such operation. An error of the disk has other numbers.
+    private static bool IsUnsupported(int code) =>
+        code == 22 || (OperatingSystem.IsLinux() ? code is 38 or 95 : code is 78 or 45 or 102);
+
+    private static Exception Error(string operation, int code)
     {
-        var code = Marshal.GetLastPInvokeError();
-        return new IOException($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).", code);
+        const int NoEntry = 2;
+        const int NotPermitted = 1;
+        const int AccessDenied = 13;
+        var message = Invariant($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).");
+        return code switch
+        {
+            NoEntry => new DirectoryNotFoundException(message),
+            NotPermitted or AccessDenied => new UnauthorizedAccessException(message, new IOException(message, code)),
+            _ => new IOException(message, code),
+        };
     }
 
     [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]

@@ -44,7 +44,9 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
 
     public void FlushDirectory() => storage.FlushDirectory();
 
-    public IDisposable Lock() => storage.Lock();
+    public IDisposable Lock(bool isShared = false) => storage.Lock(isShared);
+
+    public string? Weakness => storage.Weakness;
 
     public void Dispose() => storage.Dispose();
 
@@ -67,7 +69,7 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
 
     private static bool MayPass(Exception e) => e switch
     {
-        FileNotFoundException or DirectoryNotFoundException or PathTooLongException => false,
+        FileNotFoundException or DirectoryNotFoundException or PathTooLongException or DirectoryLostException or NotRegularFileException => false,
         UnauthorizedAccessException => true,
         IOException io when OperatingSystem.IsWindows() => (io.HResult & 0xFFFF) is not (4 or 39 or 80 or 112 or 183),
 

@@ -1,0 +1,77 @@
+namespace KvServer;
+
+/// <summary>What the server is told: by its command line, and by variables of its environment.</summary>
+internal sealed class ServerSettings
+{
+    private const string DefaultUrls = "http://127.0.0.1:8787";
+
+    // The others take a value, which is read as any application reads it.
+    private const string NewToken = "--new-token";
+    private const string NewBindingSecret = "--new-binding-secret";
+    private const string OpenBinding = "--open-binding";
+
+    private ServerSettings(string[] args, IConfiguration configuration, HashSet<string> flags)
+    {
+        // Files of settings are looked for beside the program, and not where it was started.
+        Host = new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory };
+        Urls = configuration["urls"] is { Length: > 0 } urls ? urls : DefaultUrls;
+        BindingUrl = configuration["binding-url"];
+        Data = Path.GetFullPath(configuration["data"] is { Length: > 0 } data ? data : "data");
+        Hosts = (configuration["allow-host"] ?? "").Split([',', ';'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (Hosts.FirstOrDefault(name => name != "*" && Uri.CheckHostName(name) == UriHostNameType.Unknown) is { } bad)
+        {
+            throw new StartFailure($"--allow-host: \"{bad}\" is not the name of a host. Give names without scheme and port, with commas between them.");
+        }
+
+        Token = ServerSecret.Read("KVSTORE_TOKEN", configuration["KVSTORE_TOKEN"], Path.Combine(Data, "token.sha256"), flags.Contains(NewToken) ? NewToken : null);
+        IsBindingOpen = flags.Contains(OpenBinding);
+        if (!IsBindingOpen)
+        {
+            BindingSecret = ServerSecret.Read(
+                "KVSTORE_BINDING_SECRET", configuration["KVSTORE_BINDING_SECRET"], Path.Combine(Data, "binding-secret.sha256"), flags.Contains(NewBindingSecret) ? NewBindingSecret : null);
+        }
+        else if (configuration["KVSTORE_BINDING_SECRET"] is { Length: > 0 } || flags.Contains(NewBindingSecret))
+        {
+            throw new StartFailure($"{OpenBinding}: the runtime's endpoint cannot be open and have a secret. Leave out {OpenBinding}, or KVSTORE_BINDING_SECRET and {NewBindingSecret}.");
+        }
+    }
+
+    /// <summary>How the application is built.</summary>
+    public WebApplicationOptions Host { get; }
+
+    public string Urls { get; }
+
+    /// <summary>Where the runtime's endpoint listens; null for its usual address.</summary>
+    public string? BindingUrl { get; }
+
+    /// <summary>The data directory, as a whole path.</summary>
+    public string Data { get; }
+
+    /// <summary>Names by which browsers may call the server, beside addresses and localhost.</summary>
+    public string[] Hosts { get; }
+
+    public ServerSecret Token { get; }
+
+    /// <summary>The secret of the runtime; null when it needs none.</summary>
+    public ServerSecret? BindingSecret { get; }
+
+    public bool IsBindingOpen { get; }
+
+    /// <exception cref="StartFailure">A setting is wrong.</exception>
+    public static ServerSettings Read(string[] args)
+    {
+        var flags = args.Where(arg => arg is NewToken or NewBindingSecret or OpenBinding).ToHashSet(StringComparer.Ordinal);
+        string[] others = [.. args.Where(arg => !flags.Contains(arg))];
+        IConfiguration configuration;
+        try
+        {
+            configuration = new ConfigurationBuilder().AddEnvironmentVariables("ASPNETCORE_").AddEnvironmentVariables().AddCommandLine(others).Build();
+        }
+        catch (FormatException e)
+        {
+            throw new StartFailure($"The command line: {e.Message} Options are written --name value.");
+        }
+
+        return new ServerSettings(others, configuration, flags);
+    }
+}

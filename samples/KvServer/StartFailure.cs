@@ -1,0 +1,55 @@
+using System.Net.Sockets;
+using KvStore;
+
+namespace KvServer;
+
+/// <summary>Why the server does not start: one line that names the setting and says what to do.</summary>
+internal sealed class StartFailure(string message) : Exception(OneLine(message))
+{
+    /// <summary>Does something that a setting may make impossible.</summary>
+    /// <exception cref="StartFailure">It was impossible.</exception>
+    public static void Watch(string setting, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (Of(setting, e) is { } failure)
+        {
+            throw failure;
+        }
+    }
+
+    /// <summary>The same for what takes time.</summary>
+    public static async Task WatchAsync(string setting, Func<CancellationToken, Task> action)
+    {
+        try
+        {
+            await action(CancellationToken.None);
+        }
+        catch (Exception e) when (Of(setting, e) is { } failure)
+        {
+            throw failure;
+        }
+    }
+
+    private static StartFailure? Of(string setting, Exception e) => setting == "--data" ? OfData(e) : OfAddress(setting, e);
+
+    private static StartFailure? OfData(Exception e) => e switch
+    {
+        KvDirectoryLockedException => new($"--data: {e.Message} Stop that process, or name another directory with --data."),
+        KvPersistenceException or UnauthorizedAccessException or IOException =>
+            new($"--data: {e.Message} Name a directory with --data that this user may write and that holds nothing but the data of a KvServer."),
+        _ => null,
+    };
+
+    private static StartFailure? OfAddress(string setting, Exception e) => e switch
+    {
+        // Of Kestrel, which names the address.
+        IOException or SocketException or FormatException or InvalidOperationException or ArgumentException or UriFormatException =>
+            new($"{setting}: {e.Message} Stop the program that has the address, or name another with {setting}, for example {setting} http://127.0.0.1:8790."),
+        _ => null,
+    };
+
+    private static string OneLine(string message) => string.Join(' ', message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+}

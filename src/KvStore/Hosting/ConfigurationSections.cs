@@ -1,0 +1,73 @@
+using Microsoft.Extensions.Configuration;
+
+namespace KvStore.Hosting;
+
+/// <summary>Which section of the configuration belongs to which namespace.</summary>
+internal static class ConfigurationSections
+{
+    private const string Root = "KvStore";
+
+    /// <summary>
+    /// The path of a namespace's section: <c>KvStore:</c> and the name. A colon in a name is written <c>%3A</c>, and a percent
+    /// sign <c>%25</c>, because a colon would lead into the section of another namespace.
+    /// </summary>
+    public static string PathOf(string name) => ConfigurationPath.Combine(Root, KeyOf(name));
+
+    /// <summary>The section of a namespace, which may be empty.</summary>
+    /// <exception cref="FormatException">
+    /// Another namespace has the same section, because configuration does not tell upper from lower case; or the section that
+    /// holds them all is a bare value.
+    /// </exception>
+    public static IConfigurationSection Of(IConfiguration configuration, string name, IEnumerable<string> names)
+    {
+        var root = configuration.GetSection(Root);
+        Setting.CheckHasEntries(root);
+        var key = KeyOf(name);
+        var section = root.GetSection(key);
+        var other = names.FirstOrDefault(other => other != name && KeyOf(other).Equals(key, StringComparison.OrdinalIgnoreCase));
+        return other is null || !section.Exists()
+            ? section
+            : throw new FormatException(
+                $"{section.Path} would configure the namespace \"{other}\" too, because configuration does not tell upper from lower case. Rename one of them, or remove the section and configure both in code.");
+    }
+
+    /// <summary>The paths of sections that belong to no namespace. A bare value is no section: it is read by the application itself.</summary>
+    public static IEnumerable<string> Unused(IConfiguration configuration, IEnumerable<string> names)
+    {
+        var keys = names.Select(KeyOf).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        return configuration.GetSection(Root).GetChildren()
+            .Where(section => !keys.Contains(section.Key) && section.GetChildren().Any())
+            .Select(section => section.Path);
+    }
+
+    /// <summary>The path of the setting that gave an option its value; null when none did.</summary>
+    /// <param name="section">The section of the namespace.</param>
+    /// <param name="option">The option as exceptions name it, for example <c>KvLimits.ExpirationTtlMin (seconds)</c>.</param>
+    public static string? PathOf(IConfigurationSection section, string option)
+    {
+        var name = option.Split(' ')[0];
+        name = name[(name.LastIndexOf('.') + 1)..];
+        return Find(section, name);
+    }
+
+    private static string KeyOf(string name) =>
+        name.Replace("%", "%25", StringComparison.Ordinal).Replace(ConfigurationPath.KeyDelimiter, "%3A", StringComparison.Ordinal);
+
+    private static string? Find(IConfigurationSection section, string name)
+    {
+        foreach (var entry in section.GetChildren())
+        {
+            if (entry.Key.Equals(name, StringComparison.OrdinalIgnoreCase))
+            {
+                return entry.Path;
+            }
+
+            if (Find(entry, name) is { } path)
+            {
+                return path;
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,29 @@
+using KvStore.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace KvStore.Hosting;
+
+/// <summary>
+/// What was odd in the Wrangler files that services were registered from. It waits here for the host to start, because there is no
+/// log while services are registered.
+/// </summary>
+internal sealed class WranglerWarnings(IServiceProvider services, IEnumerable<WranglerWarning> warnings) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (services.GetService<ILoggerFactory>() is { } factory)
+        {
+            var logger = factory.CreateLogger("KvStore.Hosting");
+            foreach (var warning in warnings)
+            {
+                logger.WranglerFileIsOdd(warning.Text);
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,0 +1,132 @@
+using System.ComponentModel;
+using System.Runtime.CompilerServices;
+
+namespace KvStore;
+
+/// <summary>
+/// The keys of a typed namespace (<see cref="KvNamespaceAttribute"/>) that begin alike: lists them with their metadata, or scans
+/// them with their values, in the order of their UTF-8 bytes.
+/// </summary>
+/// <remarks>
+/// Immutable; safe to use from any number of threads. Keys with the prefix that the template cannot have made are left out.
+/// </remarks>
+/// <typeparam name="TValue">The type of the values.</typeparam>
+/// <typeparam name="TMetadata">The type of the metadata.</typeparam>
+public sealed class KvTypedEntries<TValue, TMetadata>
+{
+    // The most keys that a get takes by default.
+    private const int KeysAtOnce = 100;
+
+    private readonly IKvNamespace _kv;
+    private readonly Func<string, bool> _isKey;
+    private readonly KvTypedShape<TValue, TMetadata> _shape;
+
+    /// <summary>Makes the entries. Used by generated code.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="prefix">What their keys begin with.</param>
+    /// <param name="isKey">Whether the template makes a key.</param>
+    /// <param name="shape">How the entries are written and read.</param>
+    [EditorBrowsable(EditorBrowsableState.Never)]
+    public KvTypedEntries(IKvNamespace kv, string prefix, Func<string, bool> isKey, KvTypedShape<TValue, TMetadata> shape)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        ArgumentNullException.ThrowIfNull(prefix);
+        ArgumentNullException.ThrowIfNull(isKey);
+        ArgumentNullException.ThrowIfNull(shape);
+        _kv = kv;
+        Prefix = prefix;
+        _isKey = isKey;
+        _shape = shape;
+    }
+
+    /// <summary>What the keys begin with.</summary>
+    public string Prefix { get; }
+
+    /// <summary>Lists the entries with their metadata, reading no value.</summary>
+    /// <param name="cancellationToken">Ends the enumeration.</param>
+    /// <returns>The entries. What is written meanwhile may be among them or not.</returns>
+    /// <exception cref="System.Text.Json.JsonException">Metadata does not fit <typeparamref name="TMetadata"/>.</exception>
+    public async IAsyncEnumerable<KvTypedKey<TMetadata>> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await foreach (var key in _kv.ListAllAsync(Prefix, cancellationToken).ConfigureAwait(false))
+        {
+            if (_isKey(key.Name))
+            {
+                yield return new KvTypedKey<TMetadata>(key.Name, _shape.ReadMetadata(key.Metadata), key.Expiration);
+            }
+        }
+    }
+
+    /// <summary>Reads the entries with their values, up to 100 at once.</summary>
+    /// <param name="cancellationToken">Ends the enumeration.</param>
+    /// <returns>
+    /// The entries. One that is written while the scan runs has its new value or its old one; one that is gone before the scan
+    /// comes to it is left out.
+    /// </returns>
+    /// <exception cref="System.Text.Json.JsonException">What is stored does not fit the types.</exception>
+    public async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ScanAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        List<string> names = new(KeysAtOnce);
+        await foreach (var key in _kv.ListAllAsync(Prefix, cancellationToken).ConfigureAwait(false))
+        {
+            if (_isKey(key.Name))
+            {
+                names.Add(key.Name);
+            }
+
+            if (names.Count == KeysAtOnce)
+            {
+                await foreach (var item in ReadAsync(names, cancellationToken).ConfigureAwait(false))
+                {
+                    yield return item;
+                }
+
+                names.Clear();
+            }
+        }
+
+        await foreach (var item in ReadAsync(names, cancellationToken).ConfigureAwait(false))
+        {
+            yield return item;
+        }
+    }
+
+    private async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ReadAsync(
+        List<string> names, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (var done = 0; done < names.Count;)
+        {
+            var (count, values) = await GetAsync(names, done, cancellationToken).ConfigureAwait(false);
+            foreach (var name in names.GetRange(done, count))
+            {
+                var entry = await _shape.ReadAsync(_kv, values[name], cancellationToken).ConfigureAwait(false);
+                if (entry.Exists)
+                {
+                    yield return new KvTypedItem<TValue, TMetadata>(name, entry.Value, entry.Metadata, entry.Expiration);
+                }
+            }
+
+            done += count;
+        }
+    }
+
+    // As many as the namespace gives at once: too many values or keys are refused (413, 400), and half of them asked for instead.
+    private async ValueTask<(int Count, IReadOnlyDictionary<string, KvValue> Values)> GetAsync(
+        List<string> names, int from, CancellationToken cancellationToken)
+    {
+        for (var count = names.Count - from; count > 1; count /= 2)
+        {
+            try
+            {
+                return (count, await _kv.GetManyAsync(names.GetRange(from, count), cancellationToken: cancellationToken).ConfigureAwait(false));
+            }
+            catch (KvException e) when (e.StatusCode is 413 or 400)
+            {
+                // Fewer.
+            }
+        }
+
+        var value = await _kv.GetAsync(names[from], cancellationToken: cancellationToken).ConfigureAwait(false);
+        return (1, new Dictionary<string, KvValue>(StringComparer.Ordinal) { [names[from]] = value });
+    }
+}

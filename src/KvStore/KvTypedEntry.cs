@@ -1,0 +1,73 @@
+using System.ComponentModel;
+
+namespace KvStore;
+
+/// <summary>
+/// One key of a typed namespace (<see cref="KvNamespaceAttribute"/>): reads, writes and deletes it as <typeparamref name="TValue"/>
+/// with <typeparamref name="TMetadata"/> beside it.
+/// </summary>
+/// <remarks>Immutable; safe to use from any number of threads. Making one reads nothing.</remarks>
+/// <typeparam name="TValue">The type of the value.</typeparam>
+/// <typeparam name="TMetadata">The type of the metadata; <see cref="KvMetadata"/> for JSON of any kind, or none.</typeparam>
+public sealed class KvTypedEntry<TValue, TMetadata>
+{
+    private readonly KvTypedShape<TValue, TMetadata> _shape;
+
+    /// <summary>Makes an entry. Used by generated code.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="shape">How the entry is written and read.</param>
+    [EditorBrowsable(EditorBrowsableState.Never)]
+    public KvTypedEntry(IKvNamespace kv, string key, KvTypedShape<TValue, TMetadata> shape)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(shape);
+        Namespace = kv;
+        Key = key;
+        _shape = shape;
+    }
+
+    /// <summary>The namespace, for what is not typed.</summary>
+    public IKvNamespace Namespace { get; }
+
+    /// <summary>The key.</summary>
+    public string Key { get; }
+
+    /// <summary>Reads the entry.</summary>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
+    /// <returns>The entry; <see cref="KvTypedValue{TValue, TMetadata}.Exists"/> is false when there is none.</returns>
+    /// <exception cref="System.Text.Json.JsonException">What is stored does not fit the types.</exception>
+    /// <exception cref="KvException">The key is not allowed, or an option is out of range.</exception>
+    public async ValueTask<KvTypedValue<TValue, TMetadata>> GetAsync(KvGetOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var entry = await Namespace.GetAsync(Key, options, cancellationToken).ConfigureAwait(false);
+        return await _shape.ReadAsync(Namespace, entry, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes the entry without metadata, with the time to live of its <see cref="KvKeyAttribute"/>.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="cancellationToken">Cancels the put where it has to wait.</param>
+    /// <returns>A task that completes when the value is visible and as durable as the namespace is configured.</returns>
+    /// <exception cref="KvException">The value is too large, or the time to live is below the limit of the namespace. Nothing has changed.</exception>
+    public ValueTask PutAsync(TValue value, CancellationToken cancellationToken = default) =>
+        Namespace.PutAsync(Key, _shape.Value.Write(value), _shape.OptionsWithoutMetadata, cancellationToken);
+
+    /// <summary>Writes the entry, with the time to live of its <see cref="KvKeyAttribute"/>.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="metadata">What is stored beside it; null for nothing.</param>
+    /// <param name="cancellationToken">Cancels the put where it has to wait.</param>
+    /// <returns>A task that completes when the value is visible and as durable as the namespace is configured.</returns>
+    /// <exception cref="KvException">The value or the metadata is too large, or the time to live is below the limit of the namespace. Nothing has changed.</exception>
+    public ValueTask PutAsync(TValue value, TMetadata metadata, CancellationToken cancellationToken = default) =>
+        Namespace.PutAsync(Key, _shape.Value.Write(value), _shape.Options(metadata), cancellationToken);
+
+    /// <summary>Deletes the entry. Succeeds whether or not it exists.</summary>
+    /// <param name="cancellationToken">Cancels the delete where it has to wait.</param>
+    /// <returns>A task that completes when the delete is visible and as durable as the namespace is configured.</returns>
+    public ValueTask DeleteAsync(CancellationToken cancellationToken = default) => Namespace.DeleteAsync(Key, cancellationToken);
+
+    /// <summary>The key.</summary>
+    public override string ToString() => Key;
+}

@@ -1,0 +1,247 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using KvStore.Persistence.Storage;
+
+namespace KvStore.Persistence.Log;
+
+/// <summary>What a directory was last left as.</summary>
+internal enum ManifestState : ushort
+{
+    /// <summary>Somebody writes to it, or a crash ended that: the last log may lack its end.</summary>
+    Open = 1,
+
+    /// <summary>It was closed: every log has its end.</summary>
+    Closed = 2,
+
+    /// <summary>A copy is being made in it, and is not complete.</summary>
+    Copying = 3,
+}
+
+/// <summary>A log or a snapshot that belongs to a directory.</summary>
+/// <param name="Kind">What it is.</param>
+/// <param name="Number">Its number.</param>
+/// <param name="Check">The check in its header; 0 for a file of version 1.</param>
+/// <param name="EndOffset">Where its end record begins; 0 while it is not finished.</param>
+/// <param name="EndChecksum">The checksum of its end record.</param>
+internal readonly record struct ListedFile(FileKind Kind, long Number, long Check, long EndOffset = 0, uint EndChecksum = 0)
+{
+    public bool IsFinished => EndOffset != 0;
+
+    public string Name => Kind == FileKind.Log ? FileNames.Log(Number) : FileNames.Snapshot(Number);
+}
+
+/// <summary>
+/// What a directory consists of: read before anything else, so that what is missing, foreign or older is noticed.
+/// Immutable; <see cref="OpenManifest"/> replaces it.
+/// </summary>
+/// <remarks>
+/// <para>The file is replaced as a whole: written under a temporary name, flushed, renamed, the directory flushed.</para>
+/// <para>A file is made before it is listed, and removed after it is no longer listed. So what is listed is always there, and
+/// what is not listed is left over from a crash or does not belong here.</para>
+/// </remarks>
+internal sealed record Manifest
+{
+    private const int StateOffset = LogFormat.HeaderBytes;
+    private const int CountOffset = StateOffset + 4;
+    private const int ValueIdLimitOffset = CountOffset + 4;
+    private const int LatestSecondsOffset = ValueIdLimitOffset + 8;
+    private const int EntriesOffset = LatestSecondsOffset + 8;
+    private const int EntryBytes = 32;
+    private const int BytesMin = EntriesOffset + sizeof(uint);
+
+    // 130,000 files: nobody has so many, and whoever claims to does not get the memory for more.
+    private const int BytesMax = 4 * 1024 * 1024;
+
+    /// <summary>The identity of the directory, made once. Every file of it has it in its header.</summary>
+    public required Guid Directory { get; init; }
+
+    /// <summary>How often it was replaced.</summary>
+    public required long Sequence { get; init; }
+
+    public required ManifestState State { get; init; }
+
+    /// <summary>No large value ever had a higher number. Numbers are reserved ahead, so most of them were never given.</summary>
+    public required long ValueIdLimit { get; init; }
+
+    /// <summary>
+    /// The latest time that was seen, in seconds since the Unix epoch: the file of a large value whose deadline is not later may
+    /// have been removed, even when the clock says now that it is not over.
+    /// </summary>
+    public required long LatestSeconds { get; init; }
+
+    /// <summary>The newest snapshot, if there is one, then the logs after it in order.</summary>
+    public required ImmutableArray<ListedFile> Files { get; init; }
+
+    /// <summary>The number of the snapshot; 0 when there is none.</summary>
+    public long SnapshotNumber => Snapshot?.Number ?? 0;
+
+    public ListedFile? Snapshot => Files is [{ Kind: FileKind.Snapshot } first, ..] ? first : null;
+
+    public ReadOnlySpan<ListedFile> Logs => Files.AsSpan()[(Snapshot is null ? 0 : 1)..];
+
+    /// <summary>The highest number of a log that is listed, or that the snapshot stands for.</summary>
+    public long LastNumber => Files is [.., var last] ? last.Number : 0;
+
+    /// <summary>The manifest of a directory that is new, or of version 1.</summary>
+    public static Manifest New(Guid directory) => new()
+    {
+        Directory = directory,
+        Sequence = 0,
+        State = ManifestState.Open,
+        ValueIdLimit = 0,
+        LatestSeconds = 0,
+        Files = [],
+    };
+
+    /// <summary>Reads the manifest of a directory.</summary>
+    /// <returns>Null when there is none.</returns>
+    /// <exception cref="KvDamagedFileException">It is not as it was written.</exception>
+    /// <exception cref="KvPersistenceException">Its version is unknown.</exception>
+    public static Manifest? Read(IStorage storage)
+    {
+        if (!storage.Exists(FileNames.Manifest))
+        {
+            return null;
+        }
+
+        var path = storage.PathOf(FileNames.Manifest);
+        using var file = storage.Open(FileNames.Manifest, isWritable: false);
+        var length = file.Length;
+        if (length > BytesMax)
+        {
+            throw new KvDamagedFileException(path, BytesMax, "the file is longer than a manifest can be");
+        }
+
+        var bytes = new byte[length];
+        return Parse(bytes.AsSpan(0, file.Read(bytes, 0)), path);
+    }
+
+    /// <summary>Reads the bytes of a manifest.</summary>
+    /// <exception cref="KvDamagedFileException">They are none.</exception>
+    public static Manifest Parse(ReadOnlySpan<byte> bytes, string path)
+    {
+        var header = FileHeader.Parse(bytes, path, FileKind.Manifest, 0);
+        if (header.Version == 1)
+        {
+            throw new KvDamagedFileException(path, 0, "the header is of version 1, which has no manifests");
+        }
+
+        if (bytes.Length < BytesMin)
+        {
+            throw new KvDamagedFileException(path, bytes.Length, "the file ends within the manifest");
+        }
+
+        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[^sizeof(uint)..])
+            != Crc32C.Append(header.Seed, bytes[LogFormat.HeaderBytes..^sizeof(uint)]))
+        {
+            throw new KvDamagedFileException(path, LogFormat.HeaderBytes, "the checksum of the manifest is wrong");
+        }
+
+        var count = BinaryPrimitives.ReadUInt32LittleEndian(bytes[CountOffset..]);
+        var manifest = new Manifest
+        {
+            Directory = header.Directory,
+            Sequence = header.Number,
+            State = (ManifestState)BinaryPrimitives.ReadUInt16LittleEndian(bytes[StateOffset..]),
+            ValueIdLimit = BinaryPrimitives.ReadInt64LittleEndian(bytes[ValueIdLimitOffset..]),
+            LatestSeconds = BinaryPrimitives.ReadInt64LittleEndian(bytes[LatestSecondsOffset..]),
+            Files = bytes.Length == BytesMin + ((long)count * EntryBytes) ? ReadEntries(bytes[EntriesOffset..^sizeof(uint)]) : default,
+        };
+
+        // A right checksum over wrong fields is no accident, but must not do harm either.
+        return manifest.IsSound
+            ? manifest
+            : throw new KvDamagedFileException(path, LogFormat.HeaderBytes, "the checksum of the manifest is right, but what it says cannot be");
+    }
+
+    /// <summary>Puts it on the disk in place of the one that is there.</summary>
+    public void Write(IStorage storage)
+    {
+        var bytes = new byte[BytesMin + (Files.Length * EntryBytes)];
+        var header = FileHeader.Write(bytes, FileKind.Manifest, Sequence, Directory);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(StateOffset), (ushort)State);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(CountOffset), Files.Length);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(ValueIdLimitOffset), ValueIdLimit);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(LatestSecondsOffset), LatestSeconds);
+        for (var i = 0; i < Files.Length; i++)
+        {
+            WriteEntry(bytes.AsSpan(EntriesOffset + (i * EntryBytes), EntryBytes), Files[i]);
+        }
+
+        BinaryPrimitives.WriteUInt32LittleEndian(
+            bytes.AsSpan(bytes.Length - sizeof(uint)),
+            Crc32C.Append(header.Seed, bytes.AsSpan(LogFormat.HeaderBytes..^sizeof(uint))));
+        Replace(storage, bytes);
+    }
+
+    private static void Replace(IStorage storage, byte[] bytes)
+    {
+        var temporary = FileNames.Temporary(FileNames.Manifest);
+        if (storage.Exists(temporary))
+        {
+            // An attempt before this one failed.
+            storage.Delete(temporary);
+        }
+
+        using (var file = storage.Create(temporary))
+        {
+            file.Write(bytes, 0);
+            Flushing.Flush(file);
+        }
+
+        storage.Rename(temporary, FileNames.Manifest);
+        Flushing.FlushDirectory(storage);
+    }
+
+    private static ImmutableArray<ListedFile> ReadEntries(ReadOnlySpan<byte> bytes)
+    {
+        var files = ImmutableArray.CreateBuilder<ListedFile>(bytes.Length / EntryBytes);
+        for (; !bytes.IsEmpty; bytes = bytes[EntryBytes..])
+        {
+            files.Add(new ListedFile(
+                (FileKind)BinaryPrimitives.ReadUInt16LittleEndian(bytes),
+                BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]),
+                BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]),
+                BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]),
+                BinaryPrimitives.ReadUInt32LittleEndian(bytes[4..])));
+        }
+
+        return files.MoveToImmutable();
+    }
+
+    private static void WriteEntry(Span<byte> bytes, in ListedFile file)
+    {
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)file.Kind);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[4..], file.EndChecksum);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[8..], file.Number);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[16..], file.Check);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[24..], file.EndOffset);
+    }
+
+    private bool IsSound
+    {
+        get
+        {
+            if (!Enum.IsDefined(State) || Files.IsDefault || ValueIdLimit < 0 || LatestSeconds < 0 || Sequence <= 0
+                || Files is [{ Number: <= 0 }, ..])
+            {
+                return false;
+            }
+
+            for (var i = 0; i < Files.Length; i++)
+            {
+                var file = Files[i];
+                var mustFinish = file.Kind == FileKind.Snapshot || State != ManifestState.Open || i < Files.Length - 1;
+                if ((i == 0 ? file.Kind is not (FileKind.Log or FileKind.Snapshot) : file.Kind != FileKind.Log || file.Number != Files[i - 1].Number + 1)
+                    || (i == 0 && file.Kind == FileKind.Log && file.Number != 1)
+                    || (mustFinish && !file.IsFinished)
+                    || (file.IsFinished && file.EndOffset < LogFormat.HeaderBytesOfVersion1))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+    }
+}

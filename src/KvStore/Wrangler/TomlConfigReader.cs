@@ -1,0 +1,199 @@
+using Tomlyn.Parsing;
+using Tomlyn.Syntax;
+
+namespace KvStore.Wrangler;
+
+/// <summary>Reads TOML by the syntax tree of Tomlyn, and refuses what only TOML 1.1 allows: wrangler reads TOML 1.0.</summary>
+internal static class TomlConfigReader
+{
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="ConfigSyntaxException">The text is not TOML.</exception>
+    public static ConfigNode Read(string text, FileLines lines)
+    {
+        var document = SyntaxParser.Parse(text, sourceName: "", validate: true);
+        if (document.HasErrors)
+        {
+            // The parser's own message quotes the file.
+            throw Error(document.Diagnostics.Where(static d => d.Kind == DiagnosticMessageKind.Error).Min(static d => d.Span.Start.Offset), lines, "a key, a table or a value cannot be read, or is given twice");
+        }
+
+        var root = new ConfigNode(ConfigKind.Object, lines.At(0));
+        foreach (var pair in document.KeyValues)
+        {
+            Assign(root, pair, lines);
+        }
+
+        foreach (var table in document.Tables)
+        {
+            var target = table is TableArraySyntax ? Append(root, table, lines) : Step(root, PathOf(table.Name!, lines), PositionOf(table.Name!, lines));
+            foreach (var pair in table.Items)
+            {
+                Assign(target, pair, lines);
+            }
+        }
+
+        return root;
+    }
+
+    private static void Assign(ConfigNode table, KeyValueSyntax pair, FileLines lines)
+    {
+        var path = PathOf(pair.Key!, lines);
+        var last = path.Count - 1;
+        Step(table, path.GetRange(0, last), PositionOf(pair.Key!, lines)).Set(path[last], ValueOf(pair.Value!, lines));
+    }
+
+    private static ConfigNode Append(ConfigNode root, TableSyntaxBase table, FileLines lines)
+    {
+        var path = PathOf(table.Name!, lines);
+        var position = PositionOf(table.Name!, lines);
+        var last = path.Count - 1;
+        var parent = Step(root, path.GetRange(0, last), position);
+        var array = parent.Find(path[last]);
+        if (array is null)
+        {
+            array = new ConfigNode(ConfigKind.Array, position);
+            parent.Set(path[last], array);
+        }
+
+        var item = new ConfigNode(ConfigKind.Object, position);
+        array.Add(item);
+        return item;
+    }
+
+    // Goes down to a table, making the tables on the way that do not stand in the file. Of an array of tables it takes the last.
+    private static ConfigNode Step(ConfigNode table, List<string> path, FilePosition position)
+    {
+        foreach (var name in path)
+        {
+            var next = table.Find(name);
+            if (next is null)
+            {
+                next = new ConfigNode(ConfigKind.Object, position);
+                table.Set(name, next);
+            }
+
+            table = next.Kind == ConfigKind.Array && next.Items.Count > 0 ? next.Items[next.Items.Count - 1] : next;
+            if (table.Kind != ConfigKind.Object)
+            {
+                throw new ConfigSyntaxException(position, NotToml + "this is not a table");
+            }
+        }
+
+        return table;
+    }
+
+    private static ConfigNode ValueOf(ValueSyntax value, FileLines lines)
+    {
+        var position = PositionOf(value, lines);
+        switch (value)
+        {
+            case StringValueSyntax text:
+                CheckEscapes(text.Token!, lines);
+                return new ConfigNode(ConfigKind.Text, position, text.Value ?? "");
+            case BooleanValueSyntax:
+                return new ConfigNode(ConfigKind.Boolean, position);
+            case ArraySyntax items:
+                var array = new ConfigNode(ConfigKind.Array, position);
+                foreach (var item in items.Items)
+                {
+                    array.Add(ValueOf(item.Value!, lines));
+                }
+
+                return array;
+            case InlineTableSyntax pairs:
+                CheckIsOnOneLine(pairs, lines);
+                var table = new ConfigNode(ConfigKind.Object, position);
+                foreach (var item in pairs.Items)
+                {
+                    Assign(table, item.KeyValue!, lines);
+                }
+
+                return table;
+            default:
+                return new ConfigNode(ConfigKind.Other, position);
+        }
+    }
+
+    private static List<string> PathOf(KeySyntax key, FileLines lines)
+    {
+        List<string> path = [NameOf(key.Key!, lines)];
+        foreach (var item in key.DotKeys)
+        {
+            path.Add(NameOf(item.Key!, lines));
+        }
+
+        return path;
+    }
+
+    private static string NameOf(BareKeyOrStringValueSyntax key, FileLines lines)
+    {
+        if (key is StringValueSyntax text)
+        {
+            CheckEscapes(text.Token!, lines);
+            return text.Value ?? "";
+        }
+
+        return ((BareKeySyntax)key).Key?.Text ?? "";
+    }
+
+    // TOML 1.0 knows no line end and no trailing comma in an inline table. An array in it may have both.
+    private static void CheckIsOnOneLine(InlineTableSyntax table, FileLines lines)
+    {
+        var line = lines.At(table.OpenBrace!.Span.Start.Offset).Line;
+        InlineTableItemSyntax? last = null;
+        foreach (var item in table.Items)
+        {
+            var pair = item.KeyValue!;
+            Check(pair.Key!.Span.Start.Offset);
+            line = lines.At(pair.Value!.Span.End.Offset).Line;
+            if (item.Comma is { } comma)
+            {
+                Check(comma.Span.Start.Offset);
+            }
+
+            last = item;
+        }
+
+        Check(table.CloseBrace!.Span.Start.Offset);
+        if (last?.Comma is { } trailing)
+        {
+            throw Error(trailing.Span.Start.Offset, lines, "an inline table has no comma behind its last value");
+        }
+
+        void Check(int offset)
+        {
+            if (lines.At(offset).Line != line)
+            {
+                throw Error(offset, lines, "an inline table stands on one line");
+            }
+        }
+    }
+
+    // TOML 1.0 knows no \e and no \x.
+    private static void CheckEscapes(SyntaxToken token, FileLines lines)
+    {
+        if (token.TokenKind is not (TokenKind.String or TokenKind.StringMulti))
+        {
+            return;
+        }
+
+        var text = token.Text ?? "";
+        for (var i = text.IndexOf('\\'); i >= 0 && i + 1 < text.Length; i = i + 2 < text.Length ? text.IndexOf('\\', i + 2) : -1)
+        {
+            if (text[i + 1] is 'e' or 'x')
+            {
+                throw Error(token.Span.Start.Offset + i, lines, "an escape is one of \\\" \\\\ \\b \\f \\n \\r \\t, \\u and \\U");
+            }
+        }
+    }
+
+    private static FilePosition PositionOf(SyntaxNode node, FileLines lines)
+    {
+        var span = node.Span;
+        return lines.At(span.Start.Offset, span.End.Offset - span.Start.Offset + 1);
+    }
+
+    private const string NotToml = "not TOML: ";
+
+    private static ConfigSyntaxException Error(int offset, FileLines lines, string what) => new(lines.At(offset), NotToml + what);
+}

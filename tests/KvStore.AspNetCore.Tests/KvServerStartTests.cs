@@ -1,0 +1,110 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace KvStore.AspNetCore.Tests;
+
+/// <summary>A server that cannot start says in one line which setting is at fault and what to do, and changes nothing.</summary>
+public sealed class KvServerStartTests : IDisposable
+{
+    private static readonly string[] s_anyAddress = ["--urls", "http://127.0.0.1:0", "--binding-url", "http://127.0.0.1:0"];
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("kvstore-server-start-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Theory]
+    [InlineData("short", null, "KVSTORE_TOKEN")]
+    [InlineData("with a space in it, and long", null, "KVSTORE_TOKEN")]
+    [InlineData(null, "short", "KVSTORE_BINDING_SECRET")]
+    public async Task A_secret_that_cannot_be_used_is_named_and_not_shown(string? token, string? secret, string setting)
+    {
+        var error = await FailAsync(s_anyAddress, token, secret);
+
+        error.Should().Contain(setting).And.Contain("16 to 512").And.NotContain(token ?? secret);
+        Directory.Exists(Path.Combine(_directory, "data")).Should().BeFalse();
+    }
+
+    [Theory]
+    [InlineData("--urls")]
+    [InlineData("--binding-url")]
+    public async Task A_port_that_is_taken_costs_no_token(string setting)
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var other = setting == "--urls" ? "--binding-url" : "--urls";
+
+        var error = await FailAsync([setting, $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}", other, "http://127.0.0.1:0"]);
+
+        error.Should().Contain($"{setting}: ").And.Contain("in use");
+        File.Exists(Path.Combine(_directory, "data", "token.sha256")).Should().BeFalse("nobody has seen the token");
+    }
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("ftp://127.0.0.1:0")]
+    public async Task An_address_that_is_none_is_named(string url) =>
+        (await FailAsync(["--urls", url, "--binding-url", "http://127.0.0.1:0"])).Should().Contain("--urls: ");
+
+    [Fact]
+    public async Task A_directory_that_cannot_be_had_is_named()
+    {
+        File.WriteAllText(Path.Combine(_directory, "file"), "");
+
+        (await FailAsync([.. s_anyAddress, "--data", Path.Combine("file", "data")])).Should().Contain("--data: ");
+        (await FailAsync([.. s_anyAddress, "--data", "file"])).Should().Contain("--data: ");
+    }
+
+    [Fact]
+    public async Task A_directory_that_another_server_has_open_is_named_with_its_process()
+    {
+        using var server = await KvServerProcess.StartAsync(_directory);
+
+        (await FailAsync(s_anyAddress)).Should().Contain("--data: ").And.Contain("is open already, in process ");
+    }
+
+    [Fact]
+    public async Task The_directory_of_an_applications_namespace_is_left_as_it_is()
+    {
+        var data = Path.Combine(_directory, "cache");
+        await using (var kv = await KvNamespace.OpenAsync("CACHE", new KvNamespaceOptions { Persistence = new FilePersistence(data) }))
+        {
+            await kv.PutAsync("k", "v");
+        }
+
+        var before = Directory.GetFileSystemEntries(data);
+
+        var error = await FailAsync([.. s_anyAddress, "--data", "cache"]);
+
+        error.Should().Contain("--data: ").And.Contain("belongs to a namespace");
+        Directory.GetFileSystemEntries(data).Should().BeEquivalentTo(before);
+    }
+
+    [Theory]
+    [InlineData("token.sha256", "nonsense")]
+    [InlineData("catalog.json", "{")]
+    public async Task A_file_that_is_damaged_is_named(string name, string content)
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "data"));
+        File.WriteAllText(Path.Combine(_directory, "data", name), content);
+
+        (await FailAsync(s_anyAddress)).Should().Contain("--data: ").And.Contain(name);
+
+        File.ReadAllText(Path.Combine(_directory, "data", name)).Should().Be(content);
+    }
+
+    [Theory]
+    [InlineData("--new-token", "a-token-that-is-given-to-it", null)]
+    [InlineData("--new-binding-secret", null, "a-secret-that-is-given-to-it")]
+    [InlineData("--open-binding", null, "a-secret-that-is-given-to-it")]
+    public async Task A_flag_that_contradicts_a_secret_is_named(string flag, string? token, string? secret) =>
+        (await FailAsync([.. s_anyAddress, flag], token, secret)).Should().Contain(flag);
+
+    private async Task<string> FailAsync(string[] arguments, string? token = null, string? secret = null)
+    {
+        var (code, printed, error) = await KvServerProcess.FailAsync(_directory, arguments, token, secret);
+        code.Should().Be(1, error + printed);
+        printed.Should().BeEmpty();
+        error.TrimEnd('\n').Should().StartWith("KvServer did not start. ").And.NotContain("\n").And.NotContain("   at ");
+        return error;
+    }
+}

@@ -1,0 +1,164 @@
+using System.Text;
+using KvStore.Commit;
+using KvStore.Engine;
+using KvStore.Expiry;
+using KvStore.Keys;
+using Record = KvStore.Engine.Record;
+
+namespace KvStore.CrashTests;
+
+/// <summary>
+/// One allocation fails, the first, the second, and so on until none does: nothing is lost, nothing hangs, and what was refused
+/// has changed nothing. In Debug builds, which have the seam; see <see cref="AllocationProbe"/>.
+/// </summary>
+[Collection(AloneCollection.Name)]
+public sealed class AllocationFailureTests : IDisposable
+{
+    public void Dispose() => AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+
+    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "a limit"];
+
+    [SkippableTheory]
+    [MemberData(nameof(Kinds))]
+    public async Task A_failure_of_any_allocation_loses_nothing_and_changes_nothing(string kind)
+    {
+        Skip.IfNot(AllocationProbe.IsCompiled, "Allocations can be made to fail in Debug builds only: dotnet test -c Debug.");
+        var isReached = true;
+        for (var succeed = 0; isReached; succeed++)
+        {
+            var time = new ManualTimeProvider();
+            var kept = new MemoryPersistence();
+            using var disk = new SimulatedDisk();
+            var options = new KvNamespaceOptions
+            {
+                TimeProvider = time,
+                Persistence = kind switch
+                {
+                    "a provider that completes at once" => kept,
+                    "a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
+                    _ => null,
+                },
+                Replication = kind == "regions" ? new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = KvLag.None } : null,
+                Limits = kind == "a limit" ? new KvLimits { NamespaceKeysMax = 10_000 } : new KvLimits(),
+            };
+            var kv = await KvNamespace.OpenAsync("KV", options);
+            var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
+
+            AllocationProbe.SucceedBeforeFailure = succeed;
+            await RunAsync(kv, time, model, kind == "a log on a disk" ? 600 : 1100);
+            isReached = AllocationProbe.SucceedBeforeFailure < 0;
+            AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+
+            await CheckAsync(kv, model, succeed);
+            await kv.PutAsync("afterwards", "v");
+            model["afterwards"] = "v";
+            await kv.CompactAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+            await CheckAsync(kv, model, succeed);
+            if (options.Persistence is not null)
+            {
+                await kv.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+                kv = await KvNamespace.OpenAsync("KV", options);
+                await CheckAsync(kv, model, succeed);
+            }
+
+            foreach (var key in model.Keys.ToArray())
+            {
+                await kv.DeleteAsync(key);
+            }
+
+            for (var second = 0; second < 4; second++)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+            }
+
+            kv.Count.Should().Be(0);
+            kv.MemoryBytes.Should().BeLessThan(512 * 1024, "everything was deleted; {0} allocations succeeded", succeed);
+            await kv.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+        }
+    }
+
+    [Fact]
+    public async Task A_compaction_keeps_what_only_the_hash_index_knows()
+    {
+        using var disk = new SimulatedDisk();
+        using var clock = new CoarseClock(TimeProvider.System);
+        using var store = new ShardedStore(clock, new ManualTimeProvider());
+        for (var i = 0; i < 500; i++)
+        {
+            var key = Encoding.UTF8.GetBytes($"key {i}");
+            store.Publish(new Utf8Key(key), store.Draft(new Utf8Key(key), 0, 0, default));
+        }
+
+        // As a fault would leave it: the order has lost keys, and nobody has noticed.
+        store.Ordered.Merge();
+        store.Ordered.LoseForTest(count: 100);
+        store.List(prefix: [], after: [], new Record[1000]).Should().Be(400);
+        using var host = new PersistenceHost(store, new KvNamespaceOptions());
+        var shown = new HashSet<string>(StringComparer.Ordinal);
+
+        await host.WriteLiveAsync(store.Revision, (in mutation) => shown.Add(Encoding.UTF8.GetString(mutation.Key.Span)), default);
+
+        shown.Should().HaveCount(500);
+        store.List(prefix: [], after: [], new Record[1000]).Should().Be(500, "it was made anew");
+    }
+
+    private static async Task RunAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int operations)
+    {
+        for (var i = 0; i < operations; i++)
+        {
+            // New keys, in many shards and as many in one as grow its table; values that fill segments; overwrites; deletes.
+            var key = i % 5 == 4 ? $"key {i * 7 % 400}" : $"key {i}";
+            var value = i % 97 == 0 ? new string('L', 3000) : i % 3 == 0 ? new string('v', 400) : $"{i}";
+            try
+            {
+                if (i % 11 == 10)
+                {
+                    key = $"key {i / 2}";
+                    await kv.DeleteAsync(key);
+                    model.Remove(key);
+                }
+                else
+                {
+                    await kv.PutAsync(key, i % 193 == 0 ? new MemoryStream(Encoding.UTF8.GetBytes(value)) : (KvContent)value);
+                    model[key] = value;
+                }
+            }
+            catch (Exception e) when (IsShortOfMemory(e))
+            {
+                // Refused; the check says that nothing has changed.
+            }
+
+            if (i % 100 == 99)
+            {
+                try
+                {
+                    time.Advance(TimeSpan.FromSeconds(1));
+                    _ = await kv.ListAsync();
+                    await (i % 300 == 299 ? kv.CompactAsync() : default);
+                }
+                catch (Exception e) when (IsShortOfMemory(e))
+                {
+                    // A list or a compaction can fail; the next one is whole.
+                }
+            }
+        }
+    }
+
+    private static bool IsShortOfMemory(Exception? e) => e is OutOfMemoryException || (e is not null && IsShortOfMemory(e.InnerException));
+
+    private static async Task CheckAsync(KvNamespace kv, SortedDictionary<string, string> model, int succeed)
+    {
+        kv.Count.Should().Be(model.Count, "{0} allocations succeeded", succeed);
+        var listed = new List<string>();
+        await foreach (var key in kv.ListAllAsync())
+        {
+            listed.Add(key.Name);
+        }
+
+        listed.SequenceEqual(model.Keys).Should().BeTrue("got is listed; {0} allocations succeeded", succeed);
+        foreach (var (key, value) in model)
+        {
+            (await kv.GetTextAsync(key)).Should().Be(value, "{0} has it; {1} allocations succeeded", key, succeed);
+        }
+    }
+}

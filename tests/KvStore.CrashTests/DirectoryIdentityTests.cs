@@ -1,0 +1,158 @@
+using System.Diagnostics;
+
+namespace KvStore.CrashTests;
+
+/// <summary>A directory that is moved, replaced, or whose lock is deleted while it is open never has two writers.</summary>
+public sealed class DirectoryIdentityTests : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("kvstore-identity-").FullName;
+    private readonly string _directory;
+
+    public DirectoryIdentityTests() => _directory = Path.Combine(_root, "data");
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [SkippableFact]
+    public async Task With_the_lock_file_deleted_a_second_writer_is_still_refused()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "On Windows a file that is open cannot be deleted.");
+        await using var host = await OpenAsync();
+        await host.PutAsync("a", "one");
+        File.Delete(Path.Combine(_directory, "lock"));
+
+        var second = OpenAsync;
+
+        await second.Should().ThrowAsync<KvDirectoryLockedException>();
+        await host.PutAsync("a", "two");
+        await host.Persistence.CompactAsync();
+        host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
+    [SkippableFact]
+    public async Task With_the_lock_file_replaced_the_first_writer_stops_and_says_so()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
+        var host = await OpenAsync();
+        await host.PutAsync("a", "one");
+        File.Delete(Path.Combine(_directory, "lock"));
+        await File.WriteAllTextAsync(Path.Combine(_directory, "lock"), "");
+
+        await ExpectStoppedAsync(host, "*the file lock was replaced*");
+        await host.Persistence.DisposeAsync();
+    }
+
+    [SkippableTheory]
+    [InlineData("put")]
+    [InlineData("large")]
+    [InlineData("compact")]
+    [InlineData("close")]
+    public async Task When_the_directory_is_moved_and_another_made_nothing_of_the_other_is_touched(string action)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
+        var first = await OpenAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            await first.PutAsync($"first {i}", new string('1', 1000));
+        }
+
+        Directory.Move(_directory, _directory + ".old");
+        var second = await OpenAsync();
+        for (var i = 0; i < 20; i++)
+        {
+            await second.PutAsync($"second {i}", new string('2', 1000));
+        }
+
+        await second.PutLargeAsync("large", new string('L', 2000));
+        var before = Content(_directory);
+
+        Func<Task> act = action switch
+        {
+            "put" => () => first.PutAsync("late", "x"),
+            "large" => () => first.PutLargeAsync("late", new string('L', 2000)),
+            "compact" => () => first.Persistence.CompactAsync().AsTask(),
+            _ => () => first.Persistence.DisposeAsync().AsTask(),
+        };
+        (await act.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*moved or removed, and another one stands in its place*");
+        if (action != "close")
+        {
+            await ExpectStoppedAsync(first, "*");
+            await first.Persistence.DisposeAsync();
+        }
+
+        Content(_directory).Should().BeEquivalentTo(before);
+        var state = second.State;
+        await second.Persistence.DisposeAsync();
+        var again = await OpenAsync();
+        again.State.Should().Equal(state);
+        await again.Persistence.DisposeAsync();
+
+        // And what the first one had acknowledged is where it was moved to.
+        Directory.Delete(_directory, recursive: true);
+        Directory.Move(_directory + ".old", _directory);
+        await using var old = await OpenAsync();
+        old.State.Should().HaveCount(10);
+    }
+
+    [SkippableFact]
+    public async Task When_the_directory_is_moved_writes_stop_even_when_it_comes_back()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
+        var host = await OpenAsync();
+        await host.PutAsync("a", "one");
+        Directory.Move(_directory, _directory + ".old");
+        await ExpectStoppedAsync(host, "*it was moved or removed*");
+        Directory.Move(_directory + ".old", _directory);
+
+        await ExpectStoppedAsync(host, "*");
+
+        host.State.Should().Equal(new SortedDictionary<string, string> { ["a"] = "one" });
+        await host.Persistence.DisposeAsync();
+        await using var again = await OpenAsync();
+        again.State.Should().Equal(host.State);
+    }
+
+    [SkippableFact]
+    public async Task A_setting_that_switches_off_the_locks_of_NET_does_not_let_a_second_one_in()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "The setting is for Unix.");
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
+        {
+            RedirectStandardOutput = true,
+            Environment = { ["DOTNET_SYSTEM_IO_DISABLEFILELOCKING"] = "1" },
+        };
+        foreach (var argument in new[] { Path.Combine(AppContext.BaseDirectory, "KvStore.CrashChild.dll"), _directory, "1", "1" })
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using var child = Process.Start(start)!;
+        try
+        {
+            (await child.StandardOutput.ReadLineAsync()).Should().NotBeNull("the child writes when it is open");
+            _ = child.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
+
+            var act = OpenAsync;
+
+            (await act.Should().ThrowAsync<KvDirectoryLockedException>()).Which.ProcessId.Should().Be(child.Id);
+        }
+        finally
+        {
+            child.Kill();
+            await child.WaitForExitAsync();
+        }
+    }
+
+    private static Dictionary<string, string> Content(string directory) =>
+        Directory.GetFiles(directory).Where(path => !path.EndsWith("lock", StringComparison.Ordinal)).ToDictionary(path => Path.GetFileName(path)!, path => Convert.ToBase64String(File.ReadAllBytes(path)));
+
+    private static async Task ExpectStoppedAsync(DictionaryHost host, string message)
+    {
+        var put = () => host.PutAsync("late", "x");
+        (await put.Should().ThrowAsync<KvPersistenceException>()).WithMessage(message);
+        await put.Should().ThrowAsync<KvPersistenceException>();
+        host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Failed);
+        host.State.Should().NotContainKey("late");
+    }
+
+    private Task<DictionaryHost> OpenAsync() => DictionaryHost.OpenAsync(new FilePersistence(_directory, Stores.Small));
+}

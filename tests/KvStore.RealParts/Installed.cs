@@ -1,0 +1,81 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using KvStore.TestKit;
+
+namespace KvStore.RealParts;
+
+/// <summary>Where the real parts are, and how to get those that are missing. Thread safety: all members, from any thread.</summary>
+public static class Installed
+{
+    private const string ByTheScript = "run ./build/tools";
+    private const string ByPrivilege = "run the tests as root on Linux, in a container with --privileged";
+
+    private static readonly string s_modules = Path.Combine(SourceTree.Root, "artifacts", "tools", "node_modules");
+    private static readonly ConcurrentDictionary<RealPart, string?> s_missing = new();
+
+    /// <summary>The script that <c>node</c> runs as wrangler.</summary>
+    public static string Wrangler => Path.Combine(s_modules, "wrangler", "bin", "wrangler.js");
+
+    /// <summary>The program of the Workers runtime.</summary>
+    public static string Workerd => Path.Combine(s_modules, "@cloudflare", WorkerdPackage, "bin", OperatingSystem.IsWindows() ? "workerd.exe" : "workerd");
+
+    /// <summary>The browser.</summary>
+    public static string Chromium => "/usr/bin/chromium";
+
+    /// <summary>The C compiler, or null.</summary>
+    public static string? CCompiler => Find("gcc") ?? Find("clang");
+
+    private static string WorkerdPackage => (OperatingSystem.IsWindows() ? "workerd-windows-" : OperatingSystem.IsMacOS() ? "workerd-darwin-" : "workerd-linux-")
+        + (RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "64");
+
+    /// <summary>What is missing and how to get it, in one line; null when the part is there.</summary>
+    public static string? WhatIsMissing(RealPart part) => s_missing.GetOrAdd(part, static part => part switch
+    {
+        RealPart.Wrangler => Missing(File.Exists(Wrangler) && Find("node") is not null, "wrangler is not installed", ByTheScript),
+        RealPart.Workerd => Missing(File.Exists(Workerd), "workerd is not installed", ByTheScript),
+        RealPart.Chromium => Missing(File.Exists(Chromium), "Chromium is not installed", ByTheScript),
+        RealPart.Flock => Missing(Find("flock") is not null, "flock is not installed", ByTheScript),
+        RealPart.CCompiler => Missing(CCompiler is not null, "there is no C compiler", ByTheScript),
+        RealPart.Mounts => Missing(CanMount(), "a tmpfs cannot be mounted", ByPrivilege),
+        RealPart.LoopDevices => Missing(
+            CanMount() && File.Exists("/dev/loop-control") && Find("mkfs.ext4") is not null && Find("losetup") is not null,
+            "a file cannot be mounted as ext4",
+            $"{ByTheScript}, and {ByPrivilege}"),
+        _ => throw new ArgumentOutOfRangeException(nameof(part), part, "There is no such part."),
+    });
+
+    private static string? Missing(bool isThere, string what, string remedy) => isThere ? null : $"{what}: {remedy}";
+
+    private static string? Find(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+        .Concat(OperatingSystem.IsWindows() ? [] : ["/usr/sbin", "/sbin"])
+        .Select(directory => Path.Combine(directory, OperatingSystem.IsWindows() ? program + ".exe" : program))
+        .FirstOrDefault(File.Exists);
+
+    // Root in a container may lack the permission; only trying shows it.
+    private static bool CanMount()
+    {
+        if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess)
+        {
+            return false;
+        }
+
+        var directory = Directory.CreateTempSubdirectory("kvstore-mount-").FullName;
+        try
+        {
+            return Succeeds("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory) && Succeeds("umount", directory);
+        }
+        finally
+        {
+            Directory.Delete(directory);
+        }
+    }
+
+    private static bool Succeeds(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true });
+        process!.WaitForExit();
+        return process.ExitCode == 0;
+    }
+}

@@ -1,0 +1,26 @@
+namespace KvStore.RealParts;
+
+/// <summary>Something real that some tests need and a machine may not have.</summary>
+public enum RealPart
+{
+    /// <summary>Cloudflare's command line tool, and Node.js to run it.</summary>
+    Wrangler,
+
+    /// <summary>The Workers runtime.</summary>
+    Workerd,
+
+    /// <summary>A browser.</summary>
+    Chromium,
+
+    /// <summary>The program flock.</summary>
+    Flock,
+
+    /// <summary>A C compiler.</summary>
+    CCompiler,
+
+    /// <summary>Permission to mount a tmpfs.</summary>
+    Mounts,
+
+    /// <summary>Permission to mount an ext4 file system from a file.</summary>
+    LoopDevices,
+}

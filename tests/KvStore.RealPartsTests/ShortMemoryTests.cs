@@ -1,0 +1,71 @@
+using System.Globalization;
+using Xunit.Abstractions;
+
+namespace KvStore.RealPartsTests;
+
+/// <summary>Processes whose heap has a hard limit, which is reached.</summary>
+public sealed class ShortMemoryTests(ITestOutputHelper output) : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("kvstore-memory-").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public async Task Memory_short_for_a_moment_loses_nothing_acknowledged()
+    {
+        var ended = 0;
+        for (var round = 0; ended < LongForm.Factor; round++)
+        {
+            round.Should().BeLessThan(5 + (3 * LongForm.Factor), "a thread that ends the process each time, because it has no memory, is one of the namespace's own, {0}", LongForm.Again);
+            var directory = Path.Combine(_root, round.ToString(CultureInfo.InvariantCulture));
+            var child = await RunAsync(
+                "short-memory", megabytes: 64, $"directory={directory}", $"steps={4000}", $"seed={LongForm.Seed + round}");
+
+            // The runtime ends a process when it has no memory for itself; then this was a kill, and nothing is lost by it.
+            if (child.ExitCode == 134 && child.Errors.Trim() == "Out of memory.")
+            {
+                child.History.Violations.Should().BeEmpty(LongForm.Again);
+            }
+            else
+            {
+                child.MustHaveDone();
+                ended++;
+            }
+
+            // Without a limit, and with the history that the child had no memory for.
+            var violations = new List<string>();
+            await using var kv = await Workload.OpenAsync(directory);
+            var state = await NamespaceState.ReadAsync(kv, violations.Add, child.History.Calls.Select(call => call.Key).Distinct());
+            violations.AddRange(HistoryCheck.Violations(new Dictionary<string, long>(), child.History.Calls, state));
+            violations.Should().BeEmpty(LongForm.Again);
+            child.History.Calls.Should().Contain(call => call.Outcome != Outcome.Acknowledged, "memory was short");
+        }
+    }
+
+    [Fact]
+    public async Task Memory_of_what_was_deleted_comes_back_after_it_had_run_out()
+    {
+        var child = await RunAsync("memory-comes-back", megabytes: 64, $"directory={Path.Combine(_root, "kv")}");
+
+        child.MustHaveDone();
+    }
+
+    private async Task<Child> RunAsync(string scenario, int megabytes, params string[] arguments)
+    {
+        var child = new Child(scenario, arguments);
+        child.Environment["DOTNET_GCHeapHardLimit"] = (megabytes * 1024L * 1024L).ToString("X", CultureInfo.InvariantCulture);
+        child.Environment["DOTNET_gcServer"] = "0";
+        await child.RunAsync();
+        foreach (var note in child.Notes)
+        {
+            output.WriteLine(note);
+        }
+
+        foreach (var group in child.History.Calls.GroupBy(call => call.Outcome))
+        {
+            output.WriteLine($"{group.Key}: {group.Count():N0}");
+        }
+
+        return child;
+    }
+}
