@@ -11,7 +11,7 @@ internal abstract class FlushWork
 }
 
 /// <summary>One of the threads that flush.</summary>
-internal sealed class FlushThread
+internal sealed class FlushThread : IDisposable
 {
     [ThreadStatic]
     private static FlushThread? t_current;
@@ -82,4 +82,7 @@ internal sealed class FlushThread
     /// <summary>Waits to be woken.</summary>
     /// <returns>False when the time has passed.</returns>
     public bool Park(TimeSpan time) => _wake.Wait(time);
+
+    /// <summary>Call when nobody can wake it any more.</summary>
+    public void Dispose() => _wake.Dispose();
 }
