@@ -162,12 +162,12 @@ internal sealed class WriteAdmission
         var bytesAfter = total + Math.Max(bytes - beforeBytes, 0);
         if (keysAfter > _limits.NamespaceKeysMax && before == 0)
         {
-            throw new KvException(413, "PUT", $"Namespace would hold {keysAfter} keys, exceeding its limit of {_limits.NamespaceKeysMax}.");
+            throw new KvException(413, "PUT", Invariant($"Namespace would hold {keysAfter} keys, exceeding its limit of {_limits.NamespaceKeysMax}."));
         }
 
         if (bytesAfter > _limits.NamespaceBytesMax && bytesAfter > total)
         {
-            throw new KvException(413, "PUT", $"Namespace would hold {bytesAfter} bytes, exceeding its limit of {_limits.NamespaceBytesMax}.");
+            throw new KvException(413, "PUT", Invariant($"Namespace would hold {bytesAfter} bytes, exceeding its limit of {_limits.NamespaceBytesMax}."));
         }
     }
 
