@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace KvStore.Persistence.Log;
 
 /// <summary>What a flush thread runs.</summary>
@@ -13,10 +11,7 @@ internal abstract class FlushWork
 }
 
 /// <summary>One of the threads that flush.</summary>
-// The semaphore is not disposed when the thread ends: somebody who took the thread out to wake it may be late and call Wake then.
-// Only its wait handle, which nobody asks for, would have to be.
-[SuppressMessage("Design", "CA1001", Justification = "It may be woken after its end.")]
-internal sealed class FlushThread
+internal sealed class FlushThread : IDisposable
 {
     [ThreadStatic]
     private static FlushThread? t_current;
@@ -87,4 +82,7 @@ internal sealed class FlushThread
     /// <summary>Waits to be woken.</summary>
     /// <returns>False when the time has passed.</returns>
     public bool Park(TimeSpan time) => _wake.Wait(time);
+
+    /// <summary>Call when nobody can wake it any more.</summary>
+    public void Dispose() => _wake.Dispose();
 }

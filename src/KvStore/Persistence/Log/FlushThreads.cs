@@ -168,6 +168,7 @@ internal sealed class FlushThreads
             }
             else if (!thread.Park(IdleTime) && TryEnd(thread))
             {
+                thread.Dispose();
                 return;
             }
         }
