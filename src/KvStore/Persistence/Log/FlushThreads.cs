@@ -168,7 +168,6 @@ internal sealed class FlushThreads
             }
             else if (!thread.Park(IdleTime) && TryEnd(thread))
             {
-                thread.Dispose();
                 return;
             }
         }
