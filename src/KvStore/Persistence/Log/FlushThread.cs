@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace KvStore.Persistence.Log;
 
 /// <summary>What a flush thread runs.</summary>
@@ -11,7 +13,11 @@ internal abstract class FlushWork
 }
 
 /// <summary>One of the threads that flush.</summary>
-internal sealed class FlushThread : IDisposable
+// The semaphore is not disposed when the thread ends. A caller that took the thread out of the parked ones may be suspended before
+// it calls Wake, while the thread does the work, parks again and ends: Wake would then throw in that caller's put. Only the wait
+// handle of a semaphore must be disposed, and nothing asks for it.
+[SuppressMessage("Design", "CA1001", Justification = "It may be woken after its end.")]
+internal sealed class FlushThread
 {
     [ThreadStatic]
     private static FlushThread? s_current;
@@ -82,7 +88,4 @@ internal sealed class FlushThread : IDisposable
     /// <summary>Waits to be woken.</summary>
     /// <returns>False when the time has passed.</returns>
     public bool Park(TimeSpan time) => _wake.Wait(time);
-
-    /// <summary>Call when nobody can wake it any more.</summary>
-    public void Dispose() => _wake.Dispose();
 }

@@ -168,7 +168,6 @@ internal sealed class FlushThreads
             }
             else if (!thread.Park(s_idleTime) && TryEnd(thread))
             {
-                thread.Dispose();
                 return;
             }
         }
