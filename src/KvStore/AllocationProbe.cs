@@ -17,17 +17,6 @@ internal static class AllocationProbe
         set => Volatile.Write(ref s_left, value);
     }
 
-    /// <summary>Whether this is a build in which <see cref="Before"/> is called.</summary>
-    public static bool IsCompiled
-    {
-        get
-        {
-            var isCompiled = false;
-            Note(ref isCompiled);
-            return isCompiled;
-        }
-    }
-
     /// <summary>Call directly before an allocation.</summary>
     /// <exception cref="InsufficientMemoryException">A test wants this allocation to fail.</exception>
     [Conditional("DEBUG")]
@@ -38,7 +27,4 @@ internal static class AllocationProbe
             throw new InsufficientMemoryException("A test made this allocation fail.");
         }
     }
-
-    [Conditional("DEBUG")]
-    private static void Note(ref bool isCompiled) => isCompiled = true;
 }

@@ -12,10 +12,9 @@ public sealed class DirectoryIdentityTests : IDisposable
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Unix)]
     public async Task With_the_lock_file_deleted_a_second_writer_is_still_refused()
     {
-        Skip.If(OperatingSystem.IsWindows(), "On Windows a file that is open cannot be deleted.");
         await using var host = await OpenAsync();
         await host.PutAsync("a", "one");
         File.Delete(Path.Combine(_directory, "lock"));
@@ -28,10 +27,9 @@ public sealed class DirectoryIdentityTests : IDisposable
         host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Linux)]
     public async Task With_the_lock_file_replaced_the_first_writer_stops_and_says_so()
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
         var host = await OpenAsync();
         await host.PutAsync("a", "one");
         File.Delete(Path.Combine(_directory, "lock"));
@@ -41,14 +39,13 @@ public sealed class DirectoryIdentityTests : IDisposable
         await host.Persistence.DisposeAsync();
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Linux)]
     [InlineData("put")]
     [InlineData("large")]
     [InlineData("compact")]
     [InlineData("close")]
     public async Task When_the_directory_is_moved_and_another_made_nothing_of_the_other_is_touched(string action)
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
         var first = await OpenAsync();
         for (var i = 0; i < 10; i++)
         {
@@ -93,10 +90,9 @@ public sealed class DirectoryIdentityTests : IDisposable
         old.State.Should().HaveCount(10);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Linux)]
     public async Task When_the_directory_is_moved_writes_stop_even_when_it_comes_back()
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
         var host = await OpenAsync();
         await host.PutAsync("a", "one");
         Directory.Move(_directory, _directory + ".old");
@@ -111,10 +107,9 @@ public sealed class DirectoryIdentityTests : IDisposable
         again.State.Should().Equal(host.State);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Unix)]
     public async Task A_setting_that_switches_off_the_locks_of_NET_does_not_let_a_second_one_in()
     {
-        Skip.If(OperatingSystem.IsWindows(), "The setting is for Unix.");
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
         {
             RedirectStandardOutput = true,

@@ -12,10 +12,9 @@ public sealed class FilePermissionTests : IDisposable
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Unix)]
     public async Task By_default_only_the_user_of_the_process_may_read_anything()
     {
-        SkipOnWindows();
         var directory = Path.Combine(_root, "a", "b");
         await WriteAsync(directory, new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 4096 });
 
@@ -30,10 +29,9 @@ public sealed class FilePermissionTests : IDisposable
         }
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Unix)]
     public async Task An_option_lets_others_in_and_what_exists_is_left_alone()
     {
-        SkipOnWindows();
         var directory = Path.Combine(_root, "data");
         var options = new FilePersistenceOptions { UnixFileMode = UserOnly | UnixFileMode.GroupRead | UnixFileMode.GroupWrite };
         await WriteAsync(directory, options);
@@ -62,7 +60,7 @@ public sealed class FilePermissionTests : IDisposable
         act.Should().Throw<ArgumentOutOfRangeException>().WithMessage("*FilePersistenceOptions.UnixFileMode*");
     }
 
-    [SkippableTheory]
+    [RealPartTheory(RealPart.Linux)]
     [InlineData("00000000000000000001.log")]
     [InlineData("00000000000000000001.snapshot")]
     [InlineData("00000000000000000001.value")]
@@ -70,7 +68,6 @@ public sealed class FilePermissionTests : IDisposable
     [InlineData("lock")]
     public async Task A_pipe_that_has_the_name_of_a_file_is_an_error_and_holds_up_nobody(string name)
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "Needs Linux.");
         await WriteAsync(_root, new FilePersistenceOptions { LargeValueBytes = 1024 });
         File.Delete(Path.Combine(_root, name));
         using (var process = Process.Start("mkfifo", Path.Combine(_root, name)))
@@ -87,10 +84,9 @@ public sealed class FilePermissionTests : IDisposable
         }
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Unix)]
     public void A_file_system_that_cannot_flush_directories_says_so()
     {
-        SkipOnWindows();
 
         NativeFlush.Directory(_root).Should().BeNull();
 
@@ -112,8 +108,6 @@ public sealed class FilePermissionTests : IDisposable
         host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Degraded);
         host.Persistence.Health.Reason.Should().Be("It cannot flush directories.");
     }
-
-    private static void SkipOnWindows() => Skip.If(OperatingSystem.IsWindows(), "Windows has no such permissions.");
 
     private static UnixFileMode Mode(string path) => OperatingSystem.IsWindows() ? default : File.GetUnixFileMode(path);
 

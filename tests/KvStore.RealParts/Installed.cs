@@ -37,6 +37,10 @@ public static class Installed
         RealPart.Chromium => Missing(File.Exists(Chromium), "Chromium is not installed", ByTheScript),
         RealPart.Flock => Missing(Find("flock") is not null, "flock is not installed", ByTheScript),
         RealPart.CCompiler => Missing(CCompiler is not null, "there is no C compiler", ByTheScript),
+        RealPart.Unix => Missing(!OperatingSystem.IsWindows(), "this is Windows", "run the tests on Linux or macOS"),
+        RealPart.Linux => Missing(OperatingSystem.IsLinux(), "this is not Linux", "run the tests on Linux"),
+        RealPart.OtherUsers => Missing(
+            CanStartAsNobody(), ".NET cannot be started as another user", $"{ByPrivilege}, with .NET where every user may read it"),
         RealPart.Mounts => Missing(CanMount(), "a tmpfs cannot be mounted", ByPrivilege),
         RealPart.LoopDevices => Missing(
             CanMount() && File.Exists("/dev/loop-control") && Find("mkfs.ext4") is not null && Find("losetup") is not null,
@@ -52,6 +56,12 @@ public static class Installed
         .Concat(OperatingSystem.IsWindows() ? [] : ["/usr/sbin", "/sbin"])
         .Select(directory => Path.Combine(directory, OperatingSystem.IsWindows() ? program + ".exe" : program))
         .FirstOrDefault(File.Exists);
+
+    private static bool CanStartAsNobody() =>
+        OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess && Find("setpriv") is not null
+        && Succeeds(
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "--list-runtimes");
 
     // Root in a container may lack the permission; only trying shows it.
     private static bool CanMount()

@@ -18,6 +18,15 @@ public enum RealPart
     /// <summary>A C compiler.</summary>
     CCompiler,
 
+    /// <summary>A system with the permissions and the files of Unix.</summary>
+    Unix,
+
+    /// <summary>Linux.</summary>
+    Linux,
+
+    /// <summary>Permission to start .NET as a user who may do nothing.</summary>
+    OtherUsers,
+
     /// <summary>Permission to mount a tmpfs.</summary>
     Mounts,
 
