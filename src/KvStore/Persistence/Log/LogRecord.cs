@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using static System.FormattableString;
 
 namespace KvStore.Persistence.Log;
 
@@ -87,7 +88,7 @@ internal readonly ref struct LogRecord
         return size <= LogFormat.UnflushedBytesMax
             ? size
             : throw new ArgumentException(
-                $"A mutation takes {size} bytes of the log; at most {LogFormat.UnflushedBytesMax} are allowed. Keep its value with {nameof(IKvPersistence)}.{nameof(IKvPersistence.LargeValues)}.",
+                Invariant($"A mutation takes {size} bytes of the log; at most {LogFormat.UnflushedBytesMax} are allowed. Keep its value with {nameof(IKvPersistence)}.{nameof(IKvPersistence.LargeValues)}."),
                 nameof(mutation));
     }
 

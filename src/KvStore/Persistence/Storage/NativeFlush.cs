@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using static System.FormattableString;
 
 namespace KvStore.Persistence.Storage;
 
@@ -46,7 +47,7 @@ internal static partial class NativeFlush
         if (descriptor < 0)
         {
             var code = Marshal.GetLastPInvokeError();
-            throw new FlushNotBegunException($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).", code);
+            throw new FlushNotBegunException(Invariant($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code})."), code);
         }
 
         using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
