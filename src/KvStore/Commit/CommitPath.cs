@@ -32,7 +32,7 @@ internal sealed class CommitPath
         _name = name;
         _store = store;
         _valueBytesMax = options.Limits.ValueBytesMax;
-        _admission = WriteAdmission.For(options, store, _calls.Lock);
+        _admission = WriteAdmission.For(name, options, store, _calls.Lock);
     }
 
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
@@ -51,7 +51,7 @@ internal sealed class CommitPath
         _store.HoldMaintenance();
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         host.Dispose();
-        var log = new MutationLog(_name, _store, persistence, _calls, _admission);
+        var log = new MutationLog(_name, _store, persistence, _calls, _admission) { HasRecoveredDeletes = host.HasRecoveredDeletes };
         _store.ContinueAfter(recovery.HighestRevision);
         _store.ForgetTombstones(recovery.HighestRevision);
         _store.ReleaseMaintenance();

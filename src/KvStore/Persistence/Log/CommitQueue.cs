@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using static System.FormattableString;
 
 namespace KvStore.Persistence.Log;
 
@@ -337,7 +336,7 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
     internal string Describe(Func<PendingAppend?, string> waiting) =>
         Invariant($"{_writer} open {_open.Length} {_open.MustFlush} {_open.MustWrite} {_open.MustRoll} {_open.MustClose} {waiting(_open.FirstWaiting)}")
         + Invariant($"retained {_retained?.Length} {_retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_firstCompletion)}")
-        + $"{_isHelperCalled} {_isHolding} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}";
+        + Invariant($"{_isHelperCalled} {_isHolding} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
 
     /// <summary>Decides whether a worker must come to write.</summary>
     private Call TryStart()

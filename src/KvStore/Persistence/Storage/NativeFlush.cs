@@ -62,7 +62,7 @@ internal static partial class NativeFlush
             var code = Marshal.GetLastPInvokeError();
             if (IsUnsupported(code))
             {
-                return $"{Marshal.GetPInvokeErrorMessage(code)}, error {code}";
+                return Invariant($"{Marshal.GetPInvokeErrorMessage(code)}, error {code}");
             }
 
             if (code != InterruptedError)
