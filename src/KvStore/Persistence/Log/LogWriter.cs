@@ -1,5 +1,4 @@
 using KvStore.Persistence.Storage;
-using static System.FormattableString;
 
 namespace KvStore.Persistence.Log;
 
