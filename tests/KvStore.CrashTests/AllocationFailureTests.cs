@@ -77,6 +77,44 @@ public sealed class AllocationFailureTests : IDisposable
         }
     }
 
+    [SkippableFact]
+    public async Task A_log_that_is_finished_while_memory_is_short_is_followed_by_the_next()
+    {
+        Skip.IfNot(AllocationProbe.IsCompiled, "Allocations can be made to fail in Debug builds only: dotnet test -c Debug.");
+        var isReached = true;
+        var refused = 0;
+        for (var succeed = 0; isReached; succeed++)
+        {
+            var disk = new SimulatedDisk();
+            var host = await Stores.OpenAsync(disk);
+            await host.PutAsync("a", new string('a', 3000));
+            AllocationProbe.SucceedBeforeFailure = succeed;
+            try
+            {
+                await host.PutAsync("b", new string('b', 3000));
+                await host.Persistence.CompactAsync();
+            }
+            catch (Exception e) when (IsShortOfMemory(e))
+            {
+                refused++;
+            }
+
+            isReached = AllocationProbe.SucceedBeforeFailure < 0;
+            AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+            for (var i = 0; i < 3; i++)
+            {
+                await host.PutAsync("c", new string('c', 3000));
+            }
+
+            host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy, "{0} allocations succeeded", succeed);
+            await host.Persistence.CompactAsync();
+            await host.PutAsync("d", "d");
+            (await Stores.StateOfAsync(disk.Restart(0))).Should().Equal(host.State, "{0} allocations succeeded", succeed);
+        }
+
+        refused.Should().BeGreaterThan(3);
+    }
+
     [Fact]
     public async Task A_compaction_keeps_what_only_the_hash_index_knows()
     {

@@ -265,7 +265,7 @@ public sealed class PassingFailureTests
         Lay(second, revision: 2, flushedThrough: (uint)(LogFormat.HeaderBytes + first.Length));
         first[^10] ^= 1;
         var disk = SimulatedDisk.With([new("00000000000000000001.log", [.. header, .. first, .. second, .. new byte[4096]])]);
-        (Manifest.New(directory) with { Files = [new(FileKind.Log, 1, written.Check)] }).Write(disk);
+        (Manifest.New(directory) with { Sequence = 1, Files = [new(FileKind.Log, 1, written.Check)] }).Write(disk);
 
         var opening = () => Stores.StateOfAsync(disk);
 
