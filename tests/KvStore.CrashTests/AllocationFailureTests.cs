@@ -14,6 +14,8 @@ namespace KvStore.CrashTests;
 [Collection(AloneCollection.Name)]
 public sealed class AllocationFailureTests : IDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
     public void Dispose() => AllocationProbe.SucceedBeforeFailure = long.MaxValue;
 
     public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "a limit"];
@@ -86,13 +88,13 @@ public sealed class AllocationFailureTests : IDisposable
         for (var succeed = 0; isReached; succeed++)
         {
             var disk = new SimulatedDisk();
-            var host = await Stores.OpenAsync(disk);
-            await host.PutAsync("a", new string('a', 3000));
+            var host = await NamespaceHost.OpenAsync(Stores.On(disk));
+            await host.PutAsync("a", new string('a', 3000)).WaitAsync(s_patience);
             AllocationProbe.SucceedBeforeFailure = succeed;
             try
             {
-                await host.PutAsync("b", new string('b', 3000));
-                await host.Persistence.CompactAsync();
+                await host.PutAsync("b", new string('b', 3000)).WaitAsync(s_patience);
+                await host.Persistence.CompactAsync().AsTask().WaitAsync(s_patience);
             }
             catch (Exception e) when (IsShortOfMemory(e))
             {
@@ -103,12 +105,12 @@ public sealed class AllocationFailureTests : IDisposable
             AllocationProbe.SucceedBeforeFailure = long.MaxValue;
             for (var i = 0; i < 3; i++)
             {
-                await host.PutAsync("c", new string('c', 3000));
+                await host.PutAsync("c", new string('c', 3000)).WaitAsync(s_patience);
             }
 
             host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy, "{0} allocations succeeded", succeed);
-            await host.Persistence.CompactAsync();
-            await host.PutAsync("d", "d");
+            await host.Persistence.CompactAsync().AsTask().WaitAsync(s_patience);
+            await host.PutAsync("d", "d").WaitAsync(s_patience);
             (await Stores.StateOfAsync(disk.Restart(0))).Should().Equal(host.State, "{0} allocations succeeded", succeed);
         }
 
