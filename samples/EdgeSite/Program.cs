@@ -16,7 +16,7 @@ app.UseAntiforgery();
 app.MapThemePage();
 app.MapMessagePage();
 app.MapFlagsPage();
-await SeedAsync(app.Services, data);
+await SeedAsync(app.Services);
 app.Run();
 
 // What is refused before it comes to a page: an address that is none, and forms that are incomplete or whose token is not the
@@ -31,17 +31,18 @@ static async Task RefuseAsync(StatusCodeContext refused)
     await page.ExecuteAsync(context);
 }
 
-// A new namespace begins with the entries of its seed file, in the format of `wrangler kv bulk put`. A marker says that it has
-// begun: one that was emptied later stays empty.
-static async Task SeedAsync(IServiceProvider services, string data)
+// A new namespace begins with the entries of its seed file, in the format of `wrangler kv bulk put`. A key says that it has
+// begun: one that was emptied later stays empty. The key is in the namespace itself, so that it is wherever its entries are: in
+// another directory that is configured, or in the memory of a test.
+static async Task SeedAsync(IServiceProvider services)
 {
+    const string Marker = "seeded";
     var namespaces = services.GetRequiredService<IKvNamespaceFactory>();
     foreach (var name in namespaces.Names)
     {
         var path = Path.Combine(AppContext.BaseDirectory, $"seed.{name}.json");
-        var marker = Path.Combine(data, $"{name}.seeded");
         var kv = namespaces.Get(name);
-        if (File.Exists(path) && !File.Exists(marker))
+        if (File.Exists(path) && await kv.GetTextAsync(Marker) is null)
         {
             await using var file = File.OpenRead(path);
             var result = await KvBulk.ImportAsync(kv, file);
@@ -50,7 +51,7 @@ static async Task SeedAsync(IServiceProvider services, string data)
                 throw new InvalidDataException($"{path}: entry {result.Errors[0].Index}: {result.Errors[0].Reason}");
             }
 
-            await File.WriteAllBytesAsync(marker, []);
+            await kv.PutAsync(Marker, "");
         }
     }
 }

@@ -9,6 +9,7 @@ try
     builder.WebHost.UseUrls(settings.Urls);
     builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.AllowNulInKeys()));
     builder.Logging.BeQuiet();
+    StartFailure.CheckDirectoryIsOurs(builder.Configuration);
     builder.Services.AddKvCatalog(settings.Data);
     builder.Services.AddSignIn(settings);
 

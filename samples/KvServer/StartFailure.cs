@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using KvStore;
+using Microsoft.Extensions.Options;
 
 namespace KvServer;
 
@@ -33,11 +34,25 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
         }
     }
 
+    /// <summary>Refuses settings that would put the namespaces elsewhere than the secrets and sessions.</summary>
+    /// <exception cref="StartFailure">There is one.</exception>
+    public static void CheckDirectoryIsOurs(IConfiguration configuration)
+    {
+        foreach (var setting in new[] { "KvCatalog:Persistence:Directory", "KvCatalog:Persistence:Enabled" })
+        {
+            if (configuration[setting] is not null)
+            {
+                throw new StartFailure($"{setting}: this server keeps everything in the directory that --data names. Remove the setting, and use --data.");
+            }
+        }
+    }
+
     private static StartFailure? Of(string setting, Exception e) => setting == "--data" ? OfData(e) : OfAddress(setting, e);
 
     private static StartFailure? OfData(Exception e) => e switch
     {
         KvDirectoryLockedException => new($"--data: {e.Message} Stop that process, or name another directory with --data."),
+        OptionsValidationException => new(e.Message),
         KvPersistenceException or UnauthorizedAccessException or IOException =>
             new($"--data: {e.Message} Name a directory with --data that this user may write and that holds nothing but the data of a KvServer."),
         _ => null,

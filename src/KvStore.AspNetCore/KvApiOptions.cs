@@ -1,5 +1,3 @@
-using KvStore.Access;
-
 namespace KvStore;
 
 /// <summary>Who may use the REST API, and how much of it at once. Read once, when it is mapped.</summary>
@@ -70,7 +68,7 @@ public sealed class KvApiOptions
     /// <exception cref="ArgumentException">One is no name of a host.</exception>
     public KvApiOptions AllowHosts(params string[] names)
     {
-        AllowedHosts.Add(_hosts, names);
+        HostNames.Add(_hosts, names);
         return this;
     }
 

@@ -1,5 +1,3 @@
-using KvStore.Access;
-
 namespace KvStore;
 
 /// <summary>
@@ -55,7 +53,7 @@ public sealed class KvBindingOptions
     /// <exception cref="ArgumentException">One is no name of a host.</exception>
     public KvBindingOptions AllowHosts(params string[] names)
     {
-        AllowedHosts.Add(_hosts, names);
+        HostNames.Add(_hosts, names);
         return this;
     }
 }

@@ -1,4 +1,3 @@
-using KvStore.Access;
 using Microsoft.AspNetCore.Authorization;
 
 namespace KvStore;
@@ -89,7 +88,7 @@ public sealed class KvDashboardOptions
     /// <exception cref="ArgumentException">One is no name of a host.</exception>
     public KvDashboardOptions AllowHosts(params string[] names)
     {
-        AllowedHosts.Add(_hosts, names);
+        HostNames.Add(_hosts, names);
         HasHosts = true;
         return this;
     }

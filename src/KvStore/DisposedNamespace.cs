@@ -5,8 +5,8 @@ internal static class DisposedNamespace
 {
     /// <summary>Makes the exception.</summary>
     public static ObjectDisposedException Exception(string name, Exception? cause = null) => cause is null
-        ? new(nameof(KvNamespace), MessageFor(name))
-        : new($"{MessageFor(name)}{Environment.NewLine}Object name: '{nameof(KvNamespace)}'.", cause);
+        ? new(name, MessageFor(name))
+        : new(MessageFor(name), cause);
 
     private static string MessageFor(string name) => $"The namespace {VisibleKey.Quote(name)} was disposed.";
 }

@@ -37,7 +37,7 @@ public sealed class KvKeyTemplate
             var isLast = i == literals.Length - 1;
             if (literals[i].Length == 0 ? !isLast : !IsDelimiter(literals[i][0]))
             {
-                throw new ArgumentException($"The literal behind placeholder {i} of {owner} must begin with punctuation other than '%'.", nameof(literals));
+                throw new ArgumentException(Invariant($"The literal behind placeholder {i} of {owner} must begin with punctuation other than '%'."), nameof(literals));
             }
         }
 

@@ -73,7 +73,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
                 throw new KvException(
                     410,
                     "GET",
-                    $"The large value was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. "
+                    Invariant($"The large value was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. ")
                         + "Get the key again, or open the stream at once and keep that.");
             }
         }

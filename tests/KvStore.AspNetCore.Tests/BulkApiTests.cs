@@ -9,6 +9,8 @@ public sealed class BulkApiTests : ApiTest
     private const string OtherSecret = "another-secret-of-enough-length";
     private const long InFlightMax = 8 * 1024 * 1024;
 
+    private static readonly JsonSerializerOptions s_unescaped = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     [Fact]
     public async Task Pairs_go_in_and_the_last_of_one_key_wins()
     {
@@ -87,7 +89,7 @@ public sealed class BulkApiTests : ApiTest
         var bytes = new byte[700_001];
         new Random(5).NextBytes(bytes);
         var escaped = JsonSerializer.Serialize(text);
-        var plain = JsonSerializer.Serialize(text, new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        var plain = JsonSerializer.Serialize(text, s_unescaped);
 
         var answer = await Api.PutAsync($"{Path}/bulk", $$"""
             [{"key":"escaped","value":{{escaped}},"metadata":1},{"value":"{{Convert.ToBase64String(bytes)}}","base64":true,"key":"bytes"},

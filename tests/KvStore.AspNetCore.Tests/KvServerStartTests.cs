@@ -99,6 +99,19 @@ public sealed class KvServerStartTests : IDisposable
     public async Task A_flag_that_contradicts_a_secret_is_named(string flag, string? token, string? secret) =>
         (await FailAsync([.. s_anyAddress, flag], token, secret)).Should().Contain(flag);
 
+    [Theory]
+    [InlineData("KvCatalog:Persistence:Directory", "elsewhere")]
+    [InlineData("KvCatalog:Persistence:Enabled", "false")]
+    [InlineData("KvCatalog:Persistence:Durability", "nonsense")]
+    [InlineData("KvCatalog:Limits:KeyBytesMax", "nonsense")]
+    public async Task A_setting_of_the_catalog_that_cannot_be_followed_is_named(string setting, string value)
+    {
+        (await FailAsync([.. s_anyAddress, "--" + setting, value])).Should().Contain(setting);
+
+        File.Exists(Path.Combine(_directory, "data", "catalog.json")).Should().BeFalse();
+        Directory.Exists(Path.Combine(_directory, "elsewhere")).Should().BeFalse();
+    }
+
     private async Task<string> FailAsync(string[] arguments, string? token = null, string? secret = null)
     {
         var (code, printed, error) = await KvServerProcess.FailAsync(_directory, arguments, token, secret);

@@ -201,7 +201,7 @@ public abstract partial class KvNamespaceContract
         {
             await ShouldRefuse(
                 () => Kv.ListAsync(new KvListOptions { Cursor = wrong }).AsTask(), 400,
-                "KV GET failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.");
+                $"KV {CursorOperation} failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.");
         }
     }
 

@@ -38,6 +38,9 @@ public abstract partial class KvNamespaceContract : IAsyncLifetime
     /// <summary>The least keys that a page can be asked to have.</summary>
     protected virtual int KeysAPageMin => 1;
 
+    /// <summary>The operation that the refusal of a cursor names.</summary>
+    protected virtual string CursorOperation => "LIST";
+
     /// <summary>How long a key may be and still reach whoever counts its bytes.</summary>
     protected virtual int KeyBytesSent => 100_000;
 

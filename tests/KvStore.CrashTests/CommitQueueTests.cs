@@ -266,11 +266,7 @@ public sealed class CommitQueueTests
 
             if (_isCalled)
             {
-                yield return ("a worker comes", () =>
-                {
-                    _isCalled = false;
-                    Ask(Add(new Worker()));
-                });
+                yield return ("a worker comes", Come);
             }
 
             for (var i = 0; i < _workers.Count; i++)
@@ -301,10 +297,12 @@ public sealed class CommitQueueTests
             }
         }
 
-        private Worker Add(Worker worker)
+        private void Come()
         {
+            _isCalled = false;
+            var worker = new Worker();
             _workers.Add(worker);
-            return worker;
+            Ask(worker);
         }
 
         private void Begin(Step step)

@@ -52,7 +52,7 @@ internal sealed class CatalogFile : IDisposable
             var root = json.RootElement;
             if (root.GetProperty("version").GetInt32() is var version and not FormatVersion)
             {
-                throw new FormatException($"it has version {version}, and this program knows {FormatVersion}");
+                throw new FormatException(Invariant($"it has version {version}, and this program knows {FormatVersion}"));
             }
 
             return new CatalogContent(

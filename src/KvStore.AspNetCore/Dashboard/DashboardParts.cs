@@ -1,6 +1,6 @@
-using KvStore.Access;
 using KvStore.Dashboard.Forms;
 using KvStore.Dashboard.Live;
+using KvStore.Requests;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

@@ -25,7 +25,7 @@ internal sealed class Links(string root)
     public string Keys(string id, string prefix, string delimiter, string? cursor = null, IEnumerable<string>? back = null, int? limit = null)
     {
         var query = $"?prefix={Escape(prefix)}&d={Escape(delimiter)}";
-        query += limit is null ? "" : $"&n={limit}";
+        query += limit is null ? "" : Invariant($"&n={limit}");
         query += cursor is null ? "" : $"&cursor={Escape(cursor)}";
         return Keys(id) + query + string.Concat(back?.Select(b => $"&back={Escape(b)}") ?? []);
     }

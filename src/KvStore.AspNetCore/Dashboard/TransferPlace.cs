@@ -13,7 +13,7 @@ internal sealed class TransferPlace(SemaphoreSlim places) : IDisposable
         return places.Wait(TimeSpan.Zero, CancellationToken.None)
             ? new TransferPlace(places)
             : throw new RefusedException(new Failure(
-                StatusCodes.Status429TooManyRequests, 10027, $"There are {visit.Parts.Options.TransfersMax} imports and exports under way, which is as many as there may be. Try again when one has ended."));
+                StatusCodes.Status429TooManyRequests, 10027, Invariant($"There are {visit.Parts.Options.TransfersMax} imports and exports under way, which is as many as there may be. Try again when one has ended.")));
     }
 
     public void Dispose() => places.Release();

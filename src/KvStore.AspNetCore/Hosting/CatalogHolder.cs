@@ -8,7 +8,8 @@ namespace KvStore.Hosting;
 /// The catalog of a container: opened before the host's first service starts, closed with the container. Where there is no
 /// host, whoever asks first opens it.
 /// </summary>
-internal sealed class CatalogHolder(IServiceProvider services, Func<IServiceProvider, KvCatalogOptions, KvCatalogOptions> configure)
+internal sealed class CatalogHolder(
+    IServiceProvider services, Func<IServiceProvider, KvCatalogOptions, KvCatalogOptions> configure, bool readsConfiguration)
     : IHostedLifecycleService, IAsyncDisposable, IDisposable
 {
     private readonly Lock _gate = new();
@@ -63,11 +64,12 @@ internal sealed class CatalogHolder(IServiceProvider services, Func<IServiceProv
 
     private async Task<KvNamespaceCatalog> OpenCoreAsync(CancellationToken cancellationToken)
     {
-        var options = configure(services, new KvCatalogOptions
+        var defaults = new KvCatalogOptions
         {
             TimeProvider = services.GetService<TimeProvider>() ?? TimeProvider.System,
             LoggerFactory = services.GetService<ILoggerFactory>(),
-        });
+        };
+        var options = CatalogConfiguration.Build(services, defaults, configure, readsConfiguration);
         var factory = services.GetService<IKvNamespaceFactory>();
         return await KvNamespaceCatalog
             .OpenAsync(options, factory?.Names.Select(factory.Get), cancellationToken)

@@ -63,7 +63,7 @@ internal static class RequestBody
     {
         if (context.Request.ContentLength > bytesMax)
         {
-            throw new RefusedException(new Failure(413, 10025, $"Request body of {context.Request.ContentLength} bytes exceeds limit of {bytesMax}."));
+            throw new RefusedException(new Failure(413, 10025, Invariant($"Request body of {context.Request.ContentLength} bytes exceeds limit of {bytesMax}.")));
         }
 
         LimitServer(context, bytesMax);

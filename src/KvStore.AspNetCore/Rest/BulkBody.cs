@@ -39,7 +39,7 @@ internal sealed class BulkBody : IAsyncDisposable
             {
                 if (reader.Count > _options.BulkEntriesMax)
                 {
-                    throw new RefusedException(Failure.Malformed($"More than {_options.BulkEntriesMax} entries in one request. {unchanged}"));
+                    throw new RefusedException(Failure.Malformed(Invariant($"More than {_options.BulkEntriesMax} entries in one request. {unchanged}")));
                 }
 
                 await take(reader, entry).ConfigureAwait(false);

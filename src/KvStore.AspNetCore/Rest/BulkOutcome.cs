@@ -58,7 +58,7 @@ internal sealed class BulkOutcome(string done)
 
         if (failed.Exception is KvException or ArgumentException && Failure.Of(failed.Exception, isNamespaceGone: false) is { } refusal)
         {
-            throw new RefusedException(refusal with { Message = $"Entry {failed.Index} was refused: {refusal.Message} {_successful} entries were {done}." });
+            throw new RefusedException(refusal with { Message = Invariant($"Entry {failed.Index} was refused: {refusal.Message} {_successful} entries were {done}.") });
         }
 
         System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed.Exception);

@@ -188,6 +188,6 @@ internal sealed class BulkResource(KvApiOptions options)
     private static RefusedException Invalid(BulkReader reader, string verb, Exception e, string unchanged)
     {
         var reason = e is FormatException ? e.Message : Failure.Of(e, isNamespaceGone: false)!.Value.Message;
-        return new RefusedException(Failure.Malformed($"Entry {reader.Count - 1} cannot be {verb}: {reason} {unchanged}"));
+        return new RefusedException(Failure.Malformed(Invariant($"Entry {reader.Count - 1} cannot be {verb}: {reason} {unchanged}")));
     }
 }

@@ -23,7 +23,7 @@ internal sealed class BytesInFlight(KvApiOptions options)
         if (Interlocked.Increment(ref account.Requests) > options.BulkRequestsMax)
         {
             Interlocked.Decrement(ref account.Requests);
-            throw TooMuch($"This token has {options.BulkRequestsMax} bulk requests under way, which is as many as it may have.");
+            throw TooMuch(Invariant($"This token has {options.BulkRequestsMax} bulk requests under way, which is as many as it may have."));
         }
 
         var share = new Share(account, options.BulkBytesInFlightMax);
@@ -69,7 +69,7 @@ internal sealed class BytesInFlight(KvApiOptions options)
             _bytes += bytes;
             if (Interlocked.Add(ref _account.Bytes, bytes) > _bytesMax)
             {
-                throw TooMuch($"The bulk requests of this token have more than {_bytesMax} bytes in flight, which is as much as they may have.");
+                throw TooMuch(Invariant($"The bulk requests of this token have more than {_bytesMax} bytes in flight, which is as much as they may have."));
             }
         }
 

@@ -119,7 +119,7 @@ internal sealed class NamespacesResource(KvNamespaceCatalog catalog)
 
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max
             ? number
-            : throw new RefusedException(Failure.Malformed($"Invalid {name} of {text}. It must be {min} to {max}."));
+            : throw new RefusedException(Failure.Malformed(Invariant($"Invalid {name} of {text}. It must be {min} to {max}.")));
     }
 
     private static string? Choice(string? text, string name, string one, string other) =>

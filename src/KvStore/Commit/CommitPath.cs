@@ -32,7 +32,7 @@ internal sealed class CommitPath
         _name = name;
         _store = store;
         _valueBytesMax = options.Limits.ValueBytesMax;
-        _admission = WriteAdmission.For(options, store, _calls.Lock);
+        _admission = WriteAdmission.For(name, options, store, _calls.Lock);
     }
 
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>

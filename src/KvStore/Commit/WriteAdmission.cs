@@ -22,6 +22,7 @@ internal sealed class WriteAdmission
     private const int WalkedAtOnce = 256;
     private const int ForgottenFrom = 4096;
 
+    private readonly string _name;
     private readonly KvLimits _limits;
     private readonly bool _enforceRate;
     private readonly TimeProvider _timeProvider;
@@ -35,8 +36,9 @@ internal sealed class WriteAdmission
     private int _forgetAt = ForgottenFrom;
     private long? _lastTicks;
 
-    private WriteAdmission(KvNamespaceOptions options, ShardedStore store, Lock callLock)
+    private WriteAdmission(string name, KvNamespaceOptions options, ShardedStore store, Lock callLock)
     {
+        _name = name;
         _limits = options.Limits;
         _enforceRate = options.EnforceWriteRate;
         _timeProvider = options.TimeProvider;
@@ -48,9 +50,13 @@ internal sealed class WriteAdmission
     private bool IsLimited => _limits.NamespaceKeysMax is not null || _limits.NamespaceBytesMax is not null;
 
     /// <summary>What the options ask for; null when every write is admitted.</summary>
-    public static WriteAdmission? For(KvNamespaceOptions options, ShardedStore store, Lock callLock) =>
+    /// <param name="name">The name of the namespace, for messages.</param>
+    /// <param name="options">The limits.</param>
+    /// <param name="store">What is counted.</param>
+    /// <param name="callLock">The lock of <see cref="CallOrder"/>.</param>
+    public static WriteAdmission? For(string name, KvNamespaceOptions options, ShardedStore store, Lock callLock) =>
         options.EnforceWriteRate || options.Limits.NamespaceKeysMax is not null || options.Limits.NamespaceBytesMax is not null
-            ? new WriteAdmission(options, store, callLock)
+            ? new WriteAdmission(name, options, store, callLock)
             : null;
 
     /// <summary>Refuses a put that exceeds a limit. Changes nothing.</summary>
@@ -66,7 +72,7 @@ internal sealed class WriteAdmission
             CheckRoom(key, bytes);
         }
 
-        CheckRate(key.Hash, "PUT");
+        CheckRate(key, "PUT");
     }
 
     /// <summary>Refuses a delete that comes too soon. Changes nothing.</summary>
@@ -75,7 +81,7 @@ internal sealed class WriteAdmission
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
-        CheckRate(key.Hash, "DELETE");
+        CheckRate(key, "DELETE");
     }
 
     /// <summary>Takes the memory for the next <see cref="NoteWrite"/> and <see cref="Begin"/>.</summary>
@@ -162,12 +168,14 @@ internal sealed class WriteAdmission
         var bytesAfter = total + Math.Max(bytes - beforeBytes, 0);
         if (keysAfter > _limits.NamespaceKeysMax && before == 0)
         {
-            throw new KvException(413, "PUT", $"Namespace would hold {keysAfter} keys, exceeding its limit of {_limits.NamespaceKeysMax}.");
+            throw new KvException(
+                413, "PUT", Invariant($"The namespace {VisibleKey.Quote(_name)} would hold {keysAfter} keys with {Quote(key)}, exceeding its limit of {_limits.NamespaceKeysMax}."));
         }
 
         if (bytesAfter > _limits.NamespaceBytesMax && bytesAfter > total)
         {
-            throw new KvException(413, "PUT", $"Namespace would hold {bytesAfter} bytes, exceeding its limit of {_limits.NamespaceBytesMax}.");
+            throw new KvException(
+                413, "PUT", Invariant($"The namespace {VisibleKey.Quote(_name)} would hold {bytesAfter} bytes with {Quote(key)}, exceeding its limit of {_limits.NamespaceBytesMax}."));
         }
     }
 
@@ -233,7 +241,8 @@ internal sealed class WriteAdmission
     }
 
     // Keys are told apart by their hashes alone: of two with the same 64 bits one would be refused, within a second.
-    private void CheckRate(ulong hash, string operation)
+    private void CheckRate<TKey>(in TKey key, string operation)
+        where TKey : struct, IKey, allows ref struct
     {
         if (!_enforceRate)
         {
@@ -241,11 +250,27 @@ internal sealed class WriteAdmission
         }
 
         var nowTicks = _timeProvider.GetUtcNow().UtcTicks;
-        var isTooSoon = (_lastTicks is { } last && nowTicks - last < _limits.NamespaceWriteInterval.Ticks)
-            || (_lastWriteTicks.TryGetValue(hash, out var lastOfKey) && nowTicks - lastOfKey < _limits.KeyWriteInterval.Ticks);
-        if (isTooSoon)
+        if (_lastTicks is { } last && nowTicks - last < _limits.NamespaceWriteInterval.Ticks)
         {
-            throw new KvException(429, operation, "Too Many Requests");
+            throw TooSoon(operation, key, $"The namespace {VisibleKey.Quote(_name)}", _limits.NamespaceWriteInterval);
         }
+
+        if (_lastWriteTicks.TryGetValue(key.Hash, out var lastOfKey) && nowTicks - lastOfKey < _limits.KeyWriteInterval.Ticks)
+        {
+            throw TooSoon(operation, key, $"Each key of the namespace {VisibleKey.Quote(_name)}", _limits.KeyWriteInterval);
+        }
+    }
+
+    // Begins as the service's message does, so that whoever looks for its words finds them.
+    private static KvException TooSoon<TKey>(string operation, in TKey key, string what, TimeSpan interval)
+        where TKey : struct, IKey, allows ref struct =>
+        new(429, operation, Invariant($"Too Many Requests: {Quote(key)} was refused. {what} takes one write in {interval.TotalSeconds} seconds. Wait, and try again."));
+
+    private static string Quote<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var utf8 = new byte[key.Utf8Bytes];
+        key.CopyTo(utf8);
+        return $"the key {VisibleKey.Quote(utf8.AsSpan())}";
     }
 }

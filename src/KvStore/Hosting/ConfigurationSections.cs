@@ -50,6 +50,26 @@ internal static class ConfigurationSections
         return Find(section, name);
     }
 
+    /// <summary>
+    /// The message of what was thrown while options were made. A range is checked when all settings are read; the exception says
+    /// which option, and this adds which setting it came from.
+    /// </summary>
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="section">The section that was read; null when none was.</param>
+    public static string MessageOf(Exception exception, IConfigurationSection? section)
+    {
+        if (exception is not ArgumentException { ParamName: { } parameter })
+        {
+            return exception.Message;
+        }
+
+        var suffix = exception.Message.LastIndexOf(" (Parameter '", StringComparison.Ordinal);
+        var message = suffix < 0 ? exception.Message : exception.Message[..suffix];
+        return section is not null && PathOf(section, parameter) is { } path
+            ? $"{message} The configuration sets it in {path}."
+            : message;
+    }
+
     private static string KeyOf(string name) =>
         name.Replace("%", "%25", StringComparison.Ordinal).Replace(ConfigurationPath.KeyDelimiter, "%3A", StringComparison.Ordinal);
 

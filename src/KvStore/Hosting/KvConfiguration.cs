@@ -37,7 +37,9 @@ internal static class KvConfiguration
         return options;
     }
 
-    private static KvLimits ApplyLimits(IConfigurationSection section, KvLimits limits)
+    /// <summary>The limits with what the section says in place of what they said.</summary>
+    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    public static KvLimits ApplyLimits(IConfigurationSection section, KvLimits limits)
     {
         Setting.CheckHasEntries(section);
         foreach (var entry in section.GetChildren())

@@ -66,23 +66,8 @@ internal sealed class KvNamespaceRegistry
         {
             // Without the exception as the cause: what was thrown elsewhere may quote a setting, and a setting may be a secret.
             throw new OptionsValidationException(
-                registration.Name, typeof(KvNamespaceOptions), [$"KV namespace \"{registration.Name}\": {MessageOf(e, section)}"]);
+                registration.Name, typeof(KvNamespaceOptions), [$"KV namespace \"{registration.Name}\": {ConfigurationSections.MessageOf(e, section)}"]);
         }
-    }
-
-    // A range is checked when all settings are read; the exception says which option, and this adds which setting it came from.
-    private static string MessageOf(Exception exception, IConfigurationSection? section)
-    {
-        if (exception is not ArgumentException { ParamName: { } parameter })
-        {
-            return exception.Message;
-        }
-
-        var suffix = exception.Message.LastIndexOf(" (Parameter '", StringComparison.Ordinal);
-        var message = suffix < 0 ? exception.Message : exception.Message[..suffix];
-        return section is not null && ConfigurationSections.PathOf(section, parameter) is { } path
-            ? $"{message} The configuration sets it in {path}."
-            : message;
     }
 
     private void WarnOfUnusedSections(IServiceProvider services)

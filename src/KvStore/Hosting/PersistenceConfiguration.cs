@@ -17,10 +17,27 @@ internal static class PersistenceConfiguration
     /// <exception cref="ArgumentException">An option is out of its range; the message names it.</exception>
     public static IKvPersistence? Apply(IServiceProvider services, IConfigurationSection section, IKvPersistence? persistence)
     {
-        Setting.CheckHasEntries(section);
         var files = persistence as FilePersistence;
-        var options = files?.Options ?? new FilePersistenceOptions();
-        var directory = files?.Directory;
+        var (isEnabled, first, directory, options) = Read(services, section, files?.Directory, files?.Options ?? new FilePersistenceOptions());
+        return !isEnabled ? null
+            : first is null ? persistence
+            : directory is not null ? new FilePersistence(directory, options)
+            : persistence is null
+            ? throw new FormatException(
+                $"{first.Path} is set, but no directory is. Set {section.Path}:{nameof(FilePersistence.Directory)}, or call {nameof(KvNamespaceBuilder.PersistTo)}.")
+            : throw new FormatException(
+                $"{first.Path} is an option of files, and code gives the namespace another persistence ({persistence.GetType().Name}). Remove it, or set {section.Path}:{nameof(FilePersistence.Directory)} to use files instead.");
+    }
+
+    /// <summary>The directory and the options with what the section says in place of what they said.</summary>
+    /// <returns>
+    /// Whether anything is kept in files; the first setting that is of files, null when there is none; the directory; the options.
+    /// </returns>
+    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    public static (bool IsEnabled, IConfigurationSection? First, string? Directory, FilePersistenceOptions Options) Read(
+        IServiceProvider services, IConfigurationSection section, string? directory, FilePersistenceOptions options)
+    {
+        Setting.CheckHasEntries(section);
         var isEnabled = true;
         IConfigurationSection? first = null;
         foreach (var entry in section.GetChildren())
@@ -66,14 +83,7 @@ internal static class PersistenceConfiguration
             first ??= entry;
         }
 
-        return !isEnabled ? null
-            : first is null ? persistence
-            : directory is not null ? new FilePersistence(directory, options)
-            : persistence is null
-            ? throw new FormatException(
-                $"{first.Path} is set, but no directory is. Set {section.Path}:{nameof(FilePersistence.Directory)}, or call {nameof(KvNamespaceBuilder.PersistTo)}.")
-            : throw new FormatException(
-                $"{first.Path} is an option of files, and code gives the namespace another persistence ({persistence.GetType().Name}). Remove it, or set {section.Path}:{nameof(FilePersistence.Directory)} to use files instead.");
+        return (isEnabled, first, directory, options);
     }
 
     private static UnixFileMode UnixFileModeOf(IConfigurationSection entry) =>

@@ -66,7 +66,7 @@ internal static class WranglerFile
 
     /// <summary>An error at a place of a file.</summary>
     public static InvalidDataException Error(string path, FilePosition at, string what) =>
-        new($"{path}({at.Line},{at.Column}): {what.TrimEnd('.')}.");
+        new(Invariant($"{path}({at.Line},{at.Column}): {what.TrimEnd('.')}."));
 
     private static WranglerConfig Parse(string path)
     {

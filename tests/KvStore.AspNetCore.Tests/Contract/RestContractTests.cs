@@ -25,6 +25,9 @@ public sealed class RestContractTests : KvNamespaceClockContract
     // It stands in the request line, which Kestrel bounds.
     protected override int KeyBytesSent => 6000;
 
+    // The client makes the message from the verb of the request, as the runtime does.
+    protected override string CursorOperation => "GET";
+
     public override async Task DisposeAsync()
     {
         await base.DisposeAsync();

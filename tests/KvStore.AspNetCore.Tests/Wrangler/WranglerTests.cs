@@ -131,7 +131,7 @@ public sealed class WranglerTests(WranglerFixture wrangler) : IClassFixture<Wran
         ((KvNamespace)kv).Count.Should().Be(1);
     }
 
-    [SkippableFact]
+    [RealPartFact(RealPart.Wrangler)]
     public async Task Pairs_of_which_one_can_never_be_stored_end_in_an_error()
     {
         var entry = await wrangler.Catalog.CreateAsync("refused");

@@ -133,7 +133,8 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
             mutation.Value.ToArray(),
             mutation.Metadata.ToArray(),
             mutation.DeadlineSeconds,
-            mutation.LargeValue) { DeadlineRounding = mutation.DeadlineRounding };
+            mutation.LargeValue)
+        { DeadlineRounding = mutation.DeadlineRounding };
         lock (_gate)
         {
             if (!_entries.TryGetValue(key, out var present) || present.Revision < entry.Revision)

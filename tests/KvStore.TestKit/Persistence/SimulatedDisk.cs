@@ -298,7 +298,8 @@ internal sealed class SimulatedDisk : IStorage
         public void Write(ReadOnlySpan<byte> bytes, long offset)
         {
             var copy = bytes.ToArray();
-            Current = Applied(Current, copy, offset, static () => true);
+            Current = Resized(Current, Math.Max(Current.Length, offset + copy.Length));
+            copy.CopyTo(Current.AsSpan((int)offset));
             _pending.Add((offset, copy));
         }
 

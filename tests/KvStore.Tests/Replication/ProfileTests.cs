@@ -73,6 +73,21 @@ public sealed class ProfileTests
     }
 
     [Fact]
+    public async Task A_refusal_for_lack_of_room_names_the_key_and_the_namespace()
+    {
+        await using var kv = Create(KvProfile.WorkersKv, limits => limits with { NamespaceBytesMax = 1000, NamespaceKeysMax = 2 });
+        await kv.PutAsync("a", new byte[600]);
+
+        var tooLarge = () => kv.PutAsync("line\nbreak é", new byte[399]).AsTask();
+        await tooLarge.Should().ThrowAsync<KvException>().WithMessage(
+            """KV PUT failed: 413 The namespace "KV" would hold 1012 bytes with the key "line\u000Abreak é", exceeding its limit of 1000.""");
+        await kv.PutAsync("b", "v");
+        var tooMany = () => kv.PutAsync(new string('x', 100), "v").AsTask();
+        await tooMany.Should().ThrowAsync<KvException>().WithMessage(
+            $"""KV PUT failed: 413 The namespace "KV" would hold 3 keys with the key "{new string('x', 64)}…" (36 more characters), exceeding its limit of 2.""");
+    }
+
+    [Fact]
     public async Task A_second_write_to_one_key_within_a_second_is_too_many_requests()
     {
         await using var kv = Create(KvProfile.WorkersKv, enforceWriteRate: true);
@@ -81,9 +96,10 @@ public sealed class ProfileTests
         _time.Advance(TimeSpan.FromMilliseconds(999));
 
         var put = () => kv.PutAsync("k", "v2").AsTask();
-        (await put.Should().ThrowAsync<KvException>().WithMessage("KV PUT failed: 429 Too Many Requests")).Which.StatusCode.Should().Be(429);
+        (await put.Should().ThrowAsync<KvException>().WithMessage(
+            """KV PUT failed: 429 Too Many Requests: the key "k" was refused. Each key of the namespace "KV" takes one write in 1 seconds. Wait, and try again.""")).Which.StatusCode.Should().Be(429);
         var delete = () => kv.InRegion("lhr").DeleteAsync("k").AsTask();
-        await delete.Should().ThrowAsync<KvException>().WithMessage("KV DELETE failed: 429 Too Many Requests");
+        await delete.Should().ThrowAsync<KvException>().WithMessage("KV DELETE failed: 429 Too Many Requests: the key \"k\" was refused. Each key of*");
         (await kv.GetTextAsync("k")).Should().Be("v1");
 
         _time.Advance(TimeSpan.FromMilliseconds(1));

@@ -32,6 +32,15 @@ public sealed class BindingScenarioTests
     }
 
     [Fact]
+    public void Every_difference_is_documented_and_nothing_else()
+    {
+        var document = File.ReadAllText(Path.Combine(SourceTree.Root, "docs", "differences.md"));
+
+        System.Text.RegularExpressions.Regex.Matches(document, "`([a-z-]+-[0-9]{3})`").Select(match => match.Groups[1].Value)
+            .Should().BeEquivalentTo(s_differing);
+    }
+
+    [Fact]
     public async Task The_reference_store_answers_as_KvStore_does()
     {
         foreach (var scenario in Scenario.Expressible)

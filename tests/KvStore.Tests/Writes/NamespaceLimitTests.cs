@@ -169,7 +169,7 @@ public sealed class NamespaceLimitTests
             {
                 await append;
                 await Task.Yield();
-            }));
+            }, CancellationToken.None));
         }
 
         public ValueTask FlushAsync(CancellationToken cancellationToken = default) => inner.FlushAsync(cancellationToken);

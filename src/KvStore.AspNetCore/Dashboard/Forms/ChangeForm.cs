@@ -176,7 +176,7 @@ internal sealed class ChangeForm : IAsyncDisposable
         {
             if (bytes.Length + read > bytesMax)
             {
-                throw new RefusedException(new Failure(413, 10025, $"A text typed in here may have at most {bytesMax} bytes. Choose a file instead."));
+                throw new RefusedException(new Failure(413, 10025, Invariant($"A text typed in here may have at most {bytesMax} bytes. Choose a file instead.")));
             }
 
             bytes.Write(buffer, 0, read);
@@ -200,12 +200,12 @@ internal sealed class ChangeForm : IAsyncDisposable
         catch (IOException) when (_file.Length > bytesMax)
         {
             // It stops by itself one byte later.
-            throw new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {bytesMax} bytes. Nothing was changed."));
+            throw new RefusedException(new Failure(413, 10025, Invariant($"The file is longer than the limit of {bytesMax} bytes. Nothing was changed.")));
         }
 
         if (_file.Length > bytesMax)
         {
-            throw new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {bytesMax} bytes. Nothing was changed."));
+            throw new RefusedException(new Failure(413, 10025, Invariant($"The file is longer than the limit of {bytesMax} bytes. Nothing was changed.")));
         }
 
         _file.Position = 0;

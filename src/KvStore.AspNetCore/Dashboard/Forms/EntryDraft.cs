@@ -52,7 +52,7 @@ internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, st
         }
         catch (JsonException e)
         {
-            var place = e.LineNumber is { } line && e.BytePositionInLine is { } at ? $" It breaks in line {line + 1}, at byte {at + 1}." : "";
+            var place = e.LineNumber is { } line && e.BytePositionInLine is { } at ? Invariant($" It breaks in line {line + 1}, at byte {at + 1}.") : "";
             throw new FormatException($"This is not one JSON value.{place} A text needs quotes: \"like this\".", e);
         }
         catch (KvException e)

@@ -60,7 +60,7 @@ internal sealed class EntryForm(Visit visit, EntryDraft draft)
 
     private Html KeyField() => Key is not null
         ? default
-        : new Field("key", "Key", Error("key"), $"1 to {visit.Limits.KeyBytesMax} bytes of UTF-8.").Render(aria => Html.Of($"""
+        : new Field("key", "Key", Error("key"), Invariant($"1 to {visit.Limits.KeyBytesMax} bytes of UTF-8.")).Render(aria => Html.Of($"""
             <input type="text" id="key" name="key" value="{TypedKey}" class="code" autocomplete="off" spellcheck="false" required {aria}>
             """));
 

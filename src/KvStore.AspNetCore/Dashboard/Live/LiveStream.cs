@@ -16,7 +16,7 @@ internal static class LiveStream
     {
         var entry = LivePage.Watched(visit);
         using var watcher = visit.Parts.Feed.TryWatch()
-            ?? throw new RefusedException(new Failure(StatusCodes.Status503ServiceUnavailable, 0, $"{visit.Parts.Options.WatchersMax} live pages are open, which is as many as there may be."));
+            ?? throw new RefusedException(new Failure(StatusCodes.Status503ServiceUnavailable, 0, Invariant($"{visit.Parts.Options.WatchersMax} live pages are open, which is as many as there may be.")));
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(visit.Aborted, visit.Parts.Stopping, watcher.Dropped);
         var response = visit.Http.Response;
         response.ContentType = "text/event-stream";

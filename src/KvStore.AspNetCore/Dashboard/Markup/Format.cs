@@ -42,7 +42,7 @@ internal static class Format
         return seconds switch
         {
             <= 0 => "now",
-            < 60 => $"in {seconds} s",
+            < 60 => Invariant($"in {seconds} s"),
             < 3600 => Two(seconds, 60, "min", "s"),
             < 86_400 => Two(seconds / 60, 60, "h", "min"),
             _ => Two(seconds / 3600, 24, "d", "h"),
@@ -52,5 +52,5 @@ internal static class Format
     public static string Iso(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static string Two(long amount, int per, string large, string small) =>
-        amount % per == 0 ? $"in {Count(amount / per)} {large}" : $"in {Count(amount / per)} {large} {amount % per} {small}";
+        amount % per == 0 ? $"in {Count(amount / per)} {large}" : Invariant($"in {Count(amount / per)} {large} {amount % per} {small}");
 }

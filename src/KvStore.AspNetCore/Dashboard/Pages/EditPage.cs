@@ -113,7 +113,7 @@ internal static class EditPage
         var text = form.File is null ? typed.StoredText : null;
         if (text is not null && Encoding.UTF8.GetByteCount(text) is var length && length > visit.Limits.ValueBytesMax)
         {
-            entryForm.Refuse("value", $"Value length of {length} exceeds limit of {visit.Limits.ValueBytesMax}.");
+            entryForm.Refuse("value", Invariant($"Value length of {length} exceeds limit of {visit.Limits.ValueBytesMax}."));
         }
 
         if (form.File is null && text is null && !current.Exists)

@@ -36,7 +36,7 @@ internal static class TransferPage
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
-            throw new RefusedException(new Failure(413, 10025, $"The file is longer than the limit of {visit.Parts.Options.ImportBytesMax} bytes. What stood before the limit was put."));
+            throw new RefusedException(new Failure(413, 10025, Invariant($"The file is longer than the limit of {visit.Parts.Options.ImportBytesMax} bytes. What stood before the limit was put.")));
         }
         catch (Exception e) when (e is RefusedException or BadHttpRequestException && !visit.Aborted.IsCancellationRequested)
         {

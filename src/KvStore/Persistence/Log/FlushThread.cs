@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace KvStore.Persistence.Log;
 
 /// <summary>What a flush thread runs.</summary>
@@ -11,10 +13,14 @@ internal abstract class FlushWork
 }
 
 /// <summary>One of the threads that flush.</summary>
+// The semaphore is not disposed when the thread ends. A caller that took the thread out of the parked ones may be suspended before
+// it calls Wake, while the thread does the work, parks again and ends: Wake would then throw in that caller's put. Only the wait
+// handle of a semaphore must be disposed, and nothing asks for it.
+[SuppressMessage("Design", "CA1001", Justification = "It may be woken after its end.")]
 internal sealed class FlushThread
 {
     [ThreadStatic]
-    private static FlushThread? t_current;
+    private static FlushThread? s_current;
 
     private readonly SemaphoreSlim _wake = new(0);
     private ExecutionContext? _contextOfNobody;
@@ -24,7 +30,7 @@ internal sealed class FlushThread
     private long _seen = -1;
 
     /// <summary>The thread that runs this code, if it is one of them.</summary>
-    public static FlushThread? Current => t_current;
+    public static FlushThread? Current => s_current;
 
     /// <summary>Notes that the work is asked what there is to do, so that nothing is owed to it.</summary>
     public void Turn()
@@ -56,7 +62,7 @@ internal sealed class FlushThread
 
     public void Run(FlushWork work)
     {
-        t_current = this;
+        s_current = this;
         _contextOfNobody ??= ExecutionContext.Capture();
         Volatile.Write(ref _work, work);
         try
@@ -66,7 +72,7 @@ internal sealed class FlushThread
         finally
         {
             Volatile.Write(ref _work, null);
-            t_current = null;
+            s_current = null;
 
             // What the code of callers may have left behind.
             SynchronizationContext.SetSynchronizationContext(null);

@@ -87,7 +87,7 @@ internal readonly ref struct LogRecord
         return size <= LogFormat.UnflushedBytesMax
             ? size
             : throw new ArgumentException(
-                $"A mutation takes {size} bytes of the log; at most {LogFormat.UnflushedBytesMax} are allowed. Keep its value with {nameof(IKvPersistence)}.{nameof(IKvPersistence.LargeValues)}.",
+                Invariant($"A mutation takes {size} bytes of the log; at most {LogFormat.UnflushedBytesMax} are allowed. Keep its value with {nameof(IKvPersistence)}.{nameof(IKvPersistence.LargeValues)}."),
                 nameof(mutation));
     }
 

@@ -169,7 +169,7 @@ internal sealed class LogWriter : IDisposable
         if (!scan.IsFinished || scan.Records != _file.Records)
         {
             throw new KvDamagedFileException(
-                _storage.PathOf(scan.Name), scan.End, $"there are {scan.Records} records, and {_file.Records} were acknowledged");
+                _storage.PathOf(scan.Name), scan.End, Invariant($"there are {scan.Records} records, and {_file.Records} were acknowledged"));
         }
 
         NoteFinished();

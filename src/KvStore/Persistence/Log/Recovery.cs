@@ -77,7 +77,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         {
             Report(new KvDamage(
                 storage.PathOf(inventory.Snapshot!.Value.Name), snapshot.EndOffset,
-                $"the end record counts {snapshot.End.Records} records, but there are {_snapshotMutations}"));
+                Invariant($"the end record counts {snapshot.End.Records} records, but there are {_snapshotMutations}")));
         }
 
         var references = FindLiveReferences(inventory, cancellationToken);
@@ -141,7 +141,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
     private void ReportOtherEnd(in ListedFile listed, long end) =>
         Report(new KvDamage(
             storage.PathOf(listed.Name), Math.Min(end, listed.EndOffset),
-            $"the file does not end as the manifest says, at byte {listed.EndOffset}: it is older than the manifest, or was cut off"));
+            Invariant($"the file does not end as the manifest says, at byte {listed.EndOffset}: it is older than the manifest, or was cut off")));
 
     private void HandOut(CancellationToken cancellationToken)
     {

@@ -46,7 +46,7 @@ internal static partial class NativeFlush
         if (descriptor < 0)
         {
             var code = Marshal.GetLastPInvokeError();
-            throw new FlushNotBegunException($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).", code);
+            throw new FlushNotBegunException(Invariant($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code})."), code);
         }
 
         using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
@@ -61,7 +61,7 @@ internal static partial class NativeFlush
             var code = Marshal.GetLastPInvokeError();
             if (IsUnsupported(code))
             {
-                return $"{Marshal.GetPInvokeErrorMessage(code)}, error {code}";
+                return Invariant($"{Marshal.GetPInvokeErrorMessage(code)}, error {code}");
             }
 
             if (code != InterruptedError)

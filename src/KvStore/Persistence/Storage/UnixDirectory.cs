@@ -154,7 +154,7 @@ internal sealed partial class UnixDirectory : IDisposable
         const int NotPermitted = 1;
         const int AccessDenied = 13;
         var code = Marshal.GetLastPInvokeError();
-        var message = $"{path}: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).";
+        var message = Invariant($"{path}: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).");
         return code switch
         {
             NoEntryError => new FileNotFoundException(message, path),

@@ -1,8 +1,7 @@
 using System.Net;
-using KvStore.Requests;
 using Microsoft.AspNetCore.Http;
 
-namespace KvStore.Access;
+namespace KvStore.Requests;
 
 /// <summary>
 /// The names by which a server answers that asks for no secret. A page of a browser reaches a server of the same machine by a
@@ -10,8 +9,6 @@ namespace KvStore.Access;
 /// </summary>
 internal sealed class AllowedHosts
 {
-    private const string Any = "*";
-
     private readonly HashSet<string> _names;
     private readonly bool _takesAddresses;
 
@@ -30,23 +27,6 @@ internal sealed class AllowedHosts
         Message = "The Host of the request is no name of this machine that is allowed: use localhost or an address, or add the name (AllowHosts).",
     };
 
-    /// <summary>Adds names to a list of them, each checked.</summary>
-    /// <exception cref="ArgumentException">One is empty, or has a port or a path.</exception>
-    public static void Add(List<string> list, string[] names)
-    {
-        ArgumentNullException.ThrowIfNull(names);
-        foreach (var name in names)
-        {
-            ArgumentException.ThrowIfNullOrWhiteSpace(name, nameof(names));
-            if (name != Any && Uri.CheckHostName(name) == UriHostNameType.Unknown)
-            {
-                throw new ArgumentException($"\"{name}\" is not the name of a host; give it without scheme, port and path, or \"*\" for any.", nameof(names));
-            }
-        }
-
-        list.AddRange(names);
-    }
-
     /// <summary>Refuses a request for another host.</summary>
     /// <exception cref="RefusedException">It is for another host, or for none (403).</exception>
     public void Check(HttpRequest request)
@@ -59,7 +39,7 @@ internal sealed class AllowedHosts
 
     private bool IsAllowed(string? host)
     {
-        if (_names.Contains(Any))
+        if (_names.Contains(HostNames.Any))
         {
             return true;
         }
