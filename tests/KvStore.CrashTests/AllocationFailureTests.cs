@@ -16,6 +16,8 @@ namespace KvStore.CrashTests;
 [Collection(AloneCollection.Name)]
 public sealed class AllocationFailureTests : IDisposable
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
     public void Dispose() => AllocationProbe.SucceedBeforeFailure = long.MaxValue;
 
     public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "a limit"];
@@ -76,6 +78,44 @@ public sealed class AllocationFailureTests : IDisposable
             kv.MemoryBytes.Should().BeLessThan(512 * 1024, "everything was deleted; {0} allocations succeeded", succeed);
             await kv.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
         }
+    }
+
+    [SkippableFact]
+    public async Task A_log_that_is_finished_while_memory_is_short_is_followed_by_the_next()
+    {
+        Skip.IfNot(AllocationProbe.IsCompiled, "Allocations can be made to fail in Debug builds only: dotnet test -c Debug.");
+        var isReached = true;
+        var refused = 0;
+        for (var succeed = 0; isReached; succeed++)
+        {
+            var disk = new SimulatedDisk();
+            var host = await NamespaceHost.OpenAsync(Stores.On(disk));
+            await host.PutAsync("a", new string('a', 3000)).WaitAsync(s_patience);
+            AllocationProbe.SucceedBeforeFailure = succeed;
+            try
+            {
+                await host.PutAsync("b", new string('b', 3000)).WaitAsync(s_patience);
+                await host.Persistence.CompactAsync().AsTask().WaitAsync(s_patience);
+            }
+            catch (Exception e) when (IsShortOfMemory(e))
+            {
+                refused++;
+            }
+
+            isReached = AllocationProbe.SucceedBeforeFailure < 0;
+            AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+            for (var i = 0; i < 3; i++)
+            {
+                await host.PutAsync("c", new string('c', 3000)).WaitAsync(s_patience);
+            }
+
+            host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy, "{0} allocations succeeded", succeed);
+            await host.Persistence.CompactAsync().AsTask().WaitAsync(s_patience);
+            await host.PutAsync("d", "d").WaitAsync(s_patience);
+            (await Stores.StateOfAsync(disk.Restart(0))).Should().Equal(host.State, "{0} allocations succeeded", succeed);
+        }
+
+        refused.Should().BeGreaterThan(3);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;
@@ -43,8 +44,7 @@ internal sealed class Compaction(
         cancellationToken.ThrowIfCancellationRequested();
         try
         {
-            snapshot.Publish();
-            manifest.Compacted(snapshot.Listed);
+            Publish(snapshot, number);
         }
         catch (FlushFailedException e)
         {
@@ -70,10 +70,22 @@ internal sealed class Compaction(
         using var snapshot = await WriteAsync(
             storage, manifest.Directory, number, host, log.HighestRevision, static () => default, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
-        snapshot.Publish();
-        manifest.Compacted(snapshot.Listed);
+        Publish(snapshot, number);
         diskUse.SetSnapshot(number, snapshot.Length);
         Remove(storage, number, spare: null, logFileBytes);
+    }
+
+    private void Publish(SnapshotWriter snapshot, long number)
+    {
+        Debug.Assert(manifest.Current.SnapshotNumber < number, "What is listed is not replaced: the manifest would describe another file.");
+        if (storage.Exists(FileNames.Snapshot(number)))
+        {
+            // An attempt before this one failed; the manifest on the disk may have got as far as to list what it left.
+            manifest.Write();
+        }
+
+        snapshot.Publish();
+        manifest.Compacted(snapshot.Listed);
     }
 
     /// <summary>Writes a snapshot that stands for all logs up to a number, on the disk but without its name.</summary>

@@ -100,6 +100,7 @@ internal sealed class LogFile : IDisposable
         var file = isRecycled ? storage.Open(name, isWritable: true) : storage.Create(name);
         try
         {
+            AllocationProbe.Before();
             Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
             var header = FileHeader.Write(bytes, FileKind.Log, number, directory, isRecycled);
             file.Write(bytes, 0);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;
@@ -25,6 +26,7 @@ internal sealed class LogWriter : IDisposable
     private readonly Action<long, long> _finished;
     private LogFile _file;
     private LogFile? _next;
+    private bool _isFinishNoted;
 
     private LogWriter(
         IStorage storage, OpenManifest manifest, SpareLog spare, LogFile file, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
@@ -110,11 +112,14 @@ internal sealed class LogWriter : IDisposable
         }
     }
 
-    /// <summary>Finishes the file and begins the next one, unless the file is empty.</summary>
+    /// <summary>
+    /// Finishes the file and begins the next one, unless the file is empty. Also an empty one directly behind a snapshot: the next
+    /// snapshot must not have the number of one that the manifest lists.
+    /// </summary>
     /// <returns>The number of the last finished file.</returns>
     public long Roll()
     {
-        if (!IsEmpty)
+        if (!IsEmpty || (Number > 1 && _manifest.Current.SnapshotNumber == Number - 1))
         {
             _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
             Finish();
@@ -136,7 +141,12 @@ internal sealed class LogWriter : IDisposable
             return;
         }
 
-        Finish();
+        if (!_file.IsFinished)
+        {
+            Finish();
+        }
+
+        NoteFinished();
         _file.Trim();
         _manifest.Closed();
     }
@@ -162,8 +172,7 @@ internal sealed class LogWriter : IDisposable
                 _storage.PathOf(scan.Name), scan.End, Invariant($"there are {scan.Records} records, and {_file.Records} were acknowledged"));
         }
 
-        _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
-        _finished(Number, _file.End);
+        NoteFinished();
     }
 
     /// <summary>After <see cref="EndAfterFailure"/>: begins the next file, from the beginning.</summary>
@@ -331,7 +340,7 @@ internal sealed class LogWriter : IDisposable
             CutOffWhatFailed(flushes);
             return failed with { IsFatal = false, IsUndone = true };
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             return failed;
         }
@@ -363,12 +372,25 @@ internal sealed class LogWriter : IDisposable
     {
         _file.Flush();
         _file.Finish(HighestRevision);
-        _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
-        _finished(Number, _file.End);
+        NoteFinished();
+    }
+
+    // Takes memory, which may be short; so it is done again before anything that needs it.
+    private void NoteFinished()
+    {
+        Debug.Assert(_file.IsFinished);
+        if (!_isFinishNoted)
+        {
+            _manifest.LogFinished(Number, _file.EndOffset, _file.EndChecksum);
+            AllocationProbe.Before();
+            _finished(Number, _file.End);
+            _isFinishNoted = true;
+        }
     }
 
     private void BeginNext()
     {
+        NoteFinished();
         _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
         _next.Publish();
 
@@ -377,5 +399,6 @@ internal sealed class LogWriter : IDisposable
         _file.Dispose();
         _file = _next;
         _next = null;
+        _isFinishNoted = false;
     }
 }
