@@ -80,7 +80,7 @@ public sealed class ProfileTests
 
         var tooLarge = () => kv.PutAsync("line\nbreak é", new byte[399]).AsTask();
         await tooLarge.Should().ThrowAsync<KvException>().WithMessage(
-            """KV PUT failed: 413 The namespace "KV" would hold 1012 bytes with the key "line\u000Abreak é", exceeding its limit of 1000.""");
+            """KV PUT failed: 413 The namespace "KV" would hold 1013 bytes with the key "line\u000Abreak é", exceeding its limit of 1000.""");
         await kv.PutAsync("b", "v");
         var tooMany = () => kv.PutAsync(new string('x', 100), "v").AsTask();
         await tooMany.Should().ThrowAsync<KvException>().WithMessage(
