@@ -24,7 +24,7 @@ public sealed class ClockSetBackTests
         BySweepOverAnOlderOne,
     }
 
-    public enum End
+    public enum Ending
     {
         Close,
         Kill,
@@ -33,14 +33,14 @@ public sealed class ClockSetBackTests
         Copy,
     }
 
-    public static TheoryData<Forgotten, int, End> Cases
+    public static TheoryData<Forgotten, int, Ending> Cases
     {
         get
         {
-            var cases = new TheoryData<Forgotten, int, End>();
+            var cases = new TheoryData<Forgotten, int, Ending>();
             foreach (var forgotten in Enum.GetValues<Forgotten>())
             {
-                foreach (var end in Enum.GetValues<End>())
+                foreach (var end in Enum.GetValues<Ending>())
                 {
                     cases.Add(forgotten, 10, end);
                     cases.Add(forgotten, 3000, end);
@@ -53,7 +53,7 @@ public sealed class ClockSetBackTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task A_key_that_was_deleted_stays_deleted_when_the_clock_is_set_back(Forgotten forgotten, int length, End end)
+    public async Task A_key_that_was_deleted_stays_deleted_when_the_clock_is_set_back(Forgotten forgotten, int length, Ending end)
     {
         var disk = new SimulatedDisk();
         var time = new ManualTimeProvider(s_start);
@@ -79,20 +79,20 @@ public sealed class ClockSetBackTests
         await host.DeleteAsync("key");
         switch (end)
         {
-            case End.Close:
+            case Ending.Close:
                 await host.DisposeAsync();
                 break;
-            case End.Kill:
+            case Ending.Kill:
                 disk = disk.AfterKill();
                 break;
-            case End.PowerCut:
+            case Ending.PowerCut:
                 disk = disk.Restart(0);
                 break;
-            case End.Compaction:
+            case Ending.Compaction:
                 await host.Namespace.CompactAsync();
                 disk = disk.Restart(0);
                 break;
-            case End.Copy:
+            case Ending.Copy:
                 var copy = new SimulatedDisk();
                 await ((FilePersistence)host.Persistence).CopyToAsync(copy);
                 disk = copy;
