@@ -265,7 +265,9 @@ public sealed class PassingFailureTests
 
         if (isFound)
         {
-            (await opening.Should().ThrowAsync<KvDamagedFileException>()).Which.Offset.Should().Be(LogFormat.HeaderBytes);
+            var damage = (await opening.Should().ThrowAsync<KvDamagedFileException>()).Which;
+            damage.File.Should().EndWith(".log");
+            damage.Offset.Should().Be(LogFormat.HeaderBytes);
         }
         else
         {
