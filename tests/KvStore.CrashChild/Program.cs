@@ -4,6 +4,7 @@
 // Arguments: directory, seed, and for each caller the number that it goes on with.
 // Or: "read" and a directory, which is opened to be read only; says how many entries there are, or what is wrong.
 // Or: "short-of-memory", directory, seed and seconds.
+// Or: "few-descriptors" and a directory, under a low limit of open files.
 using System.Globalization;
 using System.Text;
 using KvStore;
@@ -29,6 +30,11 @@ if (args[0] == "short-of-memory")
 {
     return await ShortOfMemory.RunAsync(
         args[1], int.Parse(args[2], CultureInfo.InvariantCulture), TimeSpan.FromSeconds(int.Parse(args[3], CultureInfo.InvariantCulture)));
+}
+
+if (args[0] == "few-descriptors")
+{
+    return await FewDescriptors.RunAsync(args[1]);
 }
 
 var directory = args[0];

@@ -90,11 +90,15 @@ public sealed class AllocationFailureTests : IDisposable
         {
             var disk = new SimulatedDisk();
             var host = await NamespaceHost.OpenAsync(Stores.On(disk));
-            await host.PutAsync("a", new string('a', 3000)).WaitAsync(s_patience);
+            for (var i = 0; i < 4; i++)
+            {
+                await host.PutAsync("a", new string('a', 900)).WaitAsync(s_patience);
+            }
+
             AllocationProbe.SucceedBeforeFailure = succeed;
             try
             {
-                await host.PutAsync("b", new string('b', 3000)).WaitAsync(s_patience);
+                await host.PutAsync("b", new string('b', 900)).WaitAsync(s_patience);
                 await host.Persistence.CompactAsync().AsTask().WaitAsync(s_patience);
             }
             catch (Exception e) when (IsShortOfMemory(e))
@@ -104,15 +108,16 @@ public sealed class AllocationFailureTests : IDisposable
 
             isReached = AllocationProbe.SucceedBeforeFailure < 0;
             AllocationProbe.SucceedBeforeFailure = long.MaxValue;
-            for (var i = 0; i < 3; i++)
+            for (var i = 0; i < 12; i++)
             {
-                await host.PutAsync("c", new string('c', 3000)).WaitAsync(s_patience);
+                await host.PutAsync("c", new string('c', 900)).WaitAsync(s_patience);
             }
 
             host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy, "{0} allocations succeeded", succeed);
             await host.Persistence.CompactAsync().AsTask().WaitAsync(s_patience);
             await host.PutAsync("d", "d").WaitAsync(s_patience);
-            (await Stores.StateOfAsync(disk.Restart(0))).Should().Equal(host.State, "{0} allocations succeeded", succeed);
+            var expected = host.State;
+            (await Stores.StateOfAsync(disk.Restart(0))).Should().Equal(expected, "{0} allocations succeeded", succeed);
         }
 
         refused.Should().BeGreaterThan(3);

@@ -86,7 +86,14 @@ internal static class Prepared
         Directory.CreateDirectory(to);
         foreach (var file in Directory.GetFiles(from).Where(file => !Path.GetFileName(file).StartsWith("lock", StringComparison.Ordinal)))
         {
-            File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
+            try
+            {
+                File.Copy(file, Path.Combine(to, Path.GetFileName(file)), overwrite: true);
+            }
+            catch (FileNotFoundException)
+            {
+                // Of a directory that is in use: removed since it was listed.
+            }
         }
     }
 

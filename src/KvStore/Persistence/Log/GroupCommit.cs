@@ -73,6 +73,19 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         }
     }
 
+    /// <summary>Whether there is anything for the next <see cref="Tick"/>.</summary>
+    public bool NeedsTick
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Failure is null && !_queue.IsClosed
+                    && (!_queue.IsIdle || (_durability == Durability.Interval && _log.HasUnflushed));
+            }
+        }
+    }
+
     /// <summary>Takes a mutation. See <see cref="IKvPersistence.AppendAsync"/>.</summary>
     public ValueTask AppendAsync(in KvMutation mutation)
     {

@@ -27,7 +27,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     private readonly GroupCommit? _log;
     private readonly Compaction? _compaction;
     private readonly OpenManifest? _manifest;
-    private readonly ITimer? _timer;
+    private readonly IntervalTimer? _interval;
     private Task _backgroundCompaction = Task.CompletedTask;
     private long _nextCheckBytes;
     private int _isCompacting;
@@ -76,7 +76,7 @@ internal sealed class LogPersistence : IAsyncDisposable
         _values.Fail = FailWith;
         if (options.Durability != Durability.Immediate)
         {
-            _timer = host.TimeProvider.CreateTimer(static log => ((GroupCommit)log!).Tick(), _log, options.Interval, options.Interval);
+            _interval = new IntervalTimer(_log, host.TimeProvider, options.Interval);
         }
     }
 
@@ -122,8 +122,18 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
     }
 
-    public ValueTask AppendAsync(in KvMutation mutation) =>
-        _log is { } log ? log.AppendAsync(mutation) : ValueTask.FromException(ReadOnlyRefusal());
+    public ValueTask AppendAsync(in KvMutation mutation)
+    {
+        if (_log is not { } log)
+        {
+            return ValueTask.FromException(ReadOnlyRefusal());
+        }
+
+        // Armed afterwards: a tick that has come before would not have seen it.
+        var append = log.AppendAsync(mutation);
+        _interval?.Arm();
+        return append;
+    }
 
     public ValueTask FlushAsync() => _log is { } log ? log.FlushAsync() : default;
 
@@ -194,9 +204,9 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
 
         _isDisposed = true;
-        if (_timer is not null)
+        if (_interval is not null)
         {
-            await _timer.DisposeAsync().ConfigureAwait(false);
+            await _interval.DisposeAsync().ConfigureAwait(false);
         }
 
         await _stopping.CancelAsync().ConfigureAwait(false);

@@ -13,6 +13,8 @@ namespace KvStore.Persistence.Storage;
 /// <para>On Unix two locks are taken with <c>flock</c>: on the directory itself, which nobody can delete while it is used, and
 /// on the file <c>lock</c>, for file systems that lock no directories. They do not depend on the locks that .NET takes, which
 /// a setting of the process can switch off. On Windows the file <c>lock</c> is opened so that nobody else can open it.</para>
+/// <para>The directory is locked through the descriptor that its files are opened through, and once it is, the file <c>lock</c> is
+/// closed again: what holds the one keeps everybody away, and many namespaces take no more descriptors than they must.</para>
 /// <para>A reader writes nothing: where there is no file <c>lock</c>, it locks the directory alone.</para>
 /// </remarks>
 internal sealed partial class DirectoryLock : IDisposable
@@ -26,11 +28,13 @@ internal sealed partial class DirectoryLock : IDisposable
     private const int SharedOperation = 1;
     private const int ExclusiveOperation = 2;
     private const int WithoutWaitingOperation = 4;
+    private const int UnlockOperation = 8;
     private const int InterruptedError = 4;
 
     private readonly FileStorage _storage;
     private readonly SafeFileHandle? _directory;
     private readonly SafeFileHandle? _file;
+    private bool _isReleased;
     private readonly bool _isShared;
 
     /// <summary>Takes the lock, or fails at once.</summary>
@@ -46,11 +50,14 @@ internal sealed partial class DirectoryLock : IDisposable
         {
             if (!OperatingSystem.IsWindows())
             {
-                _directory = NativeFlush.OpenDirectory(storage.Path);
-                if (!TryLock(_directory, out var isHeld))
+                var directory = storage.DirectoryHandle ?? NativeFlush.OpenDirectory(storage.Path);
+                if (TryLock(directory, out var isHeld))
                 {
-                    _directory.Dispose();
-                    _directory = null;
+                    _directory = directory;
+                }
+                else
+                {
+                    Close(directory);
                     if (isHeld)
                     {
                         throw Held(null);
@@ -59,6 +66,12 @@ internal sealed partial class DirectoryLock : IDisposable
             }
 
             _file = LockFile();
+            if (HoldsDirectory)
+            {
+                _file?.Dispose();
+                _file = null;
+            }
+
             if (!isShared)
             {
                 storage.WriteText(ProcessIdFileName, Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
@@ -80,7 +93,7 @@ internal sealed partial class DirectoryLock : IDisposable
     /// <summary>Gives the directory back. The files stay, so that nobody locks a file that another one is deleting.</summary>
     public void Dispose()
     {
-        if (_file is { IsClosed: true } || (_file is null && _directory is not { IsClosed: false }))
+        if (_isReleased)
         {
             return;
         }
@@ -174,8 +187,24 @@ internal sealed partial class DirectoryLock : IDisposable
 
     private void Release()
     {
+        _isReleased = true;
         _file?.Dispose();
-        _directory?.Dispose();
+        if (_directory is not null)
+        {
+            Close(_directory);
+        }
+    }
+
+    private void Close(SafeFileHandle directory)
+    {
+        if (directory != _storage.DirectoryHandle)
+        {
+            directory.Dispose();
+        }
+        else if (!directory.IsClosed)
+        {
+            _ = Flock(directory, UnlockOperation);
+        }
     }
 
     private KvDirectoryLockedException Held(Exception? inner)

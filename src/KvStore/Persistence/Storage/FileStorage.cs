@@ -53,7 +53,7 @@ internal sealed class FileStorage : IStorage
     public IReadOnlyList<StorageEntry> List()
     {
         var entries = new List<StorageEntry>();
-        foreach (var file in new DirectoryInfo(Path).EnumerateFiles())
+        foreach (var file in Enumerate())
         {
             try
             {
@@ -170,6 +170,9 @@ internal sealed class FileStorage : IStorage
             : File.OpenHandle(PathOf(name), FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.None : FileShare.ReadWrite);
     }
 
+    /// <summary>The directory, held open; null where names are looked up along its path.</summary>
+    internal SafeFileHandle? DirectoryHandle => OperatingSystem.IsLinux() ? _directory!.Handle : null;
+
     /// <summary>Whether the directory turned out to be another one than was locked.</summary>
     internal bool IsLost => _reasonOfLoss is not null;
 
@@ -195,6 +198,18 @@ internal sealed class FileStorage : IStorage
         {
             _reasonOfLoss = reason;
             throw new DirectoryLostException(Path, reason);
+        }
+    }
+
+    private FileInfo[] Enumerate()
+    {
+        try
+        {
+            return new DirectoryInfo(Path).GetFiles();
+        }
+        catch (IOException e) when (DescriptorLimit.Explain(e.HResult) is { Length: > 0 } explanation)
+        {
+            throw new IOException($"{e.Message.TrimEnd('.')}.{explanation}", e.HResult);
         }
     }
 

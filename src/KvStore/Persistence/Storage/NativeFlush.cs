@@ -46,7 +46,7 @@ internal static partial class NativeFlush
         if (descriptor < 0)
         {
             var code = Marshal.GetLastPInvokeError();
-            throw new FlushNotBegunException(Invariant($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code})."), code);
+            throw new FlushNotBegunException(Invariant($"open of the directory failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).{DescriptorLimit.Explain(code)}"), code);
         }
 
         using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
@@ -105,7 +105,7 @@ internal static partial class NativeFlush
         const int NoEntry = 2;
         const int NotPermitted = 1;
         const int AccessDenied = 13;
-        var message = Invariant($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).");
+        var message = Invariant($"{operation} failed: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).{DescriptorLimit.Explain(code)}");
         return code switch
         {
             NoEntry => new DirectoryNotFoundException(message),

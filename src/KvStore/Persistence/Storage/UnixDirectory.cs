@@ -24,7 +24,9 @@ internal sealed partial class UnixDirectory : IDisposable
 
     private const int CurrentDirectory = -100;
     private const int EmptyPathFlag = 0x1000;
-    private const uint BasicMask = 0x7FF;
+
+    // With the time of birth.
+    private const uint BasicMask = 0xFFF;
 
     private const int NoEntryError = 2;
     private const int InterruptedError = 4;
@@ -154,7 +156,7 @@ internal sealed partial class UnixDirectory : IDisposable
         const int NotPermitted = 1;
         const int AccessDenied = 13;
         var code = Marshal.GetLastPInvokeError();
-        var message = Invariant($"{path}: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).");
+        var message = Invariant($"{path}: {Marshal.GetPInvokeErrorMessage(code)} (error {code}).{DescriptorLimit.Explain(code)}");
         return code switch
         {
             NoEntryError => new FileNotFoundException(message, path),
@@ -195,6 +197,12 @@ internal sealed partial class UnixDirectory : IDisposable
         [FieldOffset(32)]
         private ulong _number;
 
+        [FieldOffset(80)]
+        private long _bornSeconds;
+
+        [FieldOffset(88)]
+        private uint _bornNanoseconds;
+
         [FieldOffset(136)]
         private uint _deviceMajor;
 
@@ -203,11 +211,12 @@ internal sealed partial class UnixDirectory : IDisposable
 
         public readonly bool IsRegularFile => (_mode & TypeMask) == RegularType;
 
-        public readonly FileIdentity Identity => new(((ulong)_deviceMajor << 32) | _deviceMinor, _number);
+        public readonly FileIdentity Identity => new(((ulong)_deviceMajor << 32) | _deviceMinor, _number, (_bornSeconds * 1_000_000_000) + _bornNanoseconds);
     }
 }
 
 /// <summary>Which file or directory it is, whatever its name.</summary>
 /// <param name="Device">The file system that it is on.</param>
 /// <param name="Number">Its number there (inode).</param>
-internal readonly record struct FileIdentity(ulong Device, ulong Number);
+/// <param name="BornAt">When it was made, in nanoseconds; 0 where the file system does not know. Numbers of files that were removed are given again.</param>
+internal readonly record struct FileIdentity(ulong Device, ulong Number, long BornAt);
