@@ -51,7 +51,7 @@ internal sealed class CommitPath
         _store.HoldMaintenance();
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         host.Dispose();
-        var log = new MutationLog(_name, _store, persistence, _calls, _admission);
+        var log = new MutationLog(_name, _store, persistence, _calls, _admission) { HasRecoveredDeletes = host.HasRecoveredDeletes };
         _store.ContinueAfter(recovery.HighestRevision);
         _store.ForgetTombstones(recovery.HighestRevision);
         _store.ReleaseMaintenance();

@@ -16,6 +16,8 @@ namespace KvStore.Commit;
 /// that publishes it, and room in the index. After the append nothing can fail but the append.</para>
 /// <para>A delete needs no tombstone when no older mutation is in flight. Tombstones are forgotten once they are many and nothing
 /// older can arrive.</para>
+/// <para>A delete of a key that the store does not know is not appended, unless entries were forgotten because they had expired:
+/// the provider may still have the put, and a clock that is set back would show it again.</para>
 /// <para>A mutation that loses because of a wrong clock, against one that its region has not heard of, is not appended: it
 /// is never the newest, and what is recovered is the winner.</para>
 /// <para>Thread safety: all members, from any thread.</para>
@@ -34,6 +36,9 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
 
     /// <summary>Keeps large values outside memory; null when the provider does not.</summary>
     public IKvLargeValues? LargeValues => persistence.LargeValues;
+
+    /// <summary>Whether the provider may have shown, as a delete, a put that had expired when it was opened.</summary>
+    public required bool HasRecoveredDeletes { get; init; }
 
     /// <summary>What stands behind it.</summary>
     public IKvPersistence Persistence => persistence;
@@ -157,7 +162,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 admission?.CheckDelete(key);
                 overtaking = Overtake(key, call: null);
                 var isAlone = _settled.IsIdle;
-                if (isAlone && !store.Knows(key) && departure?.IsInFlight(key) != true)
+                if (isAlone && !MayBeKept(key) && departure?.IsInFlight(key) != true)
                 {
                     admission?.NoteWrite(key);
                     overtaking?.Complete(isMade: true);
@@ -331,6 +336,10 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
         AllocationProbe.Before();
         return new PendingPublication(this);
     }
+
+    // In this order: the store says that it forgets before it does.
+    private bool MayBeKept<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct => store.Knows(key) || HasRecoveredDeletes || store.HasRemovedExpired;
 
     private Overtaking? Overtake<TKey>(in TKey key, PendingCall? call)
         where TKey : struct, IKey, allows ref struct

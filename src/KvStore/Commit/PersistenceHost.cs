@@ -12,9 +12,13 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
 
     // One for each thread that recovers.
     private readonly ThreadLocal<RecoveryIntake> _intakes = new(() => new RecoveryIntake(store), trackAllValues: true);
+    private volatile bool _hasRecoveredDeletes;
 
     /// <summary>What the provider's appends are in flight with; null while it opens.</summary>
     public MutationLog? Log { get; set; }
+
+    /// <summary>Whether a delete was recovered, or a put that had expired: those look alike here.</summary>
+    public bool HasRecoveredDeletes => _hasRecoveredDeletes;
 
     public TimeProvider TimeProvider => options.TimeProvider;
 
@@ -26,7 +30,15 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
 
     public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
 
-    public void Recover(in KvMutation mutation) => _intakes.Value!.Add(mutation);
+    public void Recover(in KvMutation mutation)
+    {
+        if (mutation.IsDelete && !_hasRecoveredDeletes)
+        {
+            _hasRecoveredDeletes = true;
+        }
+
+        _intakes.Value!.Add(mutation);
+    }
 
     public bool IsCurrent(ReadOnlySpan<byte> key, long revision)
     {

@@ -6,6 +6,13 @@ namespace KvStore.Engine;
 internal sealed partial class ShardedStore
 {
     private long _removedBeforeRefresh;
+    private bool _hasRemovedExpired;
+
+    /// <summary>
+    /// Whether entries may have been removed because they had expired. Looked at after a key was not found, it is true when the key
+    /// was one of them.
+    /// </summary>
+    public bool HasRemovedExpired => Volatile.Read(ref _hasRemovedExpired);
 
     /// <summary>Puts background work off, while so much comes that it would only be in the way.</summary>
     public void HoldMaintenance() => _maintenance.Hold();
@@ -99,6 +106,7 @@ internal sealed partial class ShardedStore
     {
         var hash = KeyHash.OfUtf8(record.Key);
         var shard = ShardOf(hash);
+        Volatile.Write(ref _hasRemovedExpired, true);
         lock (shard.Gate)
         {
             if (!shard.TryRemoveHoldingLock(hash, address))

@@ -13,6 +13,8 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal sealed class DirectoryInventory
 {
+    private const string HalfACopy = "the directory holds half a copy: SnapshotAsync began it and did not complete it";
+
     private readonly IStorage _storage;
     private readonly Dictionary<string, StorageEntry> _entries;
     private readonly Action<KvDamage> _report;
@@ -62,7 +64,7 @@ internal sealed class DirectoryInventory
         if (inventory.Manifest is { State: ManifestState.Copying })
         {
             report(new KvDamage(
-                storage.PathOf(FileNames.Manifest), 0, "the directory holds half a copy: SnapshotAsync began it and did not complete it"));
+                storage.PathOf(FileNames.Manifest), 0, HalfACopy));
             isUnreadable = true;
         }
 
@@ -293,6 +295,10 @@ internal sealed class DirectoryInventory
             else if (_entries.Keys.FirstOrDefault(FileNames.IsTemporarySnapshot) is { } half)
             {
                 Report(half, "the directory holds half a copy: there is a snapshot that was not completed, and nothing else");
+            }
+            else if (!isManifestUnreadable && _entries.ContainsKey(FileNames.CopyManifest))
+            {
+                Report(FileNames.CopyManifest, HalfACopy);
             }
 
             IsNew = !isManifestUnreadable;

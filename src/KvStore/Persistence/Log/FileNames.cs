@@ -11,6 +11,12 @@ internal static class FileNames
     /// <summary>A log file that nobody needs any more, kept to become the next one.</summary>
     public const string Spare = "spare";
 
+    /// <summary>
+    /// The first manifest of a copy while it is being made. Another name than that of every other manifest: alone in a directory, the
+    /// one is what is left of a copy, the other of a namespace to which nothing was ever written.
+    /// </summary>
+    public const string CopyManifest = "manifest.copy.tmp";
+
     private const string TemporaryExtension = ".tmp";
     private const string LogExtension = ".log";
     private const string SnapshotExtension = ".snapshot";
@@ -27,7 +33,8 @@ internal static class FileNames
 
     /// <summary>Whether a name is one that <see cref="Temporary"/> makes of a name of ours. Temporary files of others are not ours.</summary>
     public static bool IsTemporary(string name) =>
-        name.EndsWith(TemporaryExtension, StringComparison.Ordinal)
+        name == CopyManifest
+        || name.EndsWith(TemporaryExtension, StringComparison.Ordinal)
         && name[..^TemporaryExtension.Length] is var of && (of == Manifest || TryParse(of, out _, out _));
 
     /// <summary>Whether a name is that of a snapshot that is not finished.</summary>

@@ -20,7 +20,7 @@ internal abstract class FlushWork
 internal sealed class FlushThread
 {
     [ThreadStatic]
-    private static FlushThread? t_current;
+    private static FlushThread? s_current;
 
     private readonly SemaphoreSlim _wake = new(0);
     private ExecutionContext? _contextOfNobody;
@@ -30,7 +30,7 @@ internal sealed class FlushThread
     private long _seen = -1;
 
     /// <summary>The thread that runs this code, if it is one of them.</summary>
-    public static FlushThread? Current => t_current;
+    public static FlushThread? Current => s_current;
 
     /// <summary>Notes that the work is asked what there is to do, so that nothing is owed to it.</summary>
     public void Turn()
@@ -62,7 +62,7 @@ internal sealed class FlushThread
 
     public void Run(FlushWork work)
     {
-        t_current = this;
+        s_current = this;
         _contextOfNobody ??= ExecutionContext.Capture();
         Volatile.Write(ref _work, work);
         try
@@ -72,7 +72,7 @@ internal sealed class FlushThread
         finally
         {
             Volatile.Write(ref _work, null);
-            t_current = null;
+            s_current = null;
 
             // What the code of callers may have left behind.
             SynchronizationContext.SetSynchronizationContext(null);

@@ -9,7 +9,7 @@ namespace KvStore.Persistence.Log;
 /// <remarks>
 /// <para>A thread is started when there is work and none is free, up to a small number, and ends after a while without work:
 /// namespaces that nobody writes to cost no thread.</para>
-/// <para><b>Whatever is queued is begun, whoever blocks.</b> A watchdog looks every <see cref="StallTime"/> while there is
+/// <para><b>Whatever is queued is begun, whoever blocks.</b> A watchdog looks every <see cref="s_stallTime"/> while there is
 /// work. If work waits and none was begun since it looked last, all threads are blocked (by disks, or by the code of callers that
 /// is run here), and it adds one. If a thread is still in the code of the same caller, and has work to come back to, that work
 /// is queued.</para>
@@ -20,8 +20,8 @@ internal sealed class FlushThreads
     private const int QuietLooksMax = 500;
 
     // How long work waits at most when every thread is blocked.
-    private static readonly TimeSpan StallTime = TimeSpan.FromMilliseconds(2);
-    private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_stallTime = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_idleTime = TimeSpan.FromSeconds(5);
     private static readonly int s_parallelMax = Math.Max(2, Environment.ProcessorCount);
     private static readonly int s_writersMax = Math.Max(8, 2 * Environment.ProcessorCount);
 
@@ -166,7 +166,7 @@ internal sealed class FlushThreads
             {
                 thread.Run(work);
             }
-            else if (!thread.Park(IdleTime) && TryEnd(thread))
+            else if (!thread.Park(s_idleTime) && TryEnd(thread))
             {
                 return;
             }
@@ -192,7 +192,7 @@ internal sealed class FlushThreads
             try
             {
                 never ??= new ManualResetEventSlim();
-                never.Wait(StallTime);
+                never.Wait(s_stallTime);
                 if (!Look(ref quietLooks, ref begun))
                 {
                     never.Dispose();

@@ -93,6 +93,9 @@ internal sealed record Manifest
         Files = [],
     };
 
+    /// <summary>A time as <see cref="LatestSeconds"/> has it: rounded up, since what is over at half a second has its deadline at the next second.</summary>
+    public static long SecondsOf(DateTimeOffset time) => time.ToUnixTimeSeconds() + (time.UtcTicks % TimeSpan.TicksPerSecond == 0 ? 0 : 1);
+
     /// <summary>Reads the manifest of a directory.</summary>
     /// <returns>Null when there is none.</returns>
     /// <exception cref="KvDamagedFileException">It is not as it was written.</exception>
@@ -171,12 +174,11 @@ internal sealed record Manifest
         BinaryPrimitives.WriteUInt32LittleEndian(
             bytes.AsSpan(bytes.Length - sizeof(uint)),
             Crc32C.Append(header.Seed, bytes.AsSpan(LogFormat.HeaderBytes..^sizeof(uint))));
-        Replace(storage, bytes);
+        Replace(storage, bytes, State == ManifestState.Copying ? FileNames.CopyManifest : FileNames.Temporary(FileNames.Manifest));
     }
 
-    private static void Replace(IStorage storage, byte[] bytes)
+    private static void Replace(IStorage storage, byte[] bytes, string temporary)
     {
-        var temporary = FileNames.Temporary(FileNames.Manifest);
         if (storage.Exists(temporary))
         {
             // An attempt before this one failed.

@@ -33,12 +33,16 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
         Replace(current => current with { State = ManifestState.Open, Files = current.Files.Add(begun) });
     }
 
-    /// <summary>A log was finished. Written with the next change: until then the log has its end, and the manifest does not ask for it.</summary>
+    /// <summary>
+    /// A log was finished. Written with the next change: until then the log has its end, and the manifest does not ask for it.
+    /// May be said again, when memory was short the first time.
+    /// </summary>
     public void LogFinished(long number, long endOffset, uint endChecksum)
     {
         lock (_lock)
         {
             var index = IndexOfLog(_current.Files, number);
+            AllocationProbe.Before();
             _current = _current with
             {
                 Files = _current.Files.SetItem(index, _current.Files[index] with { EndOffset = endOffset, EndChecksum = endChecksum }),
@@ -73,7 +77,7 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
         }
     }
 
-    private long LatestSeconds => Math.Max(_current.LatestSeconds, time.GetUtcNow().ToUnixTimeSeconds());
+    private long LatestSeconds => Math.Max(_current.LatestSeconds, Manifest.SecondsOf(time.GetUtcNow()));
 
     private static int IndexOfLog(ImmutableArray<ListedFile> files, long number)
     {
@@ -90,6 +94,7 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
     {
         lock (_lock)
         {
+            AllocationProbe.Before();
             var next = change(_current) with
             {
                 Sequence = _current.Sequence + 1,

@@ -96,7 +96,9 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             DeadValues = FindDeadValues(inventory, references),
             HighestValueId = Math.Max(
                 inventory.Manifest?.ValueIdLimit ?? inventory.Numbers(FileKind.Value).DefaultIfEmpty().Max(), _highestValueId),
-            LatestSeconds = _latestSeconds,
+
+            // The clock may be set back before the manifest is written; what had expired here is removed all the same.
+            LatestSeconds = Math.Max(_latestSeconds, Manifest.SecondsOf(_now)),
         };
 
         void Add(LogScan scan)
