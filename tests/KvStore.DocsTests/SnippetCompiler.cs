@@ -33,6 +33,10 @@ internal static class SnippetCompiler
     public static bool IsProgram(Snippet snippet) =>
         snippet.Code.Split('\n').Any(line => line.StartsWith("using KvStore;", StringComparison.Ordinal)) && Parse(snippet.Code).Members.Any(IsStatement);
 
+    /// <summary>Whether a snippet is a program that ends only when it is stopped.</summary>
+    public static bool IsServer(Snippet snippet) =>
+        IsProgram(snippet) && snippet.Code.Split('\n').Any(line => line == "app.Run();");
+
     /// <summary>Compiles a snippet.</summary>
     /// <returns>The assembly; the errors, each with its line in the document.</returns>
     public static (Assembly? Assembly, IReadOnlyList<string> Errors) Compile(Snippet snippet)
@@ -48,8 +52,9 @@ internal static class SnippetCompiler
             s_references,
             new CSharpCompilationOptions(
                 isProgram ? OutputKind.ConsoleApplication : OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
+        SnippetGenerators.Create(snippet.Document, options).RunGeneratorsAndUpdateCompilation(compilation, out var generated, out _);
         using var bytes = new MemoryStream();
-        var errors = compilation.Emit(bytes).Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error).Select(Describe).ToList();
+        var errors = generated.Emit(bytes).Diagnostics.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error).Select(Describe).ToList();
         return errors.Count > 0 ? (null, errors) : (Assembly.Load(bytes.ToArray()), errors);
     }
 
@@ -62,7 +67,7 @@ internal static class SnippetCompiler
         var statements = string.Concat(unit.Members.Where(IsStatement).Select(member => Mark(snippet, member.ToFullString(), LineOf(member))));
         return $$"""
             {{unit.Usings.ToFullString()}}
-            public sealed class TheSnippet : {{(Prelude(PreludeNameOf(snippet.Document)).Length > 0 ? "DocumentPrelude" : "GeneralPrelude")}}
+            public sealed class TheSnippet : {{(Prelude(PreludeNameOf(snippet.Document)).Contains("class DocumentPrelude", StringComparison.Ordinal) ? "DocumentPrelude" : "GeneralPrelude")}}
             {
                 public override async Task RunAsync()
                 {

@@ -25,6 +25,12 @@ public sealed class SnippetTests : IDisposable
     {
         var (assembly, errors) = SnippetCompiler.Compile(snippet);
         errors.Should().BeEmpty("{0} is what a reader copies", snippet.Place);
+        if (SnippetCompiler.IsServer(snippet))
+        {
+            // It runs until it is stopped. tests/consumer runs it, in a process of its own and with a request to it.
+            return;
+        }
+
         if (SnippetCompiler.IsProgram(snippet))
         {
             await RunProgramAsync(snippet, assembly!.EntryPoint!);

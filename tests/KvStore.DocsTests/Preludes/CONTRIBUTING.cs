@@ -1,0 +1,2 @@
+global using KvStore.RealParts;
+global using Xunit;
