@@ -62,6 +62,7 @@ internal sealed class ServerSettings
     {
         var flags = args.Where(arg => arg is NewToken or NewBindingSecret or OpenBinding).ToHashSet(StringComparer.Ordinal);
         string[] others = [.. args.Where(arg => !flags.Contains(arg))];
+        CommandLine.Check(others);
         IConfiguration configuration;
         try
         {

@@ -45,6 +45,26 @@ public sealed class KvServerStartTests : IDisposable
     public async Task An_address_that_is_none_is_named(string url) =>
         (await FailAsync(["--urls", url, "--binding-url", "http://127.0.0.1:0"])).Should().Contain("--urls: ");
 
+    [Theory]
+    [InlineData("--new-tokne")]
+    [InlineData("--dta", "elsewhere")]
+    [InlineData("--help")]
+    [InlineData("elsewhere")]
+    public async Task An_option_that_is_unknown_is_named_and_nothing_is_made(params string[] options)
+    {
+        var error = await FailAsync([.. options, .. s_anyAddress]);
+
+        error.Should().Contain($"{options[0]}: there is no such option").And.Contain("--new-token");
+        Directory.GetFileSystemEntries(_directory).Should().BeEmpty();
+    }
+
+    [Theory]
+    [InlineData("--data", "")]
+    [InlineData("--data=")]
+    [InlineData("--data", "--new-token")]
+    public async Task An_option_without_its_value_is_named(params string[] options) =>
+        (await FailAsync([.. s_anyAddress, .. options])).Should().Contain("--data: the value is missing");
+
     [Fact]
     public async Task A_directory_that_cannot_be_had_is_named()
     {

@@ -166,6 +166,8 @@ internal sealed class LogPersistence : IAsyncDisposable
                 _values.ResumeRemoval();
                 PersistenceEvents.Reopened(_logger, _storage.PathOf(""));
             }
+
+            _values.ForgetError();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

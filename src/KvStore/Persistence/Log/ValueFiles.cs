@@ -61,6 +61,9 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>What the last large value that was written failed with; null once one has succeeded.</summary>
     public KvPersistenceException? LastError => Volatile.Read(ref _lastError);
 
+    /// <summary>The cause of the last error is gone, as far as the log can tell.</summary>
+    public void ForgetError() => Volatile.Write(ref _lastError, null);
+
     /// <summary>Throws when nothing can be written.</summary>
     public Action? CheckWritable { get; set; }
 
