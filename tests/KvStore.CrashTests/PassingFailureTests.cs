@@ -8,6 +8,27 @@ public sealed class PassingFailureTests
 {
     private const string NoSpace = "No space left on device";
 
+    [Fact]
+    public async Task Reopened_after_a_large_value_that_failed_it_is_healthy()
+    {
+        var disk = new SimulatedDisk();
+        await using var host = await Stores.OpenAsync(disk);
+        disk.BeforeStep = (operation, name) =>
+        {
+            if (operation == "write" && name.EndsWith(".value", StringComparison.Ordinal))
+            {
+                throw new IOException("No space left on device");
+            }
+        };
+        await FluentActions.Awaiting(() => host.PutLargeAsync("large", new string('L', 2000))).Should().ThrowAsync<KvPersistenceException>();
+        host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Degraded);
+        disk.BeforeStep = null;
+
+        await ((FilePersistence)host.Persistence).ReopenAsync();
+
+        host.Persistence.Health.Should().Be(KvPersistenceHealth.Healthy);
+    }
+
     [Theory]
     [InlineData("create", ".log")]
     [InlineData("create", ".value")]
