@@ -94,13 +94,13 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
         (await ExpirationOf("k")).Should().Be(DateTimeOffset.FromUnixTimeSeconds(now + 60));
         await ShouldRefuse(
             () => Kv.PutAsync("k", "new", At(now + 59)).AsTask(), 400,
-            $"KV PUT failed: 400 Invalid expiration of {now + 59}. Expiration times must be at least 60 seconds in the future.");
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration of {now + 59}. Expiration times must be at least 60 seconds in the future."));
         await ShouldRefuse(
             () => Kv.PutAsync("k", "new", At(now + 1)).AsTask(), 400,
-            $"KV PUT failed: 400 Invalid expiration of {now + 1}. Expiration times must be at least 60 seconds in the future.");
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration of {now + 1}. Expiration times must be at least 60 seconds in the future."));
         await ShouldRefuse(
             () => Kv.PutAsync("k", "new", At(now)).AsTask(), 400,
-            $"KV PUT failed: 400 Invalid expiration of {now}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration of {now}. Please specify integer greater than the current number of seconds since the UNIX epoch."));
 
         Clock.Advance(TimeSpan.FromMilliseconds(59_099));
         await ShouldHold("k", "v");

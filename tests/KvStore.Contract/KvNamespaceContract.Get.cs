@@ -149,7 +149,7 @@ public abstract partial class KvNamespaceContract
         {
             await ShouldRefuse(
                 () => Kv.GetAsync("missing", new KvGetOptions { CacheTtl = TimeSpan.FromSeconds(seconds) }).AsTask(), 400,
-                $"KV GET failed: 400 Invalid cache_ttl of {told}. Cache TTL must be at least 30.");
+                FormattableString.Invariant($"KV GET failed: 400 Invalid cache_ttl of {told}. Cache TTL must be at least 30."));
         }
     }
 

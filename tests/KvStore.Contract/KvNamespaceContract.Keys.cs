@@ -65,22 +65,22 @@ public abstract partial class KvNamespaceContract
     {
         await ShouldRefuse(
             Invoking(operation, new string('k', 513)), 414,
-            $"KV {operation} failed: 414 UTF-8 encoded length of 513 exceeds key length limit of 512.");
+            FormattableString.Invariant($"KV {operation} failed: 414 UTF-8 encoded length of 513 exceeds key length limit of 512."));
         await ShouldRefuse(
             Invoking(operation, new string('é', 257)), 414,
-            $"KV {operation} failed: 414 UTF-8 encoded length of 514 exceeds key length limit of 512.");
+            FormattableString.Invariant($"KV {operation} failed: 414 UTF-8 encoded length of 514 exceeds key length limit of 512."));
         await ShouldRefuse(
             Invoking(operation, new string('k', KeyBytesSent)), 414,
-            $"KV {operation} failed: 414 UTF-8 encoded length of {KeyBytesSent} exceeds key length limit of 512.");
+            FormattableString.Invariant($"KV {operation} failed: 414 UTF-8 encoded length of {KeyBytesSent} exceeds key length limit of 512."));
     }
 
     [Theory]
     [MemberData(nameof(Operations))]
     public async Task An_unpaired_surrogate_is_refused(string operation)
     {
-        await ShouldRefuse(Invoking(operation, Unpaired), 400, $"KV {operation} failed: 400 Could not URL-decode key name");
-        await ShouldRefuse(Invoking(operation, "\uDC00"), 400, $"KV {operation} failed: 400 Could not URL-decode key name");
-        await ShouldRefuse(Invoking(operation, "\uDE00\uD83D"), 400, $"KV {operation} failed: 400 Could not URL-decode key name");
+        await ShouldRefuse(Invoking(operation, Unpaired), 400, FormattableString.Invariant($"KV {operation} failed: 400 Could not URL-decode key name"));
+        await ShouldRefuse(Invoking(operation, "\uDC00"), 400, FormattableString.Invariant($"KV {operation} failed: 400 Could not URL-decode key name"));
+        await ShouldRefuse(Invoking(operation, "\uDE00\uD83D"), 400, FormattableString.Invariant($"KV {operation} failed: 400 Could not URL-decode key name"));
     }
 
     [Fact]

@@ -117,8 +117,8 @@ public abstract partial class KvNamespaceContract
     public async Task More_than_1000_keys_a_page_are_refused_before_anything_else()
     {
         string Message(int limit) => KeysAPageMin == 1
-            ? $"KV GET failed: 400 Invalid key_count_limit of {limit}. Please specify an integer less than 1000."
-            : $"KV GET failed: 400 Invalid limit of {limit}. It must be {KeysAPageMin} to 1000.";
+            ? FormattableString.Invariant($"KV GET failed: 400 Invalid key_count_limit of {limit}. Please specify an integer less than 1000.")
+            : FormattableString.Invariant($"KV GET failed: 400 Invalid limit of {limit}. It must be {KeysAPageMin} to 1000.");
         await ShouldRefuse(() => Kv.ListAsync(new KvListOptions { Limit = 1001, Prefix = new string('p', 513) }).AsTask(), 400, Message(1001));
         await ShouldRefuse(() => Kv.ListAsync(new KvListOptions { Limit = int.MaxValue }).AsTask(), 400, Message(int.MaxValue));
         if (KeysAPageMin > 1)
@@ -201,7 +201,7 @@ public abstract partial class KvNamespaceContract
         {
             await ShouldRefuse(
                 () => Kv.ListAsync(new KvListOptions { Cursor = wrong }).AsTask(), 400,
-                $"KV {CursorOperation} failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned.");
+                FormattableString.Invariant($"KV {CursorOperation} failed: 400 Invalid cursor. Please specify the cursor of the page before, as it was returned."));
         }
     }
 

@@ -142,7 +142,7 @@ public abstract partial class KvNamespaceContract
 
         await ShouldRefuse(
             () => Kv.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(seconds) }).AsTask(), 400,
-            $"KV PUT failed: 400 Invalid expiration_ttl of {told}. {rule}");
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration_ttl of {told}. {rule}"));
 
         (await Kv.GetTextAsync("k")).Should().Be("old");
     }
@@ -156,10 +156,10 @@ public abstract partial class KvNamespaceContract
 
         await ShouldRefuse(
             () => Kv.PutAsync("k", "v", new KvPutOptions { Expiration = DateTimeOffset.FromUnixTimeSeconds(past) }).AsTask(), 400,
-            $"KV PUT failed: 400 Invalid expiration of {past}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration of {past}. Please specify integer greater than the current number of seconds since the UNIX epoch."));
         await ShouldRefuse(
             () => Kv.PutAsync("k", "v", new KvPutOptions { Expiration = DateTimeOffset.FromUnixTimeSeconds(near) }).AsTask(), 400,
-            $"KV PUT failed: 400 Invalid expiration of {near}. Expiration times must be at least 60 seconds in the future.");
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration of {near}. Expiration times must be at least 60 seconds in the future."));
 
         (await Kv.GetTextAsync("k")).Should().Be("old");
     }

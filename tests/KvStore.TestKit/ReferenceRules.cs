@@ -17,7 +17,7 @@ internal static class ReferenceRules
 
         if (key is "." or "..")
         {
-            throw new ArgumentException($"\"{key}\" is not allowed as a key name.", nameof(key));
+            throw new ArgumentException(FormattableString.Invariant($"\"{key}\" is not allowed as a key name."), nameof(key));
         }
 
         CheckLength(key, limits, operation);
@@ -35,7 +35,7 @@ internal static class ReferenceRules
 
         if (key is "." or "..")
         {
-            throw new KvException(400, "GET_BULK", $"Illegal key name \"{key}\". Please use a different name.");
+            throw new KvException(400, "GET_BULK", FormattableString.Invariant($"Illegal key name \"{key}\". Please use a different name."));
         }
 
         CheckLength(key, limits, "GET_BULK");
@@ -53,7 +53,7 @@ internal static class ReferenceRules
     {
         if (count > limits.GetManyKeysMax)
         {
-            throw new KvException(400, "GET_BULK", $"You can request a maximum of {limits.GetManyKeysMax} keys");
+            throw new KvException(400, "GET_BULK", FormattableString.Invariant($"You can request a maximum of {limits.GetManyKeysMax} keys"));
         }
 
         if (count == 0)
@@ -71,7 +71,7 @@ internal static class ReferenceRules
                 413,
                 "GET_BULK",
                 "Total size of request exceeds the limit of "
-                + (limits.GetManyBytesMax == mebibytes * 1024 * 1024 ? $"{mebibytes}MB" : $"{limits.GetManyBytesMax} bytes"));
+                + (limits.GetManyBytesMax == mebibytes * 1024 * 1024 ? FormattableString.Invariant($"{mebibytes}MB") : FormattableString.Invariant($"{limits.GetManyBytesMax} bytes")));
         }
     }
 
@@ -81,7 +81,7 @@ internal static class ReferenceRules
         if (options?.CacheTtl is { } ttl && WholeSeconds(ttl) < leastSeconds)
         {
             throw new KvException(
-                400, operation, $"Invalid cache_ttl of {WholeSeconds(ttl)}. Cache TTL must be at least {leastSeconds}.");
+                400, operation, FormattableString.Invariant($"Invalid cache_ttl of {WholeSeconds(ttl)}. Cache TTL must be at least {leastSeconds}."));
         }
     }
 
@@ -95,7 +95,7 @@ internal static class ReferenceRules
         return limit <= limits.ListKeysMax
             ? limit
             : throw new KvException(
-                400, "GET", $"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}.");
+                400, "GET", FormattableString.Invariant($"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}."));
     }
 
     public static void CheckSeconds(TimeSpan? span)
@@ -114,8 +114,8 @@ internal static class ReferenceRules
         if (options?.ExpirationTtl is { } span)
         {
             var ttl = WholeSeconds(span);
-            return ttl <= 0 ? throw Refused($"Invalid expiration_ttl of {ttl}. Please specify integer greater than 0.")
-                : ttl < leastSeconds ? throw Refused($"Invalid expiration_ttl of {ttl}. Expiration TTL must be at least {leastSeconds}.")
+            return ttl <= 0 ? throw Refused(FormattableString.Invariant($"Invalid expiration_ttl of {ttl}. Please specify integer greater than 0."))
+                : ttl < leastSeconds ? throw Refused(FormattableString.Invariant($"Invalid expiration_ttl of {ttl}. Expiration TTL must be at least {leastSeconds}."))
                 : Until((Int128)now.UtcTicks + span.Ticks, nowSeconds + ttl, "expiration_ttl", ttl);
         }
 
@@ -123,9 +123,9 @@ internal static class ReferenceRules
         {
             var at = date.ToUnixTimeSeconds();
             return at <= nowSeconds ? throw Refused(
-                    $"Invalid expiration of {at}. Please specify integer greater than the current number of seconds since the UNIX epoch.")
+                    FormattableString.Invariant($"Invalid expiration of {at}. Please specify integer greater than the current number of seconds since the UNIX epoch."))
                 : at < nowSeconds + leastSeconds ? throw Refused(
-                    $"Invalid expiration of {at}. Expiration times must be at least {leastSeconds} seconds in the future.")
+                    FormattableString.Invariant($"Invalid expiration of {at}. Expiration times must be at least {leastSeconds} seconds in the future."))
                 : Until(date.UtcTicks, at, "expiration", at);
         }
 
@@ -138,7 +138,7 @@ internal static class ReferenceRules
             var unit = sinceEpoch > (Int128)(shown + 1) * 10_000_000 ? 10_000_000 : 5_000_000;
             return sinceEpoch <= (Int128)uint.MaxValue * 10_000_000
                 ? new(shown, (long)((sinceEpoch + unit - 1) / unit) * (unit / 5_000_000))
-                : throw new ArgumentException($"Invalid {option} of {asked}. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).");
+                : throw new ArgumentException(FormattableString.Invariant($"Invalid {option} of {asked}. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z)."));
         }
 
         static KvException Refused(string reason) => new(400, "PUT", reason);
@@ -155,14 +155,14 @@ internal static class ReferenceRules
         var bytes = Encoding.UTF8.GetByteCount(json);
         return bytes <= limits.MetadataBytesMax
             ? KvMetadata.FromJson(json)
-            : throw new KvException(413, "PUT", $"Metadata length of {bytes} exceeds limit of {limits.MetadataBytesMax}.");
+            : throw new KvException(413, "PUT", FormattableString.Invariant($"Metadata length of {bytes} exceeds limit of {limits.MetadataBytesMax}."));
     }
 
     public static void CheckValue(long bytes, KvLimits limits)
     {
         if (bytes > limits.ValueBytesMax)
         {
-            throw new KvException(413, "PUT", $"Value length of {bytes} exceeds limit of {limits.ValueBytesMax}.");
+            throw new KvException(413, "PUT", FormattableString.Invariant($"Value length of {bytes} exceeds limit of {limits.ValueBytesMax}."));
         }
     }
 
@@ -178,7 +178,7 @@ internal static class ReferenceRules
         if (bytes > limits.KeyBytesMax)
         {
             throw new KvException(
-                414, operation, $"UTF-8 encoded length of {bytes} exceeds key length limit of {limits.KeyBytesMax}.");
+                414, operation, FormattableString.Invariant($"UTF-8 encoded length of {bytes} exceeds key length limit of {limits.KeyBytesMax}."));
         }
     }
 

@@ -98,7 +98,7 @@ public sealed class PropagationTests
         while (await events.MoveNextAsync())
         {
             var e = events.Current;
-            trace.Add($"{(e.HeardAt - DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)).TotalMilliseconds,12:0.0000} {e.Key} {e.From}>{e.To} {e.Revision} {e.Outcome}");
+            trace.Add(FormattableString.Invariant($"{(e.HeardAt - DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)).TotalMilliseconds,12:0.0000} {e.Key} {e.From}>{e.To} {e.Revision} {e.Outcome}"));
         }
 
         return trace;
