@@ -36,7 +36,7 @@ public sealed class KvReplication
     public bool IsPaused => _replicated.Queue.IsPaused;
 
     /// <summary>Of how many keys some region has not heard everything.</summary>
-    internal int InFlightKeyCount => _replicated.Queue.InFlight.KeyCount;
+    internal int PendingKeyCount => _replicated.Queue.PendingWrites.KeyCount;
 
     /// <summary>How many mutations are on their way to a region.</summary>
     /// <param name="region">The region.</param>

@@ -10,14 +10,14 @@ internal sealed class Backlog
     // From the oldest mutation to the newest, all newer than what is visible.
     private readonly List<Arrival> _upcoming = new(1);
 
-    public Backlog(InFlightMutation visible)
+    public Backlog(PendingWrite visible)
     {
         Visible = visible;
         visible.Retain();
     }
 
     /// <summary>What the region sees.</summary>
-    public InFlightMutation Visible { get; private set; }
+    public PendingWrite Visible { get; private set; }
 
     /// <summary>How much is on its way.</summary>
     public int Count => _upcoming.Count;
@@ -26,10 +26,10 @@ internal sealed class Backlog
     public long NextDueTicks { get; private set; } = Held;
 
     /// <summary>When the oldest mutation on its way was made.</summary>
-    public long OldestWrittenTicks => _upcoming.Min(arrival => arrival.Mutation.Departure!.WrittenTicks);
+    public long OldestWrittenTicks => _upcoming.Min(arrival => arrival.Mutation.ReplicatedWrite!.WrittenTicks);
 
     /// <summary>Adds what is newer than what is visible.</summary>
-    public void Add(InFlightMutation mutation, long dueTicks)
+    public void Add(PendingWrite mutation, long dueTicks)
     {
         var at = _upcoming.Count;
         while (at > 0 && _upcoming[at - 1].Mutation.IsNewerThan(mutation))
@@ -55,7 +55,7 @@ internal sealed class Backlog
         foreach (var arrival in _upcoming)
         {
             var order = arrival.DueTicks.CompareTo(next.DueTicks);
-            if (order < 0 || (order == 0 && arrival.Mutation.Departure!.Number < next.Mutation.Departure!.Number))
+            if (order < 0 || (order == 0 && arrival.Mutation.ReplicatedWrite!.Number < next.Mutation.ReplicatedWrite!.Number))
             {
                 next = arrival;
             }
@@ -65,7 +65,7 @@ internal sealed class Backlog
     }
 
     /// <summary>Whether a mutation is still on its way, for this time.</summary>
-    public bool Expects(InFlightMutation mutation, long dueTicks)
+    public bool Expects(PendingWrite mutation, long dueTicks)
     {
         foreach (var arrival in _upcoming)
         {
@@ -82,7 +82,7 @@ internal sealed class Backlog
     /// <param name="mutation">The mutation, on its way or made here.</param>
     /// <param name="superseded">Called with each that will never be visible.</param>
     /// <returns>How many are no longer on their way.</returns>
-    public int Show(InFlightMutation mutation, Action<InFlightMutation>? superseded)
+    public int Show(PendingWrite mutation, Action<PendingWrite>? superseded)
     {
         if (!mutation.IsNewerThan(Visible))
         {
@@ -145,5 +145,5 @@ internal sealed class Backlog
     }
 
     /// <summary>A mutation and the time at which it arrives.</summary>
-    public readonly record struct Arrival(InFlightMutation Mutation, long DueTicks);
+    public readonly record struct Arrival(PendingWrite Mutation, long DueTicks);
 }

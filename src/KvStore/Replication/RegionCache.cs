@@ -189,7 +189,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         where TKey : struct, IKey, allows ref struct
     {
         // Since when it is stale nobody has noted; not longer than it has been here.
-        if (ReplicationFeed.IsStalenessObserved)
+        if (ReplicationEvents.IsStalenessObserved)
         {
             var isFound = view.TryFind(key, out var arrived);
             var isStale = isFound == cached.Record.IsNone || (isFound && arrived.Record.Revision != cached.Record.Revision);
@@ -231,7 +231,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         /// <summary>When the entry itself expires.</summary>
         public Deadline Deadline => Record.IsNone ? default : Record.Deadline;
 
-        public void Keep(in ArrivedRecord arrived, long readTicks, long endTicks)
+        public void Keep(in VisibleRecord arrived, long readTicks, long endTicks)
         {
             Held?.Dispose();
             IsKept = true;

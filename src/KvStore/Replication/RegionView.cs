@@ -49,7 +49,7 @@ internal sealed class RegionView
 
     /// <summary>Prepares a mutation that is made in this region.</summary>
     /// <exception cref="InvalidOperationException">The lag model gave a negative lag.</exception>
-    public Departure Depart() => _queue.Depart(Region, Cache);
+    public ReplicatedWrite BeginWrite() => _queue.BeginWrite(Region, Cache);
 
     /// <summary>Reads a key.</summary>
     /// <param name="key">The key.</param>
@@ -107,7 +107,7 @@ internal sealed class RegionView
     /// <param name="key">The key.</param>
     /// <param name="arrived">What has arrived.</param>
     /// <returns>Whether there is a value that has not expired.</returns>
-    public bool TryFind<TKey>(in TKey key, out ArrivedRecord arrived)
+    public bool TryFind<TKey>(in TKey key, out VisibleRecord arrived)
         where TKey : struct, IKey, allows ref struct
     {
         var before = Region.Flights;
@@ -119,18 +119,18 @@ internal sealed class RegionView
             Volatile.ReadBarrier();
             if (Region.Flights == before)
             {
-                arrived = new ArrivedRecord(record, word, Held: null);
+                arrived = new VisibleRecord(record, word, Held: null);
                 return isFound;
             }
         }
 
-        return _queue.InFlight.TryFind(Region, key, out arrived)
+        return _queue.PendingWrites.TryFind(Region, key, out arrived)
             && (arrived.Word != 0 || !_clock.HasPassed(arrived.Record.Deadline));
     }
 
     /// <summary>A view for a caller on what has arrived.</summary>
     /// <returns>False when the value was kept outside memory and is gone meanwhile.</returns>
-    public bool TryView<TKey>(in TKey key, in ArrivedRecord arrived, out KvValue value)
+    public bool TryView<TKey>(in TKey key, in VisibleRecord arrived, out KvValue value)
         where TKey : struct, IKey, allows ref struct
     {
         var record = arrived.Record;
@@ -165,7 +165,7 @@ internal sealed class RegionView
     /// What the region sees, with its value held where that is outside memory, which the caller disposes; null when it sees nothing any
     /// more.
     /// </returns>
-    public ArrivedRecord? TryHold<TKey>(in TKey key, in ArrivedRecord arrived)
+    public VisibleRecord? TryHold<TKey>(in TKey key, in VisibleRecord arrived)
         where TKey : struct, IKey, allows ref struct
     {
         var record = arrived.Record;
@@ -173,12 +173,12 @@ internal sealed class RegionView
         {
             if (!record.IsLarge)
             {
-                return new ArrivedRecord(record, Word: 0, Held: null);
+                return new VisibleRecord(record, Word: 0, Held: null);
             }
 
             if (_largeValues.TryHold(record.LargeValue) is { } held)
             {
-                return new ArrivedRecord(record, Word: 0, held);
+                return new VisibleRecord(record, Word: 0, held);
             }
         }
         while (TryFindAgain(key, ref record));
@@ -238,7 +238,7 @@ internal sealed class RegionView
             var found = _store.List(prefix, after, newest);
             isEnd = found < newest.Length;
             inFlight.Clear();
-            _queue.InFlight.Collect(Region, prefix, after, inFlight);
+            _queue.PendingWrites.Collect(Region, prefix, after, inFlight);
             inFlight.Sort(static (left, right) => left.Key.AsSpan().SequenceCompareTo(right.Key));
 
             var next = 0;

@@ -26,7 +26,7 @@ internal sealed class ReplicatedStore : IDisposable
     {
         _name = name;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();
-        Feed = new ReplicationFeed(name);
+        Feed = new ReplicationEvents(name);
         Queue = new ReplicationQueue(store, clock, timeProvider, options.Lag, regions, Feed, largeValues);
         _views = [.. regions.Select(region => new RegionView(region, store, clock, Queue, largeValues, options.EdgeCache, name))];
         Home = options.HomeRegion is { } home ? ViewOf(home) : _views[0];
@@ -58,7 +58,7 @@ internal sealed class ReplicatedStore : IDisposable
     public ReplicationQueue Queue { get; }
 
     /// <summary>What becomes of it.</summary>
-    public ReplicationFeed Feed { get; }
+    public ReplicationEvents Feed { get; }
 
     /// <summary>The view of the namespace itself.</summary>
     public RegionView Home { get; }

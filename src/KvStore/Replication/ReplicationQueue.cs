@@ -11,13 +11,13 @@ namespace KvStore.Replication;
 /// <remarks>
 /// What is due is applied by whoever comes first: a read of the key, or a sweep. The one timer starts a sweep, as do a
 /// listing and whoever asks how much is pending. A sweep goes by time, so that a trace is the same in every process.
-/// Thread safety: all members, from any thread. The lock of the sweep is taken before any of <see cref="InFlightTable"/>.
+/// Thread safety: all members, from any thread. The lock of the sweep is taken before any of <see cref="PendingWriteTable"/>.
 /// </remarks>
 internal sealed class ReplicationQueue : IDisposable
 {
     private readonly ReplicationClock _clock;
     private readonly IKvLagModel _lag;
-    private readonly ArrivalSchedule _schedule;
+    private readonly DeliverySchedule _schedule;
     private readonly ConvergenceSignal _convergence = new();
     private readonly Lock _sweeping = new();
     private long _mutationCount;
@@ -28,22 +28,22 @@ internal sealed class ReplicationQueue : IDisposable
         TimeProvider timeProvider,
         IKvLagModel lag,
         IReadOnlyList<Region> regions,
-        ReplicationFeed feed,
+        ReplicationEvents feed,
         LargeValueLeases largeValues)
     {
         _clock = new ReplicationClock(timeProvider);
         _lag = lag;
-        _schedule = new ArrivalSchedule(timeProvider, Sweep);
+        _schedule = new DeliverySchedule(timeProvider, Sweep);
         Regions = regions;
-        var transit = new Transit(_clock, regions, _schedule, _convergence, feed);
-        InFlight = new InFlightTable(store, expiry, _clock, regions, transit, feed, largeValues);
+        var transit = new Deliveries(_clock, regions, _schedule, _convergence, feed);
+        PendingWrites = new PendingWriteTable(store, expiry, _clock, regions, transit, feed, largeValues);
     }
 
     /// <summary>The regions, by their index.</summary>
     public IReadOnlyList<Region> Regions { get; }
 
     /// <summary>What regions have not heard yet.</summary>
-    public InFlightTable InFlight { get; }
+    public PendingWriteTable PendingWrites { get; }
 
     /// <summary>The time.</summary>
     public long NowTicks => _clock.NowTicks;
@@ -70,7 +70,7 @@ internal sealed class ReplicationQueue : IDisposable
 
     /// <summary>Prepares a mutation: asks the lag model, outside all locks.</summary>
     /// <exception cref="InvalidOperationException">The lag model gave a negative lag.</exception>
-    public Departure Depart(Region origin, RegionCache? cache)
+    public ReplicatedWrite BeginWrite(Region origin, RegionCache? cache)
     {
         var number = Interlocked.Increment(ref _mutationCount);
         var lagTicks = new long[Regions.Count];
@@ -86,7 +86,7 @@ internal sealed class ReplicationQueue : IDisposable
             }
         }
 
-        return new Departure(InFlight, origin, cache, number, lagTicks);
+        return new ReplicatedWrite(PendingWrites, origin, cache, number, lagTicks);
     }
 
     /// <summary>Applies everything that is due.</summary>
@@ -96,7 +96,7 @@ internal sealed class ReplicationQueue : IDisposable
         {
             while (_schedule.TryTake(_clock.HorizonTicks, out var ticket))
             {
-                InFlight.Arrive(ticket, _clock.HeardTicks(ticket.DueTicks));
+                PendingWrites.Arrive(ticket, _clock.HeardTicks(ticket.DueTicks));
             }
         }
     }
@@ -121,9 +121,9 @@ internal sealed class ReplicationQueue : IDisposable
             var nowTicks = NowTicks;
             while (_schedule.TryTake(Backlog.Held - 1, out var ticket))
             {
-                if (InFlight.Arrive(ticket, nowTicks))
+                if (PendingWrites.Arrive(ticket, nowTicks))
                 {
-                    return ReplicationFeed.ToEvent(ticket.Key.Key, ticket.Mutation, ticket.Region, KvReplicationOutcome.Visible, nowTicks);
+                    return ReplicationEvents.ToEvent(ticket.Key.Key, ticket.Mutation, ticket.Region, KvReplicationOutcome.Visible, nowTicks);
                 }
             }
 
@@ -154,7 +154,7 @@ internal sealed class ReplicationQueue : IDisposable
             if (region.IsCutOff != isCutOff)
             {
                 region.IsCutOff = isCutOff;
-                InFlight.Reroute();
+                PendingWrites.Reroute();
                 Sweep();
             }
         }

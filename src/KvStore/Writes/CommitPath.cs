@@ -143,15 +143,15 @@ internal sealed class CommitPath
     public ValueTask DeleteAsync<TKey>(in TKey key, RegionView? origin)
         where TKey : struct, IKey, allows ref struct
     {
-        var departure = origin?.Depart();
+        var replicated = origin?.BeginWrite();
         if (Log is { } log)
         {
-            return log.DeleteAsync(key, departure);
+            return log.DeleteAsync(key, replicated);
         }
 
         if (_admission is null && _calls.IsEmpty)
         {
-            Delete(key, departure);
+            Delete(key, replicated);
             return default;
         }
 
@@ -159,7 +159,7 @@ internal sealed class CommitPath
         {
             _admission?.CheckDelete(key);
             _admission?.Reserve();
-            Delete(key, departure);
+            Delete(key, replicated);
             _calls.Overtake(key, call: null, Overtaking.Made);
             _admission?.NoteWrite(key);
         }
@@ -209,14 +209,14 @@ internal sealed class CommitPath
             throw;
         }
 
-        var departure = DepartureOf(draft, origin);
+        var replicated = BeginWrite(draft, origin);
         if (Log is { } log)
         {
-            await log.PutInTurnAsync(call, draft, departure).ConfigureAwait(false);
+            await log.PutInTurnAsync(call, draft, replicated).ConfigureAwait(false);
         }
         else
         {
-            PublishInTurn(new Utf8Key(call.Key), draft, departure, call);
+            PublishInTurn(new Utf8Key(call.Key), draft, replicated, call);
         }
     }
 
@@ -251,13 +251,13 @@ internal sealed class CommitPath
     private ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, RegionView? origin)
         where TKey : struct, IKey, allows ref struct
     {
-        var departure = origin is null ? null : DepartureOf(draft, origin);
+        var replicated = origin is null ? null : BeginWrite(draft, origin);
         if (Log is { } log)
         {
-            return log.PutAsync(key, draft, departure);
+            return log.PutAsync(key, draft, replicated);
         }
 
-        if (_admission is null && departure is null && _calls.IsEmpty)
+        if (_admission is null && replicated is null && _calls.IsEmpty)
         {
             CheckOpen(draft);
             try
@@ -273,15 +273,15 @@ internal sealed class CommitPath
             return default;
         }
 
-        PublishInTurn(key, draft, departure, call: null);
+        PublishInTurn(key, draft, replicated, call: null);
         return default;
     }
 
-    private Departure? DepartureOf(in RecordDraft draft, RegionView? origin)
+    private ReplicatedWrite? BeginWrite(in RecordDraft draft, RegionView? origin)
     {
         try
         {
-            return origin?.Depart();
+            return origin?.BeginWrite();
         }
         catch
         {
@@ -291,7 +291,7 @@ internal sealed class CommitPath
     }
 
     // In memory alone: decided by the publication.
-    private void PublishInTurn<TKey>(in TKey key, in RecordDraft draft, Departure? departure, PendingCall? call)
+    private void PublishInTurn<TKey>(in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, PendingCall? call)
         where TKey : struct, IKey, allows ref struct
     {
         CheckOpen(draft);
@@ -299,13 +299,13 @@ internal sealed class CommitPath
         {
             if (call?.OvertakenBy is not null)
             {
-                if (departure is null)
+                if (replicated is null)
                 {
                     ShardedStore.Abandon(draft);
                     return;
                 }
 
-                departure.Lose();
+                replicated.Lose();
             }
 
             try
@@ -319,24 +319,24 @@ internal sealed class CommitPath
                 throw;
             }
 
-            Publish(key, draft, departure);
+            Publish(key, draft, replicated);
             _calls.Overtake(key, call, Overtaking.Made);
             _admission?.NoteWrite(key);
         }
     }
 
-    private void Publish<TKey>(in TKey key, in RecordDraft draft, Departure? departure)
+    private void Publish<TKey>(in TKey key, in RecordDraft draft, ReplicatedWrite? replicated)
         where TKey : struct, IKey, allows ref struct
     {
         try
         {
-            if (departure is null)
+            if (replicated is null)
             {
                 _store.Publish(key, draft);
             }
             else
             {
-                _store.Publish(key, draft, revision: 0, departure);
+                _store.Publish(key, draft, revision: 0, replicated);
             }
         }
         catch
@@ -346,14 +346,14 @@ internal sealed class CommitPath
             throw;
         }
 
-        departure?.Complete(key);
+        replicated?.Complete(key);
     }
 
-    private void Delete<TKey>(in TKey key, Departure? departure)
+    private void Delete<TKey>(in TKey key, ReplicatedWrite? replicated)
         where TKey : struct, IKey, allows ref struct
     {
-        _store.Delete(key, departure);
-        departure?.Complete(key);
+        _store.Delete(key, replicated);
+        replicated?.Complete(key);
     }
 
     private void GiveUp(in RecordDraft draft)

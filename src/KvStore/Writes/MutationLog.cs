@@ -49,9 +49,9 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
     /// <summary>Makes a put durable, then visible. The draft is given up when that fails.</summary>
     /// <param name="key">The key.</param>
     /// <param name="draft">The record.</param>
-    /// <param name="departure">Where the put is made; null where nothing is replicated.</param>
+    /// <param name="replicated">Where the put is made; null where nothing is replicated.</param>
     /// <param name="call">The put in the order of the calls, where its value took time to read; it must not be overtaken.</param>
-    public ValueTask PutAsync<TKey>(in TKey key, in RecordDraft draft, Departure? departure = null, PendingCall? call = null)
+    public ValueTask PutAsync<TKey>(in TKey key, in RecordDraft draft, ReplicatedWrite? replicated = null, PendingCall? call = null)
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(call is null || calls.Lock.IsHeldByCurrentThread, "Whether it was overtaken is decided under the lock.");
@@ -66,10 +66,10 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 ThrowIfClosed();
                 admission?.CheckPut(key, draft.Record.LiveBytes);
                 overtaking = Overtake(key, call);
-                if (departure is not null && !departure.Decide(key))
+                if (replicated is not null && !replicated.Decide(key))
                 {
                     admission?.NoteWrite(key);
-                    Publish(key, draft, revision: 0, departure, ref isPublished);
+                    Publish(key, draft, revision: 0, replicated, ref isPublished);
                     overtaking?.Complete(isMade: true);
                     return default;
                 }
@@ -81,13 +81,13 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 {
                     append.GetAwaiter().GetResult();
                     admission?.NoteWrite(key);
-                    Publish(key, draft, revision, departure, ref isPublished);
+                    Publish(key, draft, revision, replicated, ref isPublished);
                     overtaking?.Complete(isMade: true);
                     Return(pending);
                     return default;
                 }
 
-                pending.Prepare(draft, revision, _settled.Begin(revision), isDelete: false, departure, overtaking);
+                pending.Prepare(draft, revision, _settled.Begin(revision), isDelete: false, replicated, overtaking);
                 admission?.NoteWrite(key);
                 admission?.Begin(pending);
             }
@@ -115,7 +115,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
     /// The same for a put whose value took time to read. One that was overtaken meanwhile is not made; it completes with the
     /// mutation that overtook it, or is made when that fails.
     /// </summary>
-    public async ValueTask PutInTurnAsync(PendingCall call, RecordDraft draft, Departure? departure)
+    public async ValueTask PutInTurnAsync(PendingCall call, RecordDraft draft, ReplicatedWrite? replicated)
     {
         while (true)
         {
@@ -126,7 +126,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 overtaking = call.OvertakenBy;
                 if (overtaking is null)
                 {
-                    put = PutAsync(new Utf8Key(draft.Record.Key), draft, departure, call);
+                    put = PutAsync(new Utf8Key(draft.Record.Key), draft, replicated, call);
                 }
             }
 
@@ -138,7 +138,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
 
             if (await overtaking.Outcome.ConfigureAwait(false))
             {
-                Lose(draft, departure);
+                Lose(draft, replicated);
                 return;
             }
 
@@ -150,7 +150,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
     }
 
     /// <summary>Makes a delete durable, then visible.</summary>
-    public ValueTask DeleteAsync<TKey>(in TKey key, Departure? departure = null)
+    public ValueTask DeleteAsync<TKey>(in TKey key, ReplicatedWrite? replicated = null)
         where TKey : struct, IKey, allows ref struct
     {
         ValueTask append;
@@ -165,18 +165,18 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 admission?.CheckDelete(key);
                 overtaking = Overtake(key, call: null);
                 var isAlone = _settled.IsIdle;
-                if (isAlone && !MayBeKept(key) && departure?.IsInFlight(key) != true)
+                if (isAlone && !MayBeKept(key) && replicated?.IsPending(key) != true)
                 {
                     admission?.NoteWrite(key);
                     overtaking?.Complete(isMade: true);
                     return default;
                 }
 
-                if (departure is not null && !departure.Decide(key))
+                if (replicated is not null && !replicated.Decide(key))
                 {
                     admission?.NoteWrite(key);
-                    store.Delete(key, departure);
-                    departure.Complete(key);
+                    store.Delete(key, replicated);
+                    replicated.Complete(key);
                     overtaking?.Complete(isMade: true);
                     return default;
                 }
@@ -191,14 +191,14 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                     admission?.NoteWrite(key);
                     ShardedStore.Abandon(draft);
                     draft = default;
-                    store.Delete(key, departure);
-                    departure?.Complete(key);
+                    store.Delete(key, replicated);
+                    replicated?.Complete(key);
                     overtaking?.Complete(isMade: true);
                     Return(pending);
                     return default;
                 }
 
-                pending.Prepare(draft, revision, _settled.Begin(revision), isDelete: true, departure, overtaking);
+                pending.Prepare(draft, revision, _settled.Begin(revision), isDelete: true, replicated, overtaking);
                 admission?.NoteWrite(key);
                 admission?.Begin(pending);
             }
@@ -359,17 +359,17 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
     }
 
     // The put counts as made before the mutation that overtook it: a region that has not heard of that one sees the put until then.
-    private void Lose(in RecordDraft draft, Departure? departure)
+    private void Lose(in RecordDraft draft, ReplicatedWrite? replicated)
     {
-        if (departure is null)
+        if (replicated is null)
         {
             GiveUp(draft);
             return;
         }
 
-        departure.Lose();
+        replicated.Lose();
         var isPublished = false;
-        Publish(new Utf8Key(draft.Record.Key), draft, revision: 0, departure, ref isPublished);
+        Publish(new Utf8Key(draft.Record.Key), draft, revision: 0, replicated, ref isPublished);
     }
 
     private void Publish(PendingPublication pending, ref bool isPublished)
@@ -377,30 +377,30 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
         var key = new Utf8Key(pending.Draft.Record.Key);
         if (pending.IsDelete)
         {
-            store.PublishTombstone(key, pending.Draft, pending.Revision, pending.Departure);
+            store.PublishTombstone(key, pending.Draft, pending.Revision, pending.ReplicatedWrite);
             isPublished = true;
-            pending.Departure?.Complete(key);
+            pending.ReplicatedWrite?.Complete(key);
         }
         else
         {
-            Publish(key, pending.Draft, pending.Revision, pending.Departure, ref isPublished);
+            Publish(key, pending.Draft, pending.Revision, pending.ReplicatedWrite, ref isPublished);
         }
     }
 
     // The draft belongs to the store as soon as it was published, whatever fails afterwards.
-    private void Publish<TKey>(in TKey key, in RecordDraft draft, long revision, Departure? departure, ref bool isPublished)
+    private void Publish<TKey>(in TKey key, in RecordDraft draft, long revision, ReplicatedWrite? replicated, ref bool isPublished)
         where TKey : struct, IKey, allows ref struct
     {
-        if (departure is null)
+        if (replicated is null)
         {
             store.Publish(key, draft, revision);
             isPublished = true;
         }
         else
         {
-            store.Publish(key, draft, revision, departure);
+            store.Publish(key, draft, revision, replicated);
             isPublished = true;
-            departure.Complete(key);
+            replicated.Complete(key);
         }
     }
 

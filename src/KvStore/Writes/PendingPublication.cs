@@ -39,7 +39,7 @@ internal sealed class PendingPublication : IValueTaskSource
 
     public bool IsDelete { get; private set; }
 
-    public Departure? Departure { get; private set; }
+    public ReplicatedWrite? ReplicatedWrite { get; private set; }
 
     public Overtaking? Overtaking { get; private set; }
 
@@ -47,13 +47,13 @@ internal sealed class PendingPublication : IValueTaskSource
     public PendingPublication? Next { get; set; }
 
     /// <summary>Describes the mutation.</summary>
-    public void Prepare(in RecordDraft draft, long revision, long place, bool isDelete, Departure? departure, Overtaking? overtaking)
+    public void Prepare(in RecordDraft draft, long revision, long place, bool isDelete, ReplicatedWrite? replicated, Overtaking? overtaking)
     {
         Draft = draft;
         Revision = revision;
         Place = place;
         IsDelete = isDelete;
-        Departure = departure;
+        ReplicatedWrite = replicated;
         Overtaking = overtaking;
     }
 
@@ -140,7 +140,7 @@ internal sealed class PendingPublication : IValueTaskSource
 
         _append = default;
         Draft = default;
-        Departure = null;
+        ReplicatedWrite = null;
         Overtaking = null;
         _failure = failure;
         _core.SetResult(true);

@@ -9,9 +9,9 @@ namespace KvStore.Replication;
 /// and puts it on its way.
 /// </summary>
 /// <remarks>Thread safety: it belongs to whoever makes the mutation, one call after the other.</remarks>
-internal sealed class Departure(InFlightTable inFlight, Region origin, RegionCache? cache, long number, long[] lagTicks) : PublicationObserver
+internal sealed class ReplicatedWrite(PendingWriteTable inFlight, Region origin, RegionCache? cache, long number, long[] lagTicks) : PublicationObserver
 {
-    private InFlightKey? _inFlightKey;
+    private PendingKey? _pendingKey;
 
     /// <summary>Where the mutation is made.</summary>
     public Region Origin { get; } = origin;
@@ -36,7 +36,7 @@ internal sealed class Departure(InFlightTable inFlight, Region origin, RegionCac
     }
 
     /// <summary>Whether some region has not heard everything about a key.</summary>
-    public bool IsInFlight<TKey>(in TKey key)
+    public bool IsPending<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct => inFlight.Contains(key);
 
     /// <summary>
@@ -56,16 +56,16 @@ internal sealed class Departure(InFlightTable inFlight, Region origin, RegionCac
 
     public override bool OnPublishing(
         ReadOnlySpan<byte> key, ulong hash, Record before, Record after, long revision, bool isNewest) =>
-        inFlight.Publish(this, key, hash, before, after, revision, isNewest, out _inFlightKey);
+        inFlight.Publish(this, key, hash, before, after, revision, isNewest, out _pendingKey);
 
     /// <summary>To be called once, when the publication is over and readers can see it.</summary>
     public void Complete<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
-        if (_inFlightKey is not null)
+        if (_pendingKey is not null)
         {
-            inFlight.Complete(this, _inFlightKey);
-            _inFlightKey = null;
+            inFlight.Complete(this, _pendingKey);
+            _pendingKey = null;
         }
 
         cache?.Drop(key);

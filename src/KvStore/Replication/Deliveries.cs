@@ -2,16 +2,16 @@ namespace KvStore.Replication;
 
 /// <summary>How mutations of a key set out for regions, arrive there, and are held up on their way.</summary>
 /// <remarks>Thread safety: every member is for the holder of the lock of the key's stripe, except where it says otherwise.</remarks>
-internal sealed class Transit(
-    ReplicationClock clock, IReadOnlyList<Region> regions, ArrivalSchedule schedule, ConvergenceSignal convergence, ReplicationFeed feed)
+internal sealed class Deliveries(
+    ReplicationClock clock, IReadOnlyList<Region> regions, DeliverySchedule schedule, ConvergenceSignal convergence, ReplicationEvents feed)
 {
     /// <summary>Whether a mutation is not visible everywhere at once. From any thread.</summary>
-    public bool IsDelayed(Departure departure)
+    public bool IsDelayed(ReplicatedWrite replicated)
     {
         foreach (var region in regions)
         {
-            var isDelayed = clock.IsPaused || IsBlocked(departure.Origin, region) || departure.DueTicks(region, startTicks: 0) > 0;
-            if (isDelayed && region != departure.Origin)
+            var isDelayed = clock.IsPaused || IsBlocked(replicated.Origin, region) || replicated.DueTicks(region, startTicks: 0) > 0;
+            if (isDelayed && region != replicated.Origin)
             {
                 return true;
             }
@@ -21,14 +21,14 @@ internal sealed class Transit(
     }
 
     /// <summary>Sends a mutation to a region, where it is visible at once if it is made there.</summary>
-    public void Send(InFlightMutation mutation, InFlightKey entry, Region region, bool wins)
+    public void Send(PendingWrite mutation, PendingKey entry, Region region, bool wins)
     {
-        var departure = mutation.Departure!;
-        var nowTicks = departure.WrittenTicks;
-        var dueTicks = region == departure.Origin ? nowTicks
-            : IsBlocked(departure.Origin, region) ? Backlog.Held
-            : departure.DueTicks(region, nowTicks);
-        var isAtOnce = region == departure.Origin || (dueTicks <= nowTicks && !clock.IsPaused);
+        var replicated = mutation.ReplicatedWrite!;
+        var nowTicks = replicated.WrittenTicks;
+        var dueTicks = region == replicated.Origin ? nowTicks
+            : IsBlocked(replicated.Origin, region) ? Backlog.Held
+            : replicated.DueTicks(region, nowTicks);
+        var isAtOnce = region == replicated.Origin || (dueTicks <= nowTicks && !clock.IsPaused);
         var backlog = entry[region];
         if (backlog is null && wins && isAtOnce)
         {
@@ -55,7 +55,7 @@ internal sealed class Transit(
     }
 
     /// <summary>Lets everything arrive that is due by now.</summary>
-    public void Hear(InFlightKey entry, Region region, Backlog backlog)
+    public void Hear(PendingKey entry, Region region, Backlog backlog)
     {
         var horizonTicks = clock.HorizonTicks;
         while (backlog.TryNextDue(horizonTicks, out var next))
@@ -65,7 +65,7 @@ internal sealed class Transit(
     }
 
     /// <summary>Makes a mutation visible in a region.</summary>
-    public void Show(InFlightKey entry, Region region, Backlog backlog, InFlightMutation mutation, long heardTicks)
+    public void Show(PendingKey entry, Region region, Backlog backlog, PendingWrite mutation, long heardTicks)
     {
         var heard = backlog.Show(
             mutation,
@@ -75,14 +75,14 @@ internal sealed class Transit(
     }
 
     /// <summary>Holds up what can't get through any more, and lets set out anew what can again.</summary>
-    public void Reroute(InFlightKey entry, long nowTicks)
+    public void Reroute(PendingKey entry, long nowTicks)
     {
         foreach (var region in regions)
         {
             entry[region]?.Reschedule(arrival =>
             {
-                var departure = arrival.Mutation.Departure!;
-                if (IsBlocked(departure.Origin, region))
+                var replicated = arrival.Mutation.ReplicatedWrite!;
+                if (IsBlocked(replicated.Origin, region))
                 {
                     return Backlog.Held;
                 }
@@ -92,18 +92,18 @@ internal sealed class Transit(
                     return arrival.DueTicks;
                 }
 
-                var dueTicks = departure.DueTicks(region, nowTicks);
+                var dueTicks = replicated.DueTicks(region, nowTicks);
                 Schedule(entry, region, arrival.Mutation, dueTicks);
                 return dueTicks;
             });
         }
     }
 
-    private void Schedule(InFlightKey entry, Region region, InFlightMutation mutation, long dueTicks)
+    private void Schedule(PendingKey entry, Region region, PendingWrite mutation, long dueTicks)
     {
         if (dueTicks != Backlog.Held)
         {
-            schedule.Add(new ArrivalSchedule.Ticket(entry, region, mutation, dueTicks));
+            schedule.Add(new DeliverySchedule.Delivery(entry, region, mutation, dueTicks));
         }
     }
 
@@ -116,9 +116,9 @@ internal sealed class Transit(
         }
     }
 
-    private void Report(InFlightKey entry, InFlightMutation mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
+    private void Report(PendingKey entry, PendingWrite mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
     {
-        if (to != mutation.Departure!.Origin)
+        if (to != mutation.ReplicatedWrite!.Origin)
         {
             feed.Report(entry.Key, mutation, to, outcome, heardTicks);
         }

@@ -2,13 +2,13 @@ namespace KvStore.Replication;
 
 /// <summary>A key of which some region has not heard everything yet.</summary>
 /// <remarks>Thread safety: none; it is changed and read under the lock of its stripe.</remarks>
-internal sealed class InFlightKey : KeyedItem<InFlightKey>
+internal sealed class PendingKey : KeyedItem<PendingKey>
 {
     private readonly Backlog?[] _backlogs;
     private int _backlogCount;
-    private InFlightMutation _newest;
+    private PendingWrite _newest;
 
-    public InFlightKey(byte[] key, ulong hash, int regionCount, InFlightMutation newest)
+    public PendingKey(byte[] key, ulong hash, int regionCount, PendingWrite newest)
         : base(key, hash)
     {
         _backlogs = new Backlog?[regionCount];
@@ -17,7 +17,7 @@ internal sealed class InFlightKey : KeyedItem<InFlightKey>
     }
 
     /// <summary>The mutation that wins, which is what the engine has.</summary>
-    public InFlightMutation Newest
+    public PendingWrite Newest
     {
         get => _newest;
         set

@@ -8,7 +8,7 @@ namespace KvStore.Replication;
 /// found to be void. Ties are broken by the number of the mutation and the place of the region, so that the order is the
 /// same in every process. Thread safety: all members, from any thread.
 /// </remarks>
-internal sealed class ArrivalSchedule : IDisposable
+internal sealed class DeliverySchedule : IDisposable
 {
     private const int ShrinkFrom = 256;
 
@@ -19,17 +19,17 @@ internal sealed class ArrivalSchedule : IDisposable
     private readonly TimeProvider _timeProvider;
     private readonly Action _onDue;
     private readonly Lock _gate = new();
-    private readonly PriorityQueue<Ticket, (long DueTicks, long Number, int Region)> _tickets = new();
+    private readonly PriorityQueue<Delivery, (long DueTicks, long Number, int Region)> _tickets = new();
     private readonly ITimer _timer;
     private long _armedForTicks = long.MaxValue;
     private bool _isSuspended;
 
-    public ArrivalSchedule(TimeProvider timeProvider, Action onDue)
+    public DeliverySchedule(TimeProvider timeProvider, Action onDue)
     {
         _timeProvider = timeProvider;
         _onDue = onDue;
         _timer = timeProvider.CreateTimer(
-            static schedule => ((ArrivalSchedule)schedule!).Fire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            static schedule => ((DeliverySchedule)schedule!).Fire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Whether the timer waits for nothing.</summary>
@@ -46,17 +46,17 @@ internal sealed class ArrivalSchedule : IDisposable
     }
 
     /// <summary>Adds an arrival.</summary>
-    public void Add(in Ticket ticket)
+    public void Add(in Delivery ticket)
     {
         lock (_gate)
         {
-            _tickets.Enqueue(ticket, (ticket.DueTicks, ticket.Mutation.Departure!.Number, ticket.Region.Index));
+            _tickets.Enqueue(ticket, (ticket.DueTicks, ticket.Mutation.ReplicatedWrite!.Number, ticket.Region.Index));
             ArmHoldingGate();
         }
     }
 
     /// <summary>Takes the first arrival, if its time has come.</summary>
-    public bool TryTake(long nowTicks, out Ticket ticket)
+    public bool TryTake(long nowTicks, out Delivery ticket)
     {
         lock (_gate)
         {
@@ -113,5 +113,5 @@ internal sealed class ArrivalSchedule : IDisposable
     }
 
     /// <summary>An arrival: which mutation, of which key, where and when.</summary>
-    public readonly record struct Ticket(InFlightKey Key, Region Region, InFlightMutation Mutation, long DueTicks);
+    public readonly record struct Delivery(PendingKey Key, Region Region, PendingWrite Mutation, long DueTicks);
 }

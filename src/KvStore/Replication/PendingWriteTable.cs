@@ -25,24 +25,24 @@ namespace KvStore.Replication;
 /// <para>Thread safety: all members, from any thread. There is one lock for the keys of each of the engine's shards; under
 /// it only the lock of the schedule is taken.</para>
 /// </remarks>
-internal sealed class InFlightTable
+internal sealed class PendingWriteTable
 {
     private readonly ShardedStore _store;
     private readonly CoarseClock _expiry;
     private readonly ReplicationClock _clock;
     private readonly IReadOnlyList<Region> _regions;
-    private readonly Transit _transit;
-    private readonly ReplicationFeed _feed;
+    private readonly Deliveries _transit;
+    private readonly ReplicationEvents _feed;
     private readonly LargeValueLeases _largeValues;
     private readonly Stripe[] _stripes = new Stripe[HashIndex.ShardCount];
 
-    public InFlightTable(
+    public PendingWriteTable(
         ShardedStore store,
         CoarseClock expiry,
         ReplicationClock clock,
         IReadOnlyList<Region> regions,
-        Transit transit,
-        ReplicationFeed feed,
+        Deliveries transit,
+        ReplicationEvents feed,
         LargeValueLeases largeValues)
     {
         _store = store;
@@ -88,54 +88,54 @@ internal sealed class InFlightTable
     }
 
     /// <summary>Whether a mutation, made now, would win over what its region has not heard of.</summary>
-    public bool WouldWin<TKey>(Departure departure, in TKey key)
+    public bool WouldWin<TKey>(ReplicatedWrite replicated, in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
         var stripe = StripeOf(key.Hash);
         lock (stripe.Gate)
         {
             var entry = Hear(stripe, stripe.Keys.Find(key));
-            return entry is null || StampOf(departure.Origin, entry, stripe.Tick(_clock.NowTicks)) >= entry.Newest.Stamp;
+            return entry is null || StampOf(replicated.Origin, entry, stripe.Tick(_clock.NowTicks)) >= entry.Newest.Stamp;
         }
     }
 
     /// <summary>Puts a mutation on its way. Called under the lock of the key's shard, before readers of the engine see it.</summary>
     /// <returns>Whether it wins, and becomes the engine's.</returns>
     public bool Publish(
-        Departure departure,
+        ReplicatedWrite replicated,
         ReadOnlySpan<byte> key,
         ulong hash,
         Record before,
         Record after,
         long revision,
         bool isNewest,
-        out InFlightKey? entry)
+        out PendingKey? entry)
     {
         var stripe = StripeOf(hash);
         lock (stripe.Gate)
         {
-            departure.WrittenTicks = stripe.Tick(_clock.NowTicks);
+            replicated.WrittenTicks = stripe.Tick(_clock.NowTicks);
             entry = Hear(stripe, stripe.Keys.Find(new Utf8Key(key, hash)));
             if (entry is null)
             {
                 // What was to lose has been outlived by the winner.
-                var isOutdone = !isNewest || departure.Wins == false;
+                var isOutdone = !isNewest || replicated.Wins == false;
                 if (isOutdone || (after.IsNone && (before.IsNone || _expiry.HasPassed(before.Deadline))))
                 {
                     return !isOutdone;
                 }
 
-                if (!_transit.IsDelayed(departure))
+                if (!_transit.IsDelayed(replicated))
                 {
-                    _feed.ReportAtOnce(key, after, revision, departure, _regions);
+                    _feed.ReportAtOnce(key, after, revision, replicated, _regions);
                     return true;
                 }
 
-                entry = new InFlightKey(key.ToArray(), hash, _regions.Count, InFlightMutation.Standing(before, Hold(before)));
+                entry = new PendingKey(key.ToArray(), hash, _regions.Count, PendingWrite.Standing(before, Hold(before)));
                 stripe.Keys.Add(entry);
             }
 
-            var wins = Publish(departure, entry, after, revision, isNewest);
+            var wins = Publish(replicated, entry, after, revision, isNewest);
             if (entry.IsSettled)
             {
                 // What would have delayed it was over before it was sent.
@@ -149,12 +149,12 @@ internal sealed class InFlightTable
     }
 
     /// <summary>Notes that readers can see what was published: regions that have heard everything need no backlog any more.</summary>
-    public void Complete(Departure departure, InFlightKey entry)
+    public void Complete(ReplicatedWrite replicated, PendingKey entry)
     {
         var stripe = StripeOf(entry.Hash);
         lock (stripe.Gate)
         {
-            departure.IsPublished = true;
+            replicated.IsPublished = true;
             foreach (var region in _regions)
             {
                 LandIfEmpty(stripe, entry, region);
@@ -167,7 +167,7 @@ internal sealed class InFlightTable
     /// <param name="key">The key.</param>
     /// <param name="arrived">What it sees; when that is not from the index, it may have expired.</param>
     /// <returns>Whether there is a value.</returns>
-    public bool TryFind<TKey>(Region region, in TKey key, out ArrivedRecord arrived)
+    public bool TryFind<TKey>(Region region, in TKey key, out VisibleRecord arrived)
         where TKey : struct, IKey, allows ref struct
     {
         var stripe = StripeOf(key.Hash);
@@ -177,12 +177,12 @@ internal sealed class InFlightTable
             if (Hear(stripe, stripe.Keys.Find(key), region) is not { } backlog)
             {
                 var isFound = _store.TryFind(key, out var record, out var word);
-                arrived = new ArrivedRecord(record, word, Held: null);
+                arrived = new VisibleRecord(record, word, Held: null);
                 return isFound;
             }
 
-            arrived = new ArrivedRecord(backlog.Visible.Record, Word: 0, Held: null);
-            if (backlog.Count > 0 && ReplicationFeed.IsStalenessObserved)
+            arrived = new VisibleRecord(backlog.Visible.Record, Word: 0, Held: null);
+            if (backlog.Count > 0 && ReplicationEvents.IsStalenessObserved)
             {
                 staleTicks = Math.Max(1, _clock.NowTicks - backlog.OldestWrittenTicks);
             }
@@ -220,7 +220,7 @@ internal sealed class InFlightTable
 
     /// <summary>Lets a mutation arrive.</summary>
     /// <returns>False when it is no longer on its way, or at another time.</returns>
-    public bool Arrive(in ArrivalSchedule.Ticket ticket, long heardTicks)
+    public bool Arrive(in DeliverySchedule.Delivery ticket, long heardTicks)
     {
         var stripe = StripeOf(ticket.Key.Hash);
         lock (stripe.Gate)
@@ -254,19 +254,19 @@ internal sealed class InFlightTable
 
     private Stripe StripeOf(ulong hash) => _stripes[HashIndex.ShardOf(hash)];
 
-    private bool Publish(Departure departure, InFlightKey entry, Record after, long revision, bool isNewest)
+    private bool Publish(ReplicatedWrite replicated, PendingKey entry, Record after, long revision, bool isNewest)
     {
-        var origin = departure.Origin;
+        var origin = replicated.Origin;
         var newest = entry.Newest;
-        var stamp = StampOf(origin, entry, departure.WrittenTicks);
-        var wins = isNewest && (departure.Wins ?? stamp >= newest.Stamp);
-        var mutation = new InFlightMutation
+        var stamp = StampOf(origin, entry, replicated.WrittenTicks);
+        var wins = isNewest && (replicated.Wins ?? stamp >= newest.Stamp);
+        var mutation = new PendingWrite
         {
             Record = after,
             Held = Hold(after),
             Stamp = wins ? Math.Max(stamp, newest.Stamp) : Math.Min(stamp, isNewest ? newest.Stamp - 1 : newest.Stamp),
             Revision = revision,
-            Departure = departure,
+            ReplicatedWrite = replicated,
         };
         mutation.Retain();
         foreach (var region in _regions)
@@ -285,13 +285,13 @@ internal sealed class InFlightTable
     }
 
     // The time of the region's clock, but not before what it has heard of the key.
-    private static long StampOf(Region origin, InFlightKey entry, long nowTicks) =>
+    private static long StampOf(Region origin, PendingKey entry, long nowTicks) =>
         Math.Max(nowTicks + origin.SkewTicks, (entry[origin]?.Visible ?? entry.Newest).Stamp);
 
     private KvLargeValue? Hold(Record record) => !record.IsNone && record.IsLarge ? _largeValues.TryHold(record.LargeValue) : null;
 
     // The key, with what is due by now applied everywhere; null when then nothing is in flight any more.
-    private InFlightKey? Hear(Stripe stripe, InFlightKey? entry)
+    private PendingKey? Hear(Stripe stripe, PendingKey? entry)
     {
         if (entry is null)
         {
@@ -307,7 +307,7 @@ internal sealed class InFlightTable
     }
 
     // The region's backlog, with what is due by now applied; null when then there is none.
-    private Backlog? Hear(Stripe stripe, InFlightKey? entry, Region region)
+    private Backlog? Hear(Stripe stripe, PendingKey? entry, Region region)
     {
         if (entry?[region] is not { } backlog)
         {
@@ -319,10 +319,10 @@ internal sealed class InFlightTable
         return entry[region];
     }
 
-    private static void LandIfEmpty(Stripe stripe, InFlightKey entry, Region region)
+    private static void LandIfEmpty(Stripe stripe, PendingKey entry, Region region)
     {
         // Before the newest is published, the engine still has what came before it, which the region may never have seen.
-        if (entry[region] is { Count: 0 } && entry.Newest.Departure is null or { IsPublished: true })
+        if (entry[region] is { Count: 0 } && entry.Newest.ReplicatedWrite is null or { IsPublished: true })
         {
             entry[region] = null;
             if (entry.IsSettled)
@@ -340,7 +340,7 @@ internal sealed class InFlightTable
 
         public Lock Gate { get; } = new();
 
-        public KeyTable<InFlightKey> Keys { get; } = new();
+        public KeyTable<PendingKey> Keys { get; } = new();
 
         /// <summary>The time of a mutation: never before that of the last one, though the clock be set back.</summary>
         public long Tick(long nowTicks) => _lastTicks = Math.Max(_lastTicks, nowTicks);

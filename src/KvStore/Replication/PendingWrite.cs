@@ -7,7 +7,7 @@ namespace KvStore.Replication;
 /// <remarks>
 /// The record is a view on a segment: nothing is copied, and the segment stays alive as long as the mutation is in flight.
 /// </remarks>
-internal sealed class InFlightMutation
+internal sealed class PendingWrite
 {
     private int _holders;
 
@@ -27,16 +27,16 @@ internal sealed class InFlightMutation
     public required long Revision { get; init; }
 
     /// <summary>Where and when it was made, and how long it travels; null for what was there before anything was in flight.</summary>
-    public required Departure? Departure { get; init; }
+    public required ReplicatedWrite? ReplicatedWrite { get; init; }
 
     /// <summary>What stands there before anything is in flight: older than every mutation.</summary>
-    public static InFlightMutation Standing(Record before, KvLargeValue? held) => new()
+    public static PendingWrite Standing(Record before, KvLargeValue? held) => new()
     {
         Record = before,
         Held = held,
         Stamp = long.MinValue,
         Revision = before.IsNone ? 0 : before.Revision,
-        Departure = null,
+        ReplicatedWrite = null,
     };
 
     /// <summary>Somebody keeps it: a key, a region that sees it, or one that it is on its way to. Under the lock of the key's stripe.</summary>
@@ -53,6 +53,6 @@ internal sealed class InFlightMutation
     }
 
     /// <summary>Whether it wins over another mutation of the key.</summary>
-    public bool IsNewerThan(InFlightMutation other) =>
+    public bool IsNewerThan(PendingWrite other) =>
         Stamp != other.Stamp ? Stamp > other.Stamp : Revision > other.Revision;
 }

@@ -9,7 +9,7 @@ namespace KvStore.Replication;
 /// <remarks>
 /// Where nobody listens it costs one check a mutation and region. Thread safety: all members, from any thread.
 /// </remarks>
-internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvReplicationEvent>
+internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<KvReplicationEvent>
 {
     private readonly Lock _gate = new();
 
@@ -28,12 +28,12 @@ internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvRe
         ReplicationMetrics.RecordStaleness(@namespace, region.Name, staleTicks);
 
     /// <summary>Tells of a mutation in a region.</summary>
-    public void Report(byte[] key, InFlightMutation mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
+    public void Report(byte[] key, PendingWrite mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
     {
-        var departure = mutation.Departure!;
+        var replicated = mutation.ReplicatedWrite!;
         if (outcome == KvReplicationOutcome.Visible && ReplicationMetrics.Lag.Enabled)
         {
-            ReplicationMetrics.RecordLag(@namespace, departure.Origin.Name, to.Name, heardTicks - departure.WrittenTicks);
+            ReplicationMetrics.RecordLag(@namespace, replicated.Origin.Name, to.Name, heardTicks - replicated.WrittenTicks);
         }
 
         if (_readers.Length > 0)
@@ -44,7 +44,7 @@ internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvRe
 
     /// <summary>Tells of a mutation that no region had to wait for.</summary>
     public void ReportAtOnce(
-        ReadOnlySpan<byte> key, Record record, long revision, Departure departure, IReadOnlyList<Region> regions)
+        ReadOnlySpan<byte> key, Record record, long revision, ReplicatedWrite replicated, IReadOnlyList<Region> regions)
     {
         if (!IsObserved)
         {
@@ -52,26 +52,26 @@ internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvRe
         }
 
         var utf8 = key.ToArray();
-        var mutation = new InFlightMutation { Record = record, Stamp = 0, Revision = revision, Departure = departure };
+        var mutation = new PendingWrite { Record = record, Stamp = 0, Revision = revision, ReplicatedWrite = replicated };
         foreach (var region in regions)
         {
-            if (region != departure.Origin)
+            if (region != replicated.Origin)
             {
-                Report(utf8, mutation, region, KvReplicationOutcome.Visible, departure.WrittenTicks);
+                Report(utf8, mutation, region, KvReplicationOutcome.Visible, replicated.WrittenTicks);
             }
         }
     }
 
     /// <summary>An event for a caller.</summary>
     public static KvReplicationEvent ToEvent(
-        byte[] key, InFlightMutation mutation, Region to, KvReplicationOutcome outcome, long heardTicks) => new(
+        byte[] key, PendingWrite mutation, Region to, KvReplicationOutcome outcome, long heardTicks) => new(
         Encoding.UTF8.GetString(key),
-        mutation.Departure!.Origin.Name,
+        mutation.ReplicatedWrite!.Origin.Name,
         to.Name,
         mutation.Revision,
         mutation.Record.IsNone,
         outcome,
-        new DateTimeOffset(mutation.Departure.WrittenTicks, TimeSpan.Zero),
+        new DateTimeOffset(mutation.ReplicatedWrite.WrittenTicks, TimeSpan.Zero),
         new DateTimeOffset(heardTicks, TimeSpan.Zero));
 
     /// <summary>Begins to read: what happens from this call on, until the enumerator is disposed or the namespace is.</summary>
@@ -116,7 +116,7 @@ internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvRe
         }
     }
 
-    private sealed class Reader(ReplicationFeed feed, Channel<KvReplicationEvent> channel, CancellationToken cancellationToken)
+    private sealed class Reader(ReplicationEvents feed, Channel<KvReplicationEvent> channel, CancellationToken cancellationToken)
         : IAsyncEnumerator<KvReplicationEvent>
     {
         private KvReplicationEvent? _current;
