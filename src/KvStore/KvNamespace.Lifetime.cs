@@ -16,7 +16,13 @@ public sealed partial class KvNamespace
     /// writes until <see cref="ReopenAsync"/>. Degraded while the last write failed and the next one may succeed, as on a full
     /// disk. Always healthy for a namespace that lives in memory alone.
     /// </summary>
-    public KvPersistenceHealth Health => _commit.Log?.Persistence.Health ?? KvPersistenceHealth.Healthy;
+    public KvPersistenceHealth Health => _commit.Persistence?.Health ?? KvPersistenceHealth.Healthy;
+
+    /// <summary>
+    /// What opening the namespace found: how much was recovered, what a crash had left half-written, and, for a directory that was
+    /// opened to be read only, what is damaged and missing. Null for a namespace that lives in memory alone.
+    /// </summary>
+    public KvRecovery? Recovery { get; private set; }
 
     /// <summary>Opens a namespace, recovering what its persistence provider holds. The namespace then owns the provider.</summary>
     /// <param name="name">Its name, not empty.</param>
@@ -36,11 +42,11 @@ public sealed partial class KvNamespace
         options.Validate();
         cancellationToken.ThrowIfCancellationRequested();
         var kv = new KvNamespace(name, options);
-        if (options.Persistence is { } persistence)
+        if (options.Persistence is not null)
         {
             try
             {
-                await kv._commit.OpenAsync(options, persistence, cancellationToken).ConfigureAwait(false);
+                kv.Recovery = await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false);
             }
             catch
             {
@@ -62,7 +68,7 @@ public sealed partial class KvNamespace
     public ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
         CheckDisposed();
-        return _commit.Log?.Persistence.FlushAsync(cancellationToken) ?? default;
+        return _commit.Persistence?.FlushAsync(cancellationToken) ?? default;
     }
 
     /// <summary>
@@ -77,7 +83,7 @@ public sealed partial class KvNamespace
     public ValueTask ReopenAsync(CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        return _commit.Log?.Persistence.ReopenAsync(cancellationToken) ?? default;
+        return _commit.Persistence?.ReopenAsync(cancellationToken) ?? default;
     }
 
     /// <summary>
@@ -90,7 +96,7 @@ public sealed partial class KvNamespace
     public ValueTask CompactAsync(CancellationToken cancellationToken = default)
     {
         CheckDisposed();
-        return _commit.Log?.Persistence.CompactAsync(cancellationToken) ?? default;
+        return _commit.Persistence?.CompactAsync(cancellationToken) ?? default;
     }
 
     /// <summary>
@@ -106,8 +112,8 @@ public sealed partial class KvNamespace
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         CheckDisposed();
-        return _commit.Log is { } log
-            ? log.Persistence.SnapshotAsync(directory, cancellationToken)
+        return _commit.Persistence is { } persistence
+            ? persistence.SnapshotAsync(directory, cancellationToken)
             : throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");
     }
 
@@ -141,14 +147,11 @@ public sealed partial class KvNamespace
             _isPlain = false;
         }
 
-        _commit.IsClosed = true;
+        _commit.Close();
         _largeValues.Dispose();
         try
         {
-            if (_commit.Log is { } log)
-            {
-                await log.CloseAsync().ConfigureAwait(false);
-            }
+            await _commit.CloseProviderAsync().ConfigureAwait(false);
         }
         finally
         {

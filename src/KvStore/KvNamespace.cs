@@ -54,9 +54,10 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         _clock = CoarseClock.Join(options.TimeProvider, this);
         ObserverWatch.Begin();
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
-        _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name);
-        _commit = new CommitPath(name, _store, options);
-        _largeValues = new LargeValueLeases(options.TimeProvider, () => _commit.Log?.LargeValues);
+        _largeValues = new LargeValueLeases(options.TimeProvider, options.Persistence);
+        _store = new ShardedStore(
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release);
+        _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
         if (options.Replication is { } replication)
         {

@@ -288,7 +288,7 @@ internal sealed class PendingWriteTable
     private static long StampOf(Region origin, PendingKey entry, long nowTicks) =>
         Math.Max(nowTicks + origin.SkewTicks, (entry[origin]?.Visible ?? entry.Newest).Stamp);
 
-    private KvLargeValue? Hold(Record record) => !record.IsNone && record.IsLarge ? _largeValues.TryHold(record.LargeValue) : null;
+    private KvLargeValue? Hold(Record record) => !record.IsNone && record.IsLarge ? _largeValues.TryLease(record.LargeValue) : null;
 
     // The key, with what is due by now applied everywhere; null when then nothing is in flight any more.
     private PendingKey? Hear(Stripe stripe, PendingKey? entry)

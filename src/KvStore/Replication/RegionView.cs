@@ -176,7 +176,7 @@ internal sealed class RegionView
                 return new VisibleRecord(record, Word: 0, Held: null);
             }
 
-            if (_largeValues.TryHold(record.LargeValue) is { } held)
+            if (_largeValues.TryLease(record.LargeValue) is { } held)
             {
                 return new VisibleRecord(record, Word: 0, held);
             }
