@@ -25,7 +25,7 @@ public sealed partial class KvNamespace
             return FindAnywhere(key);
         }
 
-        var view = region is null ? _replicated.Home : _replicated.ViewOf(region);
+        var view = region is null ? _replicated.Home : _replicated.Find(region);
         using var encoded = new EncodedKey(key, _keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
         return view.Peek(encoded.Key);
     }
@@ -39,6 +39,6 @@ public sealed partial class KvNamespace
         var asked = ListRequest.Parse(options, _limits);
         return asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
             : _replicated is null ? ListPage.Read(_store, prefix, asked.After, asked.Limit)
-            : _replicated.Home.ListArrived(prefix, asked.After, asked.Limit);
+            : _replicated.Home.ListUncached(prefix, asked.After, asked.Limit);
     }
 }

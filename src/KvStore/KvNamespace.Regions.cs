@@ -25,7 +25,7 @@ public sealed partial class KvNamespace
     /// <returns>The view, which lives as long as this namespace.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
     /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
-    public IKvNamespace InRegion(string region) => ViewFrom((_replicated ?? throw KvRegionExtensions.NotReplicated(Name)).ViewOf(region));
+    public IKvNamespace InRegion(string region) => ViewFrom((_replicated ?? throw KvReplicationOptions.NotReplicated(Name)).Find(region));
 
     internal ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
         IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken) =>

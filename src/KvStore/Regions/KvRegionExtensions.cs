@@ -18,14 +18,11 @@ public static class KvRegionExtensions
     /// <returns>The same as <see cref="KvNamespace.Replication"/>.</returns>
     /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
     public static KvReplication GetReplication(this IKvNamespace kv) => Replicated(kv).Replication
-        ?? throw NotReplicated(kv.Name);
-
-    internal static InvalidOperationException NotReplicated(string name) => new(
-        $"The namespace \"{name}\" is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
+        ?? throw KvReplicationOptions.NotReplicated(kv.Name);
 
     private static KvNamespace Replicated(IKvNamespace kv)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        return kv as KvNamespace ?? (kv as KvRegion)?.Owner ?? throw NotReplicated(kv.Name);
+        return kv as KvNamespace ?? (kv as KvRegion)?.Owner ?? throw KvReplicationOptions.NotReplicated(kv.Name);
     }
 }

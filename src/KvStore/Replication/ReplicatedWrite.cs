@@ -5,67 +5,50 @@ using KvStore.Records;
 namespace KvStore.Replication;
 
 /// <summary>
-/// A mutation that is about to be made in a region: how long it will travel to each other one. Hears of its publication,
-/// and puts it on its way.
+/// One write, as the write path sees its replication: it decides whether the write wins, observes the publication, and sends the
+/// write to the other regions.
 /// </summary>
-/// <remarks>Thread safety: it belongs to whoever makes the mutation, one call after the other.</remarks>
-internal sealed class ReplicatedWrite(PendingWriteTable inFlight, Region origin, RegionCache? cache, long number, long[] lagTicks) : PublicationObserver
+/// <remarks>Thread safety: none; the caller that makes the write calls one member after the other.</remarks>
+internal sealed class ReplicatedWrite(PendingWriteTable pendingWrites, WriteOrigin origin, RegionCache? cache) : PublicationObserver
 {
-    private PendingKey? _pendingKey;
+    private bool? _wins;
+    private PendingWrite? _write;
+    private PendingKey? _pending;
 
-    /// <summary>Where the mutation is made.</summary>
-    public Region Origin { get; } = origin;
-
-    /// <summary>Its number among all that were made since the namespace was opened.</summary>
-    public long Number { get; } = number;
-
-    /// <summary>When it was made, by the right clock.</summary>
-    public long WrittenTicks { get; set; }
-
-    /// <summary>Whether readers of the engine can see it, or something newer.</summary>
-    public bool IsPublished { get; set; }
-
-    /// <summary>Whether it wins over what its region has not heard of, where that was decided before the publication.</summary>
-    public bool? Wins { get; private set; }
-
-    /// <summary>When it arrives in a region if it sets out at a time.</summary>
-    public long DueTicks(Region to, long startTicks)
-    {
-        var lag = lagTicks[to.Index];
-        return lag >= Backlog.Held - startTicks ? Backlog.Held : startTicks + lag;
-    }
-
-    /// <summary>Whether some region has not heard everything about a key.</summary>
+    /// <summary>Whether some region has not received every write of a key.</summary>
     public bool IsPending<TKey>(in TKey key)
-        where TKey : struct, IKey, allows ref struct => inFlight.Contains(key);
+        where TKey : struct, IKey, allows ref struct => pendingWrites.Contains(key);
 
     /// <summary>
-    /// Decides now, and for good, whether the mutation wins over what its region has not heard of: before it is made durable,
-    /// so that only winners are.
+    /// Decides, before the write is made durable, whether it wins over the writes that its region has not received. Only winners are
+    /// made durable. The decision is final.
     /// </summary>
     public bool Decide<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
-        var wins = inFlight.WouldWin(this, key);
-        Wins = wins;
+        var wins = pendingWrites.WouldWin(origin.Region, key);
+        _wins = wins;
         return wins;
     }
 
-    /// <summary>Decides that the mutation loses: one that was called later was made before it.</summary>
-    public void Lose() => Wins = false;
+    /// <summary>Decides that the write loses, because a later call was made before it.</summary>
+    public void Lose() => _wins = false;
 
     public override bool OnPublishing(
-        ReadOnlySpan<byte> key, ulong hash, Record before, Record after, long revision, bool isNewest) =>
-        inFlight.Publish(this, key, hash, before, after, revision, isNewest, out _pendingKey);
+        ReadOnlySpan<byte> key, ulong hash, Record before, Record after, long revision, bool isNewest)
+    {
+        _write = new PendingWrite(after, revision, origin);
+        return pendingWrites.Publish(_write, key, hash, before, isNewest, _wins, out _pending);
+    }
 
-    /// <summary>To be called once, when the publication is over and readers can see it.</summary>
+    /// <summary>Call once, after the publication, when readers can see the write. Cannot fail for lack of memory.</summary>
     public void Complete<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
-        if (_pendingKey is not null)
+        if (_pending is not null)
         {
-            inFlight.Complete(this, _pendingKey);
-            _pendingKey = null;
+            pendingWrites.Complete(_write!, _pending);
+            _pending = null;
         }
 
         cache?.Drop(key);

@@ -1,50 +1,58 @@
 using System.Text;
 using System.Threading.Channels;
 using KvStore.Diagnostics;
-using KvStore.Records;
 
 namespace KvStore.Replication;
 
-/// <summary>Tells whoever listens what became of mutations: readers of events, and metrics.</summary>
+/// <summary>Notifies the readers of events, and metrics, of what became of writes in the other regions.</summary>
 /// <remarks>
-/// Where nobody listens it costs one check a mutation and region. Thread safety: all members, from any thread.
+/// Without readers and metrics it costs one check for each write and region. A report never fails for lack of memory: the readers
+/// then end with the exception, because they would miss an event. Thread safety: all members, from any thread.
 /// </remarks>
 internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<KvReplicationEvent>
 {
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
 
-    // Replaced when a reader comes or goes, never changed.
+    // Replaced when a reader is added or removed, never changed.
     private volatile Channel<KvReplicationEvent>[] _readers = [];
-    private bool _isOver;
+    private bool _isCompleted;
 
-    /// <summary>Whether anybody wants to know of arrivals.</summary>
+    /// <summary>Whether deliveries have an observer.</summary>
     public bool IsObserved => _readers.Length > 0 || ReplicationMetrics.Lag.Enabled;
 
-    /// <summary>Whether anybody wants to know of stale reads.</summary>
+    /// <summary>Whether stale reads have an observer.</summary>
     public static bool IsStalenessObserved => ReplicationMetrics.Staleness.Enabled;
 
-    /// <summary>Tells that a read was answered with something that was no longer so.</summary>
+    /// <summary>Reports a read that returned something that was not the newest any more.</summary>
     public void ReportStaleRead(Region region, long staleTicks) =>
         ReplicationMetrics.RecordStaleness(@namespace, region.Name, staleTicks);
 
-    /// <summary>Tells of a mutation in a region.</summary>
-    public void Report(byte[] key, PendingWrite mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
+    /// <summary>Reports what became of a write in a region.</summary>
+    public void Report(byte[] key, PendingWrite write, Region to, KvReplicationOutcome outcome, long deliveredTicks)
     {
-        var replicated = mutation.ReplicatedWrite!;
         if (outcome == KvReplicationOutcome.Visible && ReplicationMetrics.Lag.Enabled)
         {
-            ReplicationMetrics.RecordLag(@namespace, replicated.Origin.Name, to.Name, heardTicks - replicated.WrittenTicks);
+            ReplicationMetrics.RecordLag(@namespace, write.Origin.Region.Name, to.Name, deliveredTicks - write.WrittenTicks);
         }
 
-        if (_readers.Length > 0)
+        if (_readers.Length == 0)
         {
-            Tell(ToEvent(key, mutation, to, outcome, heardTicks));
+            return;
+        }
+
+        try
+        {
+            AllocationProbe.Before();
+            Notify(ToEvent(key, write, to, outcome, deliveredTicks));
+        }
+        catch (OutOfMemoryException e)
+        {
+            Array.ForEach(_readers, reader => reader.Writer.TryComplete(e));
         }
     }
 
-    /// <summary>Tells of a mutation that no region had to wait for.</summary>
-    public void ReportAtOnce(
-        ReadOnlySpan<byte> key, Record record, long revision, ReplicatedWrite replicated, IReadOnlyList<Region> regions)
+    /// <summary>Reports a write that every region receives at once.</summary>
+    public void ReportDelivered(ReadOnlySpan<byte> key, PendingWrite write, IReadOnlyList<Region> regions)
     {
         if (!IsObserved)
         {
@@ -52,36 +60,35 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
         }
 
         var utf8 = key.ToArray();
-        var mutation = new PendingWrite { Record = record, Stamp = 0, Revision = revision, ReplicatedWrite = replicated };
         foreach (var region in regions)
         {
-            if (region != replicated.Origin)
+            if (region != write.Origin.Region)
             {
-                Report(utf8, mutation, region, KvReplicationOutcome.Visible, replicated.WrittenTicks);
+                Report(utf8, write, region, KvReplicationOutcome.Visible, write.WrittenTicks);
             }
         }
     }
 
-    /// <summary>An event for a caller.</summary>
+    /// <summary>Creates an event.</summary>
     public static KvReplicationEvent ToEvent(
-        byte[] key, PendingWrite mutation, Region to, KvReplicationOutcome outcome, long heardTicks) => new(
+        byte[] key, PendingWrite write, Region to, KvReplicationOutcome outcome, long deliveredTicks) => new(
         Encoding.UTF8.GetString(key),
-        mutation.ReplicatedWrite!.Origin.Name,
+        write.Origin.Region.Name,
         to.Name,
-        mutation.Revision,
-        mutation.Record.IsNone,
+        write.Revision,
+        write.Record.IsNone,
         outcome,
-        new DateTimeOffset(mutation.ReplicatedWrite.WrittenTicks, TimeSpan.Zero),
-        new DateTimeOffset(heardTicks, TimeSpan.Zero));
+        new DateTimeOffset(write.WrittenTicks, TimeSpan.Zero),
+        new DateTimeOffset(deliveredTicks, TimeSpan.Zero));
 
-    /// <summary>Begins to read: what happens from this call on, until the enumerator is disposed or the namespace is.</summary>
+    /// <summary>Begins to read the events from this call on. Ends when the namespace is disposed.</summary>
     public IAsyncEnumerator<KvReplicationEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
         var reader = Channel.CreateUnbounded<KvReplicationEvent>(new UnboundedChannelOptions { SingleReader = true });
-        lock (_gate)
+        lock (_lock)
         {
             _readers = [.. _readers, reader];
-            if (_isOver)
+            if (_isCompleted)
             {
                 reader.Writer.Complete();
             }
@@ -90,17 +97,17 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
         return new Reader(this, reader, cancellationToken);
     }
 
-    /// <summary>Ends all reading, after what has been told.</summary>
+    /// <summary>Ends all readers, after the events that they have not read yet.</summary>
     public void Complete()
     {
-        lock (_gate)
+        lock (_lock)
         {
-            _isOver = true;
+            _isCompleted = true;
             Array.ForEach(_readers, static reader => reader.Writer.TryComplete());
         }
     }
 
-    private void Tell(KvReplicationEvent happened)
+    private void Notify(KvReplicationEvent happened)
     {
         foreach (var reader in _readers)
         {
@@ -110,13 +117,13 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
 
     private void Remove(Channel<KvReplicationEvent> reader)
     {
-        lock (_gate)
+        lock (_lock)
         {
             _readers = [.. _readers.Where(other => other != reader)];
         }
     }
 
-    private sealed class Reader(ReplicationEvents feed, Channel<KvReplicationEvent> channel, CancellationToken cancellationToken)
+    private sealed class Reader(ReplicationEvents events, Channel<KvReplicationEvent> channel, CancellationToken cancellationToken)
         : IAsyncEnumerator<KvReplicationEvent>
     {
         private KvReplicationEvent? _current;
@@ -139,7 +146,7 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
 
         public ValueTask DisposeAsync()
         {
-            feed.Remove(channel);
+            events.Remove(channel);
             return default;
         }
     }
