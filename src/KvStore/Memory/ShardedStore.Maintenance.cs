@@ -38,7 +38,7 @@ internal sealed partial class ShardedStore
         while (count < results.Length && !place.IsEnd)
         {
             var shard = _shards[place.Shard];
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.FindOthersHoldingLock(shown, throughRevision, ref place, results, ref count, _clock);
             }
@@ -86,7 +86,7 @@ internal sealed partial class ShardedStore
     public void ReserveIndex(ulong hash, int keys)
     {
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             shard.ReserveHoldingLock(keys);
         }
@@ -97,7 +97,7 @@ internal sealed partial class ShardedStore
     {
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.ForgetTombstonesHoldingLock(throughRevision);
             }
@@ -109,7 +109,7 @@ internal sealed partial class ShardedStore
     {
         var hash = KeyHash.OfUtf8(record.Key);
         Volatile.Write(ref _hasRemovedExpired, true);
-        if (!(ExpectsOlder ? TryBury(record, hash, address) : TryRemove(hash, address)))
+        if (!(ExpectsLate ? TryBury(record, hash, address) : TryRemove(hash, address)))
         {
             return false;
         }
@@ -123,7 +123,7 @@ internal sealed partial class ShardedStore
     {
         var hash = KeyHash.OfUtf8(record.Key);
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             return shard.TryRelocateHoldingLock(hash, address, copy);
         }
@@ -136,7 +136,7 @@ internal sealed partial class ShardedStore
         {
             if (shard.IsSparse)
             {
-                lock (shard.Gate)
+                lock (shard.Lock)
                 {
                     shard.ResizeHoldingLock();
                 }
@@ -163,7 +163,7 @@ internal sealed partial class ShardedStore
     private bool TryRemove(ulong hash, long address)
     {
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             return shard.TryRemoveHoldingLock(hash, address);
         }
@@ -176,7 +176,7 @@ internal sealed partial class ShardedStore
         tombstone.Record.SetRevision(record.Revision);
         var shard = ShardOf(hash);
         bool isBuried;
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             isBuried = shard.TryBuryHoldingLock(hash, address, tombstone);
         }

@@ -57,7 +57,7 @@ internal sealed partial class ShardedStore : IDisposable
             _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, _shards, clock, name);
+        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name);
         _maintenance = new Maintenance(this, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
@@ -153,7 +153,7 @@ internal sealed partial class ShardedStore : IDisposable
     {
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.PrepareHoldingLock((int)Math.Min(keys / _shards.Length, int.MaxValue / 4));
             }
@@ -170,7 +170,7 @@ internal sealed partial class ShardedStore : IDisposable
         _ordered.Close();
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.CloseHoldingLock();
             }
