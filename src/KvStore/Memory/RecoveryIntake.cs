@@ -50,7 +50,7 @@ internal sealed class RecoveryIntake(ShardedStore store)
         }
 
         var hash = KeyHash.OfUtf8(key);
-        store.PrefetchWords(hash);
+        store.PrefetchBucket(hash);
         _drafts[_count] = draft;
         _hashes[_count] = hash;
         _isDelete[_count] = mutation.IsDelete;

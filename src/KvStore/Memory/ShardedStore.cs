@@ -132,7 +132,7 @@ internal sealed partial class ShardedStore : IDisposable
 
     /// <summary>Fetches the words of a search to come, so that it need not wait for them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void PrefetchWords(ulong hash) => _index.PrefetchWords(hash);
+    public void PrefetchBucket(ulong hash) => _index.PrefetchBucket(hash);
 
     /// <summary>Fetches the record of a search to come, once its words have arrived.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -167,7 +167,7 @@ internal sealed partial class ShardedStore : IDisposable
         // Publishing will look for the key under a lock, across which the processor overlaps nothing: so what that touches is
         // asked for here, and comes while the record is written.
         var keyBytes = key.Utf8Bytes;
-        _index.PrefetchWords(key.Hash);
+        _index.PrefetchBucket(key.Hash);
         var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);

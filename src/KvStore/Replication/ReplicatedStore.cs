@@ -63,6 +63,9 @@ internal sealed class ReplicatedStore : IDisposable
     /// <summary>The view of the namespace itself.</summary>
     public RegionView Home { get; }
 
+    /// <summary>The views of all regions.</summary>
+    public IReadOnlyList<RegionView> Views => _views;
+
     /// <summary>The view of a region.</summary>
     /// <exception cref="ArgumentException">There is no such region; the message names those that there are.</exception>
     public RegionView ViewOf(string region)
