@@ -41,9 +41,10 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         Limits = options.Limits;
         _clock = CoarseClock.Join(options.TimeProvider, this);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
-        _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name);
-        _commit = new CommitPath(name, _store, options);
-        _largeValues = new LargeValueLeases(options.TimeProvider, () => _commit.Log?.LargeValues);
+        _largeValues = new LargeValueLeases(options.TimeProvider, options.Persistence);
+        _store = new ShardedStore(
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release);
+        _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
         var replicated = options.Replication is { } replication
@@ -67,7 +68,13 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     /// writes until <see cref="ReopenAsync"/>. Degraded while the last write failed and the next one may succeed, as on a full
     /// disk. Always healthy for a namespace that lives in memory alone.
     /// </summary>
-    public KvPersistenceHealth Health => _commit.Log?.Persistence.Health ?? KvPersistenceHealth.Healthy;
+    public KvPersistenceHealth Health => _commit.Persistence?.Health ?? KvPersistenceHealth.Healthy;
+
+    /// <summary>
+    /// What opening the namespace found: how much was recovered, what a crash had left half-written, and, for a directory that was
+    /// opened to be read only, what is damaged and missing. Null for a namespace that lives in memory alone.
+    /// </summary>
+    public KvRecovery? Recovery { get; private set; }
 
     /// <summary>The mutations that are pending between regions; null when the namespace is not replicated.</summary>
     public KvReplication? Replication => Regions?.Replication;
@@ -141,11 +148,11 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         options.Validate();
         cancellationToken.ThrowIfCancellationRequested();
         var kv = new KvNamespace(name, options);
-        if (options.Persistence is { } persistence)
+        if (options.Persistence is not null)
         {
             try
             {
-                await kv._commit.OpenAsync(options, persistence, cancellationToken).ConfigureAwait(false);
+                kv.Recovery = await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false);
             }
             catch
             {
@@ -219,7 +226,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     /// <returns>The view, which lives as long as this namespace.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
     /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
-    public IKvNamespace InRegion(string region) => (Regions ?? throw NamespaceRegions.NotReplicated(Name)).Of(region);
+    public IKvNamespace InRegion(string region) => (Regions ?? throw KvReplicationOptions.NotReplicated(Name)).Of(region);
 
     /// <summary>
     /// Flushes every put and delete that has completed before to the disk, whatever the configured durability. Does nothing for
@@ -304,7 +311,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
 
     // Null for a namespace that lives in memory alone.
-    private IKvPersistence? Persistence => _writes.IsClosed ? throw DisposedNamespace.Exception(Name) : _commit.Log?.Persistence;
+    private IKvPersistence? Persistence => _writes.IsClosed ? throw DisposedNamespace.Exception(Name) : _commit.Persistence;
 
     private async Task CloseAsync()
     {
@@ -314,10 +321,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         _largeValues.Dispose();
         try
         {
-            if (_commit.Log is { } log)
-            {
-                await log.CloseAsync().ConfigureAwait(false);
-            }
+            await _commit.CloseProviderAsync().ConfigureAwait(false);
         }
         finally
         {

@@ -93,7 +93,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         for (var n = 1L; !_isOver && n < s_operations; n++)
         {
             Put(store, name, version: n, default);
-            store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)), store.TakeRevision());
+            store.Bury(new Utf8Key(Encoding.UTF8.GetBytes(name)), store.TakeRevision());
         }
 
         _isOver = true;
@@ -288,7 +288,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         store.Publish(key, draft);
     }
 
-    private static void Delete(ShardedStore store, string name) => store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)));
+    private static void Delete(ShardedStore store, string name) => store.Remove(new Utf8Key(Encoding.UTF8.GetBytes(name)));
 
     private static bool TryRead(ShardedStore store, string name, out long version, out Record record)
     {

@@ -212,8 +212,8 @@ internal sealed class Cleaner(ShardedStore store)
         }
         else
         {
-            // Overwritten or removed meanwhile.
-            ShardedStore.Abandon(copy);
+            // Overwritten or removed meanwhile. A large value belongs to the original.
+            ShardedStore.Discard(copy);
         }
     }
 }

@@ -19,7 +19,7 @@ namespace KvStore.Memory;
 /// is written first and the record it left is marked dead afterwards: so whoever sees a dead record finds the newer state
 /// in the index. A mutation takes what memory it needs before it writes the word, and nothing fails afterwards.
 /// </remarks>
-internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name)
+internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue)
 {
     // What is announced may be much more than what comes.
     private const int PreparedWordsMax = 1 << 20;
@@ -44,12 +44,6 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
     public Lock Gate { get; } = new();
-
-    /// <summary>
-    /// Called under the lock, once for each record whose value is kept outside memory and that the index has left for good, or
-    /// that came too late.
-    /// </summary>
-    public Action<KvValueReference>? LargeValueGone { get; set; }
 
     /// <summary>How many deletes are remembered. Any thread may ask.</summary>
     public int Tombstones => Volatile.Read(ref _tombstones);
@@ -78,40 +72,29 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public bool IsSparse => index.WordsOf(number).Length is var words && words > HashIndex.WordsMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
 
-    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one, or this one already.</summary>
-    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isTombstone)
+    /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="draft">The draft.</param>
+    /// <param name="isRepeat">Whether the key has the same mutation already: recovery may meet one in a snapshot and in the log after it.</param>
+    /// <returns>False when the key has a newer one, or the same one.</returns>
+    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, out bool isRepeat)
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
-        var newWord = HashEntry.TagOf(key.Hash) | draft.Address;
-        if (isTombstone)
-        {
-            newWord |= HashEntry.TombstoneBit;
-            draft.Record.MarkTombstone();
-        }
-
+        Debug.Assert(draft.Record.Revision > 0, "A mutation has its revision when it is published.");
+        isRepeat = false;
+        var isTombstone = draft.Record.IsTombstone;
+        var newWord = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
         var hadValue = false;
         if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
             if (old.Revision >= draft.Record.Revision)
             {
-                if (old.Revision != draft.Record.Revision)
-                {
-                    TellGone(draft.Record.LargeValue);
-                }
-
-                // The same mutation again: recovery may meet it in a snapshot and in the log after it.
+                isRepeat = old.Revision == draft.Record.Revision;
                 return false;
             }
 
-            ref var word = ref index.WordsOf(number)[slot];
-            var oldWord = word;
-            Volatile.Write(ref word, newWord | (oldWord & HomeBucket.Mask));
-            var gone = old.LargeValue;
-            hadValue = (oldWord & HashEntry.TombstoneBit) == 0;
-            CountGone(old, hadValue);
-            Kill(old, oldWord);
-            TellGone(gone);
+            hadValue = ReplaceAt(slot, old, newWord);
         }
         else
         {
@@ -136,6 +119,24 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             AddNewKey(draft.Address);
         }
 
+        return true;
+    }
+
+    /// <summary>Puts a tombstone in the place of the record at an address, if the index still leads there.</summary>
+    public bool TryBuryHoldingLock(ulong hash, long address, in RecordDraft tombstone)
+    {
+        ThrowIfClosed();
+        Debug.Assert(tombstone.Record.IsTombstone);
+        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        if (slot < 0)
+        {
+            return false;
+        }
+
+        var old = segments.RecordAt(address);
+        Debug.Assert(old.Revision == tombstone.Record.Revision, "An older put must lose against the tombstone as it did against the record.");
+        _removedCount += ReplaceAt(slot, old, HashEntry.TagOf(hash) | tombstone.Address | HashEntry.TombstoneBit) ? 1 : 0;
+        _tombstones++;
         return true;
     }
 
@@ -178,7 +179,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
 
         ref var word = ref index.WordsOf(number)[slot];
         Volatile.Write(ref word, (word & ~HashEntry.AddressMask) | copy.Address);
-        Kill(segments.RecordAt(address), address);
+        MarkDead(segments.RecordAt(address), address);
         return true;
     }
 
@@ -395,10 +396,20 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(record, isValue);
-        var gone = record.LargeValue;
         Kill(record, word);
-        TellGone(gone);
         return isValue;
+    }
+
+    // Returns whether the record that is replaced was a value, and not a tombstone.
+    private bool ReplaceAt(int slot, Record old, long newWord)
+    {
+        ref var word = ref index.WordsOf(number)[slot];
+        var oldWord = word;
+        var hadValue = (oldWord & HashEntry.TombstoneBit) == 0;
+        Volatile.Write(ref word, newWord | (oldWord & HomeBucket.Mask));
+        CountGone(old, hadValue);
+        Kill(old, oldWord);
+        return hadValue;
     }
 
     private void CountGone(Record record, bool wasValue)
@@ -417,15 +428,18 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         }
     }
 
-    private void TellGone(KvValueReference reference)
+    // The index has left the record for good: it is dead, and its large value is released.
+    private void Kill(Record record, long word)
     {
-        if (!reference.IsNone)
+        var largeValue = record.LargeValue;
+        MarkDead(record, word);
+        if (!largeValue.IsNone)
         {
-            LargeValueGone?.Invoke(reference);
+            releaseLargeValue?.Invoke(largeValue);
         }
     }
 
-    private void Kill(Record record, long word)
+    private void MarkDead(Record record, long word)
     {
         // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
         var segment = segments.SegmentOf(word);

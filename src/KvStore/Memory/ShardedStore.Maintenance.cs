@@ -108,14 +108,10 @@ internal sealed partial class ShardedStore
     public bool RemoveExpired(Record record, long address)
     {
         var hash = KeyHash.OfUtf8(record.Key);
-        var shard = ShardOf(hash);
         Volatile.Write(ref _hasRemovedExpired, true);
-        lock (shard.Gate)
+        if (!(ExpectsOlder ? TryBury(record, hash, address) : TryRemove(hash, address)))
         {
-            if (!shard.TryRemoveHoldingLock(hash, address))
-            {
-                return false;
-            }
+            return false;
         }
 
         Interlocked.Increment(ref _expiredCount);
@@ -162,5 +158,38 @@ internal sealed partial class ShardedStore
             _removedBeforeRefresh = removed;
             _ordered.Refresh(concerns: null);
         }
+    }
+
+    private bool TryRemove(ulong hash, long address)
+    {
+        var shard = ShardOf(hash);
+        lock (shard.Gate)
+        {
+            return shard.TryRemoveHoldingLock(hash, address);
+        }
+    }
+
+    // An older put that arrives later must not bring the key back.
+    private bool TryBury(Record record, ulong hash, long address)
+    {
+        var tombstone = DraftTombstone(new Utf8Key(record.Key, hash));
+        tombstone.Record.SetRevision(record.Revision);
+        var shard = ShardOf(hash);
+        bool isBuried;
+        lock (shard.Gate)
+        {
+            isBuried = shard.TryBuryHoldingLock(hash, address, tombstone);
+        }
+
+        if (isBuried)
+        {
+            tombstone.Segment.Settle(tombstone.Record.SizeInSegment);
+        }
+        else
+        {
+            Discard(tombstone);
+        }
+
+        return isBuried;
     }
 }

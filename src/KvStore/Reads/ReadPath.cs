@@ -244,7 +244,7 @@ internal sealed class ReadPath
         var request = ListRequest.Parse(options, _limits);
         return request.Prefix is not { } prefix ? new KvListPage([], cursor: null)
             : _view is null ? ListPage.Read(_store, prefix, request.After, request.Limit)
-            : _view.ListArrived(prefix, request.After, request.Limit);
+            : _view.ListUncached(prefix, request.After, request.Limit);
     }
 
     private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)

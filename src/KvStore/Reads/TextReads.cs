@@ -87,7 +87,24 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, CoarseClock 
         where TKey : struct, IKey, allows ref struct
     {
         KvValue value;
-        if (reads.View is null)
+        if (reads.View is { } view)
+        {
+            if (view.Cache is null)
+            {
+                if (!view.TryFind(key, out var visible))
+                {
+                    return default;
+                }
+
+                if (!visible.Record.IsLarge)
+                {
+                    return new(TextOf(key.Hash, visible.Record));
+                }
+            }
+
+            view.TryGet(key, cacheTtlSeconds, out value);
+        }
+        else
         {
             if (!store.TryFind(key, out var record))
             {
@@ -100,24 +117,6 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, CoarseClock 
             }
 
             value = reads.ViewLarge(key, record);
-        }
-        else if (reads.View.Cache is null)
-        {
-            if (!reads.View.TryFind(key, out var arrived))
-            {
-                return default;
-            }
-
-            if (!arrived.Record.IsLarge)
-            {
-                return new(TextOf(key.Hash, arrived.Record));
-            }
-
-            reads.View.TryView(key, arrived, out value);
-        }
-        else
-        {
-            reads.View.TryGet(key, cacheTtlSeconds, out value);
         }
 
         return value.IsLarge ? LoadAsync(value, cancellationToken) : new(value.GetText());

@@ -58,6 +58,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Whether the index has left this record for another, or for none.</summary>
     public bool IsDead => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.DeadFlag) != 0;
 
+    /// <summary>Whether this is the record of a deleted key.</summary>
+    public bool IsTombstone => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.TombstoneFlag) != 0;
+
     /// <summary>Whether the value is kept outside memory.</summary>
     public bool IsLarge => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.LargeFlag) != 0;
 
@@ -161,6 +164,7 @@ internal readonly struct Record(byte[] segment, int offset)
             Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
             LargeValue = LargeValue,
             Revision = revision,
+            IsDelete = IsTombstone,
             DeadlineSeconds = Deadline.Seconds,
             DeadlineRounding = Deadline.Rounding,
         };

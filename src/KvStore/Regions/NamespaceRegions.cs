@@ -38,15 +38,11 @@ internal sealed class NamespaceRegions : IDisposable
     /// <summary>The view of the home region.</summary>
     public RegionView Home => _replicated.Home;
 
-    /// <summary>The exception for a namespace without regions.</summary>
-    public static InvalidOperationException NotReplicated(string name) => new(
-        $"The namespace \"{name}\" is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
-
     /// <summary>A region by its name.</summary>
     /// <exception cref="ArgumentException">There is no such region.</exception>
     public KvRegion Of(string region)
     {
-        var view = _replicated.ViewOf(region);
+        var view = _replicated.Find(region);
         return Array.Find(_regions, other => other.View == view)!;
     }
 

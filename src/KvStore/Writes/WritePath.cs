@@ -69,7 +69,7 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
     public void Close()
     {
         _isClosed = true;
-        commit.IsClosed = true;
+        commit.Close();
     }
 
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
