@@ -6,6 +6,8 @@ using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Order;
 using KvStore.Records;
+using KvStore.Reads;
+using KvStore.Values;
 using KvStore.Rules;
 using Xunit.Abstractions;
 using Record = KvStore.Records.Record;
@@ -81,7 +83,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             HalvesKey.TryRead(name, out var key);
             while (!_isOver)
             {
-                var looked = store.Index.Look<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
+                var looked = store.Index.Probe<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
                 Check(!looked.Exists || looked.Length > 0, "a tombstone was read as a value");
                 Check(!store.TryFind(key, out Record found) || found.ValueBytes > 0, "a tombstone was found as a value");
             }
@@ -206,7 +208,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             if (isStable && HalvesKey.TryRead(name, out var key))
             {
                 // It may not be where it most likely is; but then nothing is said, and never that it is absent.
-                var looked = store.Index.Look<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
+                var looked = store.Index.Probe<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
                 Check(looked.Exists || looked.IsUnknown, $"{name}: stable key absent on the short way");
             }
 

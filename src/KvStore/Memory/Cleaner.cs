@@ -180,7 +180,7 @@ internal sealed class Cleaner(ShardedStore store)
             for (; fetched < RecordsAhead && ahead < victim.EndBytes; fetched++)
             {
                 var next = new Record(victim.Bytes, ahead);
-                store.PrefetchWords(KeyHash.OfUtf8(next.Key));
+                store.PrefetchBucket(KeyHash.OfUtf8(next.Key));
                 ahead += next.SizeInSegment;
             }
 

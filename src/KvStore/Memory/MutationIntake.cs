@@ -52,7 +52,7 @@ internal sealed class MutationIntake(ShardedStore store)
 
         var key = mutation.Key.Span;
         var hash = KeyHash.OfUtf8(key);
-        store.PrefetchWords(hash);
+        store.PrefetchBucket(hash);
         _drafts[_count] = mutation.IsDelete || store.HasPassed(mutation.Deadline)
             ? DraftTombstone(key, mutation.Revision)
             : Draft(key, mutation);

@@ -36,7 +36,7 @@ internal sealed partial class ShardedStore
         // Publishing looks for the key under a lock, across which the processor overlaps nothing. So the cache lines that the
         // probe will touch are fetched here, and arrive while the record is written.
         var keyBytes = key.Utf8Bytes;
-        _index.PrefetchWords(key.Hash);
+        _index.PrefetchBucket(key.Hash);
         var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);

@@ -120,7 +120,7 @@ internal sealed partial class ShardedStore : IDisposable
 
     /// <summary>Fetches the words of a search to come, so that it need not wait for them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void PrefetchWords(ulong hash) => _index.PrefetchWords(hash);
+    public void PrefetchBucket(ulong hash) => _index.PrefetchBucket(hash);
 
     /// <summary>Fetches the record of a search to come, once its words have arrived.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -170,13 +170,6 @@ internal readonly struct Record(byte[] segment, int offset)
         };
     }
 
-    /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
-    public KvValue ToValue(LargeValueView value) => new(value, Offset);
-
-    /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public KvValue ToValue() => new(Segment, Offset);
-
     // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
     // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at
     // instead, in a page of its own.

@@ -6,6 +6,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
+using KvStore.Values;
 using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
