@@ -90,8 +90,9 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     public ValueTask AppendAsync(in KvMutation mutation)
     {
         var size = LogRecord.SizeOf(mutation);
-        ValueTask task = default;
         CommitQueue.Call call;
+        ValueTask task;
+        KvPersistenceException? notTaken;
         lock (_lock)
         {
             if (_queue.Refusal() is { } refusal)
@@ -99,19 +100,13 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
                 return ValueTask.FromException(refusal);
             }
 
-            call = _queue.Append(mutation, size, out var pending, out var notTaken);
-            if (pending is not null)
-            {
-                task = pending.AsTask;
-            }
-            else if (notTaken is not null)
-            {
-                task = ValueTask.FromException(notTaken);
-            }
+            call = _queue.Append(mutation, size, out var pending, out notTaken);
+            task = pending?.AsTask ?? default;
         }
 
+        // What takes memory comes last: whoever was called must come.
         Do(call);
-        return task;
+        return notTaken is not null ? ValueTask.FromException(notTaken) : task;
     }
 
     /// <summary>Puts everything on the disk that was taken before.</summary>
@@ -162,7 +157,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         Do(call);
         if (isFirst)
         {
-            _failed(failure);
+            Report(failure);
         }
     }
 
@@ -177,15 +172,20 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     /// <returns>Whether it was opened again; false when it has not failed, or is closed.</returns>
     public async ValueTask<bool> TryReopenAsync(Func<long, ValueTask> beforeItBegins)
     {
+        // The state of this method takes its memory here, and not when the role of the writer is taken: nobody would give it back.
+        await Task.Yield();
         while (true)
         {
-            Task? busy;
+            PendingAppend? busy;
+            ValueTask isFree = default;
             lock (_lock)
             {
                 if (_queue.TryBeginReopen(out busy))
                 {
                     break;
                 }
+
+                isFree = busy?.AsTask ?? default;
             }
 
             if (busy is null)
@@ -193,7 +193,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
                 return false;
             }
 
-            await busy.ConfigureAwait(false);
+            await isFree.ConfigureAwait(false);
         }
 
         var isWritable = false;
@@ -221,10 +221,11 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         CommitQueue.Call call;
-        Task idle;
+        ValueTask idle;
         lock (_lock)
         {
-            call = _queue.Dispose(out idle);
+            call = _queue.Dispose(out var pending);
+            idle = pending.AsTask;
         }
 
         Do(call);
@@ -266,12 +267,26 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
             }
             else if (completion is not null)
             {
-                completion.Complete();
+                Complete(completion);
             }
             else
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>Runs the code of a caller.</summary>
+    private static void Complete(PendingAppend completion)
+    {
+        try
+        {
+            completion.Complete();
+        }
+        catch (OutOfMemoryException)
+        {
+            // The result is there. What failed is to hand the caller's code to where the caller wants it to run; that must not end
+            // the process, and the others are still to be completed.
         }
     }
 
@@ -310,7 +325,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         Do(call);
         if (failure is not null)
         {
-            _failed(failure);
+            Report(failure);
         }
         else if (outcome.Error is null)
         {
@@ -318,6 +333,19 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         }
     }
 
+    private void Report(KvPersistenceException failure)
+    {
+        try
+        {
+            _failed(failure);
+        }
+        catch (Exception)
+        {
+            // It goes to a log whose code is not ours, on a thread of ours. Health says it as well, and each caller is told.
+        }
+    }
+
+    // Throws nothing: what was taken under the lock is on its way.
     private void Do(CommitQueue.Call call)
     {
         if (call != CommitQueue.Call.None)

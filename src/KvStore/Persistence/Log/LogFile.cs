@@ -192,7 +192,7 @@ internal sealed class LogFile : IDisposable
         {
             _file.Write(_end, End);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             // What was flushed stays. The next write cuts off what may be here, and fails when it cannot.
             _isTorn = true;
@@ -236,13 +236,13 @@ internal sealed class LogFile : IDisposable
             CutOff(flushedOnly: true);
             return true;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             try
             {
                 _file.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
             }
-            catch (Exception again) when (again is IOException or UnauthorizedAccessException)
+            catch (Exception again) when (again is IOException or UnauthorizedAccessException or OutOfMemoryException)
             {
                 // The failure before this one is reported; it says that the outcome is not known.
             }

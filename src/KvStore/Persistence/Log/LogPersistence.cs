@@ -56,6 +56,8 @@ internal sealed class LogPersistence : IAsyncDisposable
             return;
         }
 
+        // Before anything is taken that has to be written.
+        FlushThreads.Shared.Ensure();
         var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider, logger);
         var spare = new SpareLog(storage, manifest.Directory);
         var writer = LogWriter.Create(
@@ -270,7 +272,16 @@ internal sealed class LogPersistence : IAsyncDisposable
             || _diskUse.FinishedLogs >= FinishedLogsMax;
         if (isDue && Interlocked.Exchange(ref _isCompacting, 1) == 0)
         {
-            _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+            try
+            {
+                AllocationProbe.Before();
+                _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+            }
+            catch (OutOfMemoryException)
+            {
+                // This is the thread that writes. There is another chance after the next few bytes.
+                Volatile.Write(ref _isCompacting, 0);
+            }
         }
     }
 
