@@ -20,7 +20,7 @@ public sealed class AllocationFailureTests : IDisposable
 
     public void Dispose() => AllocationProbe.SucceedBeforeFailure = long.MaxValue;
 
-    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "a limit"];
+    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "regions that lag", "regions that lag, and a log on a disk", "a limit"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -38,23 +38,33 @@ public sealed class AllocationFailureTests : IDisposable
                 Persistence = kind switch
                 {
                     "a provider that completes at once" => kept,
-                    "a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
+                    "a log on a disk" or "regions that lag, and a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
                     _ => null,
                 },
-                Replication = kind == "regions" ? new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = KvLag.None } : null,
+                Replication = kind switch
+                {
+                    "regions" => new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = KvLag.None },
+                    "regions that lag" or "regions that lag, and a log on a disk" => new KvReplicationOptions
+                    {
+                        Regions = ["jnb", "lhr", "syd"], Lag = KvLag.Fixed(TimeSpan.FromSeconds(3)), EdgeCache = new KvEdgeCacheOptions { EntriesMax = 50 },
+                    },
+                    _ => null,
+                },
                 Limits = kind == "a limit" ? new KvLimits { NamespaceKeysMax = 10_000 } : new KvLimits(),
             };
             var kv = await KvNamespace.OpenAsync("KV", options);
             var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
 
             AllocationProbe.SucceedBeforeFailure = succeed;
-            await RunAsync(kv, time, model, kind == "a log on a disk" ? 600 : 1100);
+            await RunAsync(kv, time, model, kind.StartsWith("regions", StringComparison.Ordinal) ? 300 : kind == "a log on a disk" ? 600 : 1100);
             isReached = AllocationProbe.SucceedBeforeFailure < 0;
             AllocationProbe.SucceedBeforeFailure = long.MaxValue;
 
+            await CheckRegionsAsync(kv, time, model, succeed);
             await CheckAsync(kv, model, succeed);
             await kv.PutAsync("afterwards", "v");
             model["afterwards"] = "v";
+            await CheckRegionsAsync(kv, time, model, succeed);
             await kv.CompactAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
             await CheckAsync(kv, model, succeed);
             if (options.Persistence is not null)
@@ -147,6 +157,38 @@ public sealed class AllocationFailureTests : IDisposable
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(500, "it was made anew");
     }
 
+    // What was made in one region arrives in every other, whichever allocation failed on the way.
+    private static async Task CheckRegionsAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int succeed)
+    {
+        if (kv.Replication is not { } replication)
+        {
+            return;
+        }
+
+        for (var second = 0; second < 70; second += 5)
+        {
+            time.Advance(TimeSpan.FromSeconds(5));
+        }
+
+        await replication.WaitForConvergenceAsync().WaitAsync(s_patience);
+        replication.PendingCount.Should().Be(0, "{0} allocations succeeded", succeed);
+        foreach (var name in replication.Regions)
+        {
+            var region = kv.InRegion(name);
+            var listed = new List<string>();
+            await foreach (var key in region.ListAllAsync())
+            {
+                listed.Add(key.Name);
+            }
+
+            listed.SequenceEqual(model.Keys).Should().BeTrue("{0} lists what is there; {1} allocations succeeded", name, succeed);
+            foreach (var (key, value) in model)
+            {
+                (await region.GetTextAsync(key)).Should().Be(value, "{0} has heard of {1}; {2} allocations succeeded", name, key, succeed);
+            }
+        }
+    }
+
     private static async Task RunAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int operations)
     {
         for (var i = 0; i < operations; i++)
@@ -161,6 +203,15 @@ public sealed class AllocationFailureTests : IDisposable
                     key = $"key {i / 2}";
                     await kv.DeleteAsync(key);
                     model.Remove(key);
+                }
+                else if (kv.Replication is not null && i % 4 == 0)
+                {
+                    // Another region writes, and one that has read the key before reads it again.
+                    var region = kv.InRegion("lhr");
+                    await region.PutAsync(key, value);
+                    model[key] = value;
+                    _ = await region.GetTextAsync(key);
+                    _ = await region.ListAsync();
                 }
                 else
                 {

@@ -147,7 +147,18 @@ internal sealed class Overtaking
     /// <summary>Whether it was made. Never fails.</summary>
     public Task<bool> Outcome => _outcome.Task;
 
-    public void Complete(bool isMade) => _outcome.TrySetResult(isMade);
+    /// <summary>Says the outcome. Throws nothing: the mutation is made, or not, by now.</summary>
+    public void Complete(bool isMade)
+    {
+        try
+        {
+            _outcome.TrySetResult(isMade);
+        }
+        catch (OutOfMemoryException)
+        {
+            // The task has completed. What failed is to hand the code of whoever awaits it to the thread pool.
+        }
+    }
 
     private static Overtaking CreateMade()
     {

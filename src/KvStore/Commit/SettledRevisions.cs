@@ -79,7 +79,14 @@ internal sealed class SettledRevisions
                 {
                     var settled = _waiting[i].Settled;
                     _waiting.RemoveAt(i);
-                    settled.SetResult();
+                    try
+                    {
+                        settled.SetResult();
+                    }
+                    catch (OutOfMemoryException)
+                    {
+                        // The task has completed. What failed is to hand the code of whoever awaits it to the thread pool.
+                    }
                 }
             }
         }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace KvStore.Replication;
 
 /// <summary>
@@ -22,6 +24,7 @@ internal sealed class ArrivalSchedule : IDisposable
     private readonly PriorityQueue<Ticket, (long DueTicks, long Number, int Region)> _tickets = new();
     private readonly ITimer _timer;
     private long _armedForTicks = long.MaxValue;
+    private int _reserved;
     private bool _isSuspended;
 
     public ArrivalSchedule(TimeProvider timeProvider, Action onDue)
@@ -45,11 +48,34 @@ internal sealed class ArrivalSchedule : IDisposable
         }
     }
 
-    /// <summary>Adds an arrival.</summary>
+    /// <summary>Takes the memory that so many arrivals need. Each of them is then added, or given back by <see cref="Release"/>.</summary>
+    public void Reserve(int count)
+    {
+        AllocationProbe.Before();
+        lock (_gate)
+        {
+            _tickets.EnsureCapacity(_tickets.Count + _reserved + count);
+            _reserved += count;
+        }
+    }
+
+    /// <summary>Arrivals that were reserved are not added.</summary>
+    public void Release(int count)
+    {
+        lock (_gate)
+        {
+            Debug.Assert(_reserved >= count, "They were reserved.");
+            _reserved -= count;
+        }
+    }
+
+    /// <summary>Adds an arrival that was reserved. Allocates nothing.</summary>
     public void Add(in Ticket ticket)
     {
         lock (_gate)
         {
+            Debug.Assert(_reserved > 0, "Reserve comes before Add.");
+            _reserved--;
             _tickets.Enqueue(ticket, (ticket.DueTicks, ticket.Mutation.Departure!.Number, ticket.Region.Index));
             ArmHoldingGate();
         }
@@ -66,7 +92,7 @@ internal sealed class ArrivalSchedule : IDisposable
             }
 
             _tickets.Dequeue();
-            if (_tickets.Count == 0 && _tickets.EnsureCapacity(0) > ShrinkFrom)
+            if (_tickets.Count + _reserved == 0 && _tickets.EnsureCapacity(0) > ShrinkFrom)
             {
                 _tickets.TrimExcess();
             }
@@ -92,7 +118,15 @@ internal sealed class ArrivalSchedule : IDisposable
             _armedForTicks = long.MaxValue;
         }
 
-        _onDue();
+        try
+        {
+            _onDue();
+        }
+        catch (OutOfMemoryException)
+        {
+            // On the thread of a timer it would end the process. What is due is still here, and reads apply it as well.
+        }
+
         lock (_gate)
         {
             ArmHoldingGate();
@@ -106,10 +140,18 @@ internal sealed class ArrivalSchedule : IDisposable
             return;
         }
 
-        _armedForTicks = first.DueTicks;
         var wait = new TimeSpan(first.DueTicks - _timeProvider.GetUtcNow().UtcTicks);
-        _timer.Change(
-            wait < s_shortestWait ? s_shortestWait : wait > s_longestWait ? s_longestWait : wait, Timeout.InfiniteTimeSpan);
+        try
+        {
+            AllocationProbe.Before();
+            _timer.Change(
+                wait < s_shortestWait ? s_shortestWait : wait > s_longestWait ? s_longestWait : wait, Timeout.InfiniteTimeSpan);
+            _armedForTicks = first.DueTicks;
+        }
+        catch (OutOfMemoryException)
+        {
+            // What is due is applied by whoever reads or asks first; the next arrival that is added sets the timer again.
+        }
     }
 
     /// <summary>An arrival: which mutation, of which key, where and when.</summary>

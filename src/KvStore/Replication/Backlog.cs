@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace KvStore.Replication;
 
 /// <summary>What one region has yet to hear about one key, and what it sees of it until then.</summary>
@@ -10,14 +12,8 @@ internal sealed class Backlog
     // From the oldest mutation to the newest, all newer than what is visible.
     private readonly List<Arrival> _upcoming = new(1);
 
-    public Backlog(InFlightMutation visible)
-    {
-        Visible = visible;
-        visible.Retain();
-    }
-
-    /// <summary>What the region sees.</summary>
-    public InFlightMutation Visible { get; private set; }
+    /// <summary>What the region sees. Requires: <see cref="Begin"/> was called.</summary>
+    public InFlightMutation Visible { get; private set; } = null!;
 
     /// <summary>How much is on its way.</summary>
     public int Count => _upcoming.Count;
@@ -28,7 +24,22 @@ internal sealed class Backlog
     /// <summary>When the oldest mutation on its way was made.</summary>
     public long OldestWrittenTicks => _upcoming.Min(arrival => arrival.Mutation.Departure!.WrittenTicks);
 
-    /// <summary>Adds what is newer than what is visible.</summary>
+    /// <summary>Begins with what the region sees. Apart from the constructor, which takes the memory and may be for nothing.</summary>
+    public void Begin(InFlightMutation visible)
+    {
+        Debug.Assert(Visible is null, "It begins once.");
+        Visible = visible;
+        visible.Retain();
+    }
+
+    /// <summary>Takes the memory that the next <see cref="Add"/> needs.</summary>
+    public void Reserve()
+    {
+        AllocationProbe.Before();
+        _upcoming.EnsureCapacity(_upcoming.Count + 1);
+    }
+
+    /// <summary>Adds what is newer than what is visible. Allocates nothing after <see cref="Reserve"/>.</summary>
     public void Add(InFlightMutation mutation, long dueTicks)
     {
         var at = _upcoming.Count;
@@ -78,31 +89,38 @@ internal sealed class Backlog
         return false;
     }
 
-    /// <summary>Makes a mutation visible, if it is newer, and forgets what is older than it.</summary>
+    /// <summary>One of those on their way, from the oldest to the newest.</summary>
+    public InFlightMutation Upcoming(int index) => _upcoming[index].Mutation;
+
+    /// <summary>How many of those on their way are not newer than a mutation; 0 when that is not newer than what is visible.</summary>
+    public int CountHeardWith(InFlightMutation mutation)
+    {
+        var heard = 0;
+        if (mutation.IsNewerThan(Visible))
+        {
+            while (heard < _upcoming.Count && !_upcoming[heard].Mutation.IsNewerThan(mutation))
+            {
+                heard++;
+            }
+        }
+
+        return heard;
+    }
+
+    /// <summary>Makes a mutation visible, if it is newer, and forgets what is not newer than it. Allocates nothing.</summary>
     /// <param name="mutation">The mutation, on its way or made here.</param>
-    /// <param name="superseded">Called with each that will never be visible.</param>
     /// <returns>How many are no longer on their way.</returns>
-    public int Show(InFlightMutation mutation, Action<InFlightMutation>? superseded)
+    public int Show(InFlightMutation mutation)
     {
         if (!mutation.IsNewerThan(Visible))
         {
             return 0;
         }
 
+        var heard = CountHeardWith(mutation);
         mutation.Retain();
         Visible.Release();
         Visible = mutation;
-        var heard = 0;
-        while (heard < _upcoming.Count && !_upcoming[heard].Mutation.IsNewerThan(mutation))
-        {
-            if (superseded is not null && !ReferenceEquals(_upcoming[heard].Mutation, mutation))
-            {
-                superseded(_upcoming[heard].Mutation);
-            }
-
-            heard++;
-        }
-
         for (var i = 0; i < heard; i++)
         {
             _upcoming[i].Mutation.Release();
@@ -123,15 +141,13 @@ internal sealed class Backlog
         }
     }
 
-    /// <summary>Gives arrivals another time.</summary>
-    /// <param name="dueTicksOf">The time of an arrival.</param>
-    public void Reschedule(Func<Arrival, long> dueTicksOf)
-    {
-        for (var i = 0; i < _upcoming.Count; i++)
-        {
-            _upcoming[i] = _upcoming[i] with { DueTicks = dueTicksOf(_upcoming[i]) };
-        }
+    /// <summary>When one of those on their way arrives.</summary>
+    public long DueTicksOf(int index) => _upcoming[index].DueTicks;
 
+    /// <summary>Gives one of those on their way another time.</summary>
+    public void Reschedule(int index, long dueTicks)
+    {
+        _upcoming[index] = _upcoming[index] with { DueTicks = dueTicks };
         FindNextDue();
     }
 

@@ -30,52 +30,61 @@ internal sealed class CachedListings(int pagesMax)
     /// <summary>Keeps a page.</summary>
     public void Keep(byte[] prefix, byte[] after, int limit, KvListPage page, long readTicks, long endTicks)
     {
+        // All memory comes first: what is in the one list is in the other.
+        AllocationProbe.Before();
         var question = QuestionOf(prefix, after, limit);
-        if (!_pages.ContainsKey(question))
+        var kept = new Page(page, prefix, readTicks, endTicks);
+        if (_pages.ContainsKey(question))
         {
-            if (_pages.Count >= pagesMax)
-            {
-                _pages.Remove(_oldestFirst.Dequeue());
-            }
-
-            _oldestFirst.Enqueue(question);
+            _pages[question] = kept;
+            return;
         }
 
-        _pages[question] = new Page(page, prefix, readTicks, endTicks);
+        AllocationProbe.Before();
+        _oldestFirst.EnsureCapacity(_oldestFirst.Count + 1);
+        if (_pages.Count == _pages.Capacity)
+        {
+            _pages.EnsureCapacity(Math.Max(4, _pages.Count * 2));
+        }
+
+        if (_pages.Count >= pagesMax)
+        {
+            _pages.Remove(_oldestFirst.Dequeue());
+        }
+
+        _pages.Add(question, kept);
+        _oldestFirst.Enqueue(question);
     }
 
-    /// <summary>Drops the pages that a key belongs to, or would.</summary>
+    /// <summary>Drops the pages that a key belongs to, or would. Allocates nothing: the key was written, and that stands.</summary>
     public void Drop(ReadOnlySpan<byte> key)
-    {
-        var isConcerned = false;
-        foreach (var page in _pages.Values)
-        {
-            isConcerned |= key.StartsWith(page.Prefix);
-        }
-
-        if (isConcerned)
-        {
-            var written = key.ToArray();
-            Retain(page => !written.AsSpan().StartsWith(page.Prefix));
-        }
-    }
-
-    /// <summary>Forgets the pages that ran out before a time.</summary>
-    public void Prune(long endedTicks) => Retain(page => page.EndTicks > endedTicks);
-
-    private void Retain(Func<Page, bool> isRetained)
     {
         for (var i = _oldestFirst.Count; i > 0; i--)
         {
             var question = _oldestFirst.Dequeue();
-            if (isRetained(_pages[question]))
-            {
-                _oldestFirst.Enqueue(question);
-            }
-            else
-            {
-                _pages.Remove(question);
-            }
+            Keep(question, !key.StartsWith(_pages[question].Prefix));
+        }
+    }
+
+    /// <summary>Forgets the pages that ran out before a time. Allocates nothing.</summary>
+    public void Prune(long endedTicks)
+    {
+        for (var i = _oldestFirst.Count; i > 0; i--)
+        {
+            var question = _oldestFirst.Dequeue();
+            Keep(question, _pages[question].EndTicks > endedTicks);
+        }
+    }
+
+    private void Keep(in Question question, bool isKept)
+    {
+        if (isKept)
+        {
+            _oldestFirst.Enqueue(question);
+        }
+        else
+        {
+            _pages.Remove(question);
         }
     }
 

@@ -10,12 +10,19 @@ internal sealed class ConvergenceSignal
     /// <summary>How many mutations are on their way, counted once for each region that has not heard.</summary>
     public long PendingCount => Volatile.Read(ref _pendingCount);
 
-    /// <summary>More or fewer are on their way.</summary>
+    /// <summary>More or fewer are on their way. Throws nothing: it is called in the middle of a change.</summary>
     public void Count(int change)
     {
         if (Interlocked.Add(ref _pendingCount, change) == 0)
         {
-            Interlocked.Exchange(ref _waiting, null)?.TrySetResult();
+            try
+            {
+                Interlocked.Exchange(ref _waiting, null)?.TrySetResult();
+            }
+            catch (OutOfMemoryException)
+            {
+                // The task has completed. What failed is to hand the code of whoever awaits it to the thread pool.
+            }
         }
     }
 

@@ -24,6 +24,9 @@ internal sealed class Departure(InFlightTable inFlight, Region origin, RegionCac
     /// <summary>Whether readers of the engine can see it, or something newer.</summary>
     public bool IsPublished { get; set; }
 
+    /// <summary>How it gets to each region; null until that is decided.</summary>
+    public Transit.Route[]? Routes { get; set; }
+
     /// <summary>Whether it wins over what its region has not heard of, where that was decided before the publication.</summary>
     public bool? Wins { get; private set; }
 

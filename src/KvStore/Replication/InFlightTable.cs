@@ -27,7 +27,7 @@ internal sealed class InFlightTable
     private readonly ShardedStore _store;
     private readonly CoarseClock _expiry;
     private readonly ReplicationClock _clock;
-    private readonly IReadOnlyList<Region> _regions;
+    private readonly Region[] _regions;
     private readonly Transit _transit;
     private readonly ReplicationFeed _feed;
     private readonly LargeValueLeases _largeValues;
@@ -37,7 +37,7 @@ internal sealed class InFlightTable
         ShardedStore store,
         CoarseClock expiry,
         ReplicationClock clock,
-        IReadOnlyList<Region> regions,
+        Region[] regions,
         Transit transit,
         ReplicationFeed feed,
         LargeValueLeases largeValues)
@@ -97,6 +97,7 @@ internal sealed class InFlightTable
     }
 
     /// <summary>Puts a mutation on its way. Called under the lock of the key's shard, before readers of the engine see it.</summary>
+    /// <remarks>All memory is taken before anything changes.</remarks>
     /// <returns>Whether it wins, and becomes the engine's.</returns>
     public bool Publish(
         Departure departure,
@@ -128,8 +129,33 @@ internal sealed class InFlightTable
                     return true;
                 }
 
-                entry = new InFlightKey(key.ToArray(), hash, _regions.Count, InFlightMutation.Standing(before, Hold(before)));
-                stripe.Keys.Add(entry);
+                stripe.Keys.Reserve();
+                entry = NewKey(key, hash, before);
+                bool winsFirst;
+                try
+                {
+                    winsFirst = Publish(departure, entry, after, revision, isNewest);
+                }
+                catch
+                {
+                    // It was never kept anywhere.
+                    entry.Leave();
+                    entry = null;
+                    throw;
+                }
+
+                if (entry.IsSettled)
+                {
+                    // What would have delayed it was over before it was sent.
+                    entry.Leave();
+                    entry = null;
+                }
+                else
+                {
+                    stripe.Keys.Add(entry);
+                }
+
+                return winsFirst;
             }
 
             var wins = Publish(departure, entry, after, revision, isNewest);
@@ -257,14 +283,8 @@ internal sealed class InFlightTable
         var newest = entry.Newest;
         var stamp = StampOf(origin, entry, departure.WrittenTicks);
         var wins = isNewest && (departure.Wins ?? stamp >= newest.Stamp);
-        var mutation = new InFlightMutation
-        {
-            Record = after,
-            Held = Hold(after),
-            Stamp = wins ? Math.Max(stamp, newest.Stamp) : Math.Min(stamp, isNewest ? newest.Stamp - 1 : newest.Stamp),
-            Revision = revision,
-            Departure = departure,
-        };
+        _transit.Prepare(departure, entry, wins);
+        var mutation = NewMutation(departure, after, wins ? Math.Max(stamp, newest.Stamp) : Math.Min(stamp, isNewest ? newest.Stamp - 1 : newest.Stamp), revision);
         mutation.Retain();
         foreach (var region in _regions)
         {
@@ -279,6 +299,40 @@ internal sealed class InFlightTable
         // Where no region waits for it, nobody needs its value.
         mutation.Release();
         return wins;
+    }
+
+    private InFlightKey NewKey(ReadOnlySpan<byte> key, ulong hash, Record before)
+    {
+        AllocationProbe.Before();
+        var bytes = key.ToArray();
+        var held = Hold(before);
+        try
+        {
+            AllocationProbe.Before();
+            return new InFlightKey(bytes, hash, _regions.Length, InFlightMutation.Standing(before, held));
+        }
+        catch
+        {
+            held?.Dispose();
+            throw;
+        }
+    }
+
+    private InFlightMutation NewMutation(Departure departure, Record after, long stamp, long revision)
+    {
+        KvLargeValue? held = null;
+        try
+        {
+            held = Hold(after);
+            AllocationProbe.Before();
+            return new InFlightMutation { Record = after, Held = held, Stamp = stamp, Revision = revision, Departure = departure };
+        }
+        catch
+        {
+            held?.Dispose();
+            _transit.GiveUp(departure);
+            throw;
+        }
     }
 
     // The time of the region's clock, but not before what it has heard of the key.

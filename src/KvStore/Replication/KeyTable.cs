@@ -43,7 +43,17 @@ internal sealed class KeyTable<T>
         return item;
     }
 
-    /// <summary>Adds an item, whose key has none yet.</summary>
+    /// <summary>Takes the memory that the next <see cref="Add"/> needs.</summary>
+    public void Reserve()
+    {
+        AllocationProbe.Before();
+        if (_items.Count == _items.Capacity)
+        {
+            _items.EnsureCapacity(Math.Max(4, _items.Count * 2));
+        }
+    }
+
+    /// <summary>Adds an item, whose key has none yet. Allocates nothing after <see cref="Reserve"/>.</summary>
     public void Add(T item)
     {
         ref var first = ref CollectionsMarshal.GetValueRefOrAddDefault(_items, item.Hash, out _);
@@ -52,7 +62,7 @@ internal sealed class KeyTable<T>
         Count++;
     }
 
-    /// <summary>Removes an item that is in the table.</summary>
+    /// <summary>Removes an item that is in the table. Throws nothing.</summary>
     public void Remove(T item)
     {
         Count--;
@@ -75,8 +85,21 @@ internal sealed class KeyTable<T>
             _items.Remove(item.Hash);
             if (Count == 0 && _items.Capacity > ShrinkFrom)
             {
-                _items.TrimExcess();
+                Shrink();
             }
+        }
+    }
+
+    private void Shrink()
+    {
+        try
+        {
+            AllocationProbe.Before();
+            _items.TrimExcess();
+        }
+        catch (OutOfMemoryException)
+        {
+            // A smaller table takes memory as well. The next time that it is empty.
         }
     }
 

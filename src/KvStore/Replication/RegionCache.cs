@@ -105,7 +105,7 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         }
     }
 
-    /// <summary>Drops what is kept of a key, and the listings that it belongs to: it was written here.</summary>
+    /// <summary>Drops what is kept of a key, and the listings that it belongs to: it was written here. Allocates nothing.</summary>
     public void Drop<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
@@ -165,14 +165,19 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
     private CachedKey Add<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
+        // All memory comes first: what is in the one list is in the other.
+        _keys.Reserve();
+        AllocationProbe.Before();
+        _oldestFirst.EnsureCapacity(_oldestFirst.Count + 1);
+        AllocationProbe.Before();
+        var utf8 = new byte[key.Utf8Bytes];
+        key.CopyTo(utf8);
+        var cached = new CachedKey(utf8, key.Hash);
         if (_keys.Count >= options.EntriesMax)
         {
             Remove(_oldestFirst.Dequeue());
         }
 
-        var utf8 = new byte[key.Utf8Bytes];
-        key.CopyTo(utf8);
-        var cached = new CachedKey(utf8, key.Hash);
         _keys.Add(cached);
         _oldestFirst.Enqueue(cached);
         return cached;

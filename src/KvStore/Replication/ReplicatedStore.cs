@@ -40,9 +40,16 @@ internal sealed class ReplicatedStore : IDisposable
             _timer = timeProvider.CreateTimer(
                 static weak =>
                 {
-                    if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                    try
                     {
-                        replicated.Prune();
+                        if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                        {
+                            replicated.Prune();
+                        }
+                    }
+                    catch (OutOfMemoryException)
+                    {
+                        // On the thread of a timer it would end the process. The next one prunes.
                     }
                 },
                 new WeakReference<ReplicatedStore>(this),

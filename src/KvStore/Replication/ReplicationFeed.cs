@@ -11,6 +11,8 @@ namespace KvStore.Replication;
 /// </remarks>
 internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvReplicationEvent>
 {
+    private static readonly InsufficientMemoryException s_missed = new("There was no memory for a replication event, so events were missed. Read again from here.");
+
     private readonly Lock _gate = new();
 
     // Replaced when a reader comes or goes, never changed.
@@ -27,32 +29,55 @@ internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvRe
     public void ReportStaleRead(Region region, long staleTicks) =>
         ReplicationMetrics.RecordStaleness(@namespace, region.Name, staleTicks);
 
-    /// <summary>Tells of a mutation in a region.</summary>
+    /// <summary>
+    /// Tells of a mutation in a region. Throws nothing, because it is called in the middle of a change: without memory for an event,
+    /// those who read events hear of no more, and of that.
+    /// </summary>
     public void Report(byte[] key, InFlightMutation mutation, Region to, KvReplicationOutcome outcome, long heardTicks)
     {
-        var departure = mutation.Departure!;
-        if (outcome == KvReplicationOutcome.Visible && ReplicationMetrics.Lag.Enabled)
+        try
         {
-            ReplicationMetrics.RecordLag(@namespace, departure.Origin.Name, to.Name, heardTicks - departure.WrittenTicks);
-        }
+            var departure = mutation.Departure!;
+            if (outcome == KvReplicationOutcome.Visible && ReplicationMetrics.Lag.Enabled)
+            {
+                ReplicationMetrics.RecordLag(@namespace, departure.Origin.Name, to.Name, heardTicks - departure.WrittenTicks);
+            }
 
-        if (_readers.Length > 0)
+            if (_readers.Length > 0)
+            {
+                AllocationProbe.Before();
+                Tell(ToEvent(key, mutation, to, outcome, heardTicks));
+            }
+        }
+        catch (OutOfMemoryException)
         {
-            Tell(ToEvent(key, mutation, to, outcome, heardTicks));
+            EndReaders();
         }
     }
 
     /// <summary>Tells of a mutation that no region had to wait for.</summary>
     public void ReportAtOnce(
-        ReadOnlySpan<byte> key, Record record, long revision, Departure departure, IReadOnlyList<Region> regions)
+        ReadOnlySpan<byte> key, Record record, long revision, Departure departure, Region[] regions)
     {
         if (!IsObserved)
         {
             return;
         }
 
-        var utf8 = key.ToArray();
-        var mutation = new InFlightMutation { Record = record, Stamp = 0, Revision = revision, Departure = departure };
+        byte[] utf8;
+        InFlightMutation mutation;
+        try
+        {
+            AllocationProbe.Before();
+            utf8 = key.ToArray();
+            mutation = new InFlightMutation { Record = record, Stamp = 0, Revision = revision, Departure = departure };
+        }
+        catch (OutOfMemoryException)
+        {
+            EndReaders();
+            return;
+        }
+
         foreach (var region in regions)
         {
             if (region != departure.Origin)
@@ -97,6 +122,21 @@ internal sealed class ReplicationFeed(string @namespace) : IAsyncEnumerable<KvRe
         {
             _isOver = true;
             Array.ForEach(_readers, static reader => reader.Writer.TryComplete());
+        }
+    }
+
+    private void EndReaders()
+    {
+        foreach (var reader in _readers)
+        {
+            try
+            {
+                reader.Writer.TryComplete(s_missed);
+            }
+            catch (OutOfMemoryException)
+            {
+                // The next event ends it.
+            }
         }
     }
 

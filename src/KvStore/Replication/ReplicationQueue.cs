@@ -21,12 +21,15 @@ internal sealed class ReplicationQueue : IDisposable
     private readonly Lock _sweeping = new();
     private long _mutationCount;
 
+    // Whether a region was cut off or connected, and what is on its way does not follow from that yet.
+    private bool _isRerouteDue;
+
     public ReplicationQueue(
         ShardedStore store,
         CoarseClock expiry,
         TimeProvider timeProvider,
         IKvLagModel lag,
-        IReadOnlyList<Region> regions,
+        Region[] regions,
         ReplicationFeed feed,
         LargeValueLeases largeValues)
     {
@@ -39,7 +42,7 @@ internal sealed class ReplicationQueue : IDisposable
     }
 
     /// <summary>The regions, by their index.</summary>
-    public IReadOnlyList<Region> Regions { get; }
+    public Region[] Regions { get; }
 
     /// <summary>What regions have not heard yet.</summary>
     public InFlightTable InFlight { get; }
@@ -72,7 +75,8 @@ internal sealed class ReplicationQueue : IDisposable
     public Departure Depart(Region origin, RegionCache? cache)
     {
         var number = Interlocked.Increment(ref _mutationCount);
-        var lagTicks = new long[Regions.Count];
+        AllocationProbe.Before();
+        var lagTicks = new long[Regions.Length];
         foreach (var to in Regions)
         {
             if (to != origin)
@@ -93,6 +97,13 @@ internal sealed class ReplicationQueue : IDisposable
     {
         lock (_sweeping)
         {
+            if (_isRerouteDue)
+            {
+                // Until it has come to its end: memory may be too short the first time.
+                InFlight.Reroute();
+                _isRerouteDue = false;
+            }
+
             while (_schedule.TryTake(_clock.HorizonTicks, out var ticket))
             {
                 InFlight.Arrive(ticket, _clock.HeardTicks(ticket.DueTicks));
@@ -153,9 +164,10 @@ internal sealed class ReplicationQueue : IDisposable
             if (region.IsCutOff != isCutOff)
             {
                 region.IsCutOff = isCutOff;
-                InFlight.Reroute();
-                Sweep();
+                _isRerouteDue = true;
             }
+
+            Sweep();
         }
     }
 

@@ -3,7 +3,7 @@ namespace KvStore.Replication;
 /// <summary>How mutations of a key set out for regions, arrive there, and are held up on their way.</summary>
 /// <remarks>Thread safety: every member is for the holder of the lock of the key's stripe, except where it says otherwise.</remarks>
 internal sealed class Transit(
-    ReplicationClock clock, IReadOnlyList<Region> regions, ArrivalSchedule schedule, ConvergenceSignal convergence, ReplicationFeed feed)
+    ReplicationClock clock, Region[] regions, ArrivalSchedule schedule, ConvergenceSignal convergence, ReplicationFeed feed)
 {
     /// <summary>Whether a mutation is not visible everywhere at once. From any thread.</summary>
     public bool IsDelayed(Departure departure)
@@ -20,38 +20,97 @@ internal sealed class Transit(
         return false;
     }
 
-    /// <summary>Sends a mutation to a region, where it is visible at once if it is made there.</summary>
+    /// <summary>
+    /// Decides how a mutation gets to each region, and takes all the memory for that: nothing changes, and <see cref="Send"/>
+    /// allocates nothing.
+    /// </summary>
+    public void Prepare(Departure departure, InFlightKey entry, bool wins)
+    {
+        AllocationProbe.Before();
+        var routes = new Route[regions.Length];
+        var scheduled = 0;
+        foreach (var region in regions)
+        {
+            var nowTicks = departure.WrittenTicks;
+            var dueTicks = region == departure.Origin ? nowTicks
+                : IsBlocked(departure.Origin, region) ? Backlog.Held
+                : departure.DueTicks(region, nowTicks);
+            var isAtOnce = region == departure.Origin || (dueTicks <= nowTicks && !clock.IsPaused);
+            Backlog? spare = null;
+            if (entry[region] is { } backlog)
+            {
+                if (!isAtOnce)
+                {
+                    backlog.Reserve();
+                }
+            }
+            else if (wins && !isAtOnce)
+            {
+                AllocationProbe.Before();
+                spare = new Backlog();
+            }
+
+            routes[region.Index] = new Route(dueTicks, isAtOnce, spare);
+            scheduled += routes[region.Index].IsScheduled ? 1 : 0;
+        }
+
+        schedule.Reserve(scheduled);
+        departure.Routes = routes;
+    }
+
+    /// <summary>What was prepared is not sent.</summary>
+    public void GiveUp(Departure departure)
+    {
+        var scheduled = 0;
+        foreach (var route in departure.Routes!)
+        {
+            scheduled += route.IsScheduled ? 1 : 0;
+        }
+
+        schedule.Release(scheduled);
+        departure.Routes = null;
+    }
+
+    /// <summary>Sends a mutation to a region, where it is visible at once if it is made there. Requires: <see cref="Prepare"/>.</summary>
     public void Send(InFlightMutation mutation, InFlightKey entry, Region region, bool wins)
     {
         var departure = mutation.Departure!;
+        var route = departure.Routes![region.Index];
         var nowTicks = departure.WrittenTicks;
-        var dueTicks = region == departure.Origin ? nowTicks
-            : IsBlocked(departure.Origin, region) ? Backlog.Held
-            : departure.DueTicks(region, nowTicks);
-        var isAtOnce = region == departure.Origin || (dueTicks <= nowTicks && !clock.IsPaused);
         var backlog = entry[region];
-        if (backlog is null && wins && isAtOnce)
+        if (backlog is null && wins && route.IsAtOnce)
         {
             Report(entry, mutation, region, KvReplicationOutcome.Visible, nowTicks);
-            return;
         }
-
-        if (backlog is null ? !wins : !mutation.IsNewerThan(backlog.Visible))
+        else if (backlog is null ? !wins : !mutation.IsNewerThan(backlog.Visible))
         {
+            if (route.IsScheduled)
+            {
+                schedule.Release(1);
+            }
+
             Report(entry, mutation, region, KvReplicationOutcome.Superseded, nowTicks);
-            return;
         }
-
-        backlog ??= entry[region] = new Backlog(entry.Newest);
-        if (isAtOnce)
+        else if (route.IsAtOnce)
         {
-            Show(entry, region, backlog, mutation, nowTicks);
-            return;
+            Show(entry, region, backlog!, mutation, nowTicks);
         }
+        else
+        {
+            if (backlog is null)
+            {
+                backlog = route.Spare!;
+                backlog.Begin(entry.Newest);
+                entry[region] = backlog;
+            }
 
-        backlog.Add(mutation, dueTicks);
-        CountPending(region, 1);
-        Schedule(entry, region, mutation, dueTicks);
+            backlog.Add(mutation, route.DueTicks);
+            CountPending(region, 1);
+            if (route.IsScheduled)
+            {
+                schedule.Add(new ArrivalSchedule.Ticket(entry, region, mutation, route.DueTicks));
+            }
+        }
     }
 
     /// <summary>Lets everything arrive that is due by now.</summary>
@@ -64,46 +123,53 @@ internal sealed class Transit(
         }
     }
 
-    /// <summary>Makes a mutation visible in a region.</summary>
+    /// <summary>Makes a mutation visible in a region. Throws nothing.</summary>
     public void Show(InFlightKey entry, Region region, Backlog backlog, InFlightMutation mutation, long heardTicks)
     {
-        var heard = backlog.Show(
-            mutation,
-            feed.IsObserved ? older => Report(entry, older, region, KvReplicationOutcome.Superseded, heardTicks) : null);
-        CountPending(region, -heard);
+        if (feed.IsObserved)
+        {
+            var superseded = backlog.CountHeardWith(mutation);
+            for (var i = 0; i < superseded; i++)
+            {
+                if (backlog.Upcoming(i) is var older && !ReferenceEquals(older, mutation))
+                {
+                    Report(entry, older, region, KvReplicationOutcome.Superseded, heardTicks);
+                }
+            }
+        }
+
+        CountPending(region, -backlog.Show(mutation));
         Report(entry, mutation, region, KvReplicationOutcome.Visible, heardTicks);
     }
 
-    /// <summary>Holds up what can't get through any more, and lets set out anew what can again.</summary>
+    /// <summary>
+    /// Holds up what can't get through any more, and lets set out anew what can again. Where memory is short it stops between two
+    /// mutations, and can be called again.
+    /// </summary>
     public void Reroute(InFlightKey entry, long nowTicks)
     {
         foreach (var region in regions)
         {
-            entry[region]?.Reschedule(arrival =>
+            if (entry[region] is not { } backlog)
             {
-                var departure = arrival.Mutation.Departure!;
+                continue;
+            }
+
+            for (var i = 0; i < backlog.Count; i++)
+            {
+                var mutation = backlog.Upcoming(i);
+                var departure = mutation.Departure!;
                 if (IsBlocked(departure.Origin, region))
                 {
-                    return Backlog.Held;
+                    backlog.Reschedule(i, Backlog.Held);
                 }
-
-                if (arrival.DueTicks != Backlog.Held)
+                else if (backlog.DueTicksOf(i) == Backlog.Held && departure.DueTicks(region, nowTicks) is var dueTicks and not Backlog.Held)
                 {
-                    return arrival.DueTicks;
+                    schedule.Reserve(1);
+                    backlog.Reschedule(i, dueTicks);
+                    schedule.Add(new ArrivalSchedule.Ticket(entry, region, mutation, dueTicks));
                 }
-
-                var dueTicks = departure.DueTicks(region, nowTicks);
-                Schedule(entry, region, arrival.Mutation, dueTicks);
-                return dueTicks;
-            });
-        }
-    }
-
-    private void Schedule(InFlightKey entry, Region region, InFlightMutation mutation, long dueTicks)
-    {
-        if (dueTicks != Backlog.Held)
-        {
-            schedule.Add(new ArrivalSchedule.Ticket(entry, region, mutation, dueTicks));
+            }
         }
     }
 
@@ -125,4 +191,14 @@ internal sealed class Transit(
     }
 
     private static bool IsBlocked(Region from, Region to) => from.IsCutOff || to.IsCutOff;
+
+    /// <summary>How a mutation gets to a region.</summary>
+    /// <param name="DueTicks">When it arrives there.</param>
+    /// <param name="IsAtOnce">Whether it is visible there when it is made.</param>
+    /// <param name="Spare">Becomes the region's backlog, if that has none.</param>
+    internal readonly record struct Route(long DueTicks, bool IsAtOnce, Backlog? Spare)
+    {
+        /// <summary>Whether it waits for its time.</summary>
+        public bool IsScheduled => !IsAtOnce && DueTicks != Backlog.Held;
+    }
 }
