@@ -20,7 +20,7 @@ public sealed class AllocationFailureTests : IDisposable
 
     public void Dispose() => AllocationProbe.SucceedBeforeFailure = long.MaxValue;
 
-    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "regions that lag", "regions that lag, and a log on a disk", "a limit"];
+    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "a disk that fails", "a disk that fails, and an interval", "regions", "regions that lag", "regions that lag, and a log on a disk", "a limit"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -38,7 +38,9 @@ public sealed class AllocationFailureTests : IDisposable
                 Persistence = kind switch
                 {
                     "a provider that completes at once" => kept,
-                    "a log on a disk" or "regions that lag, and a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
+                    "a disk that fails, and an interval" => new FilePersistence(
+                        "disk", new FilePersistenceOptions { Durability = Durability.Interval, LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
+                    "a log on a disk" or "a disk that fails" or "regions that lag, and a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
                     _ => null,
                 },
                 Replication = kind switch
@@ -56,9 +58,24 @@ public sealed class AllocationFailureTests : IDisposable
             var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
 
             AllocationProbe.SucceedBeforeFailure = succeed;
-            await RunAsync(kv, time, model, kind.StartsWith("regions", StringComparison.Ordinal) ? 300 : kind == "a log on a disk" ? 600 : 1100);
+            if (kind.StartsWith("a disk that fails", StringComparison.Ordinal))
+            {
+                disk.BeforeStep = FailNowAndThen();
+            }
+
+            await RunAsync(kv, time, model, operations: kind switch
+            {
+                "a log on a disk" => 600,
+                "regions" => 300,
+                _ when kind.Contains("lag", StringComparison.Ordinal) => 100,
+                _ when options.Persistence is FilePersistence => 150,
+                _ => 1100,
+            });
+            disk.BeforeStep = null;
             isReached = AllocationProbe.SucceedBeforeFailure < 0;
             AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+            await kv.ReopenAsync().AsTask().WaitAsync(s_patience);
+            kv.Replication?.Heal("jnb");
 
             await CheckRegionsAsync(kv, time, model, succeed);
             await CheckAsync(kv, model, succeed);
@@ -157,6 +174,25 @@ public sealed class AllocationFailureTests : IDisposable
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(500, "it was made anew");
     }
 
+    // Some writes have no room, and once in a while a flush fails.
+    private static Action<string, string> FailNowAndThen()
+    {
+        var writes = 0;
+        var flushes = 0;
+        return (operation, name) =>
+        {
+            if (operation == "write" && name.Contains(".log", StringComparison.Ordinal) && ++writes % 11 == 10)
+            {
+                throw new IOException("No space left on device");
+            }
+
+            if (operation == "flush" && name.Contains(".log", StringComparison.Ordinal) && ++flushes % 37 == 36)
+            {
+                throw new IOException("Input/output error");
+            }
+        };
+    }
+
     // What was made in one region arrives in every other, whichever allocation failed on the way.
     private static async Task CheckRegionsAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int succeed)
     {
@@ -206,8 +242,17 @@ public sealed class AllocationFailureTests : IDisposable
                 }
                 else if (kv.Replication is not null && i % 4 == 0)
                 {
-                    // Another region writes, and one that has read the key before reads it again.
+                    // Another region writes, and reads what it has read before; one is cut off for a while.
                     var region = kv.InRegion("lhr");
+                    if (i % 40 == 0)
+                    {
+                        kv.Replication.Partition("jnb");
+                    }
+                    else if (i % 40 == 20)
+                    {
+                        kv.Replication.Heal("jnb");
+                    }
+
                     await region.PutAsync(key, value);
                     model[key] = value;
                     _ = await region.GetTextAsync(key);
@@ -219,9 +264,21 @@ public sealed class AllocationFailureTests : IDisposable
                     model[key] = value;
                 }
             }
-            catch (Exception e) when (IsShortOfMemory(e))
+            catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
             {
                 // Refused; the check says that nothing has changed.
+            }
+
+            if (i % 50 == 49 && kv.Health.Status == KvPersistenceStatus.Failed)
+            {
+                try
+                {
+                    await kv.ReopenAsync().AsTask().WaitAsync(s_patience);
+                }
+                catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
+                {
+                    // The disk still fails.
+                }
             }
 
             if (i % 100 == 99)
@@ -232,7 +289,7 @@ public sealed class AllocationFailureTests : IDisposable
                     _ = await kv.ListAsync();
                     await (i % 300 == 299 ? kv.CompactAsync() : default);
                 }
-                catch (Exception e) when (IsShortOfMemory(e))
+                catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
                 {
                     // A list or a compaction can fail; the next one is whole.
                 }

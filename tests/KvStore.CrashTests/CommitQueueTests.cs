@@ -27,11 +27,12 @@ public sealed class CommitQueueTests
         Close,
         Dispose,
         Reopen,
+        Rest,
     }
 
     [Theory]
-    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen")]
-    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen")]
+    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen, Rest")]
+    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen, Rest")]
     public void In_every_order_of_a_put_and_two_events_each_caller_completes_once(Durability durability, string events)
     {
         var runs = 0L;
@@ -67,6 +68,20 @@ public sealed class CommitQueueTests
                 .Select(_ => random.Next(3) > 0 ? Step.Append : kinds[random.Next(kinds.Length)]);
             Run(durability, [.. steps], new Choices(random), $"seed {seed}");
         }
+    }
+
+    [Fact]
+    public void A_write_beside_a_failure_from_outside_says_that_its_outcome_is_unknown()
+    {
+        var queue = new CommitQueue(Durability.Immediate, TimeProvider.System);
+        var mutation = new KvMutation { Key = "k"u8.ToArray(), Value = new byte[20], Revision = 1 };
+        queue.Append(mutation, LogRecord.SizeOf(mutation), out var pending, out _);
+        queue.Next(hasJustCome: true, out var batch, out _);
+        queue.Fail(new KvPersistenceException("from outside"));
+        queue.Settle(batch!, new WriteOutcome { KeptBytes = 0, Error = new IOException("fatal"), IsFatal = true, IsUndone = false });
+
+        pending!.Failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain("unknown");
+        queue.Failure!.Message.Should().Be("from outside");
     }
 
     // A test that finds nothing proves nothing unless it finds what is known to be wrong: these queues have faults that there were, or
@@ -233,6 +248,7 @@ public sealed class CommitQueueTests
         private int _blocked;
         private Caller? _reopenWaits;
         private bool _isReopening;
+        private bool _isResting;
 
         public Model(Durability durability, Step[] steps, Choices choices, Func<Durability, TimeProvider, int, CommitQueue> newQueue)
         {
@@ -276,7 +292,7 @@ public sealed class CommitQueueTests
                 worker.Batch is { } batch ? $"writes {batch.Length} {Ids(batch.FirstWaiting)}"
                 : worker.Completion is { } completion ? $"completes {Ids(completion)}"
                 : $"asks {worker.HasJustCome}");
-            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_reopenWaits?.Completed}|"
+            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_isResting} {_reopenWaits?.Completed}|"
                 + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{_queue.Describe(Ids)}";
         }
 
@@ -336,6 +352,11 @@ public sealed class CommitQueueTests
                 yield return ("reopened", () => EndReopen());
             }
 
+            if (_isResting)
+            {
+                yield return ("rested", EndRest);
+            }
+
             if (_reopenWaits is { Completed: > 0 })
             {
                 yield return ("reopen again", BeginReopen);
@@ -377,6 +398,9 @@ public sealed class CommitQueueTests
                 case Step.Reopen:
                     BeginReopen();
                     break;
+                case Step.Rest:
+                    _isResting |= _queue.TryBeginRest();
+                    break;
             }
         }
 
@@ -417,7 +441,7 @@ public sealed class CommitQueueTests
             }
             else if (batch is not null)
             {
-                if (_isReopening || _workers.Count(other => other.Batch is not null) > 1)
+                if (_isReopening || _isResting || _workers.Count(other => other.Batch is not null) > 1)
                 {
                     throw new InvalidOperationException("Two write at a time.");
                 }
@@ -461,6 +485,19 @@ public sealed class CommitQueueTests
         {
             _isReopening = false;
             Do(_queue.EndReopen(isWritable: _choices.Next(2) == 0));
+        }
+
+        private void EndRest()
+        {
+            _isResting = false;
+
+            // What is not flushed is flushed then, and that may fail.
+            var isFailed = _choices.Next(2) == 1;
+            Do(_queue.EndRest());
+            if (isFailed)
+            {
+                Do(_queue.Fail(new KvPersistenceException("a flush at rest")).Call);
+            }
         }
 
         // Calls are not counted: one that has not been answered stands for all of them, as in FlushThreads.

@@ -262,7 +262,9 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
             var failure = _failure ?? LogFailures.Fatal(outcome);
             newFailure = _failure is null ? failure : null;
             Volatile.Write(ref _failure, failure);
-            Complete(batch.FirstWaiting, outcome, failure);
+
+            // Whoever has an unknown outcome is told so, whatever had failed before.
+            Complete(batch.FirstWaiting, outcome, outcome.IsUndone || newFailure is not null ? failure : LogFailures.Fatal(outcome));
             FailOpen(failure, isWriting: false);
         }
         else
@@ -331,6 +333,29 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
             Volatile.Write(ref _failure, null);
         }
 
+        return SignalIdle(TryStart());
+    }
+
+    /// <summary>
+    /// Takes the role of the writer to close the file of a log that rests. Not when there is anything to write, or it has failed.
+    /// </summary>
+    /// <returns>Whether it was taken; then <see cref="EndRest"/> gives it back.</returns>
+    public bool TryBeginRest()
+    {
+        if (!IsIdle || _failure is not null || _isDisposing)
+        {
+            return false;
+        }
+
+        _writer = Writer.Taken;
+        return true;
+    }
+
+    /// <summary>Gives the role back.</summary>
+    public Call EndRest()
+    {
+        Debug.Assert(_writer == Writer.Taken, "It was taken to rest.");
+        _writer = Writer.None;
         return SignalIdle(TryStart());
     }
 
@@ -403,6 +428,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
         if (_retained is { } retained)
         {
             _retained = null;
+            _waitsForRetry = false;
             Recycle(retained);
         }
     }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace KvStore.Persistence.Log;
 
 /// <summary>
@@ -29,6 +31,9 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly CommitQueue _queue;
 
+    // 1 since it was written to.
+    private int _wasUsed;
+
     // Used by whoever has the role of the writer; read by others under the lock while nobody has it.
     private readonly LogWriter _log;
 
@@ -53,6 +58,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         _written = written;
         _failed = failed;
         _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision };
+        OpenPlace = new LinkedListNode<WeakReference<GroupCommit>>(new WeakReference<GroupCommit>(this));
     }
 
     /// <summary>What failed for good, until it is opened again.</summary>
@@ -230,7 +236,63 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
 
         Do(call);
         await idle.ConfigureAwait(false);
+        IsDisposed = true;
+        OpenLogs.Shared.Remove(this);
         _log.Dispose();
+    }
+
+    /// <summary>Its place among the logs whose file is open. Guarded by the lock of <see cref="OpenLogs"/>.</summary>
+    public LinkedListNode<WeakReference<GroupCommit>> OpenPlace { get; }
+
+    /// <summary>Whether it is there. Changed under the lock of <see cref="OpenLogs"/>.</summary>
+    [SuppressMessage("Design", "CA1051", Justification = "Read without the lock after each write.")]
+    public bool IsListedAsOpen;
+
+    /// <summary>Whether its file is closed for good.</summary>
+    public bool IsDisposed { get; private set; }
+
+    /// <summary>Whether it was written to since this was asked last.</summary>
+    public bool TakeWasUsed() => Interlocked.Exchange(ref _wasUsed, 0) != 0;
+
+    /// <summary>
+    /// Closes the file until the next write, when nothing is to be written. What is not flushed is flushed before: the descriptor
+    /// that wrote it is the one that hears when that fails.
+    /// </summary>
+    /// <returns>Whether the file is closed now.</returns>
+    public bool TryRest()
+    {
+        lock (_lock)
+        {
+            if (!_queue.TryBeginRest())
+            {
+                return false;
+            }
+        }
+
+        KvPersistenceException? failure = null;
+        var isClosed = false;
+        try
+        {
+            isClosed = _log.TryCloseFile();
+        }
+        catch (Exception e)
+        {
+            failure = LogFailures.Fatal(new WriteOutcome { KeptBytes = 0, Error = e, IsFatal = true });
+        }
+
+        CommitQueue.Call call;
+        lock (_lock)
+        {
+            call = _queue.EndRest();
+        }
+
+        Do(call);
+        if (failure is not null)
+        {
+            Fail(failure);
+        }
+
+        return isClosed;
     }
 
     /// <summary>Why nothing is taken.</summary>
@@ -317,12 +379,19 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
             : _log.Write(batch, flushes: _durability == Durability.Immediate);
         CommitQueue.Call call;
         KvPersistenceException? failure;
+        var isFileOpen = _log.IsFileOpen;
+        Volatile.Write(ref _wasUsed, 1);
         lock (_lock)
         {
             (call, failure) = _queue.Settle(batch, outcome);
         }
 
         Do(call);
+        if (isFileOpen)
+        {
+            OpenLogs.Shared.Add(this);
+        }
+
         if (failure is not null)
         {
             Report(failure);

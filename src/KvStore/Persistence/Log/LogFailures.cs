@@ -8,7 +8,7 @@ namespace KvStore.Persistence.Log;
 internal static class LogFailures
 {
     private static readonly KvPersistenceException s_fatalWithoutMemory = new(
-        "Writing to the log failed, and there was no memory to say why. Nothing more is written until the namespace is opened again; whether what was being written is there then is not known.");
+        "Writing to the log failed, and there was no memory to say why. Nothing more is written until the namespace is opened again; the outcome of what was being written is unknown: it may be there then, or not.");
 
     private static readonly KvPersistenceException s_passingWithoutMemory = new(
         "Writing to the log failed, and there was no memory to say why. With immediate durability nothing of it was kept; otherwise it is kept in memory and written later. Later writes may succeed.",
@@ -26,7 +26,7 @@ internal static class LogFailures
         {
             AllocationProbe.Before();
             return new(
-                $"Writing to the log failed: {Reason(outcome)}. Nothing more is written until the namespace is opened again{(outcome.IsUndone ? "" : "; whether what was being written is there then is not known")}.",
+                $"Writing to the log failed: {Reason(outcome)}. Nothing more is written until the namespace is opened again{(outcome.IsUndone ? "" : "; the outcome of what was being written is unknown: it may be there then, or not")}.",
                 outcome.Error);
         }
         catch (OutOfMemoryException)

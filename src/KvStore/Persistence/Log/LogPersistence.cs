@@ -162,6 +162,9 @@ internal sealed class LogPersistence : IAsyncDisposable
         await _maintenance.WaitAsync(both.Token).ConfigureAwait(false);
         try
         {
+            _storage.Reclaim();
+            _manifest!.Verify();
+
             // Not on the thread of the caller: most of it is waiting for the disk.
             if (await Task.Run(async () => await log.TryReopenAsync(SaveAcknowledgedAsync).ConfigureAwait(false), both.Token).ConfigureAwait(false))
             {
