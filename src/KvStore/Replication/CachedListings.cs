@@ -1,3 +1,5 @@
+using KvStore.Diagnostics;
+
 namespace KvStore.Replication;
 
 /// <summary>The pages that a region has listed and goes on serving.</summary>

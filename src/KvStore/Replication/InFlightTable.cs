@@ -1,3 +1,4 @@
+using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Index;
 using KvStore.Keys;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvStore.Diagnostics;
 using KvStore.Keys;
 
 namespace KvStore.Replication;

@@ -1,3 +1,5 @@
+using KvStore.Diagnostics;
+
 namespace KvStore.Replication;
 
 /// <summary>How mutations of a key set out for regions, arrive there, and are held up on their way.</summary>

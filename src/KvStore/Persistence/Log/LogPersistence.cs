@@ -1,3 +1,4 @@
+using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

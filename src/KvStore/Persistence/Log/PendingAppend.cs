@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
+using KvStore.Diagnostics;
 
 namespace KvStore.Persistence.Log;
 
