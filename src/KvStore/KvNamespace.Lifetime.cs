@@ -8,8 +8,8 @@ public sealed partial class KvNamespace
     private readonly Lock _disposing = new();
     private Task? _disposal;
 
-    /// <summary>What this namespace accepts.</summary>
-    internal KvLimits Limits => _limits;
+    /// <summary>The limits that this namespace was opened with.</summary>
+    public KvLimits Limits => _limits;
 
     /// <summary>
     /// Whether writes are taken, and if not, why: after the disk has failed a namespace goes on serving reads and refuses

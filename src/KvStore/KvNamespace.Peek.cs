@@ -6,8 +6,8 @@ namespace KvStore;
 /// <content>Looking without being seen: for whoever shows what is there, and must not change it or count as a reader.</content>
 public sealed partial class KvNamespace
 {
-    /// <summary>The clock that expirations go by.</summary>
-    internal TimeProvider TimeProvider => _clock.TimeProvider;
+    /// <summary>The clock that decides when entries expire.</summary>
+    public TimeProvider TimeProvider => _clock.TimeProvider;
 
     /// <summary>
     /// What a read would be answered, here or in a region, without being one: nothing is counted, nothing is cached, and what

@@ -73,8 +73,8 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count => _store.Count;
 
-    /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet.</summary>
-    internal long MemoryBytes => _store.MemoryBytes;
+    /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet. Values in files do not count.</summary>
+    public long MemoryBytes => _store.MemoryBytes;
 
     /// <summary>Makes an empty namespace in memory.</summary>
     /// <param name="name">Its name, not empty.</param>
