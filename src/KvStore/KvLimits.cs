@@ -1,3 +1,4 @@
+using KvStore.Json;
 using KvStore.Rules;
 
 namespace KvStore;
@@ -8,6 +9,12 @@ namespace KvStore;
 /// </summary>
 public sealed record KvLimits
 {
+    /// <summary>How deep the JSON of values and metadata may be nested: 1,000 levels.</summary>
+    public const int JsonDepthMax = KvJson.DepthMax;
+
+    /// <summary>The latest expiration that can be stored: 2106-02-07T06:28:15Z.</summary>
+    public static DateTimeOffset ExpirationMax { get; } = DateTimeOffset.FromUnixTimeSeconds(Deadline.SecondsMax);
+
     /// <summary>The longest key, in bytes of UTF-8. Default 512; 1 to 4,095.</summary>
     public int KeyBytesMax { get; init; } = 512;
 
@@ -49,7 +56,7 @@ public sealed record KvLimits
 
     /// <summary>Checks every limit against its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A limit is out of its range; the message names it, its value and the range.</exception>
-    internal void Validate()
+    public void Validate()
     {
         Check(nameof(KeyBytesMax), KeyBytesMax, 1, 4095);
         Check(nameof(ValueBytesMax), ValueBytesMax, 0, 1 << 30);
