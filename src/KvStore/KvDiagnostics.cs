@@ -18,10 +18,10 @@ namespace KvStore;
 public static class KvDiagnostics
 {
     /// <summary>The name of the meter.</summary>
-    public const string MeterName = "KvStore";
+    public const string MeterName = KvMetrics.MeterName;
 
     /// <summary>The name of the activity source.</summary>
-    public const string ActivitySourceName = "KvStore";
+    public const string ActivitySourceName = KvMetrics.ActivitySourceName;
 
     /// <summary>
     /// Whether anybody listens: to one of the two instruments of operations, or to the activities. Safe to call from any thread.

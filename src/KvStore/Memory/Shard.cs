@@ -19,7 +19,7 @@ namespace KvStore.Memory;
 /// is written first and the record it left is marked dead afterwards: so whoever sees a dead record finds the newer state
 /// in the index. A mutation takes what memory it needs before it writes the word, and nothing fails afterwards.
 /// </remarks>
-internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue)
+internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue) : IShardKeys
 {
     // What is announced may be much more than what comes.
     private const int PreparedWordsMax = 1 << 20;
@@ -178,7 +178,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         }
 
         ref var word = ref index.WordsOf(number)[slot];
-        Volatile.Write(ref word, (word & ~HashEntry.AddressMask) | copy.Address);
+        Volatile.Write(ref word, (word & ~RecordAddress.Mask) | copy.Address);
         MarkDead(segments.RecordAt(address), address);
         return true;
     }
@@ -289,24 +289,30 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     /// <summary>Hands the new keys over, by the addresses of their records.</summary>
     public void MoveNewKeysTo(KeyBatch batch)
     {
-        batch.Add(_newKeys.AsSpan(0, _newKeyCount));
-        ForgetNewKeys();
+        lock (Gate)
+        {
+            batch.Add(_newKeys.AsSpan(0, _newKeyCount));
+            ForgetNewKeys();
+        }
     }
 
     /// <summary>Hands all keys over, by the addresses of their newest records, whatever was handed over before.</summary>
     public void CopyKeysTo(KeyBatch batch)
     {
-        batch.Reserve(_live);
-        foreach (var word in index.WordsOf(number))
+        lock (Gate)
         {
-            if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
+            batch.Reserve(_live);
+            foreach (var word in index.WordsOf(number))
             {
-                batch.Add(word & HashEntry.AddressMask);
+                if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
+                {
+                    batch.Add(word & RecordAddress.Mask);
+                }
             }
-        }
 
-        ForgetNewKeys();
-        Volatile.Write(ref _hasLostNewKeys, false);
+            ForgetNewKeys();
+            Volatile.Write(ref _hasLostNewKeys, false);
+        }
     }
 
     private void ThrowIfClosed()

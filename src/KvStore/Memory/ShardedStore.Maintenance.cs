@@ -2,6 +2,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Order;
 using KvStore.Records;
+using KvStore.Segments;
 
 namespace KvStore.Memory;
 
@@ -158,6 +159,12 @@ internal sealed partial class ShardedStore
             _removedBeforeRefresh = removed;
             _ordered.Refresh(concerns: null);
         }
+    }
+
+    private void TrimIndexes()
+    {
+        RefreshOrdered();
+        ShrinkTables();
     }
 
     private bool TryRemove(ulong hash, long address)

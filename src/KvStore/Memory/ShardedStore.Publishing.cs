@@ -4,6 +4,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Records;
 using KvStore.Rules;
+using KvStore.Segments;
 
 namespace KvStore.Memory;
 

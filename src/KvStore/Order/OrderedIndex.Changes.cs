@@ -50,10 +50,7 @@ internal sealed partial class OrderedIndex
             {
                 if (shard.NewKeyCount > 0)
                 {
-                    lock (shard.Gate)
-                    {
-                        shard.MoveNewKeysTo(_batch);
-                    }
+                    shard.MoveNewKeysTo(_batch);
                 }
             }
 
@@ -82,10 +79,7 @@ internal sealed partial class OrderedIndex
         {
             foreach (var shard in shards)
             {
-                lock (shard.Gate)
-                {
-                    shard.CopyKeysTo(_batch);
-                }
+                shard.CopyKeysTo(_batch);
             }
 
             _batch.Sort();

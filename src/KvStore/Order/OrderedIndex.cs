@@ -32,7 +32,7 @@ namespace KvStore.Order;
 /// entries to arrays, and trusts them if the version is still the same. Only when keys wait to be merged, or a change is
 /// going on, does it take the gate. A put never takes it.</para>
 /// </remarks>
-internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock, string name)
+internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, IShardKeys[] shards, CoarseClock clock, string name)
 {
     private const int FetchAhead = 24;
     private const int FetchAtOnce = 8;
@@ -269,7 +269,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     {
         foreach (var entry in entries)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), HashEntry.OffsetOf(entry), keyBytes);
+            HashIndex.Prefetch(segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), keyBytes);
         }
     }
 
@@ -344,7 +344,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
             return false;
         }
 
-        key = new Record(array!, HashEntry.OffsetOf(entry)).Key;
+        key = new Record(array!, RecordAddress.OffsetOf(entry)).Key;
         return true;
     }
 
@@ -358,7 +358,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     private bool TryAddressOfNewest(Record record, out Record newest, out long address)
     {
         var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & HashEntry.TombstoneBit) == 0;
-        address = word & HashEntry.AddressMask;
+        address = word & RecordAddress.Mask;
         return isFound;
     }
 }

@@ -1,3 +1,5 @@
+using KvStore.Records;
+
 namespace KvStore.Rules;
 
 /// <summary>

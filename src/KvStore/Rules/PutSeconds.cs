@@ -1,3 +1,5 @@
+using KvStore.Records;
+
 namespace KvStore.Rules;
 
 /// <summary>Seconds as they stand in a request or a bulk file, where they may be any whole number.</summary>

@@ -149,7 +149,7 @@ internal sealed class ValueFiles : IKvLargeValues
     {
         if (_isClosed)
         {
-            throw new ObjectDisposedException(nameof(KvNamespace), $"The namespace in {_storage.PathOf("")} was disposed.");
+            throw new ObjectDisposedException("KvNamespace", $"The namespace in {_storage.PathOf("")} was disposed.");
         }
     }
 

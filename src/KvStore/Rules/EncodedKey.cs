@@ -1,7 +1,8 @@
 using System.Buffers;
+using KvStore.Keys;
 using KvStore.Rules;
 
-namespace KvStore.Keys;
+namespace KvStore.Rules;
 
 /// <summary>A key checked and written as UTF-8, into the caller's buffer if it fits, else into a pooled one.</summary>
 internal ref struct EncodedKey

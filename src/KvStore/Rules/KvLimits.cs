@@ -1,4 +1,5 @@
 using KvStore.Json;
+using KvStore.Records;
 using KvStore.Rules;
 
 namespace KvStore;

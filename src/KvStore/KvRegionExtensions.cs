@@ -22,6 +22,6 @@ public static class KvRegionExtensions
     private static NamespaceRegions RegionsOf(IKvNamespace kv)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        return ((kv as KvRegion)?.Regions ?? (kv as KvNamespace)?.Regions) ?? throw KvReplicationOptions.NotReplicated(kv.Name);
+        return ((kv as KvRegion)?.Regions ?? (kv as KvNamespace)?.Regions) ?? throw NamespaceRegions.NotReplicated(kv.Name);
     }
 }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace KvStore.Rules;
+namespace KvStore.Records;
 
 /// <summary>
 /// The moment from which an entry is gone. Kept to the half second, and shown to callers as the whole second that the binding

@@ -1,10 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using KvStore.Memory;
+using KvStore.Order;
 using KvStore.Records;
 using KvStore.Rules;
 
-namespace KvStore.Order;
+namespace KvStore.Memory;
 
 /// <summary>Makes a page for a caller from the records that a listing finds, as it finds them.</summary>
 /// <remarks>

@@ -1,7 +1,8 @@
 using KvStore.Index;
+using KvStore.Records;
 using KvStore.Segments;
 
-namespace KvStore.Records;
+namespace KvStore.Segments;
 
 /// <summary>
 /// A record that has its room, header and key, and that nobody else can see yet: to be filled with metadata and value, and
@@ -22,5 +23,5 @@ internal readonly struct RecordDraft(Segment segment, int offset)
     public Record Record { get; } = new(segment.Bytes, offset);
 
     /// <summary>Its address.</summary>
-    public long Address => HashEntry.AddressOf(Segment.Id, Record.Offset);
+    public long Address => RecordAddress.Of(Segment.Id, Record.Offset);
 }
