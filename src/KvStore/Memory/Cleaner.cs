@@ -214,7 +214,7 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
         else
         {
             // Overwritten or removed meanwhile. A large value belongs to the original.
-            ShardedStore.Discard(copy);
+            copy.Discard();
         }
     }
 }

@@ -194,7 +194,7 @@ internal sealed partial class ShardedStore
         }
         else
         {
-            Discard(tombstone);
+            tombstone.Discard();
         }
 
         return isBuried;

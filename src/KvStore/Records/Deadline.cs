@@ -57,22 +57,6 @@ internal readonly record struct Deadline(uint Seconds, byte Rounding = 0)
         return new Deadline(checked((uint)seconds), (byte)((seconds - shownSeconds) switch { 0 => 0, 1 => isHalf ? 1 : 2, _ => 3 }));
     }
 
-    /// <summary>The deadline that shows an expiration.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It cannot be kept.</exception>
-    public static Deadline Of(DateTimeOffset? expiration, string parameter)
-    {
-        if (expiration is not { } at)
-        {
-            return default;
-        }
-
-        var seconds = at.ToUnixTimeSeconds();
-        return seconds is >= 1 and <= SecondsMax
-            ? new Deadline((uint)seconds)
-            : throw OutOfRange.Exception(
-                parameter, at, Invariant($"An expiration is 1 to {SecondsMax} seconds since the Unix epoch (until 2106-02-07T06:28:15Z); this one is {seconds}."));
-    }
-
     // Rounds towards the future. Nothing before the epoch can be kept.
     private static long CeilingOf(long ticks, long unit) => (ticks + unit - 1) / unit;
 }

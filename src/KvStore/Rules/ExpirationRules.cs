@@ -98,4 +98,20 @@ internal static class ExpirationRules
     private static string OutOfRange(string option, long seconds, long nowSeconds) => nowSeconds < 0
         ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
         : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}");
+
+    /// <summary>The deadline of an entry that shows an expiration.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The expiration cannot be stored.</exception>
+    public static Deadline DeadlineOf(DateTimeOffset? expiration, string parameter)
+    {
+        if (expiration is not { } at)
+        {
+            return default;
+        }
+
+        var seconds = at.ToUnixTimeSeconds();
+        return seconds is >= 1 and <= Deadline.SecondsMax
+            ? new Deadline((uint)seconds)
+            : throw Rules.OutOfRange.Exception(
+                parameter, at, Invariant($"An expiration is 1 to {Deadline.SecondsMax} seconds since the Unix epoch (until 2106-02-07T06:28:15Z); this one is {seconds}."));
+    }
 }

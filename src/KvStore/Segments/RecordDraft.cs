@@ -24,4 +24,13 @@ internal readonly struct RecordDraft(Segment segment, int offset)
 
     /// <summary>Its address.</summary>
     public long Address => RecordAddress.Of(Segment.Id, Record.Offset);
+
+    /// <summary>Abandons the record, whose large value, if it has one, belongs to another record. Its bytes are dead from the start.</summary>
+    public void Discard()
+    {
+        var bytes = Record.SizeInSegment;
+        Record.MarkDead();
+        Segment.CountDead(bytes);
+        Segment.Settle(bytes);
+    }
 }
