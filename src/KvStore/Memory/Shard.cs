@@ -24,14 +24,10 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     // What is announced may be much more than what comes.
     private const int PreparedWordsMax = 1 << 20;
 
-    // What is kept for the next ones: twice what a shard collects before it asks for a merge.
-    private const int NewKeysKept = 1024;
-
     // A few microseconds' worth.
     private const int WordsAtOnce = 4096;
 
-    private long[] _newKeys = [];
-    private int _newKeyCount;
+    private readonly NewKeys _newKeys = new();
     private int _live;
     private int _tombstones;
 
@@ -39,7 +35,6 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     private int _occupied;
     private long _removedCount;
     private long _liveBytes;
-    private bool _hasLostNewKeys;
     private bool _isClosed;
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
@@ -55,12 +50,12 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public long RemovedCount => Volatile.Read(ref _removedCount);
 
     /// <summary>How many new keys wait for the ordered index. Any thread may ask.</summary>
-    public int NewKeyCount => Volatile.Read(ref _newKeyCount);
+    public int NewKeyCount => _newKeys.Count;
 
     /// <summary>
     /// Whether there was no memory to keep new keys for the ordered index, which has to be rebuilt from the words. Any thread may ask.
     /// </summary>
-    public bool HasLostNewKeys => Volatile.Read(ref _hasLostNewKeys);
+    public bool HasLostNewKeys => _newKeys.HasLost;
 
     /// <summary>Whether <see cref="LiveBytes"/> is kept. Set before anything is published.</summary>
     public bool CountsLiveBytes { get; set; }
@@ -116,7 +111,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
 
         if (!hadValue)
         {
-            AddNewKey(draft.Address);
+            _newKeys.Add(draft.Address);
         }
 
         return true;
@@ -252,8 +247,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         index.CloseHoldingLock(number);
         _live = _tombstones = _occupied = 0;
         _liveBytes = 0;
-        _newKeys = [];
-        Volatile.Write(ref _newKeyCount, 0);
+        _newKeys.Close();
     }
 
     /// <summary>
@@ -291,8 +285,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     {
         lock (Gate)
         {
-            batch.Add(_newKeys.AsSpan(0, _newKeyCount));
-            ForgetNewKeys();
+            _newKeys.MoveTo(batch);
         }
     }
 
@@ -310,8 +303,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
                 }
             }
 
-            ForgetNewKeys();
-            Volatile.Write(ref _hasLostNewKeys, false);
+            _newKeys.Forget();
         }
     }
 
@@ -321,15 +313,6 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         if (_isClosed)
         {
             throw DisposedNamespace.Exception(name);
-        }
-    }
-
-    private void ForgetNewKeys()
-    {
-        Volatile.Write(ref _newKeyCount, 0);
-        if (_newKeys.Length > NewKeysKept)
-        {
-            _newKeys = [];
         }
     }
 
@@ -361,33 +344,6 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             return true;
         }
         catch (OutOfMemoryException) when (_occupied + 1 < index.WordsOf(number).Length)
-        {
-            return false;
-        }
-    }
-
-    private void AddNewKey(long address)
-    {
-        if (_newKeyCount == _newKeys.Length && !TryGrowNewKeys())
-        {
-            // The key has its word already: the ordered index will have to ask the words.
-            Volatile.Write(ref _hasLostNewKeys, true);
-            return;
-        }
-
-        _newKeys[_newKeyCount] = address;
-        Volatile.Write(ref _newKeyCount, _newKeyCount + 1);
-    }
-
-    private bool TryGrowNewKeys()
-    {
-        try
-        {
-            AllocationProbe.Before();
-            Array.Resize(ref _newKeys, Math.Max(16, _newKeys.Length * 2));
-            return true;
-        }
-        catch (OutOfMemoryException)
         {
             return false;
         }
