@@ -27,4 +27,11 @@ public sealed class KvException : Exception
 
     /// <summary>The message without the operation and the status.</summary>
     public string Reason { get; }
+
+    /// <summary>
+    /// The argument that was refused: <c>key</c>, <c>keys</c>, <c>value</c>, <c>metadata</c>, <c>expiration</c>, <c>expirationTtl</c>,
+    /// <c>cacheTtl</c>, <c>prefix</c>, <c>cursor</c> or <c>limit</c>. Null when no single argument was wrong, for example when writes
+    /// come too fast (429) or the namespace is full (413).
+    /// </summary>
+    public string? ParamName { get; init; }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using KvStore.Records;
 using KvStore.Rules;
 
 namespace KvStore;
@@ -24,7 +25,7 @@ public readonly struct KvListKey : IEquatable<KvListKey>
     public KvListKey(string name, DateTimeOffset? expiration = null, KvMetadata metadata = default)
     {
         Name = name;
-        _deadlineSeconds = Deadline.Of(expiration, nameof(expiration)).Seconds;
+        _deadlineSeconds = ExpirationRules.DeadlineOf(expiration, nameof(expiration)).Seconds;
         _metadataSource = metadata.IsNull ? null : metadata;
     }
 

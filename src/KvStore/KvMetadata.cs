@@ -117,8 +117,11 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
             : new KvMetadata(new ReadOnlyMemory<byte>(segment, recordOffset + RecordLayout.HeaderBytes + keyBytes, bytes), isCompact: true);
     }
 
-    /// <summary>Takes one JSON value in UTF-8, which is checked but not copied.</summary>
-    internal static KvMetadata FromUtf8Json(ReadOnlyMemory<byte> utf8)
+    /// <summary>Makes metadata from JSON in UTF-8.</summary>
+    /// <param name="utf8">One JSON value. It is not copied, so the bytes must not change afterwards. <c>null</c> makes no metadata.</param>
+    /// <returns>The metadata.</returns>
+    /// <exception cref="JsonException">The bytes are not one JSON value.</exception>
+    public static KvMetadata FromUtf8Json(ReadOnlyMemory<byte> utf8)
     {
         try
         {

@@ -82,14 +82,14 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     /// <summary>The region whose view this namespace is; null when it is not replicated.</summary>
     public string? HomeRegion => Replication?.HomeRegion;
 
-    /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet.</summary>
-    internal long MemoryBytes => _store.MemoryBytes;
+    /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet. Values in files do not count.</summary>
+    public long MemoryBytes => _store.MemoryBytes;
 
-    /// <summary>What this namespace accepts.</summary>
-    internal KvLimits Limits { get; }
+    /// <summary>The limits that this namespace was opened with.</summary>
+    public KvLimits Limits { get; }
 
-    /// <summary>The clock that expirations go by.</summary>
-    internal TimeProvider TimeProvider => _clock.TimeProvider;
+    /// <summary>The clock that decides when entries expire.</summary>
+    public TimeProvider TimeProvider => _clock.TimeProvider;
 
     /// <summary>The reads of this namespace: those of its home region, when it is replicated.</summary>
     internal ReadPath Reads => _reads;
@@ -226,7 +226,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     /// <returns>The view, which lives as long as this namespace.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
     /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
-    public IKvNamespace InRegion(string region) => (Regions ?? throw KvReplicationOptions.NotReplicated(Name)).Of(region);
+    public IKvNamespace InRegion(string region) => (Regions ?? throw NamespaceRegions.NotReplicated(Name)).Of(region);
 
     /// <summary>
     /// Flushes every put and delete that has completed before to the disk, whatever the configured durability. Does nothing for
@@ -296,12 +296,6 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         // thread pool and needs no thread of the caller's.
         DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
-
-    /// <summary>Checks everything about a put except the limits of the namespace and the rate of writes.</summary>
-    internal void CheckPut(string key, long valueBytes, KvPutOptions? options) => _writes.CheckPut(key, valueBytes, options);
-
-    /// <summary>Checks the key of a delete.</summary>
-    internal void CheckDelete(string key) => _writes.CheckDelete(key);
 
     /// <summary>Shows what a read in a region (null: the home region) would return, without being a read.</summary>
     internal KvValue Peek(string key, string? region = null) =>

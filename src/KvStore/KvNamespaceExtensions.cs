@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using KvStore.Json;
+using KvStore.Memory;
 using KvStore.Reads;
 using KvStore.Values;
 

@@ -144,7 +144,7 @@ public readonly struct KvValue : IDisposable
     {
         var json = metadata.Utf8Json.Span;
         ArgumentOutOfRangeException.ThrowIfGreaterThan(json.Length, ushort.MaxValue, nameof(metadata));
-        var deadline = Deadline.Of(expiration, nameof(expiration));
+        var deadline = ExpirationRules.DeadlineOf(expiration, nameof(expiration));
         var record = NewRecord(json.Length, value.Length, deadline, out var valueOffset);
         json.CopyTo(record.AsSpan(RecordLayout.HeaderBytes));
         value.CopyTo(record.AsSpan(valueOffset));

@@ -1,3 +1,4 @@
+using KvStore.Catalog;
 using KvStore.TestKit.Persistence;
 
 namespace KvStore.AspNetCore.Tests;
@@ -207,7 +208,7 @@ public sealed class CatalogTests : IDisposable
         for (var step = 0; ; step++)
         {
             var disk = new SimulatedDisk();
-            var before = await KvNamespaceCatalog.OpenAsync(new KvCatalogOptions(), disk, registered: null);
+            var before = await KvNamespaceCatalog.OpenAsync(new KvCatalogOptions(), new CatalogFile(new KvDirectory(disk)), registered: null);
             var kept = await before.CreateAsync("kept");
             var doomed = await before.CreateAsync("doomed");
             disk.CutAt(disk.Steps + step);
@@ -229,7 +230,7 @@ public sealed class CatalogTests : IDisposable
 
             for (var seed = 0; seed < 8; seed++)
             {
-                await using var after = await KvNamespaceCatalog.OpenAsync(new KvCatalogOptions(), disk.Restart(seed), registered: null);
+                await using var after = await KvNamespaceCatalog.OpenAsync(new KvCatalogOptions(), new CatalogFile(new KvDirectory(disk.Restart(seed))), registered: null);
                 var titles = string.Join(",", after.Entries.Select(entry => entry.Title));
                 titles.Should().BeOneOf(
                     ["doomed,kept", "doomed,renamed", "renamed", "created,renamed"], $"the power went at step {step}, seed {seed}");

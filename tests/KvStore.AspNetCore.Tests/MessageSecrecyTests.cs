@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using KvStore.AspNetCore.Tests.Dashboard;
+using KvStore.Dashboard.Tests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
 

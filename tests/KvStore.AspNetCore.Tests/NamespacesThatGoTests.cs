@@ -1,5 +1,5 @@
 using System.Net;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 

@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Reflection.Emit;
 using System.Security.Cryptography;
 using System.Text;
-using KvStore.Access;
+using KvStore.Authentication;
 
 namespace KvStore.AspNetCore.Tests;
 
@@ -43,32 +43,32 @@ public sealed class TokenSecrecyTests
     public void A_gate_compares_what_is_sent_with_every_token_and_by_its_hash_alone()
     {
         // All that it calls and that is ours: there is no other way to a token, and no way out of the loop over them.
-        var recognise = typeof(Gate).GetMethod("RecogniseNew", BindingFlags.Instance | BindingFlags.NonPublic)!;
-        CalledBy(recognise).Where(method => method.DeclaringType == typeof(KvToken)).Should().ContainSingle().Which.Name.Should().Be("Matches");
+        var authenticate = typeof(TokenAuthentication).GetMethod("AuthenticateByHash", BindingFlags.Instance | BindingFlags.NonPublic)!;
+        CalledBy(authenticate).Where(method => method.DeclaringType == typeof(KvToken)).Should().ContainSingle().Which.Name.Should().Be("Matches");
 
         var secrets = Enumerable.Range(0, 100).Select(i => $"{Secret}-{i}").ToArray();
         var tokens = secrets.Select(secret => KvToken.FromSecret(secret)).ToArray();
-        var gate = new Gate(tokens);
+        var authentication = new TokenAuthentication(tokens);
         for (var i = 0; i < secrets.Length; i++)
         {
-            gate.Recognise("Bearer " + secrets[i]).Should().BeSameAs(tokens[i]);
+            authentication.Authenticate("Bearer " + secrets[i]).Should().BeSameAs(tokens[i]);
         }
 
-        gate.Recognise("Bearer " + Secret).Should().BeNull();
-        gate.Recognise("Bearer " + tokens[0].ToHash()).Should().BeNull("whoever has read the hashes has no secret");
+        authentication.Authenticate("Bearer " + Secret).Should().BeNull();
+        authentication.Authenticate("Bearer " + tokens[0].ToHash()).Should().BeNull("whoever has read the hashes has no secret");
     }
 
     [Fact]
     public void A_header_that_was_not_recognised_is_not_held()
     {
-        var gate = new Gate([KvToken.FromSecret(Secret)]);
+        var authentication = new TokenAuthentication([KvToken.FromSecret(Secret)]);
 
         for (var i = 0; i < 1000; i++)
         {
-            gate.Recognise($"Bearer {Secret}{i}").Should().BeNull();
+            authentication.Authenticate($"Bearer {Secret}{i}").Should().BeNull();
         }
 
-        HeldBy(gate).OfType<string>().Should().BeEmpty();
+        HeldBy(authentication).OfType<string>().Should().BeEmpty();
     }
 
     // Everything that can be reached from an object through its fields and the items of its arrays.

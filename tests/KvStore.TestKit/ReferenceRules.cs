@@ -1,4 +1,5 @@
 using System.Text;
+using KvStore.Records;
 using KvStore.Rules;
 
 namespace KvStore.TestKit;

@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using KvStore.Comparisons;
 using KvStore.Comparisons.Peers;
+using KvStore.Memory;
 
 namespace KvStore.Benchmarks.Suites;
 

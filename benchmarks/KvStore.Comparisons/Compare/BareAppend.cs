@@ -2,6 +2,7 @@ using System.Text;
 using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Records;
+using KvStore.Segments;
 using Record = KvStore.Records.Record;
 
 namespace KvStore.Comparisons.Compare;
@@ -22,7 +23,7 @@ internal sealed class BareAppend
     public BareAppend(int keys)
     {
         var bytes = (long)keys * Record.SizeFor(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes) * 3 / 2;
-        _segments = new byte[(bytes / HashEntry.SegmentBytesMax) + 2][];
+        _segments = new byte[(bytes / RecordAddress.SegmentBytesMax) + 2][];
         _words = new long[System.Numerics.BitOperations.RoundUpToPowerOf2((uint)keys) * 2];
 
         // Not in the measured time: they are small beside the records.
@@ -35,7 +36,7 @@ internal sealed class BareAppend
     {
         KeyHash.TryOfAscii(key, out var hash);
         var size = Record.SizeFor(key.Length, metadataBytes: 0, value.Length);
-        if (_tail + size > HashEntry.SegmentBytesMax || _segments[_segment] is null)
+        if (_tail + size > RecordAddress.SegmentBytesMax || _segments[_segment] is null)
         {
             Next();
         }
@@ -47,10 +48,10 @@ internal sealed class BareAppend
         ref var word = ref _words[hash & (ulong)(_words.Length - 1)];
         if (word != 0)
         {
-            new Record(_segments[HashEntry.SegmentIdOf(word) - 1], HashEntry.OffsetOf(word)).MarkDead();
+            new Record(_segments[RecordAddress.SegmentIdOf(word) - 1], RecordAddress.OffsetOf(word)).MarkDead();
         }
 
-        word = HashEntry.AddressOf(_segment + 1, _tail);
+        word = RecordAddress.Of(_segment + 1, _tail);
         _tail += size;
     }
 
@@ -61,7 +62,7 @@ internal sealed class BareAppend
             _segment = (_segment + 1) % _segments.Length;
         }
 
-        _segments[_segment] ??= GC.AllocateUninitializedArray<byte>(HashEntry.SegmentBytesMax);
+        _segments[_segment] ??= GC.AllocateUninitializedArray<byte>(RecordAddress.SegmentBytesMax);
         _tail = 0;
     }
 }

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace KvStore.Binding;
 
-/// <summary>JSON as the value of a header: everything that is not ASCII becomes an escape. Only in strings can there be any.</summary>
+/// <summary>JSON as the value of a header: characters beyond ASCII, which only stand in strings, become escapes.</summary>
 internal static class AsciiJson
 {
     public static string Escape(ReadOnlySpan<byte> utf8)

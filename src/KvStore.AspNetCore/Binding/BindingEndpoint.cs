@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
-using KvStore.Access;
-using KvStore.Requests;
+using KvStore.Authentication;
+using KvStore.Http;
 using KvStore.Transport;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -10,49 +10,36 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Binding;
 
 /// <summary>
-/// The server that the open-source Workers runtime sends the operations of a KV binding to. The text of an error travels in the
-/// reason phrase, and an error has no body: the runtime reads none, and would have to close the connection.
+/// The server to which the open-source Workers runtime sends the operations of a KV binding. The message of an error is the reason
+/// phrase, and an error has no body: the runtime does not read one, and would have to close the connection.
 /// </summary>
-internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBindingOptions options, ILogger<BindingEndpoint> logger)
+internal sealed class BindingEndpoint(KvNamespaceCatalog catalog, KvBindingOptions options, ILogger<BindingEndpoint> logger)
+    : HttpEndpoint(catalog, logger)
 {
     private const string NamespaceHeader = "X-Namespace";
     private const string MetadataHeader = "CF-KV-Metadata";
     private const string BulkGetPath = "/bulk/get";
     private const long BulkGetBytesMax = 1024 * 1024;
 
-    // What the runtime says, whatever the address: a name that no page of a browser can have.
+    // The name that the runtime sends, whatever the address. No page in a browser can have it.
     private const string HostOfTheRuntime = "fake-host";
 
-    // What proxies add and what browsers add. The runtime adds none of them.
-    private static readonly string[] s_fromElsewhere =
+    // Headers that proxies and browsers add. The runtime adds none of them.
+    private static readonly string[] s_foreignHeaders =
     [
         "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP",
         "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode",
     ];
 
-    private readonly Gate _gate = new(options.Secrets);
+    private readonly TokenAuthentication _authentication = new(options.Secrets);
     private readonly AllowedHosts _hosts = new([HostOfTheRuntime, .. options.Hosts], takesAddresses: options.IsAnonymous);
 
-    public async Task HandleAsync(HttpContext context)
-    {
-        var body = ChunkedBody.Begin(context);
-        KvCatalogEntry? entry = null;
-        try
-        {
-            await DispatchAsync(context, ref entry).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            Fail(context, e, entry);
-        }
+    protected override Failure ServerFault { get; } = new(500, 0, "Internal Server Error");
 
-        body?.End();
-    }
-
-    private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
+    protected override Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
     {
         var request = context.Request;
-        var token = Enter(context) ?? throw new RefusedException(Failure.Unauthenticated);
+        var token = Authenticate(context) ?? throw new RefusedException(Failure.Unauthenticated);
         entry = Find(request, token);
         var kv = entry.Namespace;
         var path = RawTarget.PathOf(context);
@@ -77,21 +64,21 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         return operation switch
         {
             "GET" => GetAsync(context, kv, key),
-            "PUT" => RequestBody.PutAsync(context, kv, key, PutQuery.Read(request, Metadata(request))).AsTask(),
+            "PUT" => PutBody.PutAsync(context, kv, key, PutQuery.Read(request, Metadata(request))).AsTask(),
             _ => kv.DeleteAsync(key, context.RequestAborted).AsTask(),
         };
     }
 
-    private KvToken? Enter(HttpContext context)
+    private KvToken? Authenticate(HttpContext context)
     {
         var request = context.Request;
         if (options.Secrets.Count > 0 && !options.IsAnonymous)
         {
-            return _gate.Recognise(request.Headers.Authorization);
+            return _authentication.Authenticate(request.Headers.Authorization);
         }
 
         _hosts.Check(request);
-        return options.IsAnonymous || (IsLoopback(context) && !s_fromElsewhere.Any(request.Headers.ContainsKey)) ? Gate.Anybody : null;
+        return options.IsAnonymous || (IsLoopback(context) && !s_foreignHeaders.Any(request.Headers.ContainsKey)) ? TokenAuthentication.Anonymous : null;
     }
 
     // A Unix socket has no address.
@@ -100,15 +87,15 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
 
     private KvCatalogEntry Find(HttpRequest request, KvToken token)
     {
-        // Also what keeps pages of a browser out, which cannot send the header without being allowed to.
+        // The header also keeps out pages in a browser, which cannot send it to another origin.
         var name = request.Headers[NamespaceHeader];
         if (name.Count != 1 || string.IsNullOrEmpty(name[0]))
         {
             throw new RefusedException(Failure.Malformed($"The header {NamespaceHeader} must hold the id or the title of a namespace."));
         }
 
-        // Of one that the secret is not for, it is not said that it exists.
-        return catalog.FindByIdOrTitle(name[0]!) is { } entry && token.Covers(entry)
+        // A client must not learn whether a namespace exists that its secret is not for.
+        return Catalog.FindByIdOrTitle(name[0]!) is { } entry && token.Covers(entry)
             ? entry
             : throw new RefusedException(Failure.NamespaceNotFound with { Status = StatusCodes.Status400BadRequest });
     }
@@ -145,7 +132,7 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         var limit = query["key_count_limit"] is { Count: > 0 } text
             ? int.TryParse(text[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
                 ? number
-                : throw new KvException(400, "GET", $"Invalid key_count_limit of {text[0]}. Please specify an integer less than 1000.")
+                : throw new KvException(400, "GET", $"Invalid key_count_limit of {text[0]}. Please specify an integer less than 1000.") { ParamName = "limit" }
             : (int?)null;
         var page = await kv.ListAsync(
             new KvListOptions { Prefix = query["prefix"], Cursor = query["cursor"], Limit = limit }, context.RequestAborted).ConfigureAwait(false);
@@ -162,12 +149,8 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         RequestBody.Bound(context, BulkGetBytesMax);
         var request = await BulkGetRequest.ReadAsync(context).ConfigureAwait(false);
         var values = await kv.GetManyAsync(request.Keys, request.Options, context.RequestAborted).ConfigureAwait(false);
-        using var views = new HeldViews(kv, values.Values);
-        if (request.IsJson)
-        {
-            await BulkGetRequest.CheckAllAreJsonAsync(values.Values, context.RequestAborted).ConfigureAwait(false);
-        }
-
+        using var leases = new ValueLeases(kv, values.Values);
+        await request.CheckValuesAsync(values.Values, context.RequestAborted).ConfigureAwait(false);
         await BindingJson.WriteAsync(context.Response, request, values).ConfigureAwait(false);
     }
 
@@ -184,45 +167,21 @@ internal sealed partial class BindingEndpoint(KvNamespaceCatalog catalog, KvBind
         }
         catch (System.Text.Json.JsonException)
         {
-            // What the runtime sends for metadata that JSON cannot express, and how it has always been answered.
-            throw new KvException(500, "PUT", "Internal Server Error");
+            // The runtime sends metadata that is not JSON for values that JSON cannot express. The service answers with this error.
+            throw new KvException(500, "PUT", "Internal Server Error") { ParamName = "metadata" };
         }
     }
 
     private static RefusedException NotAllowed() => new(new Failure(405, 0, "Method Not Allowed"));
 
-    private void Fail(HttpContext context, Exception exception, KvCatalogEntry? entry)
+    protected override Task WriteFailureAsync(HttpContext context, Failure failure)
     {
-        if (context.RequestAborted.IsCancellationRequested)
-        {
-            return;
-        }
-
-        if (Failure.Of(exception, isNamespaceGone: entry is not null && catalog.Find(entry.Id) is null) is not { } failure)
-        {
-            RequestFailed(logger, context.Request.Method, exception);
-            failure = new Failure(500, 0, "Internal Server Error");
-        }
-        else if (failure.Status == StatusCodes.Status503ServiceUnavailable)
-        {
-            RequestFailed(logger, context.Request.Method, exception);
-        }
-
         var response = context.Response;
-        if (response.HasStarted)
-        {
-            context.Abort();
-            return;
-        }
 
-        response.Clear();
-
-        // The runtime takes these for a key that is missing.
+        // The runtime takes 404 and 410 for a key that does not exist.
         response.StatusCode = failure.Status is 404 or 410 ? 400 : failure.Status;
         response.ContentLength = 0;
         context.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = ReasonPhrase.Of(failure.Message);
+        return Task.CompletedTask;
     }
-
-    [LoggerMessage(20, LogLevel.Error, "A {Method} request of the Workers runtime failed.")]
-    private static partial void RequestFailed(ILogger logger, string method, Exception exception);
 }

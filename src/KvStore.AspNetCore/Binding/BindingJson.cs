@@ -1,18 +1,15 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Binding;
 
-/// <summary>The JSON that the runtime reads: pages of keys, and many values.</summary>
+/// <summary>The JSON that the runtime reads: pages of keys, and the values of many keys.</summary>
 internal static class BindingJson
 {
-    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     public static async Task WriteAsync(HttpResponse response, KvListPage page)
     {
-        var json = Begin(response);
+        var json = JsonResponse.Begin(response);
+        json.WriteStartObject();
         json.WriteStartArray("keys"u8);
         foreach (var key in page.Keys)
         {
@@ -25,12 +22,12 @@ internal static class BindingJson
 
             if (!key.Metadata.IsNull)
             {
-                // As a text, which the runtime parses.
+                // As a string, which the runtime parses.
                 json.WriteString("metadata"u8, key.Metadata.Utf8Json.Span);
             }
 
             json.WriteEndObject();
-            await FlushIfLargeAsync(json, response).ConfigureAwait(false);
+            await JsonResponse.FlushIfLargeAsync(json, response).ConfigureAwait(false);
         }
 
         json.WriteEndArray();
@@ -40,60 +37,16 @@ internal static class BindingJson
             json.WriteString("cursor"u8, cursor);
         }
 
-        await EndAsync(json, response).ConfigureAwait(false);
+        json.WriteEndObject();
+        await JsonResponse.EndAsync(json, response).ConfigureAwait(false);
     }
 
     public static async Task WriteAsync(HttpResponse response, BulkGetRequest request, IReadOnlyDictionary<string, KvValue> values)
     {
-        var json = Begin(response);
-        foreach (var (key, value) in BulkGetRequest.Answers(values))
-        {
-            json.WritePropertyName(key);
-            if (!value.Exists)
-            {
-                json.WriteNullValue();
-            }
-            else if (request.WithMetadata)
-            {
-                json.WriteStartObject();
-                json.WritePropertyName("value"u8);
-                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
-                json.WritePropertyName("metadata"u8);
-                MetadataJson.Write(json, value.Metadata);
-                json.WriteEndObject();
-            }
-            else
-            {
-                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
-            }
-
-            await FlushIfLargeAsync(json, response).ConfigureAwait(false);
-        }
-
-        await EndAsync(json, response).ConfigureAwait(false);
-    }
-
-    private static Utf8JsonWriter Begin(HttpResponse response)
-    {
-        response.ContentType = "application/json";
-        var json = new Utf8JsonWriter(response.BodyWriter, s_options);
+        var json = JsonResponse.Begin(response);
         json.WriteStartObject();
-        return json;
-    }
-
-    private static async ValueTask FlushIfLargeAsync(Utf8JsonWriter json, HttpResponse response)
-    {
-        if (json.BytesPending >= 32 * 1024)
-        {
-            await json.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
-            await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
-        }
-    }
-
-    private static async Task EndAsync(Utf8JsonWriter json, HttpResponse response)
-    {
+        await BulkGetResponse.WriteAsync(json, request, values, response, showsExpiration: false).ConfigureAwait(false);
         json.WriteEndObject();
-        await json.DisposeAsync().ConfigureAwait(false);
-        await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
+        await JsonResponse.EndAsync(json, response).ConfigureAwait(false);
     }
 }

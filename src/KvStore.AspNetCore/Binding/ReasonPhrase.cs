@@ -1,6 +1,6 @@
 namespace KvStore.Binding;
 
-/// <summary>A text as the reason phrase of a response: one line of printable ASCII.</summary>
+/// <summary>Turns a message into the reason phrase of a response: one line of printable ASCII.</summary>
 internal static class ReasonPhrase
 {
     private const int CharsMax = 512;

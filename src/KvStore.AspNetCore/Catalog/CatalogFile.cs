@@ -1,52 +1,38 @@
 using System.Buffers;
 using System.Text.Json;
-using KvStore.Json;
-using KvStore.Persistence.Log;
-using KvStore.Persistence.Storage;
 
 namespace KvStore.Catalog;
 
-/// <summary>
-/// The catalogue on the disk: one JSON file, replaced as a whole. It is written under another name, flushed, renamed, and the
-/// directory flushed, so that a crash at any point leaves the old one or the new one.
-/// </summary>
-/// <remarks>For one caller at a time; the directory is locked while it is open.</remarks>
-internal sealed class CatalogFile : IDisposable
+/// <summary>The catalog file: JSON that is replaced as a whole, so that a crash leaves the old content or the new one.</summary>
+/// <remarks>For one caller at a time. The directory is locked while the file is open.</remarks>
+internal sealed class CatalogFile(KvDirectory directory) : IDisposable
 {
     private const string FileName = "catalog.json";
-    private const string NewFileName = "catalog.json.new";
     private const int FormatVersion = 1;
 
-    private readonly IStorage _storage;
-    private readonly IDisposable _lock;
-
-    /// <summary>Opens the directory and locks it.</summary>
-    /// <exception cref="KvDirectoryLockedException">Somebody has it open.</exception>
+    /// <summary>Locks the directory of a catalog.</summary>
+    /// <exception cref="KvDirectoryLockedException">Another process has locked it.</exception>
     /// <exception cref="KvPersistenceException">It is the directory of a namespace. Nothing in it has changed.</exception>
-    public CatalogFile(IStorage storage)
+    public static CatalogFile Open(string path)
     {
-        _storage = storage;
-        if (!storage.Exists(FileName) && storage.List().FirstOrDefault(file => FileNames.TryParse(file.Name, out _, out _)) is { Name: { } name })
+        if (!File.Exists(Path.Combine(path, FileName)) && KvDirectory.HoldsNamespace(path))
         {
             throw new KvPersistenceException(
-                $"{storage.PathOf(name)} belongs to a namespace: its directory cannot hold a catalog of namespaces as well.");
+                $"{path} belongs to a namespace: it cannot hold a catalog of namespaces as well. Give the catalog a directory of its own.");
         }
 
-        _lock = storage.Lock();
+        return new CatalogFile(new KvDirectory(path));
     }
 
-    /// <summary>What the file says; nothing when there is none yet.</summary>
-    /// <exception cref="KvDamagedFileException">It cannot be understood.</exception>
+    /// <summary>Reads the file. Without a file, the catalog is empty.</summary>
+    /// <exception cref="KvDamagedFileException">The file is not a catalog file.</exception>
     public CatalogContent Read()
     {
-        if (!_storage.Exists(FileName))
+        if (directory.Read(FileName) is not { } bytes)
         {
             return CatalogContent.Empty;
         }
 
-        using var file = _storage.Open(FileName, isWritable: false);
-        var bytes = new byte[file.Length];
-        _ = file.Read(bytes, 0);
         try
         {
             using var json = JsonDocument.Parse(bytes);
@@ -62,20 +48,21 @@ internal sealed class CatalogFile : IDisposable
         }
         catch (FormatException e)
         {
-            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, e.Message);
+            throw new KvDamagedFileException(directory.PathOf(FileName), 0, e.Message);
         }
         catch (JsonException e)
         {
-            // Not with what the reader says: it quotes the file.
-            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, $"it is not JSON.{KvJson.PlaceOf(e)}".TrimEnd('.'));
+            // Without the message of the reader, which quotes the file.
+            var place = e is { LineNumber: { } line, BytePositionInLine: { } at } ? Invariant($". It breaks in line {line + 1}, at byte {at + 1}") : "";
+            throw new KvDamagedFileException(directory.PathOf(FileName), 0, "it is not JSON" + place);
         }
         catch (Exception e) when (e is InvalidOperationException or KeyNotFoundException)
         {
-            throw new KvDamagedFileException(_storage.PathOf(FileName), 0, "it is not a catalogue of namespaces");
+            throw new KvDamagedFileException(directory.PathOf(FileName), 0, "it is not a catalog of namespaces");
         }
     }
 
-    /// <summary>Puts other content in the place of what there is. When it returns, the content survives a power cut.</summary>
+    /// <summary>Replaces the content. When the method returns, the new content survives a power cut.</summary>
     public void Write(CatalogContent content)
     {
         var bytes = new ArrayBufferWriter<byte>();
@@ -103,25 +90,12 @@ internal sealed class CatalogFile : IDisposable
             json.WriteEndObject();
         }
 
-        // One may be left of a write that a crash ended.
-        _storage.Delete(NewFileName);
-        using (var file = _storage.Create(NewFileName))
-        {
-            file.Write(bytes.WrittenSpan, 0);
-            file.Flush();
-        }
-
-        _storage.Rename(NewFileName, FileName);
-        _storage.FlushDirectory();
+        directory.Replace(FileName, bytes.WrittenSpan);
     }
 
-    public void Dispose()
-    {
-        _lock.Dispose();
-        _storage.Dispose();
-    }
+    public void Dispose() => directory.Dispose();
 
-    // The id becomes the name of a directory that may be deleted, so nothing else gets in.
+    // The id becomes the name of a directory that may be deleted, so nothing else is accepted.
     private static string IdOf(JsonElement json) =>
         json.GetString() is { } id && NamespaceId.IsWellFormed(id) ? id : throw new FormatException("an \"id\" is not 32 hexadecimal digits");
 }

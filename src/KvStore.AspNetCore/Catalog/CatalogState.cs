@@ -1,6 +1,6 @@
 namespace KvStore.Catalog;
 
-/// <summary>What a catalog holds at one moment. Never changed, so readers need no lock.</summary>
+/// <summary>The namespaces of a catalog at one moment. Immutable, so readers need no lock.</summary>
 internal sealed class CatalogState
 {
     private readonly Dictionary<string, KvCatalogEntry> _byId;
@@ -17,7 +17,7 @@ internal sealed class CatalogState
     /// <summary>All namespaces, in the order of their titles.</summary>
     public IReadOnlyList<KvCatalogEntry> Entries { get; }
 
-    /// <summary>Namespaces that are gone and whose files may not be.</summary>
+    /// <summary>The ids of deleted namespaces whose files may remain.</summary>
     public IReadOnlyList<string> Deleting { get; }
 
     public KvCatalogEntry? ById(ReadOnlySpan<char> id) =>
@@ -25,7 +25,7 @@ internal sealed class CatalogState
 
     public KvCatalogEntry? ByTitle(string title) => _byTitle.GetValueOrDefault(title);
 
-    /// <summary>What of this the catalogue file says: those registered in code come from the code.</summary>
+    /// <summary>The content of the catalog file. Namespaces that are registered in code are not part of it.</summary>
     public CatalogContent ToContent() =>
         new([.. Entries.Where(entry => !entry.IsRegistered).Select(entry => new CatalogLine(entry.Id, entry.Title))], Deleting);
 }

@@ -11,10 +11,10 @@ internal static class NamespaceId
 
     private static readonly SearchValues<char> s_digits = SearchValues.Create("0123456789abcdef");
 
-    /// <summary>A new one, which nobody can guess.</summary>
+    /// <summary>A new random id, which cannot be guessed.</summary>
     public static string New() => RandomNumberGenerator.GetHexString(Digits, lowercase: true);
 
-    /// <summary>The one that a namespace registered in code has: it follows from the name, and so survives a restart.</summary>
+    /// <summary>The id of a namespace that is registered in code. It is computed from the name, so it is the same after a restart.</summary>
     public static string OfRegistered(string name) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes("KvStore namespace " + name)).AsSpan(0, Digits / 2));
 

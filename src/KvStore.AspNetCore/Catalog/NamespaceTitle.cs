@@ -2,7 +2,7 @@ using System.Text;
 
 namespace KvStore.Catalog;
 
-/// <summary>What a title may be. It is never a path: directories are named by ids.</summary>
+/// <summary>The rules for titles. A title never becomes a path: directories are named by ids.</summary>
 internal static class NamespaceTitle
 {
     public const int BytesMax = 512;
@@ -25,12 +25,12 @@ internal static class NamespaceTitle
             throw Invalid($"A title must be at most {BytesMax} bytes of UTF-8.");
         }
 
-        if (title.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') && !Rules.KeyRules.IsUnicode(title))
+        if (Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(title)) != title)
         {
             throw Invalid("A title must be Unicode text: it holds half of a surrogate pair.");
         }
 
-        // Whatever is found by id or title must not be ambiguous.
+        // A namespace can be found by id or by title, which must not be ambiguous.
         if (NamespaceId.IsWellFormed(title))
         {
             throw Invalid("A title must not look like the id of a namespace.");

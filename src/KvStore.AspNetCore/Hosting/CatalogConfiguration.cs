@@ -12,8 +12,8 @@ internal static class CatalogConfiguration
     private const string Limits = nameof(KvCatalogOptions.Limits);
 
     /// <summary>
-    /// What code says, and then what the section says in its place, one setting at a time; a configuration is not needed. Nothing
-    /// is opened.
+    /// Applies the options of the code and then the settings of the section, which win. There need not be a configuration. Nothing is
+    /// opened.
     /// </summary>
     /// <exception cref="OptionsValidationException">A setting or an option is wrong; the message names it.</exception>
     public static KvCatalogOptions Build(
@@ -35,22 +35,26 @@ internal static class CatalogConfiguration
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {
-            // Without the exception as the cause: what was thrown elsewhere may quote a setting, and a setting may be a secret.
+            // Without the cause, which may quote a setting. A setting may be a secret.
             throw new OptionsValidationException(
-                Section, typeof(KvCatalogOptions), [$"The catalog of KV namespaces: {ConfigurationSections.MessageOf(e, section)}"]);
+                Section, typeof(KvCatalogOptions), [$"The catalog of KV namespaces: {KvConfigurationReader.Describe(e, section)}"]);
         }
     }
 
     private static KvCatalogOptions Apply(IServiceProvider services, IConfigurationSection section, KvCatalogOptions options)
     {
-        Setting.CheckHasEntries(section);
+        if (section.Value is { Length: > 0 })
+        {
+            throw new FormatException($"{section.Path} is a section with settings of its own, but the configuration has a bare value for it.");
+        }
+
         foreach (var entry in section.GetChildren())
         {
             options = entry.Key.ToUpperInvariant() switch
             {
                 "PERSISTENCE" => ApplyPersistence(services, entry, options),
-                "LIMITS" => options with { Limits = KvConfiguration.ApplyLimits(entry, options.Limits) },
-                _ => throw Setting.Unknown(entry, $"{Persistence} and {Limits}"),
+                "LIMITS" => options with { Limits = KvConfigurationReader.ReadLimits(entry, options.Limits) },
+                _ => throw new FormatException($"{entry.Path} is no option. Options are: {Persistence} and {Limits}."),
             };
         }
 
@@ -59,10 +63,7 @@ internal static class CatalogConfiguration
 
     private static KvCatalogOptions ApplyPersistence(IServiceProvider services, IConfigurationSection section, KvCatalogOptions options)
     {
-        var (isEnabled, first, directory, files) = PersistenceConfiguration.Read(services, section, options.Directory, options.Persistence);
-        return isEnabled && first is not null && directory is null
-            ? throw new FormatException(
-                $"{first.Path} is set, but no directory is. Set {section.Path}:{nameof(FilePersistence.Directory)}, or give {nameof(KvCatalogServiceCollectionExtensions.AddKvCatalog)} one.")
-            : options with { Directory = isEnabled ? directory : null, Persistence = files };
+        var (directory, files) = KvConfigurationReader.ReadFilePersistence(services, section, options.Directory, options.Persistence, "give AddKvCatalog one");
+        return options with { Directory = directory, Persistence = files };
     }
 }

@@ -5,18 +5,18 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Hosting;
 
 /// <summary>
-/// The catalog of a container: opened before the host's first service starts, closed with the container. Where there is no
-/// host, whoever asks first opens it.
+/// The catalog of a service container. It is opened before the first service of the host starts, and closed with the container.
+/// Without a host, the first use opens it.
 /// </summary>
 internal sealed class CatalogHolder(
     IServiceProvider services, Func<IServiceProvider, KvCatalogOptions, KvCatalogOptions> configure, bool readsConfiguration)
     : IHostedLifecycleService, IAsyncDisposable, IDisposable
 {
-    private readonly Lock _gate = new();
+    private readonly Lock _openingLock = new();
     private Task<KvNamespaceCatalog>? _opening;
 
-    // A container makes its services synchronously. With a host the catalog is open by then; what is waited for otherwise
-    // runs on the thread pool and needs no thread of the caller's.
+    // A container creates its services synchronously. With a host the catalog is open by then. Without one this blocks; the opening
+    // runs on the thread pool and does not need the thread of the caller.
     public KvNamespaceCatalog Catalog => OpenAsync(CancellationToken.None).GetAwaiter().GetResult();
 
     public Task StartingAsync(CancellationToken cancellationToken) => OpenAsync(cancellationToken);
@@ -34,7 +34,7 @@ internal sealed class CatalogHolder(
     public async ValueTask DisposeAsync()
     {
         Task<KvNamespaceCatalog>? opening;
-        lock (_gate)
+        lock (_openingLock)
         {
             opening = _opening;
         }
@@ -46,12 +46,12 @@ internal sealed class CatalogHolder(
         }
     }
 
-    // As with KvNamespace.Dispose: returning before everything is on the disk would lose it.
+    // Blocks as KvNamespace.Dispose does: acknowledged writes must be on the disk before the process may end.
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     private Task<KvNamespaceCatalog> OpenAsync(CancellationToken cancellationToken)
     {
-        lock (_gate)
+        lock (_openingLock)
         {
             if (_opening is null or { IsFaulted: true } or { IsCanceled: true })
             {

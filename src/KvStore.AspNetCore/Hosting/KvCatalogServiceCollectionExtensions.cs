@@ -92,7 +92,7 @@ public static class KvCatalogServiceCollectionExtensions
             provider,
             (services, options) =>
             {
-                options = options with { Directory = directory is null ? null : KvConfiguration.PathOf(services, directory) };
+                options = options with { Directory = directory is null ? null : KvConfigurationReader.ResolvePath(services, directory) };
                 return configure is null ? options : configure(options);
             },
             readsConfiguration));

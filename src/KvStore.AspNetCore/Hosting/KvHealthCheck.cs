@@ -3,24 +3,24 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace KvStore.Hosting;
 
-/// <summary>Unhealthy when a namespace refuses writes: of the catalog, and of those registered in code.</summary>
+/// <summary>Fails when a namespace refuses writes: one of the catalog, or one that is registered in code.</summary>
 internal sealed class KvHealthCheck(IServiceProvider services) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        var ailing = new Dictionary<string, object>(StringComparer.Ordinal);
+        var unhealthy = new Dictionary<string, object>(StringComparer.Ordinal);
         KvPersistenceHealth? refusing = null;
         foreach (var kv in Namespaces())
         {
             if (kv is KvNamespace { Health: { Status: not KvPersistenceStatus.Healthy } health })
             {
-                ailing[kv.Name] = health.Reason ?? health.Status.ToString();
+                unhealthy[kv.Name] = health.Reason ?? health.Status.ToString();
                 refusing ??= health.Status == KvPersistenceStatus.Degraded ? null : health;
             }
         }
 
-        return Task.FromResult(refusing is not null ? new HealthCheckResult(context.Registration.FailureStatus, "A namespace refuses writes.", refusing.Exception, ailing)
-            : ailing.Count > 0 ? HealthCheckResult.Degraded("A namespace takes writes, but not all is well.", data: ailing)
+        return Task.FromResult(refusing is not null ? new HealthCheckResult(context.Registration.FailureStatus, "A namespace refuses writes.", refusing.Exception, unhealthy)
+            : unhealthy.Count > 0 ? HealthCheckResult.Degraded("A namespace takes writes, but not all is well.", data: unhealthy)
             : HealthCheckResult.Healthy());
     }
 

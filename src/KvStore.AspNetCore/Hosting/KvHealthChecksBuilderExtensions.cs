@@ -7,11 +7,11 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class KvHealthChecksBuilderExtensions
 {
     /// <summary>
-    /// Adds a check named <c>kv</c>: it fails when a namespace refuses writes. It looks at the namespaces of the catalog, or
-    /// without one at those that <c>AddKvNamespace</c> registered. <c>AddKvCatalog</c> adds it by itself.
+    /// Adds a check named <c>kv</c>, which fails when a namespace refuses writes. It checks the namespaces of the catalog, or without
+    /// a catalog the namespaces that <c>AddKvNamespace</c> registered. <c>AddKvCatalog</c> adds the check too.
     /// </summary>
     /// <param name="builder">The health checks.</param>
-    /// <param name="failureStatus">What it reports then; null for unhealthy.</param>
+    /// <param name="failureStatus">The status that the check reports when it fails; null for unhealthy.</param>
     /// <returns>The same builder.</returns>
     public static IHealthChecksBuilder AddKvNamespaces(this IHealthChecksBuilder builder, HealthStatus? failureStatus = null)
     {

@@ -1,20 +1,21 @@
+using KvStore;
 using KvStore.Transport;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Microsoft.AspNetCore.Hosting;
 
-/// <summary>Prepares an address of Kestrel for keys.</summary>
+/// <summary>Prepares an address of Kestrel for any key.</summary>
 public static class KvListenOptionsExtensions
 {
     /// <summary>
-    /// Lets keys hold NUL: Kestrel answers 400 to a path with <c>%00</c> in it before anybody else sees it. HTTP/1.1 only;
-    /// over TLS, call it after <c>UseHttps</c>.
+    /// Allows NUL in keys. Without it, Kestrel answers 400 to every path with <c>%00</c>, before any endpoint sees the request. HTTP/1.1
+    /// only; with TLS, call it after <c>UseHttps</c>.
     /// </summary>
     /// <remarks>
-    /// It changes a request line and nothing else, and only where a request is known to begin: at the beginning of a connection,
-    /// and after a request that an endpoint of KvStore has answered. After one that another endpoint has answered, a path with
-    /// <c>%00</c> is 400 as without this.
+    /// It changes nothing but request lines, and only where a request is known to begin: at the beginning of a connection, and after a
+    /// request whose endpoint reports its requests (<see cref="IKvRequestLineFeature"/>), as all endpoints of KvStore do. After a
+    /// request to any other endpoint, a path with <c>%00</c> gets 400.
     /// </remarks>
     /// <param name="listen">The address.</param>
     /// <returns>The same address.</returns>
@@ -26,7 +27,7 @@ public static class KvListenOptionsExtensions
             var transport = connection.Transport;
             var reader = new RequestLineReader(transport.Input);
             connection.Transport = new MarkedTransport(reader, transport.Output);
-            connection.Features.Set(new NulMarks(reader));
+            connection.Features.Set<IKvRequestLineFeature>(new NulMarks(reader));
             try
             {
                 await next(connection).ConfigureAwait(false);

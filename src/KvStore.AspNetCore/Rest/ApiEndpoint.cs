@@ -1,5 +1,5 @@
-using KvStore.Access;
-using KvStore.Requests;
+using KvStore.Authentication;
+using KvStore.Http;
 using KvStore.Transport;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -7,61 +7,23 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Rest;
 
 /// <summary>
-/// The Cloudflare v4 REST API for Workers KV: finds the resource and the namespace, lets in who may come in, and turns what
-/// goes wrong into the answer that clients know.
+/// The Cloudflare v4 REST API for Workers KV: authenticates a request, finds its resource and namespace, and writes failures in the
+/// form that clients know.
 /// </summary>
-internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions options, ILogger<ApiEndpoint> logger)
+internal sealed class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions options, ILogger<ApiEndpoint> logger) : HttpEndpoint(catalog, logger)
 {
-    private readonly Gate _gate = new(options.Tokens);
+    private readonly TokenAuthentication _authentication = new(options.Tokens);
     private readonly AllowedHosts? _hosts = options.IsAnonymous ? new AllowedHosts(options.Hosts, takesAddresses: true) : null;
     private readonly NamespacesResource _namespaces = new(catalog);
     private readonly BulkResource _bulk = new(options);
 
-    /// <summary>Answers a request. A get of a value that lies in memory completes synchronously.</summary>
-    public Task HandleAsync(HttpContext context)
-    {
-        var body = ChunkedBody.Begin(context);
-        var answer = AnswerAsync(context);
-        return body is null ? answer : EndAsync(answer, body);
-    }
+    protected override Failure ServerFault { get; } = new(500, Failure.UnavailableCode, "service temporarily unavailable");
 
-    private static async Task EndAsync(Task answer, ChunkedBody body)
-    {
-        await answer.ConfigureAwait(false);
-        body.End();
-    }
-
-    private Task AnswerAsync(HttpContext context)
-    {
-        KvCatalogEntry? entry = null;
-        try
-        {
-            var task = DispatchAsync(context, ref entry);
-            return task.IsCompletedSuccessfully ? task : AwaitAsync(task, context, entry);
-        }
-        catch (Exception e)
-        {
-            return FailAsync(context, e, entry);
-        }
-    }
-
-    private async Task AwaitAsync(Task task, HttpContext context, KvCatalogEntry? entry)
-    {
-        try
-        {
-            await task.ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            await FailAsync(context, e, entry).ConfigureAwait(false);
-        }
-    }
-
-    private Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
+    protected override Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry)
     {
         var request = context.Request;
         _hosts?.Check(request);
-        var token = options.IsAnonymous ? Gate.Anybody : _gate.Recognise(request.Headers.Authorization);
+        var token = options.IsAnonymous ? TokenAuthentication.Anonymous : _authentication.Authenticate(request.Headers.Authorization);
         if (token is null)
         {
             throw new RefusedException(Failure.Unauthenticated);
@@ -79,8 +41,8 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
                     : throw MethodNotAllowed("GET, POST");
         }
 
-        // Of one that the token is not for, it is not said that it exists.
-        entry = catalog.Find(route.Id) is { } found && token.Covers(found) ? found : throw new RefusedException(Failure.NamespaceNotFound);
+        // A client must not learn whether a namespace exists that its token is not for.
+        entry = Catalog.Find(route.Id) is { } found && token.Covers(found) ? found : throw new RefusedException(Failure.NamespaceNotFound);
         var kv = entry.Namespace;
         switch (route.Resource)
         {
@@ -90,7 +52,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
                     return ValuesResource.GetAsync(context, kv, route.Key);
                 }
 
-                MayWrite(token, HttpMethods.IsPut(method) || HttpMethods.IsDelete(method), "GET, PUT, DELETE");
+                CheckMayWrite(token, HttpMethods.IsPut(method) || HttpMethods.IsDelete(method), "GET, PUT, DELETE");
                 var isPut = HttpMethods.IsPut(method);
                 var key = RequestKey.Decode(route.Key, NulMarks.AreSet(context, route.Key), isPut ? "PUT" : "DELETE");
                 return isPut ? ValuesResource.PutAsync(context, kv, key) : ValuesResource.DeleteAsync(context, kv, key);
@@ -103,10 +65,10 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
             case ApiResource.BulkGet:
                 return HttpMethods.IsPost(method) ? _bulk.GetAsync(context, kv, token) : throw MethodNotAllowed("POST");
             case ApiResource.BulkDelete:
-                MayWrite(token, HttpMethods.IsPost(method), "POST");
+                CheckMayWrite(token, HttpMethods.IsPost(method), "POST");
                 return _bulk.DeleteAsync(context, kv, token);
             case ApiResource.Bulk:
-                MayWrite(token, HttpMethods.IsPut(method) || HttpMethods.IsDelete(method), "PUT, DELETE");
+                CheckMayWrite(token, HttpMethods.IsPut(method) || HttpMethods.IsDelete(method), "PUT, DELETE");
                 return HttpMethods.IsPut(method) ? _bulk.PutAsync(context, kv, token) : _bulk.DeleteAsync(context, kv, token);
             default:
                 return HttpMethods.IsGet(method) ? NamespacesResource.GetAsync(context, entry)
@@ -116,7 +78,7 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
         }
     }
 
-    private static void MayWrite(KvToken token, bool isAllowedMethod, string allowed)
+    private static void CheckMayWrite(KvToken token, bool isAllowedMethod, string allowed)
     {
         if (!isAllowedMethod)
         {
@@ -132,35 +94,5 @@ internal sealed partial class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptio
     private static RefusedException MethodNotAllowed(string allowed) =>
         new(new Failure(405, 10405, $"Method not allowed; this path takes {allowed}."));
 
-    private async Task FailAsync(HttpContext context, Exception exception, KvCatalogEntry? entry)
-    {
-        if (context.RequestAborted.IsCancellationRequested)
-        {
-            // Nobody is there to be told.
-            return;
-        }
-
-        if (Failure.Of(exception, isNamespaceGone: entry is not null && catalog.Find(entry.Id) is null) is not { } failure)
-        {
-            RequestFailed(logger, context.Request.Method, exception);
-            failure = new Failure(500, 10001, "service temporarily unavailable");
-        }
-        else if (failure.Status == StatusCodes.Status503ServiceUnavailable)
-        {
-            RequestFailed(logger, context.Request.Method, exception);
-        }
-
-        if (context.Response.HasStarted)
-        {
-            // Too late to say why; at least it does not look complete.
-            context.Abort();
-            return;
-        }
-
-        context.Response.Clear();
-        await Envelope.WriteAsync(context.Response, failure).ConfigureAwait(false);
-    }
-
-    [LoggerMessage(10, LogLevel.Error, "A {Method} request to the KV API failed.")]
-    private static partial void RequestFailed(ILogger logger, string method, Exception exception);
+    protected override Task WriteFailureAsync(HttpContext context, Failure failure) => Envelope.WriteAsync(context.Response, failure);
 }

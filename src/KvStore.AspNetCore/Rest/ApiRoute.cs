@@ -15,8 +15,8 @@ internal enum ApiResource
 }
 
 /// <summary>
-/// Which resource a path names. A path that is not exactly one of them names none: a trailing slash too many is what a client
-/// makes of the key "..", and must not become a namespace.
+/// The resource that a path names. Paths are matched exactly: a client turns the key ".." into a path with a trailing slash, which
+/// must not name the namespace.
 /// </summary>
 internal readonly ref struct ApiRoute
 {
@@ -32,7 +32,7 @@ internal readonly ref struct ApiRoute
 
     public ApiResource Resource { get; }
 
-    /// <summary>The id of the namespace, as it was sent.</summary>
+    /// <summary>The id of the namespace in the path, not checked.</summary>
     public ReadOnlySpan<char> Id { get; }
 
     /// <summary>The key, percent-encoded. It may hold slashes.</summary>

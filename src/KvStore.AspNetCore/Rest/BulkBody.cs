@@ -1,13 +1,12 @@
-using KvStore.Bulk;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 
 namespace KvStore.Rest;
 
 /// <summary>
-/// The body of a bulk request, which is read twice: first all of it is checked, then its entries are handed on. What is not
-/// small waits in a temporary file meanwhile.
+/// The body of a bulk request, which is read twice: first all entries are checked, then they are stored. Up to 32 KiB are kept in
+/// memory in between, more in a temporary file.
 /// </summary>
 internal sealed class BulkBody : IAsyncDisposable
 {
@@ -25,80 +24,51 @@ internal sealed class BulkBody : IAsyncDisposable
         _stream = new FileBufferingReadStream(new MeteredStream(context.Request.Body, share), InMemoryBytesMax, bufferLimit: null, Path.GetTempPath());
     }
 
-    /// <summary>Reads the body from its beginning, and hands each entry on before the next is read.</summary>
-    /// <param name="unchanged">What to add to the message when the body is malformed.</param>
-    /// <param name="take">Takes an entry; its index is one less than the reader's count.</param>
-    /// <exception cref="RefusedException">It is not a JSON array, or has too many entries (400), or an entry too long (400).</exception>
-    public async Task ForEachAsync(string unchanged, Func<BulkReader, ReadOnlyMemory<byte>, ValueTask> take)
+    /// <summary>Reads the body from its beginning, and calls a function for each entry before it reads the next one.</summary>
+    /// <param name="unchanged">The sentence that ends the message when the body is malformed.</param>
+    /// <param name="take">The function. The reader stands at the entry.</param>
+    /// <exception cref="RefusedException">The body is not a JSON array, has too many entries, or an entry is too long (400).</exception>
+    public async Task ForEachAsync(string unchanged, Func<KvBulkReader, ValueTask> take)
     {
         _stream.Position = 0;
-        var reader = new BulkReader(_stream);
+        var reader = new KvBulkReader(_stream);
         await using (reader.ConfigureAwait(false))
         {
-            while (await NextAsync(reader, unchanged).ConfigureAwait(false) is { } entry)
+            while (await ReadAsync(reader, unchanged).ConfigureAwait(false))
             {
                 if (reader.Count > _options.BulkEntriesMax)
                 {
                     throw new RefusedException(Failure.Malformed(Invariant($"More than {_options.BulkEntriesMax} entries in one request. {unchanged}")));
                 }
 
-                await take(reader, entry).ConfigureAwait(false);
+                await take(reader).ConfigureAwait(false);
             }
         }
     }
 
     public ValueTask DisposeAsync() => _stream.DisposeAsync();
 
-    private async ValueTask<ReadOnlyMemory<byte>?> NextAsync(BulkReader reader, string unchanged)
+    private async ValueTask<bool> ReadAsync(KvBulkReader reader, string unchanged)
     {
         try
         {
             return await reader.ReadAsync(_context.RequestAborted).ConfigureAwait(false);
         }
-        catch (System.Text.Json.JsonException)
+        catch (InvalidDataException)
         {
-            throw new RefusedException(Failure.Malformed(
-                $"The body is not a JSON array of entries of at most {BulkReader.EntryBytesMax} bytes, long texts not counted: it breaks after {reader.Count} entries. {unchanged}"));
+            throw new RefusedException(Failure.Malformed(Invariant(
+                $"The body is not a JSON array of entries of at most {KvBulkReader.EntryBytesMax} bytes, long texts not counted: it breaks after {reader.Count} entries. {unchanged}")));
         }
     }
 
-    // Counts what has come in, since from then on it is held.
-    private sealed class MeteredStream(Stream inner, BytesInFlight.Share share) : Stream
+    /// <summary>Counts the bytes that have arrived, because the server keeps them until the request ends.</summary>
+    private sealed class MeteredStream(Stream inner, BytesInFlight.Share share) : ForwardOnlyStream
     {
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             var read = await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
             share.Add(read);
             return read;
-        }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-            ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("This stream is read asynchronously.");
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
         }
     }
 }

@@ -1,39 +1,40 @@
-using KvStore.Requests;
+using System.Diagnostics;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Rest;
 
 /// <summary>
-/// The writes of a bulk request that are under way, and what becomes of them: so many at once that one flush of the disk serves
-/// them all. A write that came too soon (429) is worth repeating, and named in the answer; whatever else fails ends the request.
+/// The pending writes of a bulk request and their results. Up to 64 writes are pending at once, so that they share one flush of the
+/// disk. A write that came too soon (429) is named in the answer, so that the client retries it; any other failure ends the request.
 /// </summary>
 internal sealed class BulkOutcome(string done)
 {
-    private const int UnderWayMax = 64;
+    private const int PendingMax = 64;
     private const int ReasonsMax = 100;
 
-    private readonly List<(long Index, string Key, Task Write)> _underWay = [];
+    private readonly List<(long Index, string Key, Task Write)> _pending = [];
     private readonly List<(string Key, string Reason)> _unsuccessful = [];
     private int _successful;
 
-    /// <summary>Begins a write.</summary>
+    /// <summary>Begins a write. Waits for the pending ones when there are too many.</summary>
     public async ValueTask AddAsync(long index, string key, Func<Task> begin)
     {
-        if (_underWay.Count == UnderWayMax)
+        if (_pending.Count == PendingMax)
         {
             await SettleAsync().ConfigureAwait(false);
         }
 
-        // What it throws at once belongs to it as well.
-        _underWay.Add((index, key, Begin(begin)));
+        // Within a task, so that an exception that the write throws at once becomes its result.
+        _pending.Add((index, key, Begin(begin)));
     }
 
-    /// <summary>Waits for all writes that were begun.</summary>
-    /// <exception cref="RefusedException">One was refused, and would be again.</exception>
+    /// <summary>Waits for all pending writes.</summary>
+    /// <exception cref="RefusedException">A write was refused, and a retry would be refused too.</exception>
     public async ValueTask SettleAsync()
     {
         (long Index, Exception Exception)? first = null;
-        foreach (var (index, key, write) in _underWay)
+        foreach (var (index, key, write) in _pending)
         {
             try
             {
@@ -50,7 +51,7 @@ internal sealed class BulkOutcome(string done)
             }
         }
 
-        _underWay.Clear();
+        _pending.Clear();
         if (first is not { } failed)
         {
             return;
@@ -64,20 +65,21 @@ internal sealed class BulkOutcome(string done)
         System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed.Exception);
     }
 
-    /// <summary>Waits for what was begun, where its failures don't matter beside another one.</summary>
+    /// <summary>Waits for all pending writes and ignores their failures, after another failure has ended the request.</summary>
     public async ValueTask AbandonAsync()
     {
-        foreach (var (_, _, write) in _underWay)
+        foreach (var (_, _, write) in _pending)
         {
             await write.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        _underWay.Clear();
+        _pending.Clear();
     }
 
-    /// <summary>Answers, when all has been settled.</summary>
+    /// <summary>Writes the answer. No write is pending.</summary>
     public async Task WriteAsync(HttpResponse response)
     {
+        Debug.Assert(_pending.Count == 0, "An answer counts writes that are complete.");
         var json = Envelope.Begin(response);
         json.WriteStartObject();
         json.WriteNumber("successful_key_count"u8, _successful);

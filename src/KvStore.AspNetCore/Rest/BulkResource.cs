@@ -1,13 +1,11 @@
-using System.Text.Json;
-using KvStore.Bulk;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Rest;
 
 /// <summary>
-/// <c>/{id}/bulk</c>: many pairs or keys in one request. All of them are checked before the first is stored or deleted: a
-/// request with an entry that can never succeed changes nothing.
+/// <c>/{id}/bulk</c>: many pairs or keys in one request. All entries are checked before the first is stored or deleted, so a request
+/// with an entry that can never succeed changes nothing.
 /// </summary>
 internal sealed class BulkResource(KvApiOptions options)
 {
@@ -23,14 +21,17 @@ internal sealed class BulkResource(KvApiOptions options)
         using var share = _inFlight.Enter(token);
         var body = new BulkBody(context, options, share);
         await using var disposeBody = body.ConfigureAwait(false);
-        await body.ForEachAsync(NothingStored, async (reader, json) =>
+        await body.ForEachAsync(NothingStored, async reader =>
         {
             try
             {
-                var entry = await ParseAsync(reader, json, context.RequestAborted).ConfigureAwait(false);
+                var entry = await reader.GetEntryAsync(context.RequestAborted).ConfigureAwait(false);
                 await using (entry.ConfigureAwait(false))
                 {
-                    (kv as KvNamespace)?.CheckPut(entry.Key, entry.ValueBytes, entry.Options);
+                    if (kv is KvNamespace local)
+                    {
+                        local.Limits.CheckPut(entry.Key, entry.ValueBytes, entry.Options, local.TimeProvider.GetUtcNow());
+                    }
                 }
             }
             catch (Exception e) when (e is FormatException or KvException or ArgumentException)
@@ -42,16 +43,16 @@ internal sealed class BulkResource(KvApiOptions options)
         var outcome = new BulkOutcome("stored");
         try
         {
-            await body.ForEachAsync(NothingStored, async (reader, json) =>
+            await body.ForEachAsync(NothingStored, async reader =>
             {
-                var entry = await ParseAsync(reader, json, context.RequestAborted).ConfigureAwait(false);
+                var entry = await reader.GetEntryAsync(context.RequestAborted).ConfigureAwait(false);
                 await using (entry.ConfigureAwait(false))
                 {
                     await outcome.AddAsync(reader.Count - 1, entry.Key, () => kv.PutAsync(entry.Key, entry.Content, entry.Options, context.RequestAborted).AsTask()).ConfigureAwait(false);
 
-                    // A large one is not taken in the order of the calls, so nothing may overtake it; and it is there until the
-                    // next entry is read.
-                    if (json.Length > SmallBytesMax || reader.HasTexts)
+                    // The order of a streamed value is fixed only when it has been read, so no later put may overtake it; and its
+                    // temporary file is there until the next entry is read.
+                    if (entry.IsStreamed || entry.ValueBytes > SmallBytesMax)
                     {
                         await outcome.SettleAsync().ConfigureAwait(false);
                     }
@@ -72,12 +73,12 @@ internal sealed class BulkResource(KvApiOptions options)
         using var share = _inFlight.Enter(token);
         var body = new BulkBody(context, options, share);
         await using var disposeBody = body.ConfigureAwait(false);
-        await body.ForEachAsync(NothingDeleted, (reader, json) =>
+        await body.ForEachAsync(NothingDeleted, reader =>
         {
             try
             {
-                var key = KeyOf(reader, json);
-                (kv as KvNamespace)?.CheckDelete(key);
+                var key = reader.GetKey();
+                (kv as KvNamespace)?.Limits.CheckKey(key, "DELETE");
                 return default;
             }
             catch (Exception e) when (e is FormatException or KvException or ArgumentException)
@@ -89,9 +90,9 @@ internal sealed class BulkResource(KvApiOptions options)
         var outcome = new BulkOutcome("deleted");
         try
         {
-            await body.ForEachAsync(NothingDeleted, (reader, json) =>
+            await body.ForEachAsync(NothingDeleted, reader =>
             {
-                var key = KeyOf(reader, json);
+                var key = reader.GetKey();
                 return outcome.AddAsync(reader.Count - 1, key, () => kv.DeleteAsync(key, context.RequestAborted).AsTask());
             }).ConfigureAwait(false);
             await outcome.SettleAsync().ConfigureAwait(false);
@@ -111,81 +112,20 @@ internal sealed class BulkResource(KvApiOptions options)
         share.Add(context.Request.ContentLength ?? GetKeysBytesMax);
         var request = await BulkGetRequest.ReadAsync(context).ConfigureAwait(false);
         var values = await kv.GetManyAsync(request.Keys, options: null, context.RequestAborted).ConfigureAwait(false);
-        using var views = new HeldViews(kv, values.Values);
+        using var leases = new ValueLeases(kv, values.Values);
         share.Add(values.Values.Sum(static value => value.IsLarge ? 0L : value.Length));
-        if (request.IsJson)
-        {
-            await BulkGetRequest.CheckAllAreJsonAsync(values.Values, context.RequestAborted).ConfigureAwait(false);
-        }
+        await request.CheckValuesAsync(values.Values, context.RequestAborted).ConfigureAwait(false);
 
-        await WriteAsync(context.Response, request, values).ConfigureAwait(false);
-    }
-
-    private static async Task WriteAsync(HttpResponse response, BulkGetRequest request, IReadOnlyDictionary<string, KvValue> values)
-    {
-        var json = Envelope.Begin(response);
+        var json = Envelope.Begin(context.Response);
         json.WriteStartObject();
         json.WriteStartObject("values"u8);
-        foreach (var (key, value) in BulkGetRequest.Answers(values))
-        {
-            json.WritePropertyName(key);
-            if (!value.Exists)
-            {
-                json.WriteNullValue();
-            }
-            else if (request.WithMetadata)
-            {
-                json.WriteStartObject();
-                json.WritePropertyName("value"u8);
-                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
-                json.WritePropertyName("metadata"u8);
-                MetadataJson.Write(json, value.Metadata);
-                if (value.Expiration is { } expiration)
-                {
-                    json.WriteNumber("expiration"u8, expiration.ToUnixTimeSeconds());
-                }
-
-                json.WriteEndObject();
-            }
-            else
-            {
-                await request.WriteValueAsync(json, value, response).ConfigureAwait(false);
-            }
-
-            await Envelope.FlushIfLargeAsync(json, response).ConfigureAwait(false);
-        }
-
+        await BulkGetResponse.WriteAsync(json, request, values, context.Response, showsExpiration: true).ConfigureAwait(false);
         json.WriteEndObject();
         json.WriteEndObject();
-        await Envelope.EndAsync(json, response).ConfigureAwait(false);
+        await Envelope.EndAsync(json, context.Response).ConfigureAwait(false);
     }
 
-    private static async ValueTask<BulkEntry> ParseAsync(BulkReader reader, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
-    {
-        using var document = BulkEntry.Open(json);
-        var key = BulkEntry.KeyOf(document.RootElement, reader.Texts);
-        return await BulkEntry.ParseAsync(document.RootElement, key, reader.Texts, cancellationToken).ConfigureAwait(false);
-    }
-
-    // A name, or what a listing shows of one.
-    private static string KeyOf(BulkReader reader, ReadOnlyMemory<byte> json)
-    {
-        try
-        {
-            using var document = BulkEntry.Open(json);
-            var element = document.RootElement;
-            var name = element.ValueKind == JsonValueKind.Object && element.TryGetProperty("name"u8, out var property) ? property : element;
-            return name.ValueKind == JsonValueKind.String
-                ? BulkEntry.KeyTextOf(name, reader.Texts)
-                : throw new FormatException("It is not a key: each must be a text.");
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new FormatException("The name of a property holds an escape that is half of a surrogate pair.", e);
-        }
-    }
-
-    private static RefusedException Invalid(BulkReader reader, string verb, Exception e, string unchanged)
+    private static RefusedException Invalid(KvBulkReader reader, string verb, Exception e, string unchanged)
     {
         var reason = e is FormatException ? e.Message : Failure.Of(e, isNamespaceGone: false)!.Value.Message;
         return new RefusedException(Failure.Malformed(Invariant($"Entry {reader.Count - 1} cannot be {verb}: {reason} {unchanged}")));

@@ -1,29 +1,30 @@
 using System.Collections.Concurrent;
-using KvStore.Requests;
-using Microsoft.AspNetCore.Http;
+using System.Diagnostics;
+using KvStore.Http;
 
 namespace KvStore.Rest;
 
 /// <summary>
-/// Counts what the bulk requests of each token hold, and refuses more than there may be: what one client does leaves the others
-/// alone. Thread safety: all members, from any thread.
+/// Counts the bytes that the bulk requests of each token hold, and refuses requests beyond the limit, so that one client does not
+/// take the memory of the others. Thread safety: all members, from any thread.
 /// </summary>
 internal sealed class BytesInFlight(KvApiOptions options)
 {
-    // What a request holds that has sent nothing yet: buffers, and a place in the tables of the server.
+    // What a request holds before it has sent anything: buffers, and entries in the tables of the server.
     private const int RequestBytes = 64 * 1024;
 
     private readonly ConcurrentDictionary<KvToken, Account> _accounts = new();
 
     /// <summary>Begins to count a request.</summary>
-    /// <exception cref="RefusedException">The token has as much in flight as it may have (429).</exception>
+    /// <returns>The share of the request, which the caller disposes when the request ends.</returns>
+    /// <exception cref="RefusedException">The token has reached its limit (429).</exception>
     public Share Enter(KvToken token)
     {
         var account = _accounts.GetOrAdd(token, static _ => new Account());
         if (Interlocked.Increment(ref account.Requests) > options.BulkRequestsMax)
         {
             Interlocked.Decrement(ref account.Requests);
-            throw TooMuch(Invariant($"This token has {options.BulkRequestsMax} bulk requests under way, which is as many as it may have."));
+            throw TooMuch(Invariant($"This token has {options.BulkRequestsMax} bulk requests under way, which is the limit."));
         }
 
         var share = new Share(account, options.BulkBytesInFlightMax);
@@ -40,7 +41,7 @@ internal sealed class BytesInFlight(KvApiOptions options)
     }
 
     private static RefusedException TooMuch(string message) =>
-        new(new Failure(StatusCodes.Status429TooManyRequests, Failure.TooManyRequestsCode, message + " Try again."));
+        new(Failure.TooManyRequests(message + " Try again."));
 
     private sealed class Account
     {
@@ -48,7 +49,7 @@ internal sealed class BytesInFlight(KvApiOptions options)
         public long Bytes;
     }
 
-    /// <summary>What one request holds. For one caller at a time.</summary>
+    /// <summary>The bytes that one request holds. For one caller at a time.</summary>
     public sealed class Share : IDisposable
     {
         private readonly Account _account;
@@ -63,13 +64,13 @@ internal sealed class BytesInFlight(KvApiOptions options)
         }
 
         /// <summary>Counts more bytes, until the request ends.</summary>
-        /// <exception cref="RefusedException">That is more than the token may have in flight (429).</exception>
+        /// <exception cref="RefusedException">The token is over its limit (429).</exception>
         public void Add(long bytes)
         {
             _bytes += bytes;
             if (Interlocked.Add(ref _account.Bytes, bytes) > _bytesMax)
             {
-                throw TooMuch(Invariant($"The bulk requests of this token have more than {_bytesMax} bytes in flight, which is as much as they may have."));
+                throw TooMuch(Invariant($"The bulk requests of this token have more than {_bytesMax} bytes in flight, which is the limit."));
             }
         }
 
@@ -78,8 +79,9 @@ internal sealed class BytesInFlight(KvApiOptions options)
             if (!_isDisposed)
             {
                 _isDisposed = true;
-                Interlocked.Add(ref _account.Bytes, -_bytes);
-                Interlocked.Decrement(ref _account.Requests);
+                var bytes = Interlocked.Add(ref _account.Bytes, -_bytes);
+                var requests = Interlocked.Decrement(ref _account.Requests);
+                Debug.Assert(bytes >= 0 && requests >= 0, "No more is released than was counted.");
             }
         }
     }

@@ -1,18 +1,15 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Rest;
 
-/// <summary>What every answer but a value is wrapped in: <c>{success, errors, messages, result, result_info}</c>.</summary>
+/// <summary>The envelope of every answer but a value: <c>{success, errors, messages, result, result_info}</c>.</summary>
 internal static class Envelope
 {
-    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private static readonly byte[] s_done = [.. """{"success":true,"errors":[],"messages":[],"result":null}"""u8];
 
-    /// <summary>Says that it was done, and nothing more.</summary>
+    /// <summary>Writes an answer without a result.</summary>
     public static Task WriteDoneAsync(HttpResponse response)
     {
         response.ContentType = "application/json";
@@ -20,11 +17,10 @@ internal static class Envelope
         return response.BodyWriter.WriteAsync(s_done, response.HttpContext.RequestAborted).AsTask();
     }
 
-    /// <summary>Begins an answer: the writer stands where the result is to be written.</summary>
+    /// <summary>Begins an answer. The caller writes the result next.</summary>
     public static Utf8JsonWriter Begin(HttpResponse response)
     {
-        response.ContentType = "application/json";
-        var json = new Utf8JsonWriter(response.BodyWriter, s_options);
+        var json = JsonResponse.Begin(response);
         json.WriteStartObject();
         json.WriteBoolean("success"u8, true);
         json.WriteStartArray("errors"u8);
@@ -35,29 +31,17 @@ internal static class Envelope
         return json;
     }
 
-    /// <summary>Ends an answer whose result, and what follows it, has been written.</summary>
-    public static async Task EndAsync(Utf8JsonWriter json, HttpResponse response)
+    /// <summary>Ends an answer whose result has been written, and all that follows the result.</summary>
+    public static Task EndAsync(Utf8JsonWriter json, HttpResponse response)
     {
         json.WriteEndObject();
-        await json.DisposeAsync().ConfigureAwait(false);
-        await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
+        return JsonResponse.EndAsync(json, response);
     }
 
-    /// <summary>Hands on what has gathered, once it is enough, and waits for a client that reads slowly.</summary>
-    public static async ValueTask FlushIfLargeAsync(Utf8JsonWriter json, HttpResponse response)
-    {
-        if (json.BytesPending >= 32 * 1024)
-        {
-            await json.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
-            await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Says that it was refused, and why.</summary>
-    public static async Task WriteAsync(HttpResponse response, Failure failure)
+    /// <summary>Writes a failure.</summary>
+    public static Task WriteAsync(HttpResponse response, Failure failure)
     {
         response.StatusCode = failure.Status;
-        response.ContentType = "application/json";
         if (failure.Status == StatusCodes.Status401Unauthorized)
         {
             response.Headers.WWWAuthenticate = "Bearer";
@@ -67,23 +51,18 @@ internal static class Envelope
             response.Headers.RetryAfter = "1";
         }
 
-        var json = new Utf8JsonWriter(response.BodyWriter, s_options);
-        await using (json.ConfigureAwait(false))
-        {
-            json.WriteStartObject();
-            json.WriteBoolean("success"u8, false);
-            json.WriteStartArray("errors"u8);
-            json.WriteStartObject();
-            json.WriteNumber("code"u8, failure.Code);
-            json.WriteString("message"u8, failure.Message);
-            json.WriteEndObject();
-            json.WriteEndArray();
-            json.WriteStartArray("messages"u8);
-            json.WriteEndArray();
-            json.WriteNull("result"u8);
-            json.WriteEndObject();
-        }
-
-        await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted).ConfigureAwait(false);
+        var json = JsonResponse.Begin(response);
+        json.WriteStartObject();
+        json.WriteBoolean("success"u8, false);
+        json.WriteStartArray("errors"u8);
+        json.WriteStartObject();
+        json.WriteNumber("code"u8, failure.Code);
+        json.WriteString("message"u8, failure.Message);
+        json.WriteEndObject();
+        json.WriteEndArray();
+        json.WriteStartArray("messages"u8);
+        json.WriteEndArray();
+        json.WriteNull("result"u8);
+        return EndAsync(json, response);
     }
 }

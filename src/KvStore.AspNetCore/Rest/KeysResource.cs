@@ -1,6 +1,5 @@
 using System.Globalization;
-using System.Text.Json;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Rest;
@@ -33,11 +32,11 @@ internal static class KeysResource
             if (!key.Metadata.IsNull)
             {
                 json.WritePropertyName("metadata"u8);
-                MetadataJson.Write(json, key.Metadata);
+                JsonResponse.WriteMetadata(json, key.Metadata);
             }
 
             json.WriteEndObject();
-            await Envelope.FlushIfLargeAsync(json, response).ConfigureAwait(false);
+            await JsonResponse.FlushIfLargeAsync(json, response).ConfigureAwait(false);
         }
 
         json.WriteEndArray();
@@ -53,12 +52,12 @@ internal static class KeysResource
         var value = await kv.GetAsync(key, options: null, context.RequestAborted).ConfigureAwait(false);
         if (!value.Exists)
         {
-            throw ValuesResource.KeyNotFound();
+            throw new RefusedException(ValuesResource.KeyNotFound);
         }
 
-        HeldViews.Release(kv, value);
+        ValueLeases.Release(kv, value);
         var json = Envelope.Begin(context.Response);
-        MetadataJson.Write(json, value.Metadata);
+        JsonResponse.WriteMetadata(json, value.Metadata);
         await Envelope.EndAsync(json, context.Response).ConfigureAwait(false);
     }
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using KvStore.Requests;
+using KvStore.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Rest;
@@ -20,7 +20,7 @@ internal sealed class NamespacesResource(KvNamespaceCatalog catalog)
         var byTitle = Choice(query["order"], "order", "id", "title") != "id";
         var isDescending = Choice(query["direction"], "direction", "asc", "desc") == "desc";
 
-        // They come in the order of their titles.
+        // The catalog lists them in the order of their titles.
         IEnumerable<KvCatalogEntry> entries = [.. catalog.Entries.Where(token.Covers)];
         var total = entries.Count();
         entries = byTitle ? entries : entries.OrderBy(entry => entry.Id, StringComparer.Ordinal);
@@ -47,7 +47,7 @@ internal sealed class NamespacesResource(KvNamespaceCatalog catalog)
 
     public async Task CreateAsync(HttpContext context, KvToken token)
     {
-        MayChange(token);
+        CheckMayChange(token);
         var title = await ReadTitleAsync(context).ConfigureAwait(false);
         await WriteAsync(context, await catalog.CreateAsync(title, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
     }
@@ -56,20 +56,20 @@ internal sealed class NamespacesResource(KvNamespaceCatalog catalog)
 
     public async Task RenameAsync(HttpContext context, KvToken token, KvCatalogEntry entry)
     {
-        MayChange(token);
+        CheckMayChange(token);
         var title = await ReadTitleAsync(context).ConfigureAwait(false);
         await WriteAsync(context, await catalog.RenameAsync(entry.Id, title, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
     public async Task DeleteAsync(HttpContext context, KvToken token, KvCatalogEntry entry)
     {
-        MayChange(token);
+        CheckMayChange(token);
         await catalog.DeleteAsync(entry.Id, context.RequestAborted).ConfigureAwait(false);
         await Envelope.WriteDoneAsync(context.Response).ConfigureAwait(false);
     }
 
-    // A token for some namespaces could otherwise give itself others, by their titles.
-    private static void MayChange(KvToken token)
+    // A token may name its namespaces by title. If it could rename namespaces, it could give itself others.
+    private static void CheckMayChange(KvToken token)
     {
         if (token.Access != KvAccess.ReadWrite || !token.IsForAllNamespaces)
         {

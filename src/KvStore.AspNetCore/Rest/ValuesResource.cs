@@ -1,5 +1,5 @@
 using System.Globalization;
-using KvStore.Requests;
+using KvStore.Http;
 using KvStore.Transport;
 using Microsoft.AspNetCore.Http;
 
@@ -12,7 +12,7 @@ internal static class ValuesResource
     {
         if (kv is KvNamespace local)
         {
-            return RequestKey.TryGet(local, encodedKey, NulMarks.AreSet(context, encodedKey), out var value) ? WriteAsync(context, kv, value) : throw KeyNotFound();
+            return RequestKey.TryGet(local, encodedKey, NulMarks.AreSet(context, encodedKey), out var value) ? WriteAsync(context, kv, value) : throw new RefusedException(KeyNotFound);
         }
 
         return GetAsync(context, kv, RequestKey.Decode(encodedKey, NulMarks.AreSet(context, encodedKey), "GET"));
@@ -21,19 +21,19 @@ internal static class ValuesResource
     public static Task PutAsync(HttpContext context, IKvNamespace kv, string key)
     {
         var request = context.Request;
-        if (request.ContentType is { } type && type.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase))
+        if (request.ContentType is { } type && type.StartsWith(MultipartBody.MediaType, StringComparison.OrdinalIgnoreCase))
         {
             return MultipartPut.PutAsync(context, kv, key);
         }
 
-        var put = RequestBody.PutAsync(context, kv, key, PutQuery.Read(request, default));
+        var put = PutBody.PutAsync(context, kv, key, PutQuery.Read(request, default));
         return put.IsCompletedSuccessfully ? Envelope.WriteDoneAsync(context.Response) : ThenDone(put.AsTask(), context);
     }
 
     public static Task DeleteAsync(HttpContext context, IKvNamespace kv, string key) =>
         ThenDone(kv.DeleteAsync(key, context.RequestAborted).AsTask(), context);
 
-    public static RefusedException KeyNotFound() => new(new Failure(404, Failure.KeyNotFoundCode, "get: 'key not found'"));
+    public static Failure KeyNotFound { get; } = new(404, Failure.KeyNotFoundCode, "get: 'key not found'");
 
     private static async Task ThenDone(Task task, HttpContext context)
     {
@@ -44,7 +44,7 @@ internal static class ValuesResource
     private static async Task GetAsync(HttpContext context, IKvNamespace kv, string key)
     {
         var value = await kv.GetAsync(key, options: null, context.RequestAborted).ConfigureAwait(false);
-        await (value.Exists ? WriteAsync(context, kv, value) : throw KeyNotFound()).ConfigureAwait(false);
+        await (value.Exists ? WriteAsync(context, kv, value) : throw new RefusedException(KeyNotFound)).ConfigureAwait(false);
     }
 
     private static Task WriteAsync(HttpContext context, IKvNamespace kv, in KvValue value)

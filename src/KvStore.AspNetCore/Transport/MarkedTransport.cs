@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 
 namespace KvStore.Transport;
 
-/// <summary>A connection's transport whose request lines are looked at.</summary>
+/// <summary>The transport of a connection, with a reader that changes request lines.</summary>
 internal sealed class MarkedTransport(RequestLineReader input, PipeWriter output) : IDuplexPipe
 {
     public PipeReader Input => input;

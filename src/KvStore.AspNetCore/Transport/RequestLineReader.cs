@@ -7,23 +7,27 @@ using System.Text;
 namespace KvStore.Transport;
 
 /// <summary>
-/// What a connection receives, with <c>%FF</c> in the place of <c>%00</c> in the path of a request line (<see cref="NulMarks"/>).
-/// Knows nothing of headers and bodies: a line is looked at only where a request is known to begin, at the beginning of the
-/// connection and where <see cref="NextLineFollows"/> has said so. The length of nothing changes.
+/// Reads what a connection receives, and replaces <c>%00</c> by <c>%FF</c> in the path of a request line (<see cref="NulMarks"/>).
+/// It does not parse headers and bodies: it changes a line only where a request is known to begin, at the beginning of the
+/// connection and where <see cref="NextLineFollows"/> says. No length changes. For one reader at a time.
 /// </summary>
 internal sealed class RequestLineReader(PipeReader inner) : PipeReader
 {
     private ReadOnlySequence<byte> _current;
 
-    // How many bytes have been consumed, and where the next request begins, if that is known.
+    // How many bytes have been consumed, and where the next request begins, when that is known.
     private long _position;
     private long? _lineAt = 0;
     private string? _markedTarget;
 
-    /// <summary>Says that the next request begins so many bytes after what has been consumed.</summary>
-    public void NextLineFollows(long bytes) => _lineAt = _position + bytes;
+    /// <summary>Sets where the next request begins: this many bytes after what has been consumed.</summary>
+    public void NextLineFollows(long bytes)
+    {
+        Debug.Assert(bytes >= 0, "A body has no negative length.");
+        _lineAt = _position + bytes;
+    }
 
-    /// <summary>The target of the last line that was changed, as it is now; null when there was none since this was asked.</summary>
+    /// <summary>The changed target of the last line that was changed; null when none was changed since the last call.</summary>
     public string? TakeMarkedTarget()
     {
         var target = _markedTarget;
@@ -32,7 +36,7 @@ internal sealed class RequestLineReader(PipeReader inner) : PipeReader
     }
 
     public override async ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
-        Look(await inner.ReadAsync(cancellationToken).ConfigureAwait(false));
+        Inspect(await inner.ReadAsync(cancellationToken).ConfigureAwait(false));
 
     public override bool TryRead(out ReadResult result)
     {
@@ -41,7 +45,7 @@ internal sealed class RequestLineReader(PipeReader inner) : PipeReader
             return false;
         }
 
-        Look(result);
+        Inspect(result);
         return true;
     }
 
@@ -52,10 +56,11 @@ internal sealed class RequestLineReader(PipeReader inner) : PipeReader
         var passed = _current.Slice(0, consumed);
         if (_lineAt >= _position && _lineAt < _position + passed.Length)
         {
-            // Passed over without its line having been whole. Empty lines before a request are skipped by the server.
+            // The server consumed the beginning of the line before the line was whole. It skips empty lines before a request.
             _lineAt = IsLineEnds(passed.Slice(_lineAt.Value - _position)) ? _position + passed.Length : null;
         }
 
+        Debug.Assert(_lineAt is null || _lineAt >= _position + passed.Length, "The next request does not begin before the bytes that are left.");
         _position += passed.Length;
         _current = default;
         inner.AdvanceTo(consumed, examined);
@@ -80,7 +85,7 @@ internal sealed class RequestLineReader(PipeReader inner) : PipeReader
         return true;
     }
 
-    private ReadResult Look(in ReadResult result)
+    private ReadResult Inspect(in ReadResult result)
     {
         _current = result.Buffer;
         if (_lineAt == _position && !_current.IsEmpty)
@@ -98,7 +103,7 @@ internal sealed class RequestLineReader(PipeReader inner) : PipeReader
         return result;
     }
 
-    // Method, target and version, with a space between them.
+    // A request line is the method, the target and the version, with a space between them.
     private void Mark(ReadOnlySequence<byte> line)
     {
         var reader = new SequenceReader<byte>(line);
@@ -155,7 +160,7 @@ internal sealed class RequestLineReader(PipeReader inner) : PipeReader
     {
         Debug.Assert(digits.Length == 2, "An escape has two digits.");
 
-        // The server decodes paths in place in the same memory: what the transport has received belongs to its reader.
+        // The received memory belongs to the reader of the transport, and the server decodes paths in place in it as well.
         Span<byte> values = [high, low];
         foreach (var memory in digits)
         {

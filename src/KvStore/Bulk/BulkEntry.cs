@@ -51,6 +51,16 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
             : text;
     }
 
+    /// <summary>A key, or what a listing shows of one: an object with the property <c>name</c>.</summary>
+    /// <exception cref="FormatException">It is neither, or holds what is not Unicode, or is much too long.</exception>
+    public static string NameOf(JsonElement entry, LongTextFilter texts)
+    {
+        var name = entry.ValueKind == JsonValueKind.Object && TryGet(entry, "name", out var property) ? property : entry;
+        return name.ValueKind == JsonValueKind.String
+            ? KeyTextOf(name, texts)
+            : throw new FormatException("It is not a key: each must be a text.");
+    }
+
     /// <summary>Reads an entry.</summary>
     /// <param name="entry">The JSON of the entry.</param>
     /// <param name="key">Its key, or null where it has none.</param>

@@ -7,9 +7,15 @@ namespace KvStore.Diagnostics;
 /// <summary>The instruments that all namespaces share, and the namespaces that are there to be measured.</summary>
 internal static class KvMetrics
 {
+    /// <summary>See <see cref="KvDiagnostics.MeterName"/>.</summary>
+    public const string MeterName = "KvStore";
+
+    /// <summary>See <see cref="KvDiagnostics.ActivitySourceName"/>.</summary>
+    public const string ActivitySourceName = "KvStore";
+
     // Weakly, so that a namespace that nobody disposed can be collected.
     private static readonly ConditionalWeakTable<KvTelemetry, object> s_namespaces = [];
-    private static readonly Meter s_meter = new(KvDiagnostics.MeterName);
+    private static readonly Meter s_meter = new(MeterName);
 
     /// <summary>The meter of all instruments.</summary>
     public static Meter Meter => s_meter;
@@ -35,7 +41,7 @@ internal static class KvMetrics
         });
 
     /// <summary>The source of activities.</summary>
-    public static ActivitySource Activities { get; } = new(KvDiagnostics.ActivitySourceName);
+    public static ActivitySource Activities { get; } = new(ActivitySourceName);
 
     /// <summary>Whether there are namespaces to be measured.</summary>
     public static bool HasNamespaces => s_namespaces.Any();

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvStore.Records;
 using KvStore.Rules;
 
 namespace KvStore.Expiry;

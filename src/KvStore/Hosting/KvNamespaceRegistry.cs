@@ -24,10 +24,6 @@ internal sealed class KvNamespaceRegistry
     /// <summary>The names, in the order of registration.</summary>
     public IReadOnlyCollection<string> Names => _registrations.Keys;
 
-    /// <summary>The message of the exception for a name that is registered a second time.</summary>
-    public static string IsTaken(string name) =>
-        $"A KV namespace named \"{name}\" is registered already; each name can be registered once. To put another in its place, for example in a test, call {nameof(KvServiceCollectionExtensions.ReplaceKvNamespace)}.";
-
     /// <summary>The message of the exception for a name that is not registered.</summary>
     public static string IsUnknown(string name, IEnumerable<string> names) =>
         $"No KV namespace named \"{name}\" is registered. Registered are: {string.Join(", ", names.DefaultIfEmpty("none"))}.";

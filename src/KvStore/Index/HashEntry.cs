@@ -36,18 +36,6 @@ internal static class HashEntry
     /// <summary>The bit of a tombstone.</summary>
     public const long TombstoneBit = 1L << 48;
 
-    /// <summary>The bits of an address.</summary>
-    public const long AddressMask = (1L << (OffsetBits + SegmentBits)) - 1;
-
-    private const int OffsetBits = 19;
-    private const int SegmentBits = 24;
-
-    /// <summary>The most bytes of a segment that holds more than one record.</summary>
-    public const int SegmentBytesMax = Record.Alignment << OffsetBits;
-
-    /// <summary>Segment numbers are kept below this.</summary>
-    public const int SegmentIdEnd = 1 << SegmentBits;
-
     /// <summary>The tag of a hash, in place. Its bits are neither those of the shard nor those of small tables.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static long TagOf(ulong hash) => (long)((hash << 6) | (1UL << 63)) & TagMask;
@@ -56,23 +44,4 @@ internal static class HashEntry
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<ushort> TopOf(Vector128<ulong> hash) =>
         ((hash >> 42).AsUInt16() & Vector128.Create((ushort)0xFFFE)) | Vector128.Create((ushort)0x8000);
-
-    /// <summary>The address of a record.</summary>
-    public static long AddressOf(int segmentId, int offset) => ((long)segmentId << OffsetBits) | (long)((uint)offset >> 3);
-
-    /// <summary>The segment number of a word or an address.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int SegmentIdOf(long word) => (int)(word >> OffsetBits) & (SegmentIdEnd - 1);
-
-    /// <summary>The same, with other bits above it: for whoever needs the low ones only.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint SegmentIdAndMoreOf(long word) => (uint)(word >> OffsetBits);
-
-    /// <summary>The offset of a word or an address, in units of <see cref="Record.Alignment"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static nuint OffsetUnitsOf(long word) => (nuint)(ulong)word & ((1 << OffsetBits) - 1);
-
-    /// <summary>The offset in bytes of a word or an address.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int OffsetOf(long word) => ((int)word & ((1 << OffsetBits) - 1)) << 3;
 }

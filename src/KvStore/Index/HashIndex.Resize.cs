@@ -1,5 +1,6 @@
 using KvStore.Diagnostics;
 using KvStore.Keys;
+using KvStore.Segments;
 
 namespace KvStore.Index;
 
@@ -34,7 +35,7 @@ internal sealed partial class HashIndex
             }
 
             // To be worked out again from the key: a batch at a time, so that the misses overlap.
-            Prefetch(_segments.ArrayOf(word), HashEntry.OffsetOf(word), TypicalKeyBytes);
+            Prefetch(_segments.ArrayOf(word), RecordAddress.OffsetOf(word), TypicalKeyBytes);
             unknown[count++] = word;
             if (count == unknown.Length)
             {

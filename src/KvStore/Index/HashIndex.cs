@@ -128,7 +128,7 @@ internal sealed partial class HashIndex
         // Never null here; that it is asked for spares a read the beginning of the array, which the runtime would look at instead.
         // In bounds: the word vouches for the array, and a record lies there. Of one that is dead, or a tombstone (the word may have
         // become that since it was compared), or whose value is kept outside memory, the length of the key does not fit.
-        var units = HashEntry.OffsetUnitsOf(word);
+        var units = RecordAddress.OffsetUnitsOf(word);
         ref var start = ref Unsafe.As<ulong, byte>(ref Unsafe.Add(ref Unsafe.As<byte, ulong>(ref MemoryMarshal.GetArrayDataReference(array)), units));
         if (RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) != key.Utf8Bytes
             || clock.MayHavePassed(RecordLayout.Read<uint>(in start, RecordLayout.DeadlineOffset))
@@ -166,7 +166,7 @@ internal sealed partial class HashIndex
                     goto Begin;
                 }
 
-                var found = new Record(array!, HashEntry.OffsetOf(candidate));
+                var found = new Record(array!, RecordAddress.OffsetOf(candidate));
                 if (found.KeyBytes == key.Utf8Bytes && !key.DiffersFrom(in found.KeyStart))
                 {
                     record = found;
@@ -222,7 +222,7 @@ internal sealed partial class HashIndex
         if (candidates != 0)
         {
             var word = Volatile.Read(ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates)));
-            Prefetch(_segments.ArrayOf(word), HashEntry.OffsetOf(word), keyBytes);
+            Prefetch(_segments.ArrayOf(word), RecordAddress.OffsetOf(word), keyBytes);
         }
     }
 
@@ -230,7 +230,7 @@ internal sealed partial class HashIndex
     public int SlotOfAddressHoldingLock(ulong hash, long address)
     {
         // The bit that is always set in a word that points somewhere tells an address from a mark.
-        const long Pointing = HashEntry.AddressMask | long.MinValue;
+        const long Pointing = RecordAddress.Mask | long.MinValue;
         var words = WordsOf(ShardOf(hash));
         for (var home = HomeBucket.HomeOf(hash, words.Length); ; home = (home + HashBucket.Words) & (words.Length - 1))
         {

@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Order;
 using KvStore.Records;
 using KvStore.Segments;
 
@@ -17,7 +18,7 @@ namespace KvStore.Memory;
 /// kept to copy the first survivors to; and where the ordered index cannot be refreshed, it is dropped.</para>
 /// <para>Thread safety: one run at a time; readers and writers go on meanwhile.</para>
 /// </remarks>
-internal sealed class Cleaner(ShardedStore store)
+internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashIndex index, RelocateRecord relocate)
 {
     // Less than this is not worth a pass over the ordered index.
     private const int DeadBytesMin = 256 * 1024;
@@ -38,7 +39,7 @@ internal sealed class Cleaner(ShardedStore store)
     /// <exception cref="OutOfMemoryException">There was not enough memory to move all that was to be moved. What was moved is cleaned.</exception>
     public bool Run(int oneIn)
     {
-        store.Segments.CopyTo(_segments);
+        segments.CopyTo(_segments);
         try
         {
             SealTailsThatWaste();
@@ -86,15 +87,15 @@ internal sealed class Cleaner(ShardedStore store)
         {
             try
             {
-                store.Ordered.Refresh(new SegmentSet(_victims, store.Segments.SlotCount));
+                ordered.Refresh(new SegmentSet(_victims, segments.SlotCount));
             }
             catch (OutOfMemoryException)
             {
                 // Then nothing may be left there that leads to the segments. It is made anew from the words by whoever lists next.
-                store.Ordered.Drop();
+                ordered.Drop();
             }
 
-            store.Segments.Drop(_victims);
+            segments.Drop(_victims);
         }
 
         if (failure is not null && _victims.Count == 0)
@@ -128,7 +129,7 @@ internal sealed class Cleaner(ShardedStore store)
             live += segment.UsedBytes - segment.DeadBytes;
         }
 
-        store.Segments.SealTails(
+        segments.SealTails(
             static (segment, live) =>
                 (segment.DeadBytes * 2L > segment.UsedBytes && segment.UsedBytes * 2L > segment.Bytes.Length)
                 || (segment.Bytes.Length - segment.UsedBytes) * 3L > live + DeadBytesMin,
@@ -180,7 +181,7 @@ internal sealed class Cleaner(ShardedStore store)
             for (; fetched < RecordsAhead && ahead < victim.EndBytes; fetched++)
             {
                 var next = new Record(victim.Bytes, ahead);
-                store.PrefetchBucket(KeyHash.OfUtf8(next.Key));
+                index.PrefetchBucket(KeyHash.OfUtf8(next.Key));
                 ahead += next.SizeInSegment;
             }
 
@@ -188,7 +189,7 @@ internal sealed class Cleaner(ShardedStore store)
             var bytes = record.SizeInSegment;
             if (!record.IsDead)
             {
-                Move(record, HashEntry.AddressOf(victim.Id, offset), bytesToMove);
+                Move(record, RecordAddress.Of(victim.Id, offset), bytesToMove);
                 bytesToMove -= bytes;
             }
 
@@ -199,21 +200,28 @@ internal sealed class Cleaner(ShardedStore store)
 
     private void Move(Record record, long address, long bytesToMove)
     {
-        var copy = store.Segments.ReserveForCleaner(record.SizeInSegment, bytesToMove);
+        var copy = segments.ReserveForCleaner(record.SizeInSegment, bytesToMove);
         copy.Record.CopyFrom(record);
         if (record.Deadline is { IsNone: false } deadline)
         {
             copy.Segment.NoteDeadline(deadline.EarliestSecond);
         }
 
-        if (store.Relocate(record, address, copy))
+        if (relocate(record, address, copy))
         {
             copy.Segment.Settle(copy.Record.SizeInSegment);
         }
         else
         {
             // Overwritten or removed meanwhile. A large value belongs to the original.
-            ShardedStore.Discard(copy);
+            copy.Discard();
         }
     }
 }
+
+/// <summary>Makes a copy of a record the newest record of its key, if the record still is.</summary>
+/// <param name="record">The record.</param>
+/// <param name="address">Its address.</param>
+/// <param name="copy">The copy.</param>
+/// <returns>Whether it was.</returns>
+internal delegate bool RelocateRecord(Record record, long address, in RecordDraft copy);

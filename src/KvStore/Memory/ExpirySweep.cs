@@ -13,7 +13,10 @@ namespace KvStore.Memory;
 /// it, when that has passed. A namespace whose entries all live equally long walks each segment once.
 /// Thread safety: one run at a time; readers and writers go on meanwhile.
 /// </remarks>
-internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
+/// <param name="segments">The segments.</param>
+/// <param name="clock">The clock.</param>
+/// <param name="removeExpired">Removes a record, by its address, if it is still the newest of its key.</param>
+internal sealed class ExpirySweep(SegmentTable segments, CoarseClock clock, Func<Record, long, bool> removeExpired)
 {
     // Kept from one run to the next.
     private readonly List<Segment> _segments = [];
@@ -23,13 +26,13 @@ internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
     {
         var now = clock.Now;
         var nowSeconds = now.ToUnixTimeSeconds();
-        if (store.Segments.NextDeadline > nowSeconds)
+        if (segments.NextDeadline > nowSeconds)
         {
             return;
         }
 
-        store.Segments.SealTails(static (segment, nowSeconds) => segment.NextDeadline <= nowSeconds, nowSeconds);
-        store.Segments.CopyTo(_segments);
+        segments.SealTails(static (segment, nowSeconds) => segment.NextDeadline <= nowSeconds, nowSeconds);
+        segments.CopyTo(_segments);
         foreach (var segment in _segments)
         {
             if (segment.NextDeadline <= nowSeconds && segment.IsSettled)
@@ -52,7 +55,7 @@ internal sealed class ExpirySweep(ShardedStore store, CoarseClock clock)
             {
                 if (deadline.HasPassedAt(now))
                 {
-                    store.RemoveExpired(record, HashEntry.AddressOf(segment.Id, offset));
+                    removeExpired(record, RecordAddress.Of(segment.Id, offset));
                 }
                 else
                 {

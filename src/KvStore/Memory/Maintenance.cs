@@ -1,5 +1,7 @@
 using KvStore.Diagnostics;
 using KvStore.Expiry;
+using KvStore.Order;
+using KvStore.Segments;
 
 namespace KvStore.Memory;
 
@@ -33,7 +35,10 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     // A clock may be set forward meanwhile; then what has expired is swept after this at the latest.
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(1);
 
-    private readonly ShardedStore _store;
+    private readonly SegmentTable _segments;
+    private readonly OrderedIndex _ordered;
+    private readonly Action _trimIndexes;
+    private readonly Func<long> _revision;
     private readonly CoarseClock _clock;
     private readonly Cleaner _cleaner;
     private readonly ExpirySweep _sweep;
@@ -50,12 +55,33 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     private volatile bool _isHeld;
     private volatile bool _isDisposed;
 
-    public Maintenance(ShardedStore store, CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onFailure)
+    /// <param name="segments">The segments.</param>
+    /// <param name="ordered">The ordered index.</param>
+    /// <param name="cleaner">Cleans segments.</param>
+    /// <param name="sweep">Removes expired entries.</param>
+    /// <param name="trimIndexes">Frees the memory of indexes that have become too large.</param>
+    /// <param name="revision">The highest revision, by which mutations are counted.</param>
+    /// <param name="clock">The clock of expirations.</param>
+    /// <param name="timeProvider">The clock of the timer.</param>
+    /// <param name="onFailure">Called when the work fails; the work is tried again.</param>
+    public Maintenance(
+        SegmentTable segments,
+        OrderedIndex ordered,
+        Cleaner cleaner,
+        ExpirySweep sweep,
+        Action trimIndexes,
+        Func<long> revision,
+        CoarseClock clock,
+        TimeProvider timeProvider,
+        Action<Exception>? onFailure)
     {
-        _store = store;
+        _segments = segments;
+        _ordered = ordered;
+        _trimIndexes = trimIndexes;
+        _revision = revision;
         _clock = clock;
-        _cleaner = new Cleaner(store);
-        _sweep = new ExpirySweep(store, clock);
+        _cleaner = cleaner;
+        _sweep = sweep;
         _onFailure = onFailure;
         _timer = timeProvider.CreateTimer(
             static weak =>
@@ -120,7 +146,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             if (maintenance._isMergeWanted)
             {
                 maintenance._isMergeWanted = false;
-                maintenance._store.Ordered.Merge();
+                maintenance._ordered.Merge();
             }
 
             if (maintenance._isCleaningWanted)
@@ -175,7 +201,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     {
         Interlocked.Exchange(ref _isTicking, 0);
         _sweep.Run();
-        _store.Ordered.Merge();
+        _ordered.Merge();
         var mutations = CountMutations();
         var isBusy = mutations > BusyMutations;
         var passes = 0;
@@ -185,12 +211,11 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             passes++;
         }
 
-        _store.RefreshOrdered();
-        _store.ShrinkTables();
-        _store.Segments.KeepReserve();
+        _trimIndexes();
+        _segments.KeepReserve();
         if (!isBusy)
         {
-            _store.Ordered.TrimBuffers();
+            _ordered.TrimBuffers();
         }
 
         return mutations == 0 && passes == 0;
@@ -198,7 +223,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
 
     private long CountMutations()
     {
-        var revision = _store.Revision;
+        var revision = _revision();
         var mutations = revision - _revisionAtTick;
         _revisionAtTick = revision;
         return mutations;
@@ -219,7 +244,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     // Until the next change, or the next deadline.
     private void Sleep()
     {
-        var deadline = _store.Segments.NextDeadline;
+        var deadline = _segments.NextDeadline;
         if (deadline == uint.MaxValue)
         {
             return;

@@ -58,7 +58,7 @@ internal sealed class Shard
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers do not take it.</summary>
     public Lock Lock { get; } = new();
 
-    /// <summary>The keys that wait for the ordered _index.</summary>
+    /// <summary>The keys that wait for the ordered index.</summary>
     public NewKeys NewKeys { get; }
 
     /// <summary>How many deletes are remembered.</summary>
@@ -186,7 +186,7 @@ internal sealed class Shard
         }
 
         ref var word = ref _index.WordsOf(_number)[slot];
-        Volatile.Write(ref word, (word & ~HashEntry.AddressMask) | copy.Address);
+        Volatile.Write(ref word, (word & ~RecordAddress.Mask) | copy.Address);
         MarkDead(_segments.RecordAt(address), address);
         return true;
     }

@@ -2,6 +2,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Order;
 using KvStore.Records;
+using KvStore.Segments;
 
 namespace KvStore.Memory;
 
@@ -160,6 +161,12 @@ internal sealed partial class ShardedStore
         }
     }
 
+    private void TrimIndexes()
+    {
+        RefreshOrdered();
+        ShrinkTables();
+    }
+
     private bool TryRemove(ulong hash, long address)
     {
         var shard = ShardOf(hash);
@@ -187,7 +194,7 @@ internal sealed partial class ShardedStore
         }
         else
         {
-            Discard(tombstone);
+            tombstone.Discard();
         }
 
         return isBuried;

@@ -4,6 +4,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Records;
 using KvStore.Rules;
+using KvStore.Segments;
 
 namespace KvStore.Memory;
 
@@ -75,16 +76,7 @@ internal sealed partial class ShardedStore
             _releaseLargeValue?.Invoke(largeValue);
         }
 
-        Discard(draft);
-    }
-
-    /// <summary>Gives up a draft whose large value another record owns. Its room is dead from the start.</summary>
-    public static void Discard(in RecordDraft draft)
-    {
-        var bytes = draft.Record.SizeInSegment;
-        draft.Record.MarkDead();
-        draft.Segment.CountDead(bytes);
-        draft.Segment.Settle(bytes);
+        draft.Discard();
     }
 
     /// <summary>Takes the next revision, which is higher than any before.</summary>
@@ -140,7 +132,7 @@ internal sealed partial class ShardedStore
             if (isRepeat)
             {
                 // The record of the same mutation is in the index, and owns the large value.
-                Discard(draft);
+                draft.Discard();
             }
             else
             {

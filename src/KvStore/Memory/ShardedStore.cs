@@ -58,9 +58,13 @@ internal sealed partial class ShardedStore : IDisposable
         }
 
         _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name);
-        _maintenance = new Maintenance(this, clock, timeProvider, onMaintenanceFailure);
+        _maintenance = new Maintenance(
+            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
+
+    /// <summary>A cleaner of this store. One cleaner runs at a time.</summary>
+    internal Cleaner NewCleaner() => new(_segments, _ordered, _index, Relocate);
 
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count

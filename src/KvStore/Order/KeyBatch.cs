@@ -121,7 +121,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         for (var i = 0; i < keys.Length; i++)
         {
             var ahead = keys[Math.Min(i + PrefetchAhead, keys.Length - 1)].Address;
-            HashIndex.Prefetch(segments.ArrayOf(ahead), HashEntry.OffsetOf(ahead), TypicalKeyBytes);
+            HashIndex.Prefetch(segments.ArrayOf(ahead), RecordAddress.OffsetOf(ahead), TypicalKeyBytes);
             var address = keys[i].Address;
             var record = segments.RecordAt(address);
             if (record.IsDead && !TryFindNewest(ref record, out address))
@@ -159,7 +159,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
     private bool TryFindNewest(ref Record record, out long address)
     {
         var isFound = index.TryFind(new Utf8Key(record.Key), out record, out var word) && (word & HashEntry.TombstoneBit) == 0;
-        address = word & HashEntry.AddressMask;
+        address = word & RecordAddress.Mask;
         return isFound;
     }
 

@@ -174,7 +174,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         if (leafIndex + LeavesAhead < leaves.Length)
         {
             var entry = leaves[leafIndex + LeavesAhead].All[0];
-            HashIndex.Prefetch(segments.ArrayOf(entry), HashEntry.OffsetOf(entry), TypicalKeyBytes);
+            HashIndex.Prefetch(segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), TypicalKeyBytes);
         }
 
         if (leafIndex + (LeavesAhead * 2) < leaves.Length)
@@ -213,7 +213,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 : LowerBound(entries, Math.Max(place.Low, taken), place.High, KeyAt(address), out place.IsSame);
             entries[taken..position].CopyTo(_merged.AsSpan(count));
             count += position - taken;
-            _merged[count++] = Leaf.EntryOf(place.Fragment, address & HashEntry.AddressMask);
+            _merged[count++] = Leaf.EntryOf(place.Fragment, address & RecordAddress.Mask);
             taken = place.IsSame ? position + 1 : position;
         }
 
@@ -221,7 +221,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         count += entries.Length - taken;
 
         // All of them came behind the leaf's last: keys that are put in order.
-        isAppend = (_merged[entries.Length - 1] & HashEntry.AddressMask) == (entries[^1] & HashEntry.AddressMask)
+        isAppend = (_merged[entries.Length - 1] & RecordAddress.Mask) == (entries[^1] & RecordAddress.Mask)
             && count == entries.Length + keys.Length;
         return _merged.AsSpan(0, count);
     }
@@ -252,7 +252,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             {
                 if (high - low < TiesAhead)
                 {
-                    HashIndex.Prefetch(segments.ArrayOf(entries[high]), HashEntry.OffsetOf(entries[high]), TypicalKeyBytes);
+                    HashIndex.Prefetch(segments.ArrayOf(entries[high]), RecordAddress.OffsetOf(entries[high]), TypicalKeyBytes);
                 }
 
                 high++;
@@ -314,7 +314,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             var leaf = new Leaf { Count = Math.Min(keys.Length, Leaf.Capacity) };
             for (var i = 0; i < leaf.Count; i++)
             {
-                leaf.All[i] = keys[i].Address & HashEntry.AddressMask;
+                leaf.All[i] = keys[i].Address & RecordAddress.Mask;
             }
 
             SetFragments(leaf);
@@ -385,12 +385,12 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         leaf.SetWindow(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
         foreach (ref var entry in leaf.Used)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), HashEntry.OffsetOf(entry), leaf.PrefixBytes + AbbreviatedKey.BytesMax);
+            HashIndex.Prefetch(segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), leaf.PrefixBytes + AbbreviatedKey.BytesMax);
         }
 
         foreach (ref var entry in leaf.Used)
         {
-            var address = entry & HashEntry.AddressMask;
+            var address = entry & RecordAddress.Mask;
             entry = Leaf.EntryOf(leaf.FragmentOf(KeyAt(address)), address);
         }
     }

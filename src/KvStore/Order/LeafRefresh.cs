@@ -43,7 +43,7 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Segmen
             }
             else if (index.TryFind(new Utf8Key(record.Key), out _, out var word) && (word & HashEntry.TombstoneBit) == 0)
             {
-                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), word & HashEntry.AddressMask);
+                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), word & RecordAddress.Mask);
             }
         }
 
@@ -57,7 +57,7 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Segmen
         {
             if (IsConcerned(entry))
             {
-                HashIndex.Prefetch(segments.ArrayOf(entry), HashEntry.OffsetOf(entry), TypicalKeyBytes);
+                HashIndex.Prefetch(segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), TypicalKeyBytes);
                 isAny = true;
             }
         }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using KvStore.Diagnostics;
 using KvStore.Index;
+using KvStore.Segments;
 
 namespace KvStore.Order;
 
@@ -69,7 +70,7 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
             {
                 if (IsValue(word))
                 {
-                    batch.Add(word & HashEntry.AddressMask);
+                    batch.Add(word & RecordAddress.Mask);
                 }
             }
 

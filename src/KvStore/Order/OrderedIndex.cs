@@ -268,7 +268,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     {
         foreach (var entry in entries)
         {
-            HashIndex.Prefetch(segments.ArrayOf(entry), HashEntry.OffsetOf(entry), keyBytes);
+            HashIndex.Prefetch(segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), keyBytes);
         }
     }
 
@@ -343,7 +343,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
             return false;
         }
 
-        key = new Record(array!, HashEntry.OffsetOf(entry)).Key;
+        key = new Record(array!, RecordAddress.OffsetOf(entry)).Key;
         return true;
     }
 
@@ -357,7 +357,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     private bool TryAddressOfNewest(Record record, out Record newest, out long address)
     {
         var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & HashEntry.TombstoneBit) == 0;
-        address = word & HashEntry.AddressMask;
+        address = word & RecordAddress.Mask;
         return isFound;
     }
 }

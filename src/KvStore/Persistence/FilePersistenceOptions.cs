@@ -53,7 +53,7 @@ public sealed record FilePersistenceOptions
 
     /// <summary>Checks every option against its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it, its value and the range.</exception>
-    internal void Validate()
+    public void Validate()
     {
         if (!Enum.IsDefined(Durability))
         {

@@ -1,3 +1,4 @@
+using KvStore.Records;
 using KvStore.Rules;
 
 namespace KvStore;

@@ -153,23 +153,6 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Marks a record that nobody else can see yet as that of a deleted key.</summary>
     public void MarkTombstone() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.TombstoneFlag));
 
-    /// <summary>The record as a mutation for a persistence provider: views, no copy.</summary>
-    public KvMutation ToMutation(long revision)
-    {
-        var metadataOffset = Offset + HeaderBytes + KeyBytes;
-        return new KvMutation
-        {
-            Key = new ReadOnlyMemory<byte>(Segment, Offset + HeaderBytes, KeyBytes),
-            Metadata = new ReadOnlyMemory<byte>(Segment, metadataOffset, MetadataBytes),
-            Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
-            LargeValue = LargeValue,
-            Revision = revision,
-            IsDelete = IsTombstone,
-            DeadlineSeconds = Deadline.Seconds,
-            DeadlineRounding = Deadline.Rounding,
-        };
-    }
-
     // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
     // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at
     // instead, in a page of its own.

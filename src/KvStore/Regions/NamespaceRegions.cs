@@ -38,6 +38,10 @@ internal sealed class NamespaceRegions : IDisposable
     /// <summary>The view of the home region.</summary>
     public RegionView Home => _replicated.Home;
 
+    /// <summary>The exception for a namespace without regions that is used as if it had some.</summary>
+    public static InvalidOperationException NotReplicated(string name) => new(
+        $"The namespace \"{name}\" is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
+
     /// <summary>A region by its name.</summary>
     /// <exception cref="ArgumentException">There is no such region.</exception>
     public KvRegion Of(string region)

@@ -1,3 +1,5 @@
+using KvStore.Records;
+
 namespace KvStore.Rules;
 
 /// <summary>
@@ -24,12 +26,12 @@ internal static class ExpirationRules
             var seconds = WholeSeconds(ttl);
             if (seconds <= 0)
             {
-                throw Refused($"Invalid expiration_ttl of {seconds}. Please specify integer greater than 0.");
+                throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Please specify integer greater than 0.");
             }
 
             if (seconds < leastSeconds)
             {
-                throw Refused($"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
+                throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
             }
 
             return AfterTtl(options, now);
@@ -40,17 +42,17 @@ internal static class ExpirationRules
             var seconds = expiration.ToUnixTimeSeconds();
             if (seconds <= nowSeconds)
             {
-                throw Refused($"Invalid expiration of {seconds}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
+                throw Refused("expiration", $"Invalid expiration of {seconds}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
             }
 
             if (seconds < nowSeconds + leastSeconds)
             {
-                throw Refused($"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
+                throw Refused("expiration", $"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
             }
 
             return IsKept(UnixTicks(expiration))
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw new ArgumentException(OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds), nameof(options));
+                : throw new KvArgumentException(OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds), "expiration");
         }
 
         return default;
@@ -66,7 +68,7 @@ internal static class ExpirationRules
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
         return isKept
             ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
-            : throw new ArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), nameof(options));
+            : throw new KvArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), "expirationTtl");
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>
@@ -79,7 +81,7 @@ internal static class ExpirationRules
         var seconds = WholeSeconds(span);
         return seconds is >= int.MinValue and <= int.MaxValue
             ? (int)seconds
-            : throw new ArgumentException(Invariant($"Value out of range. Must be between {int.MinValue} and {int.MaxValue} (inclusive)."), parameter);
+            : throw new KvArgumentException(Invariant($"Value out of range. Must be between {int.MinValue} and {int.MaxValue} (inclusive)."), parameter);
     }
 
     private const long MaxTicks = Deadline.SecondsMax * TimeSpan.TicksPerSecond;
@@ -89,10 +91,27 @@ internal static class ExpirationRules
 
     private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
 
-    private static KvException Refused(FormattableString reason) => new(400, "PUT", Invariant(reason));
+    private static KvException Refused(string paramName, FormattableString reason) =>
+        new(400, "PUT", Invariant(reason)) { ParamName = paramName };
 
     // Before the epoch it is the clock that is wrong.
     private static string OutOfRange(string option, long seconds, long nowSeconds) => nowSeconds < 0
         ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
         : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}");
+
+    /// <summary>The deadline of an entry that shows an expiration.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The expiration cannot be stored.</exception>
+    public static Deadline DeadlineOf(DateTimeOffset? expiration, string parameter)
+    {
+        if (expiration is not { } at)
+        {
+            return default;
+        }
+
+        var seconds = at.ToUnixTimeSeconds();
+        return seconds is >= 1 and <= Deadline.SecondsMax
+            ? new Deadline((uint)seconds)
+            : throw Rules.OutOfRange.Exception(
+                parameter, at, Invariant($"An expiration is 1 to {Deadline.SecondsMax} seconds since the Unix epoch (until 2106-02-07T06:28:15Z); this one is {seconds}."));
+    }
 }

@@ -45,7 +45,7 @@ internal static class KeyRules
         CheckShape(key, keyBytesMax, operation);
         if (Utf8.FromUtf16(key, buffer, out _, out var written, replaceInvalidSequences: false) != System.Buffers.OperationStatus.Done)
         {
-            throw new KvException(400, operation, UnpairedSurrogate);
+            throw new KvException(400, operation, UnpairedSurrogate) { ParamName = "key" };
         }
 
         return written;
@@ -57,15 +57,15 @@ internal static class KeyRules
         ArgumentNullException.ThrowIfNull(key);
         if (key.Length == 0)
         {
-            throw new ArgumentException("Key name cannot be empty.", nameof(key));
+            throw new KvArgumentException("Key name cannot be empty.", nameof(key));
         }
 
         if (IsDots(key))
         {
-            throw new ArgumentException($"\"{key}\" is not allowed as a key name.", nameof(key));
+            throw new KvArgumentException($"\"{key}\" is not allowed as a key name.", nameof(key));
         }
 
-        CheckLength(key, keyBytesMax, operation);
+        CheckLength(key, keyBytesMax, operation, nameof(key));
     }
 
     /// <summary>Checks a key among many, for which the messages differ.</summary>
@@ -74,15 +74,15 @@ internal static class KeyRules
         ArgumentNullException.ThrowIfNull(key, "keys");
         if (key.Length == 0)
         {
-            throw new KvException(400, "GET_BULK", "Key names must not be empty");
+            throw new KvException(400, "GET_BULK", "Key names must not be empty") { ParamName = "keys" };
         }
 
         if (IsDots(key))
         {
-            throw new KvException(400, "GET_BULK", $"Illegal key name \"{key}\". Please use a different name.");
+            throw new KvException(400, "GET_BULK", $"Illegal key name \"{key}\". Please use a different name.") { ParamName = "keys" };
         }
 
-        CheckLength(key, keyBytesMax, "GET_BULK");
+        CheckLength(key, keyBytesMax, "GET_BULK", "keys");
     }
 
     /// <summary>Whether every surrogate has its other half.</summary>
@@ -93,27 +93,27 @@ internal static class KeyRules
     {
         if (key.IsEmpty)
         {
-            throw new ArgumentException("Key name cannot be empty.", nameof(key));
+            throw new KvArgumentException("Key name cannot be empty.", nameof(key));
         }
 
         if (key.SequenceEqual("."u8) || key.SequenceEqual(".."u8))
         {
-            throw new ArgumentException($"\"{Encoding.UTF8.GetString(key)}\" is not allowed as a key name.", nameof(key));
+            throw new KvArgumentException($"\"{Encoding.UTF8.GetString(key)}\" is not allowed as a key name.", nameof(key));
         }
 
         if (key.Length > keyBytesMax)
         {
-            throw TooLong(key.Length, keyBytesMax, operation);
+            throw TooLong(key.Length, keyBytesMax, operation, nameof(key));
         }
     }
 
     /// <summary>Checks the length of a key or prefix; an unpaired surrogate counts three bytes.</summary>
-    public static void CheckLength(string text, int keyBytesMax, string operation)
+    public static void CheckLength(string text, int keyBytesMax, string operation, string paramName)
     {
         // No UTF-16 unit takes more than three bytes, so that most text need not be counted.
         if (text.Length * 3L > keyBytesMax && Encoding.UTF8.GetByteCount(text) is var bytes && bytes > keyBytesMax)
         {
-            throw TooLong(bytes, keyBytesMax, operation);
+            throw TooLong(bytes, keyBytesMax, operation, paramName);
         }
     }
 
@@ -139,6 +139,6 @@ internal static class KeyRules
 
     private static bool IsDots(string key) => key is "." or "..";
 
-    private static KvException TooLong(int bytes, int keyBytesMax, string operation) =>
-        new(414, operation, Invariant($"UTF-8 encoded length of {bytes} exceeds key length limit of {keyBytesMax}."));
+    private static KvException TooLong(int bytes, int keyBytesMax, string operation, string paramName) =>
+        new(414, operation, Invariant($"UTF-8 encoded length of {bytes} exceeds key length limit of {keyBytesMax}.")) { ParamName = paramName };
 }

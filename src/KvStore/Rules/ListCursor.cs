@@ -40,7 +40,7 @@ internal static class ListCursor
             }
         }
 
-        throw new KvException(400, "LIST", "Invalid cursor. Please specify the cursor of the page before, as it was returned.");
+        throw new KvException(400, "LIST", "Invalid cursor. Please specify the cursor of the page before, as it was returned.") { ParamName = "cursor" };
     }
 
     private static uint Check(ReadOnlySpan<byte> key)

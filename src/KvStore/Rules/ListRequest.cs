@@ -22,16 +22,19 @@ internal readonly struct ListRequest(byte[]? prefix, byte[] after, int limit)
         if (limit > limits.ListKeysMax)
         {
             throw new KvException(
-                400, "GET", Invariant($"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}."));
+                400, "GET", Invariant($"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}.")) { ParamName = "limit" };
         }
 
         if (!limits.IsListPaged && (options?.Limit > 0 || !string.IsNullOrEmpty(options?.Cursor)))
         {
-            throw new KvException(400, "LIST", "Listing by pages is not supported. Please specify neither a limit nor a cursor.");
+            throw new KvException(400, "LIST", "Listing by pages is not supported. Please specify neither a limit nor a cursor.")
+            {
+                ParamName = options?.Limit > 0 ? "limit" : "cursor",
+            };
         }
 
         var prefix = options?.Prefix ?? "";
-        KeyRules.CheckLength(prefix, limits.KeyBytesMax, "GET");
+        KeyRules.CheckLength(prefix, limits.KeyBytesMax, "GET", "prefix");
         var after = ListCursor.Parse(options?.Cursor, limits.KeyBytesMax);
 
         // No key holds an unpaired surrogate, so none begins with one.

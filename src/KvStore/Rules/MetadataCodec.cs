@@ -26,7 +26,7 @@ internal static class MetadataCodec
         var compact = metadata.IsCompact ? metadata.Utf8Json : Compact(metadata.Utf8Json.Span);
         if (compact.Length > metadataBytesMax)
         {
-            throw new KvException(413, "PUT", Invariant($"Metadata length of {compact.Length} exceeds limit of {metadataBytesMax}."));
+            throw new KvException(413, "PUT", Invariant($"Metadata length of {compact.Length} exceeds limit of {metadataBytesMax}.")) { ParamName = "metadata" };
         }
 
         return compact;

@@ -1,3 +1,5 @@
+using KvStore.Records;
+
 namespace KvStore.Rules;
 
 /// <summary>Seconds as they stand in a request or a bulk file, where they may be any whole number.</summary>
@@ -15,14 +17,16 @@ internal static class PutSeconds
     /// <param name="name">Which of the two it is.</param>
     /// <exception cref="KvException">It is beyond every expiration (400).</exception>
     public static long Check(Int128 seconds, string name) =>
-        seconds < s_least ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {RuleOf(name)}"))
-        : seconds > s_most ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {Deadline.LatestText}"))
+        seconds < s_least ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {RuleOf(name)}")) { ParamName = ParamNameOf(name) }
+        : seconds > s_most ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {Deadline.LatestText}")) { ParamName = ParamNameOf(name) }
         : (long)seconds;
 
     /// <summary>What the binding asks of the least of them.</summary>
     public static string RuleOf(string name) => name == TtlName
         ? "Please specify integer greater than 0."
         : "Please specify integer greater than the current number of seconds since the UNIX epoch.";
+
+    private static string ParamNameOf(string name) => name == TtlName ? "expirationTtl" : "expiration";
 
     /// <summary>The time to live.</summary>
     public static TimeSpan? ToTtl(long? seconds) => seconds is { } span ? TimeSpan.FromSeconds(span) : null;

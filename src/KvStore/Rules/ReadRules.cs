@@ -10,7 +10,7 @@ internal static class ReadRules
         KeyRules.CheckShape(key, limits.KeyBytesMax, "GET");
         if (!KeyRules.IsUnicode(key))
         {
-            throw new KvException(400, "GET", KeyRules.UnpairedSurrogate);
+            throw new KvException(400, "GET", KeyRules.UnpairedSurrogate) { ParamName = "key" };
         }
 
         CheckCacheTtl(cacheTtl, limits, "GET");
@@ -18,19 +18,19 @@ internal static class ReadRules
 
     /// <summary>The time for which a region may cache, in whole seconds, which fits 32 bits.</summary>
     public static int? CacheTtlSeconds(KvGetOptions? options) =>
-        options?.CacheTtl is { } ttl ? ExpirationRules.Seconds32(ttl, nameof(options)) : null;
+        options?.CacheTtl is { } ttl ? ExpirationRules.Seconds32(ttl, "cacheTtl") : null;
 
     /// <summary>Checks how many keys are read at once.</summary>
     public static void CheckKeyCount(int count, KvLimits limits)
     {
         if (count > limits.GetManyKeysMax)
         {
-            throw new KvException(400, "GET_BULK", Invariant($"You can request a maximum of {limits.GetManyKeysMax} keys"));
+            throw new KvException(400, "GET_BULK", Invariant($"You can request a maximum of {limits.GetManyKeysMax} keys")) { ParamName = "keys" };
         }
 
         if (count == 0)
         {
-            throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key");
+            throw new KvException(400, "GET_BULK", "You must request a minimum of 1 key") { ParamName = "keys" };
         }
     }
 
@@ -46,7 +46,7 @@ internal static class ReadRules
     {
         if (bytes > limits.GetManyBytesMax)
         {
-            throw new KvException(413, "GET_BULK", Invariant($"Total size of request exceeds the limit of {limits.GetManyBytesMax >> 20}MB"));
+            throw new KvException(413, "GET_BULK", Invariant($"Total size of request exceeds the limit of {limits.GetManyBytesMax >> 20}MB")) { ParamName = "keys" };
         }
     }
 
@@ -55,7 +55,7 @@ internal static class ReadRules
         var least = (int)limits.CacheTtlMin.TotalSeconds;
         if (seconds < least)
         {
-            throw new KvException(400, operation, Invariant($"Invalid cache_ttl of {seconds}. Cache TTL must be at least {least}."));
+            throw new KvException(400, operation, Invariant($"Invalid cache_ttl of {seconds}. Cache TTL must be at least {least}.")) { ParamName = "cacheTtl" };
         }
     }
 }

@@ -14,5 +14,5 @@ internal static class ValueLimit
     }
 
     private static void Throw(long valueBytes, int valueBytesMax) =>
-        throw new KvException(413, "PUT", Invariant($"Value length of {valueBytes} exceeds limit of {valueBytesMax}."));
+        throw new KvException(413, "PUT", Invariant($"Value length of {valueBytes} exceeds limit of {valueBytesMax}.")) { ParamName = "value" };
 }

@@ -26,7 +26,7 @@ internal sealed class SegmentSet
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool Contains(long address)
     {
-        var id = HashEntry.SegmentIdOf(address);
+        var id = RecordAddress.SegmentIdOf(address);
         return _ids[id & (_ids.Length - 1)] == id;
     }
 }

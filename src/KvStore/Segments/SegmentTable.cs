@@ -84,18 +84,18 @@ internal sealed class SegmentTable(int firstNumber = 1)
         // In bounds: the length is a power of two, and the index is below it. The element is loaded with acquire semantics,
         // so that a caller who then looks at the word again really does so afterwards.
         var arrays = Arrays;
-        var slot = (nuint)(HashEntry.SegmentIdAndMoreOf(word) & (uint)(arrays.Length - 1));
+        var slot = (nuint)(RecordAddress.SegmentIdAndMoreOf(word) & (uint)(arrays.Length - 1));
         return Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(arrays), slot));
     }
 
     /// <summary>The record of an address that cannot be dropped meanwhile.</summary>
-    public Record RecordAt(long word) => new(ArrayOf(word)!, HashEntry.OffsetOf(word));
+    public Record RecordAt(long word) => new(ArrayOf(word)!, RecordAddress.OffsetOf(word));
 
     /// <summary>The segment of an address that cannot be dropped meanwhile.</summary>
     public Segment SegmentOf(long word)
     {
         var segments = Volatile.Read(ref _segments);
-        return segments[HashEntry.SegmentIdOf(word) & (segments.Length - 1)]!;
+        return segments[RecordAddress.SegmentIdOf(word) & (segments.Length - 1)]!;
     }
 
     /// <summary>Takes room for a record that a caller writes.</summary>
@@ -287,7 +287,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
     private static int NextSegmentBytes(int recordBytes, long wantedBytes)
     {
-        var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, HashEntry.SegmentBytesMax);
+        var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, RecordAddress.SegmentBytesMax);
         return (Math.Max(bytes, recordBytes) + 4095) & -4096;
     }
 
@@ -354,5 +354,5 @@ internal sealed class SegmentTable(int firstNumber = 1)
     }
 
     // 0 is no segment: an address of 0 is no address.
-    private static int NextId(int id) => id + 1 == HashEntry.SegmentIdEnd ? 1 : id + 1;
+    private static int NextId(int id) => id + 1 == RecordAddress.SegmentIdEnd ? 1 : id + 1;
 }

@@ -18,7 +18,11 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     /// <summary>Opens the value. The stream has a lease of its own.</summary>
     public Stream OpenStream()
     {
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, typeof(KvValue));
+        if (Volatile.Read(ref _isDisposed) != 0)
+        {
+            throw new ObjectDisposedException("KvStore.KvValue");
+        }
+
         return leases.Open(lease);
     }
 

@@ -6,6 +6,7 @@ using KvStore.Memory;
 using KvStore.Records;
 using KvStore.Replication;
 using KvStore.Rules;
+using KvStore.Segments;
 using KvStore.Values;
 
 namespace KvStore.Writes;

@@ -4,6 +4,7 @@ using KvStore.Memory;
 using KvStore.Records;
 using KvStore.Replication;
 using KvStore.Rules;
+using KvStore.Segments;
 
 namespace KvStore.Writes;
 

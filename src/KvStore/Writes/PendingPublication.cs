@@ -4,6 +4,7 @@ using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
 using KvStore.Records;
 using KvStore.Replication;
+using KvStore.Segments;
 
 namespace KvStore.Writes;
 

@@ -2,6 +2,7 @@ using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
 using KvStore.Replication;
+using KvStore.Segments;
 
 namespace KvStore.Writes;
 

@@ -2,6 +2,7 @@ using System.Text;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Records;
 using KvStore.Replication;
 using KvStore.Rules;
 

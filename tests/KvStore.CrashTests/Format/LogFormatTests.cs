@@ -1,6 +1,7 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
+using KvStore.Memory;
 using KvStore.Persistence.Log;
 using KvStore.Records;
 

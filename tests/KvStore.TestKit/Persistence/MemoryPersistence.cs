@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using KvStore.Memory;
 
 namespace KvStore.TestKit.Persistence;
 

@@ -1,80 +1,81 @@
-using KvStore.Regions;
+using System.Text.RegularExpressions;
 
 namespace KvStore.Tests.Architecture;
 
-/// <summary>The folders of the library are floors, and so are those of the package that puts it on the network.</summary>
-public sealed class LayeringTests
+/// <summary>
+/// The folders of the library are floors: a file uses files of its own folder and of lower floors, and no others. Each file of the
+/// root stands on a floor by itself.
+/// </summary>
+public sealed partial class LayeringTests
 {
-    private static readonly Layering s_library = new(
-        SourceTree.Library,
-        [
-            ["Hosting"],
-            ["KvNamespace.cs"],
-            ["Writes", "Reads", "Regions"],
-            ["Replication"],
-            ["Memory", "Persistence.Log"],
-            ["Order"],
-            ["Index"],
-            ["Segments"],
-            ["Rules", "Values", "Persistence.Storage"],
-            ["Keys", "Expiry", "Json"],
-            ["Records"],
-            ["", "Bulk", "Diagnostics", "Persistence", "Typed", "Wrangler"],
-        ],
-        static file => file switch
-        {
-            // One class, in a file for each part of its life.
-            "KvNamespace.cs" or "KvNamespace.Checks.cs" or "KvNamespace.Decoded.cs" or "KvNamespace.Find.cs" or "KvNamespace.FindMany.cs"
-                or "KvNamespace.Lifetime.cs" or "KvNamespace.Observed.cs" or "KvNamespace.Peek.cs" or "KvNamespace.Regions.cs" => "KvNamespace.cs",
-            // The same door, with the view of a region behind it.
-            "Regions/KvRegion.cs" => "KvNamespace.cs",
-            _ => null,
-        },
-        static (file, named) =>
-            (file == "KvBulk.cs" && named == "Bulk")
-            || (file == "KvReplication.cs" && named == "Replication")
-            || (file == "KvDiagnostics.cs" && named == "Diagnostics")
-            || (file == "FilePersistence.cs" && named is ("Persistence.Log" or "Persistence.Storage")));
+    private const int RootFilesMax = 28;
 
-    private static readonly Layering s_aspNetCore = new(
-        SourceTree.AspNetCore,
-        [
-            ["Hosting"],
-            ["Rest", "Binding", "Dashboard"],
-            ["Requests"],
-            ["Access", "Catalog", "Transport"],
-            [""],
-        ],
-        // A page may have folders of its own.
-        static file => file.StartsWith("Dashboard/", StringComparison.Ordinal) ? "Dashboard" : null,
-        static (file, named) => file == "KvNamespaceCatalog.cs" && named == "Catalog");
+    // From the roof down. What stands on one line stands side by side.
+    private static readonly string[][] s_floors =
+    [
+        ["Hosting", "Bulk", "Typed"],
+        ["KvNamespaceExtensions.cs", "KvRegionExtensions.cs", "KvInspector.cs"],
+        ["KvNamespace.cs"],
+        ["Regions"],
+        ["Reads", "Writes", "KvProfile.cs"],
+        ["KvNamespaceOptions.cs"],
+        ["Replication", "Persistence/Log"],
+        ["Memory", "Persistence/Storage", "IKvNamespace.cs"],
+        ["Order", "KvValue.cs", "KvListPage.cs"],
+        ["Index", "Values", "KvListKey.cs"],
+        ["Segments", "Persistence"],
+        ["Rules"],
+        ["KvPutOptions.cs", "KvDiagnostics.cs"],
+        ["KvMetadata.cs", "Expiry", "Diagnostics"],
+        ["Records", "Keys", "Json", "Wrangler", "KvContent.cs", "KvGetOptions.cs", "KvListOptions.cs", "KvException.cs", "KvArgumentException.cs"],
+    ];
+
+    private static readonly IReadOnlyDictionary<string, int> s_floorOf =
+        s_floors.SelectMany((places, floor) => places.Select(place => (place, floor))).ToDictionary(pair => pair.place, pair => pair.floor);
+
+    private static FileGraph Library => FileGraph.OfProject("KvStore");
 
     [Fact]
-    public void No_file_names_a_folder_above_or_beside_its_own()
+    public void No_file_uses_a_place_above_or_beside_its_own() =>
+        Library.Uses
+            .Where(use => PlaceOf(use.From) != PlaceOf(use.To) && s_floorOf[PlaceOf(use.To)] <= s_floorOf[PlaceOf(use.From)])
+            .Select(use => $"{use.From} uses {use.To}")
+            .Should().BeEmpty();
+
+    [Fact]
+    public void Every_place_has_a_floor_and_every_floor_is_inhabited() =>
+        Library.Files.Select(PlaceOf).Distinct().Should().BeEquivalentTo(s_floorOf.Keys);
+
+    [Fact]
+    public void The_root_shows_at_most_28_files_and_the_namespace_is_one_of_them()
     {
-        s_library.Climbs().Should().BeEmpty();
-        s_aspNetCore.Climbs().Should().BeEmpty();
+        var root = Library.Files.Where(file => !file.Contains('/')).ToArray();
+        root.Length.Should().BeLessThanOrEqualTo(RootFilesMax);
+        root.Count(file => file.StartsWith("KvNamespace.", StringComparison.Ordinal)).Should().Be(1);
     }
 
     [Fact]
-    public void Every_folder_has_a_floor()
-    {
-        s_library.WithoutFloor().Should().BeEmpty();
-        s_aspNetCore.WithoutFloor().Should().BeEmpty();
-    }
+    public void The_namespace_of_internal_types_is_their_folder() =>
+        SourceTree.FilesOf(SourceTree.Library)
+            .Where(file => file.Key.Contains('/') && !PublicType().IsMatch(file.Value))
+            .Where(file => DeclaredNamespace().Match(file.Value).Groups["name"].Value != $"KvStore.{PlaceOf(file.Key).Replace('/', '.')}")
+            .Select(file => file.Key)
+            .Should().BeEmpty();
 
-    [Fact]
-    public void The_namespace_of_a_file_is_its_folder()
-    {
-        s_library.Strays("Microsoft.Extensions.DependencyInjection").Should().BeEmpty();
-        s_aspNetCore.Strays("Microsoft.AspNetCore.Builder", "Microsoft.AspNetCore.Hosting", "Microsoft.Extensions.DependencyInjection").Should().BeEmpty();
-    }
+    [Theory]
+    [InlineData("KvNamespace.cs", "Reads/ReadPath.cs")]
+    [InlineData("KvNamespace.cs", "Writes/WritePath.cs")]
+    [InlineData("Reads/ReadPath.cs", "Index/HashIndex.cs")]
+    [InlineData("Memory/ListPage.cs", "KvListPage.cs")]
+    [InlineData("Records/Record.cs", "Records/RecordLayout.cs")]
+    public void The_graph_sees_what_a_file_uses(string from, string to) =>
+        Library.Uses.Should().Contain((from, to));
 
-    [Fact]
-    public void The_test_sees_the_folders_that_the_doors_name()
-    {
-        // If the patterns stopped matching, nothing above could fail.
-        s_library.FoldersNamedBy("KvNamespace.cs").Should().Contain(["Writes", "Memory", "Expiry", "Keys", "Values"]);
-        s_aspNetCore.FoldersNamedBy("Rest/ApiEndpoint.cs").Should().Contain(["Access", "Requests", "Transport"]);
-    }
+    private static string PlaceOf(string file) => file.Contains('/') ? file[..file.LastIndexOf('/')] : file;
+
+    [GeneratedRegex("^public ", RegexOptions.Multiline)]
+    private static partial Regex PublicType();
+
+    [GeneratedRegex(@"^namespace (?<name>[\w.]+);", RegexOptions.Multiline)]
+    private static partial Regex DeclaredNamespace();
 }

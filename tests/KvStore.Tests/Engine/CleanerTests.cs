@@ -20,7 +20,7 @@ public sealed class CleanerTests : IDisposable
         _store = new ShardedStore(_clock, _time);
         _store.HoldMaintenance();
         _store.Segments.SegmentAdded += () => _segments++;
-        _cleaner = new Cleaner(_store);
+        _cleaner = _store.NewCleaner();
     }
 
     public void Dispose()

@@ -6,6 +6,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
+using KvStore.Segments;
 using KvStore.Values;
 using Record = KvStore.Records.Record;
 
@@ -117,7 +118,7 @@ public sealed class ShardedStoreTests : IDisposable
     public void Nothing_is_lost_when_the_numbers_of_segments_come_around()
     {
         const int Keys = 20_000;
-        using var store = new ShardedStore(_clock, _time, firstSegment: HashEntry.SegmentIdEnd - 20);
+        using var store = new ShardedStore(_clock, _time, firstSegment: RecordAddress.SegmentIdEnd - 20);
         var expected = new SortedDictionary<string, string>(StringComparer.Ordinal);
         for (var i = 0; i < 5 * Keys; i++)
         {

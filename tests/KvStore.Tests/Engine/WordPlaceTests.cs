@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using KvStore.Index;
+using KvStore.Segments;
 
 namespace KvStore.Tests.Engine;
 
@@ -50,8 +51,8 @@ public sealed class WordPlaceTests
     [Fact]
     public void What_is_said_of_a_place_touches_no_other_part_of_a_word()
     {
-        (HomeBucket.Mask & (HashEntry.TagMask | HashEntry.TombstoneBit | HashEntry.AddressMask)).Should().Be(0);
-        HashEntry.AddressOf(HashEntry.SegmentIdEnd - 1, HashEntry.SegmentBytesMax - 8).Should().Be(HashEntry.AddressMask);
+        (HomeBucket.Mask & (HashEntry.TagMask | HashEntry.TombstoneBit | RecordAddress.Mask)).Should().Be(0);
+        RecordAddress.Of(RecordAddress.SegmentIdEnd - 1, RecordAddress.SegmentBytesMax - 8).Should().Be(RecordAddress.Mask);
         (HomeBucket.Of(ulong.MaxValue, 0, 64) & ~HomeBucket.Mask).Should().Be(0);
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using KvStore.Memory;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;
