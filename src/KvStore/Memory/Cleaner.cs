@@ -91,7 +91,7 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
             }
             catch (OutOfMemoryException)
             {
-                // Then nothing may be left there that leads to the segments. It is made anew from the words by whoever lists next.
+                // Nothing may be left there that refers to the segments. The next list rebuilds the ordered index from the hash index.
                 ordered.Drop();
             }
 

@@ -27,7 +27,7 @@ internal struct ListPage : IRecordSink
         _keys = new KvListKey[keysAtFirst];
     }
 
-    // One more than the limit tells whether this page is the last.
+    // One record more than the limit shows whether this page is the last.
     public readonly int Room => _limit + 1 - _count;
 
     public readonly ReadOnlySpan<byte> LastKey => _count == 0 ? default : Encoding.UTF8.GetBytes(_keys[_count - 1].Name);
@@ -40,7 +40,7 @@ internal struct ListPage : IRecordSink
         return page.ToPage();
     }
 
-    /// <summary>The page that these records make. One more than the limit tells that there is another page.</summary>
+    /// <summary>The page that these records make. One record more than the limit shows that there is another page.</summary>
     public static KvListPage Of(ReadOnlySpan<Record> found, int limit)
     {
         var page = new ListPage(limit, Math.Min(limit, found.Length));

@@ -256,6 +256,7 @@ internal sealed class Shard
     /// <summary>Forgets everything; every later call throws.</summary>
     public void CloseHoldingLock()
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         _isClosed = true;
         _index.CloseHoldingLock(_number);
         _live = _tombstones = _occupied = 0;

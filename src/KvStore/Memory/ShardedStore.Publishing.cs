@@ -195,6 +195,7 @@ internal sealed partial class ShardedStore
     private bool IsAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, in RecordDraft draft, bool isNumbered)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(ShardOf(key.Hash).Lock.IsHeldByCurrentThread);
         var after = draft.Record;
         return IsAdmittedHoldingLock(observer, key, after.Key, after.IsTombstone ? default : after, after.Revision, isNumbered);
     }
@@ -202,6 +203,7 @@ internal sealed partial class ShardedStore
     private bool IsDeleteAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, long revision, bool isNumbered)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(ShardOf(key.Hash).Lock.IsHeldByCurrentThread);
         Span<byte> utf8 = stackalloc byte[key.Utf8Bytes];
         key.CopyTo(utf8);
         return IsAdmittedHoldingLock(observer, key, utf8, after: default, revision, isNumbered);

@@ -15,8 +15,8 @@ namespace KvStore.Records;
 /// <remarks>
 /// <para>The bytes are described by <see cref="RecordLayout"/>.</para>
 /// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
-/// of the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
-/// to look up; no reader of a view looks at it.</para>
+/// of the key's shard once the index no longer points here. It saves the cleaner and a list a probe of the index; no reader of a view
+/// reads it.</para>
 /// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
 /// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
 /// </remarks>
@@ -153,9 +153,8 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Marks a record that nobody else can see yet as that of a deleted key.</summary>
     public void MarkTombstone() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.TombstoneFlag));
 
-    // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
-    // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at
-    // instead, in a page of its own.
+    // In bounds: a record is only made from an offset that a reservation in this segment returned, with at least a header behind it.
+    // Checking Segment for null here replaces the runtime's own check, which would touch the array header on another 4 KiB page.
     private ref byte Start
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -166,6 +165,7 @@ internal readonly struct Record(byte[] segment, int offset)
                 ThrowNone();
             }
 
+            Debug.Assert(Offset >= 0 && Offset + HeaderBytes <= Segment.Length, "A header lies within its segment.");
             return ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), (nuint)(uint)Offset);
         }
     }

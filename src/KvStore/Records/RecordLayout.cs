@@ -45,24 +45,24 @@ internal static class RecordLayout
     public const ushort LargeFlag = 0x4000;
 
     /// <summary>
-    /// The key was deleted. Its word says the same; but a look that found a value's word and then reads another in its place is
-    /// told by the record, at no cost.
+    /// The key was deleted. Its entry in the index has the same flag, but a reader that loaded the entry of a value may find this
+    /// record in its place, and then sees the flag here at no cost.
     /// </summary>
     public const ushort TombstoneFlag = 0x2000;
 
-    /// <summary>Reads a field. The caller vouches for a whole header at <paramref name="start"/>.</summary>
+    /// <summary>Reads a field. Requires: a whole header at <paramref name="start"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Read<T>(ref readonly byte start, int field)
         where T : unmanaged =>
         Unsafe.ReadUnaligned<T>(ref Unsafe.Add(ref Unsafe.AsRef(in start), field));
 
-    /// <summary>Writes a field. The caller vouches as above, and that nobody minds.</summary>
+    /// <summary>Writes a field. Requires: a whole header at <paramref name="start"/>, and no reader that the change could mislead.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Write<T>(ref byte start, int field, T value)
         where T : unmanaged =>
         Unsafe.WriteUnaligned(ref Unsafe.Add(ref start, field), value);
 
-    /// <summary>Reads the deadline. The caller vouches as above.</summary>
+    /// <summary>Reads the deadline. Requires: a whole header at <paramref name="start"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Deadline ReadDeadline(ref readonly byte start) =>
         new(Read<uint>(in start, DeadlineOffset), (byte)(Read<ulong>(in start, RevisionOffset) >> RoundingShift));

@@ -240,7 +240,11 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         persistence is not null && !store.Knows(key) && !_hasRecoveredDeletes && !store.HasRemovedExpired && replicated?.IsPending(key) != true;
 
     private void NoteMadeHoldingLock<TKey>(in TKey key, PendingCall? call)
-        where TKey : struct, IKey, allows ref struct => NoteOvertakingHoldingLock(key, call, calls.IsEmpty ? null : Overtaking.Made);
+        where TKey : struct, IKey, allows ref struct
+    {
+        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
+        NoteOvertakingHoldingLock(key, call, calls.IsEmpty ? null : Overtaking.Made);
+    }
 
     private void NoteOvertakingHoldingLock<TKey>(in TKey key, PendingCall? call, Overtaking? overtaking)
         where TKey : struct, IKey, allows ref struct
