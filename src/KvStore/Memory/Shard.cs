@@ -11,27 +11,27 @@ using KvStore.Segments;
 namespace KvStore.Memory;
 
 /// <summary>
-/// The writers' side of one slice of the key space: its lock, what happens under it, its counts, and the keys that the
-/// ordered index has yet to learn of.
+/// The writers' side of one slice of the key space: its lock, the changes under it, its counts, and the new keys that the ordered
+/// index has not taken.
 /// </summary>
 /// <remarks>
-/// Every member is for the holder of <see cref="Gate"/>, except where it says otherwise. In whatever happens here the word
-/// is written first and the record it left is marked dead afterwards: so whoever sees a dead record finds the newer state
-/// in the index. A mutation takes what memory it needs before it writes the word, and nothing fails afterwards.
+/// Call every member only while holding <see cref="Gate"/>, except where its summary says otherwise. Every change writes the index
+/// entry first and marks the record that it replaces dead afterwards: so a reader who sees a dead record finds the newer state in the
+/// index. A mutation takes its memory before it writes the entry, and nothing fails afterwards.
 /// </remarks>
 internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue) : IShardKeys
 {
     // What is announced may be much more than what comes.
-    private const int PreparedWordsMax = 1 << 20;
+    private const int PreparedEntriesMax = 1 << 20;
 
     // A few microseconds' worth.
-    private const int WordsAtOnce = 4096;
+    private const int EntriesAtOnce = 4096;
 
     private readonly NewKeys _newKeys = new();
     private int _live;
     private int _tombstones;
 
-    // Words that are not empty: those of keys and tombstones, and the marks of removed ones.
+    // Index entries that are not empty: those of keys and tombstones, and those of removed keys.
     private int _occupied;
     private long _removedCount;
     private long _liveBytes;
@@ -53,7 +53,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public int NewKeyCount => _newKeys.Count;
 
     /// <summary>
-    /// Whether there was no memory to keep new keys for the ordered index, which has to be rebuilt from the words. Any thread may ask.
+    /// Whether there was no memory to keep new keys for the ordered index, which has to be rebuilt from the hash index. Any thread may ask.
     /// </summary>
     public bool HasLostNewKeys => _newKeys.HasLost;
 
@@ -64,8 +64,8 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
     /// <summary>Whether the table is much too large. Any thread may ask.</summary>
-    public bool IsSparse => index.WordsOf(number).Length is var words && words > HashIndex.WordsMin
-        && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
+    public bool IsSparse => index.EntriesOf(number).Length is var entries && entries > HashIndex.EntriesMin
+        && (Live + Volatile.Read(ref _tombstones)) * 5 < entries;
 
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
@@ -79,7 +79,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         Debug.Assert(draft.Record.Revision > 0, "A mutation has its revision when it is published.");
         isRepeat = false;
         var isTombstone = draft.Record.IsTombstone;
-        var newWord = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
+        var newEntry = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
         var hadValue = false;
         if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
@@ -89,11 +89,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
                 return false;
             }
 
-            hadValue = ReplaceAt(slot, old, newWord);
+            hadValue = ReplaceAt(slot, old, newEntry);
         }
         else
         {
-            Insert(key, slot, newWord);
+            Insert(key, slot, newEntry);
         }
 
         if (isTombstone)
@@ -135,7 +135,8 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         return true;
     }
 
-    /// <summary>Removes a key's word, and says which record it had, if that was a value.</summary>
+    /// <summary>Removes a key's index entry.</summary>
+    /// <returns>Whether the key had a value, and not a tombstone or nothing.</returns>
     public bool TryRemoveHoldingLock<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct
     {
@@ -148,7 +149,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         return RemoveAt(slot);
     }
 
-    /// <summary>Removes the word that holds an address, if there still is one.</summary>
+    /// <summary>Removes the index entry that holds an address, if there still is one.</summary>
     public bool TryRemoveHoldingLock(ulong hash, long address)
     {
         ThrowIfClosed();
@@ -162,7 +163,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         return true;
     }
 
-    /// <summary>Points the word that holds an address at a copy of the record, if there still is one.</summary>
+    /// <summary>Points the index entry that holds an address at a copy of the record, if there still is one.</summary>
     public bool TryRelocateHoldingLock(ulong hash, long address, in RecordDraft copy)
     {
         ThrowIfClosed();
@@ -172,8 +173,8 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             return false;
         }
 
-        ref var word = ref index.WordsOf(number)[slot];
-        Volatile.Write(ref word, (word & ~RecordAddress.Mask) | copy.Address);
+        ref var entry = ref index.EntriesOf(number)[slot];
+        Volatile.Write(ref entry, (entry & ~RecordAddress.Mask) | copy.Address);
         MarkDead(segments.RecordAt(address), address);
         return true;
     }
@@ -182,11 +183,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void ForgetTombstonesHoldingLock(long throughRevision)
     {
         ThrowIfClosed();
-        var words = index.WordsOf(number);
-        for (var slot = 0; slot < words.Length && _tombstones > 0; slot++)
+        var entries = index.EntriesOf(number);
+        for (var slot = 0; slot < entries.Length && _tombstones > 0; slot++)
         {
-            var isOld = words[slot] < 0 && (words[slot] & HashEntry.TombstoneBit) != 0
-                && segments.RecordAt(words[slot]).Revision <= throughRevision;
+            var isOld = entries[slot] < 0 && (entries[slot] & HashEntry.TombstoneBit) != 0
+                && segments.RecordAt(entries[slot]).Revision <= throughRevision;
             if (isOld)
             {
                 RemoveAt(slot);
@@ -194,13 +195,13 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         }
     }
 
-    /// <summary>Takes the memory for the words of so many new keys, which are then published without a failure.</summary>
+    /// <summary>Takes the memory for the index entries of so many new keys, which are then published without a failure.</summary>
     /// <exception cref="OutOfMemoryException">There is none; nothing has changed.</exception>
     public void ReserveHoldingLock(int keys)
     {
         ThrowIfClosed();
-        // One word stays empty, so that a search ends.
-        if (index.WordsOf(number).Length - _occupied <= keys)
+        // One entry stays empty, so that a probe ends.
+        if (index.EntriesOf(number).Length - _occupied <= keys)
         {
             ResizeHoldingLock(keys);
         }
@@ -210,33 +211,33 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void PrepareHoldingLock(int keys)
     {
         ThrowIfClosed();
-        var wordCount = HashIndex.WordsMin;
-        while (wordCount < keys * 2L && wordCount < PreparedWordsMax)
+        var entryCount = HashIndex.EntriesMin;
+        while (entryCount < keys * 2L && entryCount < PreparedEntriesMax)
         {
-            wordCount *= 2;
+            entryCount *= 2;
         }
 
-        if (wordCount > index.WordsOf(number).Length)
+        if (entryCount > index.EntriesOf(number).Length)
         {
-            index.ResizeHoldingLock(number, wordCount);
+            index.ResizeHoldingLock(number, entryCount);
             _occupied = _live + _tombstones;
         }
     }
 
-    /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
+    /// <summary>Gives the table the size that its keys need, and frees it of the entries of removed keys.</summary>
     /// <param name="newKeys">How many more keys are about to come.</param>
     public void ResizeHoldingLock(int newKeys = 1)
     {
         ThrowIfClosed();
         // Between a quarter and half full afterwards.
         var keys = _live + _tombstones + newKeys;
-        var wordCount = HashIndex.WordsMin;
-        while (wordCount < keys * 2)
+        var entryCount = HashIndex.EntriesMin;
+        while (entryCount < keys * 2)
         {
-            wordCount *= 2;
+            entryCount *= 2;
         }
 
-        index.ResizeHoldingLock(number, wordCount);
+        index.ResizeHoldingLock(number, entryCount);
         _occupied = _live + _tombstones;
     }
 
@@ -253,23 +254,23 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     /// <summary>
     /// Finds live records that were not shown, from a place on: until there is no more room, or for so long as others may be kept waiting.
     /// </summary>
-    public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor place, Span<Record> results, ref int count, CoarseClock clock)
+    public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor cursor, Span<Record> results, ref int count, CoarseClock clock)
     {
         ThrowIfClosed();
-        var words = index.WordsOf(number);
-        if (place.WordCount != words.Length || place.Table != index.NumberOfTable(number))
+        var entries = index.EntriesOf(number);
+        if (cursor.EntryCount != entries.Length || cursor.Table != index.NumberOfTable(number))
         {
-            place = new HashIndexCursor(number, Slot: 0, words.Length, index.NumberOfTable(number));
+            cursor = new HashIndexCursor(number, Slot: 0, entries.Length, index.NumberOfTable(number));
         }
 
-        var slot = place.Slot;
-        var end = Math.Min(words.Length, slot + WordsAtOnce);
+        var slot = cursor.Slot;
+        var end = Math.Min(entries.Length, slot + EntriesAtOnce);
         for (; slot < end && count < results.Length; slot++)
         {
-            var word = words[slot];
-            if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
+            var entry = entries[slot];
+            if (entry < 0 && (entry & HashEntry.TombstoneBit) == 0)
             {
-                var record = segments.RecordAt(word);
+                var record = segments.RecordAt(entry);
                 if (record.Revision <= throughRevision && !shown.Contains(record) && !clock.HasPassed(record.Deadline))
                 {
                     results[count++] = record;
@@ -277,7 +278,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             }
         }
 
-        place = slot == words.Length ? new HashIndexCursor(number + 1, Slot: 0, WordCount: 0, Table: 0) : place with { Slot = slot };
+        cursor = slot == entries.Length ? new HashIndexCursor(number + 1, Slot: 0, EntryCount: 0, Table: 0) : cursor with { Slot = slot };
     }
 
     /// <summary>Hands the new keys over, by the addresses of their records.</summary>
@@ -295,11 +296,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         lock (Gate)
         {
             batch.Reserve(_live);
-            foreach (var word in index.WordsOf(number))
+            foreach (var entry in index.EntriesOf(number))
             {
-                if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
+                if (entry < 0 && (entry & HashEntry.TombstoneBit) == 0)
                 {
-                    batch.Add(word & RecordAddress.Mask);
+                    batch.Add(entry & RecordAddress.Mask);
                 }
             }
 
@@ -316,26 +317,26 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         }
     }
 
-    private void Insert<TKey>(in TKey key, int slot, long newWord)
+    private void Insert<TKey>(in TKey key, int slot, long newEntry)
         where TKey : struct, IKey, allows ref struct
     {
         // Three quarters full is where searches begin to grow long.
-        var words = index.WordsOf(number);
-        if (words[slot] == HashEntry.Empty && (_occupied + 1) * 4 > words.Length * 3 && TryResize())
+        var entries = index.EntriesOf(number);
+        if (entries[slot] == HashEntry.Empty && (_occupied + 1) * 4 > entries.Length * 3 && TryResize())
         {
-            words = index.WordsOf(number);
+            entries = index.EntriesOf(number);
             index.TryFindSlotHoldingLock(key, out slot, out _);
         }
 
-        if (words[slot] == HashEntry.Empty)
+        if (entries[slot] == HashEntry.Empty)
         {
             _occupied++;
         }
 
-        Volatile.Write(ref words[slot], newWord | HomeBucket.Of(key.Hash, slot, words.Length));
+        Volatile.Write(ref entries[slot], newEntry | HomeBucket.Of(key.Hash, slot, entries.Length));
     }
 
-    // Without memory a table may fill until one word is left that ends a search; a mutation that was made durable has its word.
+    // Without memory a table may fill until one empty entry is left, which ends a probe; so a mutation that was made durable is published.
     private bool TryResize()
     {
         try
@@ -343,7 +344,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             ResizeHoldingLock();
             return true;
         }
-        catch (OutOfMemoryException) when (_occupied + 1 < index.WordsOf(number).Length)
+        catch (OutOfMemoryException) when (_occupied + 1 < index.EntriesOf(number).Length)
         {
             return false;
         }
@@ -352,25 +353,25 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     // Whether it was a value, and not a tombstone.
     private bool RemoveAt(int slot)
     {
-        var word = index.WordsOf(number)[slot];
-        var record = segments.RecordAt(word);
-        var isValue = (word & HashEntry.TombstoneBit) == 0;
+        var entry = index.EntriesOf(number)[slot];
+        var record = segments.RecordAt(entry);
+        var isValue = (entry & HashEntry.TombstoneBit) == 0;
         _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(record, isValue);
-        Kill(record, word);
+        Kill(record, entry);
         return isValue;
     }
 
     // Returns whether the record that is replaced was a value, and not a tombstone.
-    private bool ReplaceAt(int slot, Record old, long newWord)
+    private bool ReplaceAt(int slot, Record old, long newEntry)
     {
-        ref var word = ref index.WordsOf(number)[slot];
-        var oldWord = word;
-        var hadValue = (oldWord & HashEntry.TombstoneBit) == 0;
-        Volatile.Write(ref word, newWord | (oldWord & HomeBucket.Mask));
+        ref var entry = ref index.EntriesOf(number)[slot];
+        var oldEntry = entry;
+        var hadValue = (oldEntry & HashEntry.TombstoneBit) == 0;
+        Volatile.Write(ref entry, newEntry | (oldEntry & HomeBucket.Mask));
         CountGone(old, hadValue);
-        Kill(old, oldWord);
+        Kill(old, oldEntry);
         return hadValue;
     }
 
@@ -391,20 +392,20 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     }
 
     // The index has left the record for good: it is dead, and its large value is released.
-    private void Kill(Record record, long word)
+    private void Kill(Record record, long entry)
     {
         var largeValue = record.LargeValue;
-        MarkDead(record, word);
+        MarkDead(record, entry);
         if (!largeValue.IsNone)
         {
             releaseLargeValue?.Invoke(largeValue);
         }
     }
 
-    private void MarkDead(Record record, long word)
+    private void MarkDead(Record record, long entry)
     {
         // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
-        var segment = segments.SegmentOf(word);
+        var segment = segments.SegmentOf(entry);
         record.MarkDead();
         segment.CountDead(record.SizeInSegment);
     }

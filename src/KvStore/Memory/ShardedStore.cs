@@ -33,7 +33,7 @@ internal sealed partial class ShardedStore : IDisposable
 
     /// <param name="clock">What second it is.</param>
     /// <param name="timeProvider">What the background work is timed by.</param>
-    /// <param name="onMaintenanceFailure">Told of what fails there; what is not done then is tried again.</param>
+    /// <param name="onMaintenanceFailure">Called when background work fails; the work is tried again.</param>
     /// <param name="firstSegment">The number of the first segment: they come around some day, and nobody can wait for it.</param>
     /// <param name="name">The name of the namespace, for the exception after <see cref="Dispose"/>.</param>
     /// <param name="releaseLargeValue">
