@@ -105,8 +105,13 @@ public sealed class IdleNamespaceTests : IDisposable
         disk.OpenWriters.Should().Be(0, "nothing was written yet");
         for (var round = 0; round < 3; round++)
         {
-            await host.PutAsync($"{round}", "v");
-            await host.PutAsync($"{round}", "w");
+            // So much that it is written at once in the relaxed modes as well, but not flushed.
+            await host.PutAsync($"{round}", new string('v', 100_000));
+            for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(60) && (await Stores.StateOfAsync(disk)).Count <= round;)
+            {
+                await Task.Delay(1);
+            }
+
             await RestAsync(disk);
             disk.OpenWriters.Should().Be(0);
         }

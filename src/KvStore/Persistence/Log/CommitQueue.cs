@@ -337,12 +337,13 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     }
 
     /// <summary>
-    /// Takes the role of the writer to close the file of a log that rests. Not when there is anything to write, or it has failed.
+    /// Takes the role of the writer to close the file of a log that rests: nobody writes, or wants to. In the relaxed modes something may
+    /// have been gathered; it is written when its time comes. Not when the last write failed.
     /// </summary>
     /// <returns>Whether it was taken; then <see cref="EndRest"/> gives it back.</returns>
     public bool TryBeginRest()
     {
-        if (!IsIdle || _failure is not null || _isDisposing)
+        if (_writer != Writer.None || _retained is not null || _failure is not null || _isDisposing)
         {
             return false;
         }

@@ -174,8 +174,11 @@ internal sealed class LogFile : IDisposable
         Debug.Assert(!_isTorn, "What a failed write left is cut off first.");
         Debug.Assert(
             End + records.Length - FlushedThrough <= LogFormat.UnflushedBytesMax, "Recovery looks only so far for a later record.");
+
+        // Before it counts as torn: opening it may fail, which writes nothing.
+        var file = File;
         _isTorn = true;
-        File.Write(records, End);
+        file.Write(records, End);
         _isTorn = false;
         End += records.Length;
         Records += count;
@@ -218,8 +221,9 @@ internal sealed class LogFile : IDisposable
     {
         Debug.Assert(!IsFinished, "The end record stays.");
         var end = flushedOnly ? FlushedThrough : End;
+        var file = File;
         _isTorn = true;
-        File.SetLength(end);
+        file.SetLength(end);
         _aheadTo = Math.Min(_aheadTo, end);
         if (flushedOnly)
         {
@@ -265,8 +269,9 @@ internal sealed class LogFile : IDisposable
     {
         Debug.Assert(FlushedThrough == End, "The end record says of everything before it that it was on the disk.");
         LayEnd(highestRevision);
+        var file = File;
         _isTorn = true;
-        File.Write(_end, End);
+        file.Write(_end, End);
         Flushing.Flush(File);
         _isTorn = false;
         IsFinished = true;
