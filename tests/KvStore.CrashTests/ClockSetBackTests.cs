@@ -108,7 +108,7 @@ public sealed class ClockSetBackTests
     }
 
     [Fact]
-    public async Task A_large_value_gone_at_half_a_second_does_not_count_as_lost_when_the_clock_is_set_back()
+    public async Task Large_value_expired_at_half_a_second_is_not_lost_when_the_clock_is_set_back()
     {
         // The time is kept in whole seconds, and a time to live may end at a half.
         var disk = new SimulatedDisk();

@@ -74,7 +74,7 @@ public sealed class LargeValueFileTests
     }
 
     [Fact]
-    public async Task What_a_crash_left_without_a_reference_is_removed_when_it_is_opened()
+    public async Task File_left_unreferenced_by_a_crash_is_removed_on_opening()
     {
         var disk = await Stores.CrashedAsync(async host =>
         {

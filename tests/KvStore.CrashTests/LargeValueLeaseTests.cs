@@ -172,7 +172,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Regions_that_have_heard_everything_keep_no_file(bool isCached)
+    public async Task Regions_that_have_received_every_write_keep_no_file(bool isCached)
     {
         using var disk = new SimulatedDisk();
         await using var kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions

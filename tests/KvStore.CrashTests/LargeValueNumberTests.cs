@@ -70,7 +70,7 @@ public sealed class LargeValueNumberTests
     }
 
     [Fact]
-    public async Task Numbers_are_reserved_again_when_many_are_used_and_a_crash_skips_what_was_reserved()
+    public async Task Used_up_numbers_are_reserved_again_and_a_crash_skips_the_reserved_ones()
     {
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk);

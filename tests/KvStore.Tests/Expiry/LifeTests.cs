@@ -9,7 +9,7 @@ public sealed class LifeTests
     private static readonly KvLimits s_oneSecond = new() { ExpirationTtlMin = TimeSpan.FromSeconds(1) };
 
     [Fact]
-    public async Task One_second_put_at_the_end_of_a_second_lives_one_second()
+    public async Task Ttl_of_a_second_put_at_the_end_of_a_second_lives_a_whole_second()
     {
         var time = new ManualTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_985));
         await using var kv = Create(time);
@@ -78,7 +78,7 @@ public sealed class LifeTests
     }
 
     [Fact]
-    public async Task What_is_exported_can_be_imported_until_2106()
+    public async Task Exported_entries_can_be_imported_until_2106()
     {
         await using var kv = KvNamespace.Create("KV");
         await kv.PutAsync("20 years", "v", Ttl(TimeSpan.FromDays(20 * 365)));

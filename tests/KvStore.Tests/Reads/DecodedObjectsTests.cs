@@ -51,7 +51,7 @@ public sealed class DecodedObjectsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Each_way_of_reading_gets_what_it_asked_for()
+    public async Task Each_way_of_reading_returns_its_own_type()
     {
         await _kv.PutAsync("k", """{"name":"London"}""");
         var other = new JsonSerializerOptions { TypeInfoResolver = new System.Text.Json.Serialization.Metadata.DefaultJsonTypeInfoResolver() };

@@ -89,7 +89,7 @@ public sealed class NamespaceLimitTests
     }
 
     [Fact]
-    public async Task What_has_expired_makes_room_before_it_is_swept()
+    public async Task Expired_entry_frees_its_quota_before_it_is_swept()
     {
         var time = new SteppedTime();
         await using var kv = await OpenAsync(null, keys: 2, bytes: 100, time: time);

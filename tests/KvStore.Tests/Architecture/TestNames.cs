@@ -1,0 +1,35 @@
+using System.Text.RegularExpressions;
+
+namespace KvStore.Tests.Architecture;
+
+/// <summary>The names of tests, as the sources of the test projects declare them and as the documents mention them.</summary>
+internal static partial class TestNames
+{
+    private const int CharactersMax = 80;
+
+    /// <summary>The test methods of a source file, in its order. A test attribute without a method yields an empty name.</summary>
+    public static IEnumerable<string> DeclaredIn(string source)
+    {
+        var lines = source.Split('\n');
+        return Enumerable.Range(0, lines.Length).Where(line => TestAttribute().IsMatch(lines[line]))
+            .Select(line => lines.Skip(line + 1).Select(next => Method().Match(next)).FirstOrDefault(match => match.Success)?.Groups["name"].Value ?? "");
+    }
+
+    /// <summary>The tests that a document names: in code style, and with an underscore between their words.</summary>
+    public static IEnumerable<string> MentionedIn(string markdown) => Mention().Matches(markdown).Select(match => match.Groups["name"].Value);
+
+    /// <summary>Whether a name says a situation and an outcome, in a length that a list of tests can show.</summary>
+    public static bool IsAllowed(string name) => name.Length <= CharactersMax && SituationAndOutcome().IsMatch(name);
+
+    [GeneratedRegex(@"^\s*\[\w*(?:Fact|Theory|Property)\b")]
+    private static partial Regex TestAttribute();
+
+    [GeneratedRegex(@"^\s*public (?:[\w<>?.,]+ )+(?<name>\w+)\(")]
+    private static partial Regex Method();
+
+    [GeneratedRegex("`(?<name>[A-Z]\\w*[a-z]\\w*_\\w+_\\w+)`")]
+    private static partial Regex Mention();
+
+    [GeneratedRegex("^(?!(?:It|One|What)_)[A-Z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+$")]
+    private static partial Regex SituationAndOutcome();
+}
