@@ -4,7 +4,7 @@ namespace KvStore.Contract;
 public abstract class KvNamespaceClockContract : KvNamespaceContract
 {
     /// <summary>The clock that the namespace goes by, which only the test moves.</summary>
-    protected ManualTimeProvider Clock { get; } = new();
+    protected FakeTimeProvider Clock { get; } = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
 
     protected sealed override TimeProvider Time => Clock;
 
@@ -264,7 +264,7 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     }
 
     /// <summary>A stream of one byte, before whose end the clock moves.</summary>
-    private sealed class ClockMovingStream(ManualTimeProvider clock, TimeSpan span) : Stream
+    private sealed class ClockMovingStream(FakeTimeProvider clock, TimeSpan span) : Stream
     {
         private int _reads;
 

@@ -29,7 +29,7 @@ public sealed class AllocationFailureTests : IDisposable
         var isReached = true;
         for (var succeed = 0; isReached; succeed++)
         {
-            var time = new ManualTimeProvider();
+            var time = new FakeTimeProvider();
             var kept = new MemoryPersistence();
             using var disk = new SimulatedDisk();
             var options = new KvNamespaceOptions
@@ -127,7 +127,7 @@ public sealed class AllocationFailureTests : IDisposable
     {
         using var disk = new SimulatedDisk();
         using var clock = new CoarseClock(TimeProvider.System);
-        using var store = new ShardedStore(clock, new ManualTimeProvider());
+        using var store = new ShardedStore(clock, new FakeTimeProvider());
         for (var i = 0; i < 500; i++)
         {
             var key = Encoding.UTF8.GetBytes($"key {i}");
@@ -147,7 +147,7 @@ public sealed class AllocationFailureTests : IDisposable
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(500, "it was made anew");
     }
 
-    private static async Task RunAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int operations)
+    private static async Task RunAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int operations)
     {
         for (var i = 0; i < operations; i++)
         {

@@ -137,7 +137,7 @@ public sealed class CompactionTests
     [Fact]
     public async Task Expired_entries_are_not_written_again()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, time: time);
         var soon = (uint)time.GetUtcNow().ToUnixTimeSeconds() + 60;

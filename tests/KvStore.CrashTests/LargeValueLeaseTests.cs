@@ -11,7 +11,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
     private const int LargeBytes = 8 * 1024;
 
     private readonly SimulatedDisk _disk = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly List<object> _reachable = [];
     private KvNamespace _kv = null!;
 

@@ -11,7 +11,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     private static readonly byte[] s_large = [.. Enumerable.Range(0, 200_000).Select(i => (byte)('a' + (i % 26)))];
 
     private readonly SimulatedDisk _disk = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private KvNamespace _kv = null!;
 
     public async Task InitializeAsync() => await OpenAsync();

@@ -171,7 +171,7 @@ public sealed class PassingFailureTests
     [Fact]
     public async Task Passing_failure_is_retried_after_a_pause_and_a_lasting_one_is_not()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
         using var storage = new RetryingStorage(disk, time);
         disk.Create("a").Dispose();

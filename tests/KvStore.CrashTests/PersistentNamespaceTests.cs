@@ -6,7 +6,7 @@ namespace KvStore.CrashTests;
 public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
 {
     private readonly SimulatedDisk _disk = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly List<KvNamespace> _opened = [];
 
     public Task InitializeAsync() => Task.CompletedTask;

@@ -14,7 +14,7 @@ public sealed class LiveTests : DashboardTest
 {
     private const string Name = "watched-by-the-tests-of-the-live-page";
 
-    private readonly ManualTimeProvider _clock = new();
+    private readonly FakeTimeProvider _clock = new();
     private readonly LiveFeed _feed;
     private readonly KvNamespace _kv = KvNamespace.Create(Name);
 

@@ -7,7 +7,7 @@ public abstract class PersistenceContract : IAsyncLifetime
 {
     private readonly List<IKvPersistence> _opened = [];
 
-    private protected ManualTimeProvider Time { get; } = new();
+    private protected FakeTimeProvider Time { get; } = new();
 
     /// <summary>The provider; always the same place.</summary>
     protected abstract IKvPersistence Create();

@@ -7,7 +7,7 @@ namespace KvStore.Tests.Bulk;
 
 public sealed class KvBulkTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
     private readonly KvNamespace _kv;
 
     public KvBulkTests() => _kv = Create();

@@ -8,7 +8,7 @@ namespace KvStore.Tests.Diagnostics;
 public sealed class DiagnosticsTests : IDisposable
 {
     private readonly string _name = $"KV_{Guid.NewGuid():N}";
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly KvNamespace _kv;
 
     public DiagnosticsTests() => _kv = KvNamespace.Create(_name, new KvNamespaceOptions { TimeProvider = _time });

@@ -8,7 +8,7 @@ namespace KvStore.Tests.Engine;
 /// <summary>What bringing memory back costs by itself.</summary>
 public sealed class CleanerTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly Cleaner _cleaner;

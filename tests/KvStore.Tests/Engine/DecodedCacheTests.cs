@@ -11,7 +11,7 @@ public sealed class DecodedCacheTests : IDisposable
     // All of one set.
     private const ulong Hash = 0x0123_4567_89AB_CDEF;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly DecodedCache _cache = new();

@@ -110,7 +110,7 @@ public sealed class HashIndexTests
     {
         // Beyond 200,000 keys a table reads them again to grow; up to there it does so four doublings earlier.
         const int Keys = 300_000;
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         for (var i = 0; i < Keys; i++)
         {

@@ -6,7 +6,7 @@ namespace KvStore.Tests.Hosting;
 
 public sealed class ReplicateTests
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task A_registered_namespace_has_the_regions_that_code_gives_it()

@@ -37,7 +37,7 @@ public sealed class DecodedObjectsTests : IAsyncDisposable
     [Fact]
     public async Task A_key_that_expires_is_gone_however_often_it_was_read()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         await kv.PutJsonAsync("k", new Place("London"), new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(60) });
         for (var i = 0; i < 5; i++)

@@ -5,7 +5,7 @@ namespace KvStore.Tests.Replication;
 /// <summary>Regions of a namespace that is kept: what is durable is the newest state, not who has heard of it.</summary>
 public sealed class PersistedRegionsTests : IAsyncDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly MemoryPersistence _kept = new();
     private readonly GatedPersistence _gated;
     private KvNamespace? _kv;

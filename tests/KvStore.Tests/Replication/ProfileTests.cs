@@ -2,7 +2,7 @@ namespace KvStore.Tests.Replication;
 
 public sealed class ProfileTests
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task The_classic_service_caches_in_each_region()
