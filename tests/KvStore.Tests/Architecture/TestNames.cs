@@ -18,6 +18,9 @@ internal static partial class TestNames
     /// <summary>The tests that a document names: in code style, and with an underscore between their words.</summary>
     public static IEnumerable<string> MentionedIn(string markdown) => Mention().Matches(markdown).Select(match => match.Groups["name"].Value);
 
+    /// <summary>The parts of full names by which a script chooses tests.</summary>
+    public static IEnumerable<string> FiltersIn(string script) => Filter().Matches(script).Select(match => match.Groups["part"].Value);
+
     /// <summary>Whether a name says a situation and an outcome, in a length that a list of tests can show.</summary>
     public static bool IsAllowed(string name) => name.Length <= CharactersMax && SituationAndOutcome().IsMatch(name);
 
@@ -29,6 +32,9 @@ internal static partial class TestNames
 
     [GeneratedRegex("`(?<name>[A-Z]\\w*[a-z]\\w*_\\w+_\\w+)`")]
     private static partial Regex Mention();
+
+    [GeneratedRegex(@"FullyQualifiedName!?~(?<part>[\w.]+)")]
+    private static partial Regex Filter();
 
     [GeneratedRegex("^(?!(?:It|One|What)_)[A-Z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+$")]
     private static partial Regex SituationAndOutcome();

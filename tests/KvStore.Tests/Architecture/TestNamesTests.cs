@@ -20,6 +20,18 @@ public sealed class TestNamesTests
     }
 
     [Fact]
+    public void Filter_in_the_CI_script_names_tests_that_exist()
+    {
+        // A filter that matches nothing passes in silence, so a renamed folder would take its tests out of CI.
+        var places = s_tests.Select(test => $".{test.File[..^".cs".Length].Replace('/', '.')}.").ToList();
+
+        var filters = TestNames.FiltersIn(File.ReadAllText(Path.Combine(SourceTree.Root, ".ci", "run"))).ToList();
+
+        filters.Should().NotBeEmpty();
+        filters.Where(filter => !places.Exists(place => place.Contains(filter, StringComparison.Ordinal))).Should().BeEmpty();
+    }
+
+    [Fact]
     public void Every_test_project_has_tests_whose_names_are_found()
     {
         // If the pattern stopped matching, nothing above could fail.
