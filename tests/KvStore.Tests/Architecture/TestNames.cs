@@ -18,6 +18,10 @@ internal static partial class TestNames
     /// <summary>The tests that a document names: in code style, and with an underscore between their words.</summary>
     public static IEnumerable<string> MentionedIn(string markdown) => Mention().Matches(markdown).Select(match => match.Groups["name"].Value);
 
+    /// <summary>The source files that a document names in code style, with as much of their path as it gives.</summary>
+    public static IEnumerable<string> SourceFilesIn(string markdown) => SourceFile().Matches(markdown)
+        .Select(match => match.Groups["path"].Value).Select(path => Folders().Replace(path, ""));
+
     /// <summary>The parts of full names by which a script chooses tests.</summary>
     public static IEnumerable<string> FiltersIn(string script) => Filter().Matches(script).Select(match => match.Groups["part"].Value);
 
@@ -32,6 +36,12 @@ internal static partial class TestNames
 
     [GeneratedRegex("`(?<name>[A-Z]\\w*[a-z]\\w*_\\w+_\\w+)`")]
     private static partial Regex Mention();
+
+    [GeneratedRegex(@"`(?<path>[\w./]+\.cs)`")]
+    private static partial Regex SourceFile();
+
+    [GeneratedRegex("^(?:src|tests|benchmarks|samples)/")]
+    private static partial Regex Folders();
 
     [GeneratedRegex(@"FullyQualifiedName!?~(?<part>[\w.]+)")]
     private static partial Regex Filter();

@@ -20,6 +20,16 @@ public sealed class TestNamesTests
     }
 
     [Fact]
+    public void Source_file_named_in_a_document_exists()
+    {
+        var files = new[] { "src", "tests", "benchmarks", "samples" }
+            .SelectMany(folder => SourceTree.FilesOf(Path.Combine(SourceTree.Root, folder)).Keys).Select(file => "/" + file).ToList();
+
+        SourceTree.Documents().SelectMany(document => TestNames.SourceFilesIn(document.Value).Select(name => (document.Key, name)))
+            .Where(mention => !files.Exists(file => file.EndsWith("/" + mention.name, StringComparison.Ordinal))).Should().BeEmpty();
+    }
+
+    [Fact]
     public void Filter_in_the_CI_script_names_tests_that_exist()
     {
         // A filter that matches nothing passes in silence, so a renamed folder would take its tests out of CI.
