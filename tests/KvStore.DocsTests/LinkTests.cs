@@ -47,7 +47,7 @@ public sealed partial class LinkTests
         }
 
         // Readmes of packages and samples are read where those are.
-        var here = s_documents.Where(path => !Path.GetRelativePath(Snippet.Root, path).StartsWith("s", StringComparison.Ordinal));
+        var here = s_documents.Where(path => !Path.GetRelativePath(Snippet.Root, path).StartsWith('s'));
         found.Should().Contain(here);
     }
 
