@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using KvStore.Diagnostics;
 
 namespace KvStore.Keys;
 
@@ -53,7 +54,7 @@ internal sealed class KeyTable<T>
         Count++;
     }
 
-    /// <summary>Removes an item. Requires: the item is in the table.</summary>
+    /// <summary>Removes an item. Requires: the item is in the table. Cannot fail for lack of memory.</summary>
     public void Remove(T item)
     {
         Debug.Assert(ReferenceEquals(Find(new Utf8Key(item.Key, item.Hash)), item), "The item is in the table.");
@@ -77,8 +78,21 @@ internal sealed class KeyTable<T>
             _items.Remove(item.Hash);
             if (Count == 0 && _items.Capacity > ShrinkFrom)
             {
-                _items.TrimExcess();
+                Shrink();
             }
+        }
+    }
+
+    private void Shrink()
+    {
+        try
+        {
+            AllocationProbe.Before();
+            _items.TrimExcess();
+        }
+        catch (OutOfMemoryException)
+        {
+            // The smaller table has to be allocated. The table shrinks the next time that it is empty.
         }
     }
 

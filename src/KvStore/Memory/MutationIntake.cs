@@ -11,7 +11,7 @@ namespace KvStore.Memory;
 /// arrive in any order, and again and again; the highest revision of a key wins, and local mutations get higher ones afterwards.
 /// </summary>
 /// <remarks>
-/// <para>Requires: <see cref="ShardedStore.ExpectOlder"/> is in force, so that an older put which arrives late does not bring a
+/// <para>Requires: <see cref="ShardedStore.ExpectLate"/> is in force, so that an older put which arrives late does not bring a
 /// deleted or expired key back. A revision is given once in a namespace, wherever that is: two mutations with one revision count as
 /// one mutation.</para>
 /// <para>Mutations are copied into segments of the intake and published a batch at a time, so that the cache misses of a batch
@@ -38,7 +38,7 @@ internal sealed class MutationIntake(ShardedStore store)
     /// <summary>Applies a mutation, not later than <see cref="Complete"/>. Its memory is copied.</summary>
     public void Add(in KvMutation mutation)
     {
-        Debug.Assert(store.ExpectsOlder, "An older put would bring a deleted key back.");
+        Debug.Assert(store.ExpectsLate, "An older put would bring a deleted key back.");
         if (mutation.Revision <= store.ArrivedThrough)
         {
             // A repeat of a mutation whose tombstone may be forgotten by now.

@@ -11,15 +11,14 @@ using KvStore.Segments;
 namespace KvStore.Memory;
 
 /// <summary>
-/// The writers' side of one slice of the key space: its lock, the changes under it, its counts, and the new keys that the ordered
-/// index has not taken.
+/// The writers' side of one slice of the key space: its lock, the changes of its table, which happen under the lock, and its counts.
 /// </summary>
 /// <remarks>
-/// Call every member only while holding <see cref="Gate"/>, except where its summary says otherwise. Every change writes the index
-/// entry first and marks the record that it replaces dead afterwards: so a reader who sees a dead record finds the newer state in the
-/// index. A mutation takes its memory before it writes the entry, and nothing fails afterwards.
+/// Methods named <c>HoldingLock</c> require <see cref="Lock"/>; properties may be read by any thread. Each change writes the entry of
+/// the index first and marks the record that it replaced dead afterwards: so a thread that sees a dead record finds the newer state in
+/// the index. A mutation takes the memory that it needs before it writes the entry, and nothing fails afterwards.
 /// </remarks>
-internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue) : IShardKeys
+internal sealed class Shard
 {
     // What is announced may be much more than what comes.
     private const int PreparedEntriesMax = 1 << 20;
@@ -27,44 +26,58 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     // A few microseconds' worth.
     private const int EntriesAtOnce = 4096;
 
-    private readonly NewKeys _newKeys = new();
+    private readonly int _number;
+    private readonly SegmentTable _segments;
+    private readonly HashIndex _index;
+    private readonly string _name;
+    private readonly Action<KvValueReference>? _releaseLargeValue;
     private int _live;
     private int _tombstones;
 
-    // Index entries that are not empty: those of keys and tombstones, and those of removed keys.
+    // Words that are not empty: those of keys and tombstones, and the marks of removed ones.
     private int _occupied;
     private long _removedCount;
     private long _liveBytes;
     private bool _isClosed;
 
-    /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
-    public Lock Gate { get; } = new();
+    /// <param name="number">Its number.</param>
+    /// <param name="segments">Where the records are.</param>
+    /// <param name="index">Where its table is.</param>
+    /// <param name="name">The name of the namespace, for the exception after closing.</param>
+    /// <param name="releaseLargeValue">See <see cref="ShardedStore"/>.</param>
+    public Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue)
+    {
+        _number = number;
+        _segments = segments;
+        _index = index;
+        _name = name;
+        _releaseLargeValue = releaseLargeValue;
+        NewKeys = new NewKeys(number, index, Lock);
+    }
 
-    /// <summary>How many deletes are remembered. Any thread may ask.</summary>
+    /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers do not take it.</summary>
+    public Lock Lock { get; } = new();
+
+    /// <summary>The keys that wait for the ordered index.</summary>
+    public NewKeys NewKeys { get; }
+
+    /// <summary>How many deletes are remembered.</summary>
     public int Tombstones => Volatile.Read(ref _tombstones);
 
-    /// <summary>Keys that have a value. Any thread may ask.</summary>
+    /// <summary>Keys that have a value.</summary>
     public int Live => Volatile.Read(ref _live);
 
-    /// <summary>How many keys have lost their value without a new one, ever. Any thread may ask.</summary>
+    /// <summary>How many keys have lost their value without a new one, ever.</summary>
     public long RemovedCount => Volatile.Read(ref _removedCount);
-
-    /// <summary>How many new keys wait for the ordered index. Any thread may ask.</summary>
-    public int NewKeyCount => _newKeys.Count;
-
-    /// <summary>
-    /// Whether there was no memory to keep new keys for the ordered index, which has to be rebuilt from the hash index. Any thread may ask.
-    /// </summary>
-    public bool HasLostNewKeys => _newKeys.HasLost;
 
     /// <summary>Whether <see cref="LiveBytes"/> is kept. Set before anything is published.</summary>
     public bool CountsLiveBytes { get; set; }
 
-    /// <summary>The bytes of keys, metadata and values of all entries, where that is counted. Any thread may ask.</summary>
+    /// <summary>The bytes of keys, metadata and values of all entries, where that is counted.</summary>
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
-    /// <summary>Whether the table is much too large. Any thread may ask.</summary>
-    public bool IsSparse => index.EntriesOf(number).Length is var entries && entries > HashIndex.EntriesMin
+    /// <summary>Whether the table is much too large.</summary>
+    public bool IsSparse => _index.EntriesOf(_number).Length is var entries && entries > HashIndex.EntriesMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < entries;
 
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
@@ -81,7 +94,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         var isTombstone = draft.Record.IsTombstone;
         var newEntry = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
         var hadValue = false;
-        if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
+        if (_index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
             if (old.Revision >= draft.Record.Revision)
             {
@@ -111,7 +124,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
 
         if (!hadValue)
         {
-            _newKeys.Add(draft.Address);
+            NewKeys.AddHoldingLock(draft.Address);
         }
 
         return true;
@@ -122,13 +135,13 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     {
         ThrowIfClosed();
         Debug.Assert(tombstone.Record.IsTombstone);
-        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
         {
             return false;
         }
 
-        var old = segments.RecordAt(address);
+        var old = _segments.RecordAt(address);
         Debug.Assert(old.Revision == tombstone.Record.Revision, "An older put must lose against the tombstone as it did against the record.");
         _removedCount += ReplaceAt(slot, old, HashEntry.TagOf(hash) | tombstone.Address | HashEntry.TombstoneBit) ? 1 : 0;
         _tombstones++;
@@ -141,7 +154,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
-        if (!index.TryFindSlotHoldingLock(key, out var slot, out record))
+        if (!_index.TryFindSlotHoldingLock(key, out var slot, out record))
         {
             return false;
         }
@@ -153,7 +166,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public bool TryRemoveHoldingLock(ulong hash, long address)
     {
         ThrowIfClosed();
-        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
         {
             return false;
@@ -167,15 +180,15 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public bool TryRelocateHoldingLock(ulong hash, long address, in RecordDraft copy)
     {
         ThrowIfClosed();
-        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
         {
             return false;
         }
 
-        ref var entry = ref index.EntriesOf(number)[slot];
+        ref var entry = ref _index.EntriesOf(_number)[slot];
         Volatile.Write(ref entry, (entry & ~RecordAddress.Mask) | copy.Address);
-        MarkDead(segments.RecordAt(address), address);
+        MarkDead(_segments.RecordAt(address), address);
         return true;
     }
 
@@ -183,11 +196,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void ForgetTombstonesHoldingLock(long throughRevision)
     {
         ThrowIfClosed();
-        var entries = index.EntriesOf(number);
+        var entries = _index.EntriesOf(_number);
         for (var slot = 0; slot < entries.Length && _tombstones > 0; slot++)
         {
             var isOld = entries[slot] < 0 && (entries[slot] & HashEntry.TombstoneBit) != 0
-                && segments.RecordAt(entries[slot]).Revision <= throughRevision;
+                && _segments.RecordAt(entries[slot]).Revision <= throughRevision;
             if (isOld)
             {
                 RemoveAt(slot);
@@ -201,7 +214,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     {
         ThrowIfClosed();
         // One entry stays empty, so that a probe ends.
-        if (index.EntriesOf(number).Length - _occupied <= keys)
+        if (_index.EntriesOf(_number).Length - _occupied <= keys)
         {
             ResizeHoldingLock(keys);
         }
@@ -217,14 +230,14 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             entryCount *= 2;
         }
 
-        if (entryCount > index.EntriesOf(number).Length)
+        if (entryCount > _index.EntriesOf(_number).Length)
         {
-            index.ResizeHoldingLock(number, entryCount);
+            _index.ResizeHoldingLock(_number, entryCount);
             _occupied = _live + _tombstones;
         }
     }
 
-    /// <summary>Gives the table the size that its keys need, and frees it of the entries of removed keys.</summary>
+    /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
     /// <param name="newKeys">How many more keys are about to come.</param>
     public void ResizeHoldingLock(int newKeys = 1)
     {
@@ -237,7 +250,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             entryCount *= 2;
         }
 
-        index.ResizeHoldingLock(number, entryCount);
+        _index.ResizeHoldingLock(_number, entryCount);
         _occupied = _live + _tombstones;
     }
 
@@ -245,10 +258,10 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void CloseHoldingLock()
     {
         _isClosed = true;
-        index.CloseHoldingLock(number);
+        _index.CloseHoldingLock(_number);
         _live = _tombstones = _occupied = 0;
         _liveBytes = 0;
-        _newKeys.Close();
+        NewKeys.ClearHoldingLock();
     }
 
     /// <summary>
@@ -257,10 +270,10 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor cursor, Span<Record> results, ref int count, CoarseClock clock)
     {
         ThrowIfClosed();
-        var entries = index.EntriesOf(number);
-        if (cursor.EntryCount != entries.Length || cursor.Table != index.NumberOfTable(number))
+        var entries = _index.EntriesOf(_number);
+        if (cursor.EntryCount != entries.Length || cursor.Table != _index.NumberOfTable(_number))
         {
-            cursor = new HashIndexCursor(number, Slot: 0, entries.Length, index.NumberOfTable(number));
+            cursor = new HashIndexCursor(_number, Slot: 0, entries.Length, _index.NumberOfTable(_number));
         }
 
         var slot = cursor.Slot;
@@ -270,7 +283,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             var entry = entries[slot];
             if (entry < 0 && (entry & HashEntry.TombstoneBit) == 0)
             {
-                var record = segments.RecordAt(entry);
+                var record = _segments.RecordAt(entry);
                 if (record.Revision <= throughRevision && !shown.Contains(record) && !clock.HasPassed(record.Deadline))
                 {
                     results[count++] = record;
@@ -278,42 +291,15 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             }
         }
 
-        cursor = slot == entries.Length ? new HashIndexCursor(number + 1, Slot: 0, EntryCount: 0, Table: 0) : cursor with { Slot = slot };
-    }
-
-    /// <summary>Hands the new keys over, by the addresses of their records.</summary>
-    public void MoveNewKeysTo(KeyBatch batch)
-    {
-        lock (Gate)
-        {
-            _newKeys.MoveTo(batch);
-        }
-    }
-
-    /// <summary>Hands all keys over, by the addresses of their newest records, whatever was handed over before.</summary>
-    public void CopyKeysTo(KeyBatch batch)
-    {
-        lock (Gate)
-        {
-            batch.Reserve(_live);
-            foreach (var entry in index.EntriesOf(number))
-            {
-                if (entry < 0 && (entry & HashEntry.TombstoneBit) == 0)
-                {
-                    batch.Add(entry & RecordAddress.Mask);
-                }
-            }
-
-            _newKeys.Forget();
-        }
+        cursor = slot == entries.Length ? new HashIndexCursor(_number + 1, Slot: 0, EntryCount: 0, Table: 0) : cursor with { Slot = slot };
     }
 
     private void ThrowIfClosed()
     {
-        Debug.Assert(Gate.IsHeldByCurrentThread);
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         if (_isClosed)
         {
-            throw DisposedNamespace.Exception(name);
+            throw DisposedNamespace.Exception(_name);
         }
     }
 
@@ -321,11 +307,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         where TKey : struct, IKey, allows ref struct
     {
         // Three quarters full is where searches begin to grow long.
-        var entries = index.EntriesOf(number);
+        var entries = _index.EntriesOf(_number);
         if (entries[slot] == HashEntry.Empty && (_occupied + 1) * 4 > entries.Length * 3 && TryResize())
         {
-            entries = index.EntriesOf(number);
-            index.TryFindSlotHoldingLock(key, out slot, out _);
+            entries = _index.EntriesOf(_number);
+            _index.TryFindSlotHoldingLock(key, out slot, out _);
         }
 
         if (entries[slot] == HashEntry.Empty)
@@ -344,7 +330,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             ResizeHoldingLock();
             return true;
         }
-        catch (OutOfMemoryException) when (_occupied + 1 < index.EntriesOf(number).Length)
+        catch (OutOfMemoryException) when (_occupied + 1 < _index.EntriesOf(_number).Length)
         {
             return false;
         }
@@ -353,10 +339,10 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     // Whether it was a value, and not a tombstone.
     private bool RemoveAt(int slot)
     {
-        var entry = index.EntriesOf(number)[slot];
-        var record = segments.RecordAt(entry);
+        var entry = _index.EntriesOf(_number)[slot];
+        var record = _segments.RecordAt(entry);
         var isValue = (entry & HashEntry.TombstoneBit) == 0;
-        _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
+        _occupied -= _index.RemoveHoldingLock(_number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(record, isValue);
         Kill(record, entry);
@@ -366,7 +352,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     // Returns whether the record that is replaced was a value, and not a tombstone.
     private bool ReplaceAt(int slot, Record old, long newEntry)
     {
-        ref var entry = ref index.EntriesOf(number)[slot];
+        ref var entry = ref _index.EntriesOf(_number)[slot];
         var oldEntry = entry;
         var hadValue = (oldEntry & HashEntry.TombstoneBit) == 0;
         Volatile.Write(ref entry, newEntry | (oldEntry & HomeBucket.Mask));
@@ -398,14 +384,14 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         MarkDead(record, entry);
         if (!largeValue.IsNone)
         {
-            releaseLargeValue?.Invoke(largeValue);
+            _releaseLargeValue?.Invoke(largeValue);
         }
     }
 
     private void MarkDead(Record record, long entry)
     {
         // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
-        var segment = segments.SegmentOf(entry);
+        var segment = _segments.SegmentOf(entry);
         record.MarkDead();
         segment.CountDead(record.SizeInSegment);
     }

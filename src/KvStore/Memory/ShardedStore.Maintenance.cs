@@ -39,7 +39,7 @@ internal sealed partial class ShardedStore
         while (count < results.Length && !cursor.IsEnd)
         {
             var shard = _shards[cursor.Shard];
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.FindOthersHoldingLock(shown, throughRevision, ref cursor, results, ref count, _clock);
             }
@@ -87,7 +87,7 @@ internal sealed partial class ShardedStore
     public void ReserveIndex(ulong hash, int keys)
     {
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             shard.ReserveHoldingLock(keys);
         }
@@ -98,7 +98,7 @@ internal sealed partial class ShardedStore
     {
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.ForgetTombstonesHoldingLock(throughRevision);
             }
@@ -110,7 +110,7 @@ internal sealed partial class ShardedStore
     {
         var hash = KeyHash.OfUtf8(record.Key);
         Volatile.Write(ref _hasRemovedExpired, true);
-        if (!(ExpectsOlder ? TryBury(record, hash, address) : TryRemove(hash, address)))
+        if (!(ExpectsLate ? TryBury(record, hash, address) : TryRemove(hash, address)))
         {
             return false;
         }
@@ -124,7 +124,7 @@ internal sealed partial class ShardedStore
     {
         var hash = KeyHash.OfUtf8(record.Key);
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             return shard.TryRelocateHoldingLock(hash, address, copy);
         }
@@ -137,7 +137,7 @@ internal sealed partial class ShardedStore
         {
             if (shard.IsSparse)
             {
-                lock (shard.Gate)
+                lock (shard.Lock)
                 {
                     shard.ResizeHoldingLock();
                 }
@@ -170,7 +170,7 @@ internal sealed partial class ShardedStore
     private bool TryRemove(ulong hash, long address)
     {
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             return shard.TryRemoveHoldingLock(hash, address);
         }
@@ -183,7 +183,7 @@ internal sealed partial class ShardedStore
         tombstone.Record.SetRevision(record.Revision);
         var shard = ShardOf(hash);
         bool isBuried;
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             isBuried = shard.TryBuryHoldingLock(hash, address, tombstone);
         }

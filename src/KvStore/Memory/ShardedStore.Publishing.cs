@@ -28,7 +28,7 @@ internal sealed partial class ShardedStore
     public long ArrivedThrough => Volatile.Read(ref _arrivedThrough);
 
     /// <summary>Whether mutations may arrive that are older than those that are made here, so that a deleted or expired key needs a tombstone.</summary>
-    public bool ExpectsOlder => ArrivedThrough != long.MaxValue;
+    public bool ExpectsLate => ArrivedThrough != long.MaxValue;
 
     /// <summary>A record with its header and key, for its metadata and value to be filled in. Publish or abandon it, once.</summary>
     public RecordDraft Draft<TKey>(in TKey key, int metadataBytes, int valueBytes, Deadline deadline)
@@ -96,17 +96,17 @@ internal sealed partial class ShardedStore
 
     /// <summary>
     /// Mutations arrive from elsewhere from now on, of which everything up to a revision has arrived: it arrives no more. Until
-    /// <see cref="ExpectNoOlder"/>, deleted and expired keys keep a tombstone. Call it before the first one arrives, and again
+    /// <see cref="ExpectNoLate"/>, deleted and expired keys keep a tombstone. Call it before the first one arrives, and again
     /// with a higher revision; not while mutations up to that revision are being applied.
     /// </summary>
-    public void ExpectOlder(long arrivedThrough)
+    public void ExpectLate(long arrivedThrough)
     {
-        Debug.Assert(!ExpectsOlder || arrivedThrough >= ArrivedThrough, "What has arrived only grows.");
+        Debug.Assert(!ExpectsLate || arrivedThrough >= ArrivedThrough, "What has arrived only grows.");
         Volatile.Write(ref _arrivedThrough, arrivedThrough);
     }
 
     /// <summary>Mutations arrive from elsewhere no more.</summary>
-    public void ExpectNoOlder() => Volatile.Write(ref _arrivedThrough, long.MaxValue);
+    public void ExpectNoLate() => Volatile.Write(ref _arrivedThrough, long.MaxValue);
 
     /// <summary>Makes a draft the newest record or tombstone of its key, unless the key has a newer one.</summary>
     /// <param name="key">The key that the draft was made for.</param>
@@ -120,7 +120,7 @@ internal sealed partial class ShardedStore
         var shard = ShardOf(key.Hash);
         bool isNewest;
         var isRepeat = false;
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             draft.Record.SetRevision(Number(revision));
             isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
@@ -144,7 +144,7 @@ internal sealed partial class ShardedStore
 
         draft.Segment.Settle(draft.Record.SizeInSegment);
         _maintenance.NoteChange();
-        if (shard.NewKeyCount >= NewKeysPerShardMax)
+        if (shard.NewKeys.Count >= NewKeysPerShardMax)
         {
             _maintenance.RequestMerge();
         }
@@ -163,9 +163,9 @@ internal sealed partial class ShardedStore
     public bool Remove<TKey>(in TKey key, ref long revision, PublicationObserver? observer = null)
         where TKey : struct, IKey, allows ref struct
     {
-        Debug.Assert(!ExpectsOlder, "An older put may still arrive; publish a tombstone.");
+        Debug.Assert(!ExpectsLate, "An older put may still arrive; publish a tombstone.");
         var shard = ShardOf(key.Hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             var isNumbered = revision != 0;
             revision = Number(revision);
@@ -212,7 +212,7 @@ internal sealed partial class ShardedStore
         PublicationObserver observer, in TKey key, ReadOnlySpan<byte> utf8, Record after, long revision, bool isNumbered)
         where TKey : struct, IKey, allows ref struct
     {
-        Debug.Assert(ShardOf(key.Hash).Gate.IsHeldByCurrentThread);
+        Debug.Assert(ShardOf(key.Hash).Lock.IsHeldByCurrentThread);
         var isThere = _index.TryFind(key, out var before, out var entry);
         var hasValue = isThere && (entry & HashEntry.TombstoneBit) == 0;
         var isNewest = !isThere || before.Revision < revision;

@@ -57,7 +57,7 @@ internal sealed partial class ShardedStore : IDisposable
             _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, _shards, clock, name);
+        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name);
         _maintenance = new Maintenance(
             _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
@@ -157,7 +157,7 @@ internal sealed partial class ShardedStore : IDisposable
     {
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.PrepareHoldingLock((int)Math.Min(keys / _shards.Length, int.MaxValue / 4));
             }
@@ -174,7 +174,7 @@ internal sealed partial class ShardedStore : IDisposable
         _ordered.Close();
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.CloseHoldingLock();
             }

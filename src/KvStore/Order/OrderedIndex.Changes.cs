@@ -55,11 +55,11 @@ internal sealed partial class OrderedIndex
         BeginChange();
         try
         {
-            foreach (var shard in shards)
+            foreach (var keys in newKeys)
             {
-                if (shard.NewKeyCount > 0)
+                if (keys.Count > 0)
                 {
-                    shard.MoveNewKeysTo(_batch);
+                    keys.MoveTo(_batch);
                 }
             }
 
@@ -87,9 +87,9 @@ internal sealed partial class OrderedIndex
         DropHoldingLock();
         try
         {
-            foreach (var shard in shards)
+            foreach (var keys in newKeys)
             {
-                shard.CopyKeysTo(_batch);
+                keys.CopyAllTo(_batch);
             }
 
             _batch.Sort();

@@ -143,14 +143,21 @@ internal sealed class DeliverySchedule : IDisposable
         }
     }
 
-    /// <summary>Adds to <see cref="PendingCount"/>, and completes the tasks that wait for 0.</summary>
+    /// <summary>Adds to <see cref="PendingCount"/>, and completes the tasks that wait for 0. Cannot fail.</summary>
     public void AddPending(int change)
     {
         var count = Interlocked.Add(ref _pendingCount, change);
         Debug.Assert(count >= 0, "A write is delivered once to each region.");
         if (count == 0)
         {
-            Interlocked.Exchange(ref _converged, null)?.TrySetResult();
+            try
+            {
+                Interlocked.Exchange(ref _converged, null)?.TrySetResult();
+            }
+            catch (OutOfMemoryException)
+            {
+                // The task has completed. Only queueing its continuations to the thread pool failed.
+            }
         }
     }
 
@@ -198,6 +205,7 @@ internal sealed class DeliverySchedule : IDisposable
             _deliveries.Dequeue();
             if (_deliveries.Count == 0 && _deliveries.EnsureCapacity(0) > ShrinkFrom)
             {
+                // Releases the array, which takes no memory when the queue is empty.
                 _deliveries.TrimExcess();
             }
 
@@ -212,7 +220,15 @@ internal sealed class DeliverySchedule : IDisposable
             _armedForTicks = long.MaxValue;
         }
 
-        DeliverDue();
+        try
+        {
+            DeliverDue();
+        }
+        catch (OutOfMemoryException)
+        {
+            // An exception on a timer's thread would end the process. Reads make the deliveries as well.
+        }
+
         lock (_lock)
         {
             ArmHoldingLock();
@@ -227,9 +243,17 @@ internal sealed class DeliverySchedule : IDisposable
             return;
         }
 
-        _armedForTicks = first.DueTicks;
         var wait = new TimeSpan(first.DueTicks - _timeProvider.GetUtcNow().UtcTicks);
-        _timer.Change(
-            wait < s_shortestWait ? s_shortestWait : wait > s_longestWait ? s_longestWait : wait, Timeout.InfiniteTimeSpan);
+        try
+        {
+            AllocationProbe.Before();
+            _timer.Change(
+                wait < s_shortestWait ? s_shortestWait : wait > s_longestWait ? s_longestWait : wait, Timeout.InfiniteTimeSpan);
+            _armedForTicks = first.DueTicks;
+        }
+        catch (OutOfMemoryException)
+        {
+            // A read makes its deliveries without the timer, and the next delivery that is added sets the timer again.
+        }
     }
 }

@@ -85,6 +85,9 @@ internal sealed class Backlog
     /// <summary>The number of deliveries that are pending.</summary>
     public int Count => _deliveries.Count;
 
+    /// <summary>A pending delivery, in the order of stamps and revisions.</summary>
+    public PendingDelivery this[int index] => _deliveries[index];
+
     /// <summary>The time of the first delivery; <see cref="WriteOrigin.HeldBack"/> when there is none.</summary>
     public long NextDueTicks { get; private set; } = WriteOrigin.HeldBack;
 
@@ -146,18 +149,6 @@ internal sealed class Backlog
         return false;
     }
 
-    /// <summary>The pending writes that never become visible once a write is delivered, because they are older.</summary>
-    public IEnumerable<PendingWrite> SupersededBy(PendingWrite write)
-    {
-        foreach (var delivery in _deliveries)
-        {
-            if (!ReferenceEquals(delivery.Write, write) && !delivery.Write.IsNewerThan(write))
-            {
-                yield return delivery.Write;
-            }
-        }
-    }
-
     /// <summary>Makes a write visible, and removes the deliveries of this write and of older ones.</summary>
     /// <param name="write">A write that is newer than <see cref="Visible"/>.</param>
     /// <returns>How many deliveries were removed.</returns>
@@ -179,21 +170,11 @@ internal sealed class Backlog
         return removed;
     }
 
-    /// <summary>Changes the time of each delivery.</summary>
-    /// <param name="dueTicksOf">Returns the new time of a delivery. When it throws, the remaining deliveries keep their times.</param>
-    public void Reschedule(Func<PendingDelivery, long> dueTicksOf)
+    /// <summary>Changes the time of a delivery.</summary>
+    public void Reschedule(int index, long dueTicks)
     {
-        try
-        {
-            for (var i = 0; i < _deliveries.Count; i++)
-            {
-                _deliveries[i] = _deliveries[i] with { DueTicks = dueTicksOf(_deliveries[i]) };
-            }
-        }
-        finally
-        {
-            FindNextDue();
-        }
+        _deliveries[index] = _deliveries[index] with { DueTicks = dueTicks };
+        FindNextDue();
     }
 
     /// <summary>Releases every write. Call once, when the region has received every write.</summary>

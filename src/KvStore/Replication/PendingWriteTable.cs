@@ -34,7 +34,7 @@ internal sealed class PendingWriteTable
     private readonly CoarseClock _expiry;
     private readonly DeliverySchedule _schedule;
     private readonly WriteDelivery _delivery;
-    private readonly IReadOnlyList<Region> _regions;
+    private readonly Region[] _regions;
     private readonly ReplicationEvents _events;
     private readonly LargeValueLeases _largeValues;
     private readonly Stripe[] _stripes = new Stripe[HashIndex.ShardCount];
@@ -44,7 +44,7 @@ internal sealed class PendingWriteTable
         CoarseClock expiry,
         DeliverySchedule schedule,
         WriteDelivery delivery,
-        IReadOnlyList<Region> regions,
+        Region[] regions,
         ReplicationEvents events,
         LargeValueLeases largeValues)
     {
@@ -260,7 +260,7 @@ internal sealed class PendingWriteTable
         Debug.Assert(stripe.Lock.IsHeldByCurrentThread);
         AllocationProbe.Before();
         var baseline = PendingWrite.Baseline(before);
-        var pending = new PendingKey(key.ToArray(), hash, _regions.Count, baseline);
+        var pending = new PendingKey(key.ToArray(), hash, _regions.Length, baseline);
         try
         {
             baseline.KeepFile(LeaseOf(before));
@@ -303,7 +303,7 @@ internal sealed class PendingWriteTable
         {
             // When no region waits for the write, nothing needs its large value.
             write.Release();
-            for (var i = 0; i < _regions.Count && !isSent; i++)
+            for (var i = 0; i < _regions.Length && !isSent; i++)
             {
                 RemoveReceived(key, _regions[i]);
             }

@@ -160,17 +160,17 @@ internal sealed class RegionCache(
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
-        if (_keys.Count >= options.EntriesMax)
-        {
-            RemoveHoldingLock(_oldestFirst.Dequeue());
-        }
-
         AllocationProbe.Before();
         var utf8 = new byte[key.Utf8Bytes];
         key.CopyTo(utf8);
         var cached = new CachedKey(utf8, key.Hash);
         AllocationProbe.Before();
         _oldestFirst.EnsureCapacity(_oldestFirst.Count + 1);
+        if (_keys.Count >= options.EntriesMax)
+        {
+            RemoveHoldingLock(_oldestFirst.Dequeue());
+        }
+
         AllocationProbe.Before();
         _keys.Add(cached);
         _oldestFirst.Enqueue(cached);

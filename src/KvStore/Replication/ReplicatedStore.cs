@@ -46,9 +46,16 @@ internal sealed class ReplicatedStore : IDisposable
             _timer = timeProvider.CreateTimer(
                 static weak =>
                 {
-                    if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                    try
                     {
-                        replicated.PruneCaches();
+                        if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                        {
+                            replicated.PruneCaches();
+                        }
+                    }
+                    catch (OutOfMemoryException)
+                    {
+                        // An exception on a timer's thread would end the process. The next tick prunes.
                     }
                 },
                 new WeakReference<ReplicatedStore>(this),
@@ -118,16 +125,32 @@ internal sealed class ReplicatedStore : IDisposable
     }
 
     /// <summary>
-    /// Partitions a region, or heals it. Deliveries to it and from it are held back, and sent again when the partition ends. When
-    /// this fails for lack of memory, some deliveries are still held back; call it again.
+    /// Partitions a region, or heals it. Deliveries to it and from it are held back, and sent again when the partition ends. On
+    /// failure nothing has changed.
     /// </summary>
     public void SetCutOff(Region region, bool isCutOff)
     {
         lock (_cutOffLock)
         {
+            if (region.IsCutOff == isCutOff)
+            {
+                return;
+            }
+
             _schedule.DeliverDue();
             region.IsCutOff = isCutOff;
-            _pendingWrites.Reroute();
+            try
+            {
+                _pendingWrites.Reroute();
+            }
+            catch
+            {
+                // A partition takes no memory, so only healing fails, and holding back again does not.
+                region.IsCutOff = !isCutOff;
+                _pendingWrites.Reroute();
+                throw;
+            }
+
             _schedule.DeliverDue();
         }
     }

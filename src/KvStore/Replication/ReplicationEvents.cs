@@ -7,10 +7,13 @@ namespace KvStore.Replication;
 /// <summary>Notifies the readers of events, and metrics, of what became of writes in the other regions.</summary>
 /// <remarks>
 /// Without readers and metrics it costs one check for each write and region. A report never fails for lack of memory: the readers
-/// then end with the exception, because they would miss an event. Thread safety: all members, from any thread.
+/// then end with an <see cref="InsufficientMemoryException"/>, because they would miss an event. Thread safety: all members, from any thread.
 /// </remarks>
 internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<KvReplicationEvent>
 {
+    private static readonly InsufficientMemoryException s_missedEvents = new(
+        "There was not enough memory for a replication event, so events are missing from here on. Read the events again to continue.");
+
     private readonly Lock _lock = new();
 
     // Replaced when a reader is added or removed, never changed.
@@ -30,36 +33,45 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
     /// <summary>Reports what became of a write in a region.</summary>
     public void Report(byte[] key, PendingWrite write, Region to, KvReplicationOutcome outcome, long deliveredTicks)
     {
-        if (outcome == KvReplicationOutcome.Visible && ReplicationMetrics.Lag.Enabled)
-        {
-            ReplicationMetrics.RecordLag(@namespace, write.Origin.Region.Name, to.Name, deliveredTicks - write.WrittenTicks);
-        }
-
-        if (_readers.Length == 0)
-        {
-            return;
-        }
-
         try
         {
-            AllocationProbe.Before();
-            Notify(ToEvent(key, write, to, outcome, deliveredTicks));
+            if (outcome == KvReplicationOutcome.Visible && ReplicationMetrics.Lag.Enabled)
+            {
+                ReplicationMetrics.RecordLag(@namespace, write.Origin.Region.Name, to.Name, deliveredTicks - write.WrittenTicks);
+            }
+
+            if (_readers.Length > 0)
+            {
+                AllocationProbe.Before();
+                Notify(ToEvent(key, write, to, outcome, deliveredTicks));
+            }
         }
-        catch (OutOfMemoryException e)
+        catch (OutOfMemoryException)
         {
-            Array.ForEach(_readers, reader => reader.Writer.TryComplete(e));
+            EndReaders();
         }
     }
 
     /// <summary>Reports a write that every region receives at once.</summary>
-    public void ReportDelivered(ReadOnlySpan<byte> key, PendingWrite write, IReadOnlyList<Region> regions)
+    public void ReportDelivered(ReadOnlySpan<byte> key, PendingWrite write, Region[] regions)
     {
         if (!IsObserved)
         {
             return;
         }
 
-        var utf8 = key.ToArray();
+        byte[] utf8;
+        try
+        {
+            AllocationProbe.Before();
+            utf8 = key.ToArray();
+        }
+        catch (OutOfMemoryException)
+        {
+            EndReaders();
+            return;
+        }
+
         foreach (var region in regions)
         {
             if (region != write.Origin.Region)
@@ -112,6 +124,21 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
         foreach (var reader in _readers)
         {
             reader.Writer.TryWrite(happened);
+        }
+    }
+
+    private void EndReaders()
+    {
+        foreach (var reader in _readers)
+        {
+            try
+            {
+                reader.Writer.TryComplete(s_missedEvents);
+            }
+            catch (OutOfMemoryException)
+            {
+                // The next event that cannot be created ends the reader.
+            }
         }
     }
 

@@ -8,7 +8,7 @@ namespace KvStore.Replication;
 /// of the key's stripe.
 /// </remarks>
 internal sealed class WriteDelivery(
-    DeliverySchedule schedule, IKvLagModel lagModel, IReadOnlyList<Region> regions, ReplicationEvents events)
+    DeliverySchedule schedule, IKvLagModel lagModel, Region[] regions, ReplicationEvents events)
 {
     private const int RegionsOnStack = 32;
     private const long AtOnce = long.MinValue;
@@ -20,7 +20,7 @@ internal sealed class WriteDelivery(
     public WriteOrigin Originate(Region origin)
     {
         AllocationProbe.Before();
-        var lagTicks = new long[regions.Count];
+        var lagTicks = new long[regions.Length];
         var number = Interlocked.Increment(ref _writeCount);
         foreach (var to in regions)
         {
@@ -52,13 +52,13 @@ internal sealed class WriteDelivery(
     }
 
     /// <summary>
-    /// Sends a write to every region. A region that receives it at once shows it from now on, or from the publication on. When this
+    /// Sends a write to every region. A region that receives the write at once shows it from now on, or from the publication on. When this
     /// method throws, no region has more to receive than before, but some may have a backlog without deliveries.
     /// </summary>
     public void Send(PendingKey key, PendingWrite write, bool wins)
     {
         // A region may be cut off, and the schedule paused, at any time: so each time is computed once.
-        var dueTicks = regions.Count <= RegionsOnStack ? stackalloc long[RegionsOnStack] : new long[regions.Count];
+        var dueTicks = regions.Length <= RegionsOnStack ? stackalloc long[RegionsOnStack] : new long[regions.Length];
         foreach (var region in regions)
         {
             dueTicks[region.Index] = DueTicks(write, region);
@@ -81,14 +81,17 @@ internal sealed class WriteDelivery(
         }
     }
 
-    /// <summary>Makes a write visible in a region.</summary>
+    /// <summary>Makes a write visible in a region. Cannot fail.</summary>
     public void Deliver(PendingKey key, Region region, Backlog backlog, PendingWrite write, long deliveredTicks)
     {
         if (events.IsObserved)
         {
-            foreach (var older in backlog.SupersededBy(write))
+            for (var i = 0; i < backlog.Count && !backlog[i].Write.IsNewerThan(write); i++)
             {
-                Report(key, older, region, KvReplicationOutcome.Superseded, deliveredTicks);
+                if (!ReferenceEquals(backlog[i].Write, write))
+                {
+                    Report(key, backlog[i].Write, region, KvReplicationOutcome.Superseded, deliveredTicks);
+                }
             }
         }
 
@@ -96,27 +99,33 @@ internal sealed class WriteDelivery(
         Report(key, write, region, KvReplicationOutcome.Visible, deliveredTicks);
     }
 
-    /// <summary>Holds back the deliveries that a partition blocks, and sends again, with the whole lag, those that none blocks any more.</summary>
+    /// <summary>
+    /// Holds back the deliveries that a partition blocks, and sends again, with the whole lag, those that none blocks any more. When
+    /// it throws, it was done for some deliveries; holding back never throws.
+    /// </summary>
     public void Reroute(PendingKey key, long nowTicks)
     {
         foreach (var region in regions)
         {
-            key[region]?.Reschedule(delivery =>
+            if (key[region] is not { } backlog)
             {
-                if (IsBlocked(delivery.Write.Origin.Region, region))
-                {
-                    return WriteOrigin.HeldBack;
-                }
+                continue;
+            }
 
-                if (delivery.DueTicks != WriteOrigin.HeldBack)
+            for (var i = 0; i < backlog.Count; i++)
+            {
+                var (write, dueTicks) = backlog[i];
+                if (IsBlocked(write.Origin.Region, region))
                 {
-                    return delivery.DueTicks;
+                    backlog.Reschedule(i, WriteOrigin.HeldBack);
                 }
-
-                var dueTicks = delivery.Write.Origin.DueTicks(region, nowTicks);
-                Schedule(key, delivery.Write, region, dueTicks);
-                return dueTicks;
-            });
+                else if (dueTicks == WriteOrigin.HeldBack)
+                {
+                    var newDueTicks = write.Origin.DueTicks(region, nowTicks);
+                    Schedule(key, write, region, newDueTicks);
+                    backlog.Reschedule(i, newDueTicks);
+                }
+            }
         }
     }
 

@@ -50,12 +50,12 @@ internal sealed class CommitPath
         var persistence = Persistence ?? throw new InvalidOperationException("A namespace in memory alone has nothing to recover.");
         var host = new PersistenceHost(_store, _committer, options);
         _store.HoldMaintenance();
-        _store.ExpectOlder(arrivedThrough: 0);
+        _store.ExpectLate(arrivedThrough: 0);
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         _isProviderOpen = true;
         var hasDeletes = host.EndRecovery();
         _store.ContinueAfter(recovery.HighestRevision);
-        _store.ExpectNoOlder();
+        _store.ExpectNoLate();
         _store.ForgetTombstones(recovery.HighestRevision);
         _largeValues.Open();
         _committer.Open(hasDeletes);
@@ -159,8 +159,8 @@ internal sealed class CommitPath
     public ValueTask DeleteAsync<TKey>(in TKey key, RegionView? origin)
         where TKey : struct, IKey, allows ref struct => CommitAsync(key, draft: default, origin);
 
-    /// <summary>Every mutation from elsewhere up to a revision has arrived: see <see cref="ShardedStore.ExpectOlder"/>.</summary>
-    public void ExpectOlder(long arrivedThrough) => _committer.ExpectOlder(arrivedThrough);
+    /// <summary>Every mutation from elsewhere up to a revision has arrived: see <see cref="ShardedStore.ExpectLate"/>.</summary>
+    public void ExpectLate(long arrivedThrough) => _committer.ExpectLate(arrivedThrough);
 
     private static byte[] KeyOf<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct

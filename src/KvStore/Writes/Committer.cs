@@ -50,7 +50,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
     public ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, out long revision)
         where TKey : struct, IKey, allows ref struct
     {
-        if (_isDirect && replicated is null && calls.IsEmpty && !(draft.IsNone && store.ExpectsOlder))
+        if (_isDirect && replicated is null && calls.IsEmpty && !(draft.IsNone && store.ExpectsLate))
         {
             revision = CommitDirectly(key, draft);
             return default;
@@ -110,10 +110,10 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
     /// <summary>Completes when every mutation up to a revision that was appended is visible, or has failed.</summary>
     public Task WhenSettledAsync(long throughRevision) => _inFlight.WhenSettledAsync(throughRevision);
 
-    /// <summary>Every mutation from elsewhere up to a revision has arrived: see <see cref="ShardedStore.ExpectOlder"/>.</summary>
-    public void ExpectOlder(long arrivedThrough)
+    /// <summary>Every mutation from elsewhere up to a revision has arrived: see <see cref="ShardedStore.ExpectLate"/>.</summary>
+    public void ExpectLate(long arrivedThrough)
     {
-        store.ExpectOlder(arrivedThrough);
+        store.ExpectLate(arrivedThrough);
         _inFlight.ForgetTombstones();
     }
 
@@ -167,7 +167,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
             ThrowIfClosed();
             CheckHoldingLock(key, draft);
             var isDelete = draft.IsNone;
-            var needsTombstone = isDelete && (store.ExpectsOlder || !_inFlight.IsIdle);
+            var needsTombstone = isDelete && (store.ExpectsLate || !_inFlight.IsIdle);
             if (isDelete && !needsTombstone && IsWithoutEffect(key, replicated))
             {
                 NoteMadeHoldingLock(key, call);
@@ -178,7 +178,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
             {
                 // In memory alone, or a mutation that loses: never the newest, so it needs no log.
                 admission?.Reserve();
-                draft = isDelete && store.ExpectsOlder ? store.DraftTombstone(key) : draft;
+                draft = isDelete && store.ExpectsLate ? store.DraftTombstone(key) : draft;
             }
             else
             {

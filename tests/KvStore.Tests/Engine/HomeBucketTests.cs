@@ -30,7 +30,7 @@ public sealed class HomeBucketTests
     }
 
     [Fact]
-    public void Entry_in_another_bucket_is_displaced()
+    public void Entry_in_another_bucket_is_marked_as_displaced()
     {
         Prop.ForAll(s_hashes.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (hash, line) => Sizes().All(words =>
         {
@@ -40,7 +40,7 @@ public sealed class HomeBucketTests
     }
 
     [Fact]
-    public void Three_of_four_doublings_and_every_shrinking_can_rehash()
+    public void Three_of_four_doublings_and_every_shrinking_rehash_without_reading_the_key()
     {
         Sizes().Zip(Sizes().Skip(1)).Where(pair => !HomeBucket.CanRehash(pair.First, pair.Second))
             .Select(pair => pair.Second / HashBucket.Entries).Should().Equal(1 << 2, 1 << 6, 1 << 10, 1 << 14, 1 << 18);
@@ -49,7 +49,7 @@ public sealed class HomeBucketTests
     }
 
     [Fact]
-    public void Bits_for_rehashing_touch_no_other_part_of_an_entry()
+    public void Displacement_bits_overlap_no_other_part_of_an_entry()
     {
         (HomeBucket.Mask & (HashEntry.TagMask | HashEntry.TombstoneBit | RecordAddress.Mask)).Should().Be(0);
         RecordAddress.Of(RecordAddress.SegmentIdEnd - 1, RecordAddress.SegmentBytesMax - 8).Should().Be(RecordAddress.Mask);

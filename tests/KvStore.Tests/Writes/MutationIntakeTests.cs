@@ -17,7 +17,7 @@ public sealed class MutationIntakeTests : IDisposable
 {
     private const uint Never = 0;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly ConcurrentQueue<KvValueReference> _released = new();
@@ -29,7 +29,7 @@ public sealed class MutationIntakeTests : IDisposable
         _clock = new CoarseClock(_time);
         _store = NewStore();
         _committer = new Committer("KV", _store, persistence: null, _calls, admission: null);
-        _store.ExpectOlder(arrivedThrough: 0);
+        _store.ExpectLate(arrivedThrough: 0);
     }
 
     public enum Kind
@@ -60,7 +60,7 @@ public sealed class MutationIntakeTests : IDisposable
         Prop.ForAll(arrivals.ToArbitrary(), arrival =>
         {
             using var store = NewStore();
-            store.ExpectOlder(arrivedThrough: 0);
+            store.ExpectLate(arrivedThrough: 0);
             var intake = new MutationIntake(store);
             var soon = (uint)NowSeconds + 1;
             foreach (var (mutation, number) in arrival.Order.Select((mutation, number) => (mutation, number)))
@@ -208,13 +208,13 @@ public sealed class MutationIntakeTests : IDisposable
 
         _store.TombstoneCount.Should().Be(Keys);
 
-        _committer.ExpectOlder(arrivedThrough: Keys / 2);
+        _committer.ExpectLate(arrivedThrough: Keys / 2);
         _store.TombstoneCount.Should().Be(Keys / 2);
 
         // Repeats of what has arrived, and a late one of what has not.
         Apply(MutationOf("key 0", "repeat", 1), MutationOf("key 1", "repeat", 2), MutationOf($"key {Keys - 1}", "late", Keys - 1));
         Names(_store).Should().BeEmpty();
-        _committer.ExpectOlder(arrivedThrough: Keys);
+        _committer.ExpectLate(arrivedThrough: Keys);
         _store.TombstoneCount.Should().Be(0);
         PutHere("key 0", "here").Should().BeGreaterThan(Keys);
         Read(_store, "key 0").Should().Be("here");

@@ -1,3 +1,4 @@
+using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -56,6 +57,8 @@ internal sealed class LogPersistence : IAsyncDisposable
             return;
         }
 
+        // Before any mutation is taken, which will have to be written.
+        FlushThreads.Shared.Ensure();
         var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider);
         var spare = new SpareLog(storage, manifest.Directory);
         var writer = LogWriter.Create(
@@ -173,6 +176,9 @@ internal sealed class LogPersistence : IAsyncDisposable
         await _maintenance.WaitAsync(both.Token).ConfigureAwait(false);
         try
         {
+            _storage.Reclaim();
+            _manifest!.Verify();
+
             // Not on the thread of the caller: most of it is waiting for the disk.
             if (await Task.Run(async () => await log.TryReopenAsync(SaveAcknowledgedAsync).ConfigureAwait(false), both.Token).ConfigureAwait(false))
             {
@@ -283,7 +289,16 @@ internal sealed class LogPersistence : IAsyncDisposable
             || _diskUse.FinishedLogs >= FinishedLogsMax;
         if (isDue && Interlocked.Exchange(ref _isCompacting, 1) == 0)
         {
-            _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+            try
+            {
+                AllocationProbe.Before();
+                _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+            }
+            catch (OutOfMemoryException)
+            {
+                // This is the thread that writes. There is another chance after the next few bytes.
+                Volatile.Write(ref _isCompacting, 0);
+            }
         }
     }
 

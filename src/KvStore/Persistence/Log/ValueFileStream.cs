@@ -177,7 +177,7 @@ internal sealed class ValueFileStream : Stream
             throw new KvDamagedFileException(_path, OffsetOf(index) + bytes, "the file ends within the value");
         }
 
-        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueFileWriter.Checksum(_header.Seed, index, block[sizeof(uint)..]))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueBlock.Checksum(_header.Seed, index, block[sizeof(uint)..]))
         {
             throw new KvDamagedFileException(_path, OffsetOf(index), "the checksum of the block is wrong");
         }
