@@ -31,8 +31,8 @@ internal sealed partial class ShardedStore : IDisposable
     private readonly Action<KvValueReference>? _releaseLargeValue;
     private long _expiredCount;
 
-    /// <param name="clock">What second it is.</param>
-    /// <param name="timeProvider">What the background work is timed by.</param>
+    /// <param name="clock">Decides whether entries have expired.</param>
+    /// <param name="timeProvider">The timer of the background work.</param>
     /// <param name="onMaintenanceFailure">Called when background work fails; the work is tried again.</param>
     /// <param name="firstSegment">The number of the first segment: they come around some day, and nobody can wait for it.</param>
     /// <param name="name">The name of the namespace, for the exception after <see cref="Dispose"/>.</param>

@@ -44,8 +44,8 @@ public sealed record FilePersistenceOptions
     public bool ReadOnly { get; init; }
 
     /// <summary>
-    /// On Unix: who may read and write the files that are made. A directory that is made can also be entered by whoever may read
-    /// its files. Files and directories that exist keep what they have, and Windows keeps its own rules. Default
+    /// On Unix: who may read and write the files that are made. A user that may read the files may also enter a directory that is made.
+    /// Files and directories that exist keep their permissions, and Windows keeps its own rules. Default
     /// <see cref="UnixFileMode.UserRead"/> and <see cref="UnixFileMode.UserWrite"/>: nobody but the user of the process (600,
     /// and 700 for directories). The user needs both.
     /// </summary>

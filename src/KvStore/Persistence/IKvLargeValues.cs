@@ -16,8 +16,8 @@ public interface IKvLargeValues
     KvLargeValueWriter Create();
 
     /// <summary>
-    /// Takes hold of a value: it stays readable until the returned object is disposed, even when it is released meanwhile, and can be
-    /// opened again until the last one who holds it has disposed it.
+    /// Takes a lease on a value: the value stays readable until the returned object is disposed, even when it is released meanwhile,
+    /// and can be opened again until its last lease is disposed.
     /// </summary>
     /// <param name="reference">Where it is.</param>
     /// <param name="value">The value, which the caller disposes.</param>
@@ -28,9 +28,9 @@ public interface IKvLargeValues
     bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value);
 
     /// <summary>
-    /// Gives a value up, once: after the mutation that replaced or deleted it was appended (and, where that is waited for, is
-    /// durable), after its deadline has passed, or because the put that it was made for was never appended.
-    /// It is removed when nobody reads it any more and what replaced it is durable.
+    /// Releases a value, which no record refers to any more. Called once for each value: after the mutation that replaced or deleted
+    /// it was appended (and is durable, where that is waited for), after its deadline has passed, or when the put that it was written
+    /// for was not made. The provider removes the value when its last lease has ended and what replaced it is durable.
     /// </summary>
     /// <param name="reference">Where it is.</param>
     void Release(KvValueReference reference);

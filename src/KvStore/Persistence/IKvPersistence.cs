@@ -1,14 +1,14 @@
 namespace KvStore;
 
 /// <summary>
-/// What makes the mutations of a namespace outlive it: told of puts and deletes, not of bytes on a disk, so that a log of
-/// files, SQLite or PostgreSQL can stand behind it.
+/// Makes the mutations of a namespace durable. A provider receives puts and deletes, not bytes on a disk, so that a log of files,
+/// SQLite or PostgreSQL can implement it.
 /// </summary>
 /// <remarks>
-/// <para>One namespace at a time: <see cref="OpenAsync"/>, then everything else, then <see cref="IAsyncDisposable.DisposeAsync"/>,
-/// which flushes. A provider that was disposed can be opened again.</para>
-/// <para>Thread safety: all members, from any thread, once it is open; the order of mutations is the order of the calls of
-/// <see cref="AppendAsync"/>, so whoever has an order to keep makes those calls one after the other.</para>
+/// <para>A provider serves one namespace at a time: <see cref="OpenAsync"/>, then everything else, then
+/// <see cref="IAsyncDisposable.DisposeAsync"/>, which flushes. A provider that was disposed can be opened again.</para>
+/// <para>Thread safety: once the provider is open, all members may be called from any thread. The order of mutations is the order of
+/// the calls of <see cref="AppendAsync"/>; a caller that needs an order makes those calls one after the other.</para>
 /// </remarks>
 public interface IKvPersistence : IAsyncDisposable
 {
@@ -18,7 +18,7 @@ public interface IKvPersistence : IAsyncDisposable
     /// <summary>Keeps large values outside memory; null when the provider does not, or when it is not open.</summary>
     IKvLargeValues? LargeValues { get; }
 
-    /// <summary>Hands everything that is kept to the host, then stands ready for mutations.</summary>
+    /// <summary>Passes everything that is kept to the host, and takes mutations afterwards.</summary>
     /// <param name="host">The state that is made durable. Its members are called until the provider is disposed.</param>
     /// <param name="cancellationToken">Cancels the opening; nothing stays open then.</param>
     /// <returns>What was recovered.</returns>
@@ -27,19 +27,19 @@ public interface IKvPersistence : IAsyncDisposable
     ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Takes a mutation. Its place in the order is fixed when the call returns; the task completes when it is as durable
+    /// Takes a mutation. The order of mutations is fixed when this method returns. The task completes when the mutation is as durable
     /// as the provider was configured to make it, which may be at once.
     /// </summary>
     /// <param name="mutation">The mutation, whose memory stays valid and unchanged until the task has completed.</param>
-    /// <param name="cancellationToken">Looked at before anything happens; a mutation that was taken cannot be taken back.</param>
+    /// <param name="cancellationToken">Checked before anything happens; a mutation that was taken cannot be cancelled.</param>
     /// <returns>
-    /// A task that fails when the mutation could not be made durable. It must then not be shown to readers; whether it is
+    /// A task that fails when the mutation could not be made durable. The mutation is then not shown to readers; whether it is
     /// recovered later is not known.
     /// </returns>
     ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken = default);
 
-    /// <summary>Makes everything durable that was taken before the call, whatever the configured durability.</summary>
-    /// <param name="cancellationToken">Looked at before anything happens.</param>
+    /// <summary>Makes every mutation durable that was taken before the call, whatever the configured durability.</summary>
+    /// <param name="cancellationToken">Checked before anything happens.</param>
     /// <returns>A task that fails when that is not possible.</returns>
     ValueTask FlushAsync(CancellationToken cancellationToken = default);
 

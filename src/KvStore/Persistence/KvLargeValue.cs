@@ -11,11 +11,11 @@ public abstract class KvLargeValue : IDisposable
 
     /// <summary>Opens the value for reading.</summary>
     /// <returns>
-    /// A new stream that can seek, which the caller disposes, and which goes on when this object is disposed. Reading it throws
+    /// A new stream that can seek, which the caller disposes, and which stays readable when this object is disposed. Reading it throws
     /// <see cref="KvDamagedFileException"/> where the bytes are not those that were written.
     /// </returns>
     public abstract Stream OpenStream();
 
-    /// <summary>Lets go of the value.</summary>
+    /// <summary>Ends the lease on the value.</summary>
     public abstract void Dispose();
 }

@@ -14,8 +14,8 @@ public abstract class KvLargeValueWriter : IAsyncDisposable
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default);
 
     /// <summary>Ends the value and makes it durable.</summary>
-    /// <param name="cancellationToken">Looked at before anything happens.</param>
-    /// <returns>What to put into the mutation. Whoever does not append it calls <see cref="IKvLargeValues.Release"/>.</returns>
+    /// <param name="cancellationToken">Checked before anything happens.</param>
+    /// <returns>The reference for the mutation. A caller that appends no mutation with it calls <see cref="IKvLargeValues.Release"/>.</returns>
     public abstract ValueTask<KvValueReference> CompleteAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Abandons the value unless it was completed.</summary>

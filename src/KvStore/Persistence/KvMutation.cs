@@ -5,8 +5,8 @@ namespace KvStore;
 
 /// <summary>A put or a delete on its way to a persistence provider, or back from it: fully encoded and numbered.</summary>
 /// <remarks>
-/// Who hands a mutation over keeps its memory valid and unchanged until the call, or the task that it returned, has
-/// completed; who receives it copies what is to be kept for longer.
+/// The caller that passes a mutation keeps its memory valid and unchanged until the call, or the task that it returned, has
+/// completed. The receiver copies what it needs for longer.
 /// </remarks>
 public readonly struct KvMutation
 {

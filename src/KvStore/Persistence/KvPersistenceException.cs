@@ -1,8 +1,8 @@
 namespace KvStore;
 
 /// <summary>
-/// A mutation could not be made durable, or what was made durable cannot be opened. Thrown as it is when the disk failed
-/// (the inner exception says how): from then on the namespace serves reads and refuses writes until it is opened again.
+/// A mutation could not be made durable, or what was made durable cannot be opened. When the disk failed (the inner exception says how),
+/// the namespace serves reads and refuses writes until <see cref="IKvPersistence.ReopenAsync"/>, or until it is opened again.
 /// </summary>
 public class KvPersistenceException : Exception
 {

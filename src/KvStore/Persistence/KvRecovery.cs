@@ -6,16 +6,19 @@ public sealed record KvRecovery
     /// <summary>The highest revision that any mutation ever had, even one whose key is long gone; 0 when there was none.</summary>
     public long HighestRevision { get; init; }
 
-    /// <summary>The mutations that were handed to the host.</summary>
+    /// <summary>How many mutations were recovered.</summary>
     public long Mutations { get; init; }
 
     /// <summary>
-    /// What a crash had left half-written at the end of the last log, and was dropped: it was never acknowledged. Null when
-    /// there was nothing of the kind.
+    /// The record that a crash left half-written at the end of the last log. It was never acknowledged, and is dropped. Null when there
+    /// was none.
     /// </summary>
     public KvDamage? TornTail { get; init; }
 
-    /// <summary>What was damaged and is missing, when it was opened read-only; otherwise damage is an error, and this is empty.</summary>
+    /// <summary>
+    /// The damaged places whose records are missing, when it was opened with <see cref="FilePersistenceOptions.ReadOnly"/>. Empty
+    /// otherwise, because damage is then an error.
+    /// </summary>
     public IReadOnlyList<KvDamage> Damages { get; init; } = [];
 }
 

@@ -2,9 +2,9 @@ using KvStore.Segments;
 
 namespace KvStore.Values;
 
-/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory. Made for one read.</summary>
-/// <param name="leases">Keep the value readable.</param>
-/// <param name="lease">What keeps this one.</param>
+/// <summary>The source of a <see cref="KvValue"/> whose value is kept outside memory. Made for one read.</summary>
+/// <param name="leases">The leases of the namespace.</param>
+/// <param name="lease">The lease that keeps the file of this value.</param>
 /// <param name="segment">The memory with the record.</param>
 internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, byte[] segment) : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
 
     public byte[] Segment { get; } = segment;
 
-    /// <summary>Opens the value, which the stream keeps readable by itself.</summary>
+    /// <summary>Opens the value. The stream has a lease of its own.</summary>
     public Stream OpenStream()
     {
         if (Volatile.Read(ref _isDisposed) != 0)
@@ -53,7 +53,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
         }
     }
 
-    /// <summary>Lets go of the file. Streams that were opened go on.</summary>
+    /// <summary>Ends the lease of this view. Streams that were opened go on.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) == 0)

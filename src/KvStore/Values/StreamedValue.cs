@@ -5,9 +5,9 @@ using KvStore.Rules;
 namespace KvStore.Values;
 
 /// <summary>
-/// A value read from a stream or a pipe to its end, in pooled chunks, before anything of it is stored: one that fails, is
-/// cancelled or turns out too long leaves nothing behind. One that is long enough to be kept outside memory is written there
-/// as it comes.
+/// A value that is read from a stream or a pipe to its end, in pooled chunks, before any of it is visible. A value that fails, is
+/// cancelled or is too long leaves nothing behind. A value that is long enough to be kept outside memory is written there while it is
+/// read.
 /// </summary>
 internal sealed class StreamedValue : IAsyncDisposable
 {
@@ -123,7 +123,7 @@ internal sealed class StreamedValue : IAsyncDisposable
 
         while (true)
         {
-            // Never asks for more than one byte over the limit.
+            // Never reads more than one byte over the limit.
             var room = valueBytesMax - Length + 1;
             var buffer = ArrayPool<byte>.Shared.Rent(Math.Min(NextChunkBytes(), room));
             var filled = 0;
@@ -188,7 +188,7 @@ internal sealed class StreamedValue : IAsyncDisposable
         }
     }
 
-    // Once the value is long enough, what has gathered goes to where large values are kept.
+    // Once the value is long enough, the chunks are written to where large values are kept.
     private async ValueTask SpillAsync(CancellationToken cancellationToken)
     {
         if (_largeValues is null || Length < _largeValues.ThresholdBytes)
@@ -205,7 +205,7 @@ internal sealed class StreamedValue : IAsyncDisposable
         FreeChunks();
     }
 
-    /// <summary>Stores what has not been stored yet, where the value is kept outside memory.</summary>
+    /// <summary>Stores the rest of the value and makes it durable, when it is kept outside memory.</summary>
     public async ValueTask CompleteAsync(CancellationToken cancellationToken)
     {
         await SpillAsync(cancellationToken).ConfigureAwait(false);

@@ -9,14 +9,14 @@ using KvStore.Rules;
 namespace KvStore.Writes;
 
 /// <summary>
-/// Refuses writes that come too soon after another, and writes that a namespace has no room for: limits of the service
-/// that a namespace has only where it is asked to.
+/// Refuses writes that come too soon after another, and writes that would exceed the capacity of a namespace. Both are limits of the
+/// service that a namespace has only where its options say so.
 /// </summary>
 /// <remarks>
-/// <para>A write is checked in the step in which it is decided: appended to the log, or published where there is no log. So
-/// concurrent writes cannot exceed a limit together. How full the namespace is is what the store counts, and what mutations in
-/// flight will make of it. Only where the limit seems reached while expired entries are still counted is the namespace walked.</para>
-/// <para>A check changes nothing; <see cref="NoteWrite"/> is called for writes that were made, so that a refused one does not make
+/// <para>A write is checked in the step in which it is decided (<see cref="Committer"/>), so concurrent writes cannot exceed a limit
+/// together. The size of the namespace is the counters of the store plus the mutations in flight. The namespace is walked only when
+/// the limit seems reached and expired entries may still be counted.</para>
+/// <para>A check changes nothing. <see cref="NoteWrite"/> is called for writes that were made, so that a refused write does not make
 /// the next one come too soon.</para>
 /// <para>Thread safety: every member only while holding the lock of <see cref="CallOrder"/>.</para>
 /// </remarks>
@@ -52,10 +52,10 @@ internal sealed class WriteAdmission
 
     private bool IsLimited => _limits.NamespaceKeysMax is not null || _limits.NamespaceBytesMax is not null;
 
-    /// <summary>What the options ask for; null when every write is admitted.</summary>
+    /// <summary>Makes the checks that the options require; null when every write is admitted.</summary>
     /// <param name="name">The name of the namespace, for messages.</param>
     /// <param name="options">The limits.</param>
-    /// <param name="store">What is counted.</param>
+    /// <param name="store">Counts the entries.</param>
     /// <param name="callLock">The lock of <see cref="CallOrder"/>.</param>
     public static WriteAdmission? For(string name, KvNamespaceOptions options, ShardedStore store, Lock callLock) =>
         options.EnforceWriteRate || options.Limits.NamespaceKeysMax is not null || options.Limits.NamespaceBytesMax is not null
@@ -147,7 +147,7 @@ internal sealed class WriteAdmission
     private void CheckRoom<TKey>(in TKey key, long bytes)
         where TKey : struct, IKey, allows ref struct
     {
-        // As if everything in flight were new: nearly always that is enough.
+        // As if everything in flight were new. Nearly always that is enough.
         var (keys, total) = (_store.Count, _store.CountedLiveBytes);
         if (IsRoomFor(keys + _inFlight.Count + 1, total + _bytesInFlight + bytes))
         {
@@ -165,7 +165,7 @@ internal sealed class WriteAdmission
             total += addedBytes;
         }
 
-        // What a put replaces makes room for it. One that adds neither keys nor bytes is let through in any case.
+        // The entry that a put replaces makes room for it. A put that adds neither keys nor bytes is always admitted.
         var (before, beforeBytes) = MostOf(key, out _, out _);
         var keysAfter = keys + 1 - before;
         var bytesAfter = total + Math.Max(bytes - beforeBytes, 0);
@@ -185,8 +185,8 @@ internal sealed class WriteAdmission
     private bool IsRoomFor(long keys, long bytes) =>
         !(keys > _limits.NamespaceKeysMax) && !(bytes > _limits.NamespaceBytesMax);
 
-    // By how much each key in flight may exceed what the store holds of it. Mutations become visible in any order, so a delete makes
-    // room only when it is visible.
+    // How much each key in flight may add to what the store has of it. Mutations become visible in any order, so a delete makes room
+    // only when it is visible.
     private IEnumerable<(int Keys, long Bytes)> AddedInFlight()
     {
         for (var i = 0; i < _inFlight.Count; i++)
@@ -199,7 +199,7 @@ internal sealed class WriteAdmission
         }
     }
 
-    // The most that there will be of a key, as an entry and in bytes, while what is in flight becomes visible.
+    // The largest that a key can be, as an entry and in bytes, while the mutations in flight become visible.
     private (int Keys, long Bytes) MostOf<TKey>(in TKey key, out Record present, out int first)
         where TKey : struct, IKey, allows ref struct
     {
@@ -221,7 +221,7 @@ internal sealed class WriteAdmission
         return most;
     }
 
-    // Without what has expired and is still there.
+    // Does not count entries that have expired and were not removed yet.
     private (long Keys, long Bytes) Walk()
     {
         var (keys, bytes) = (0L, 0L);
@@ -243,7 +243,7 @@ internal sealed class WriteAdmission
         return (keys, bytes);
     }
 
-    // Keys are told apart by their hashes alone: of two with the same 64 bits one would be refused, within a second.
+    // Keys are compared by their hashes alone: of two keys with the same 64 bits, one would be refused within a second.
     private void CheckRate<TKey>(in TKey key, string operation)
         where TKey : struct, IKey, allows ref struct
     {
@@ -264,7 +264,7 @@ internal sealed class WriteAdmission
         }
     }
 
-    // Begins as the service's message does, so that whoever looks for its words finds them.
+    // Begins with the words of the service's message, so that a search for them finds this.
     private static KvException TooSoon<TKey>(string operation, in TKey key, string what, TimeSpan interval)
         where TKey : struct, IKey, allows ref struct =>
         new(429, operation, Invariant($"Too Many Requests: {Quote(key)} was refused. {what} takes one write in {interval.TotalSeconds} seconds. Wait, and try again."));

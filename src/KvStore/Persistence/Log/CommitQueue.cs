@@ -3,18 +3,18 @@ using System.Diagnostics;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The states of <see cref="GroupCommit"/>, without a thread, a lock or a disk: what waits, who writes, and who is to be
-/// completed. A test runs through every order in which its methods can be called.
+/// The states of <see cref="GroupCommit"/>, without a thread, a lock or a disk: what waits, which worker writes, and which callers
+/// are to be completed. A test runs through every order in which its methods can be called.
 /// </summary>
 /// <remarks>
 /// <para><b>Memory.</b> <see cref="Append"/>, <see cref="Command"/>, <see cref="Dispose"/> and <see cref="TryBeginReopen"/> take all
-/// of their memory before they change anything. Every other method allocates nothing: nobody could repeat it after a failure.</para>
-/// <para>Every method is called while holding the lock of <see cref="GroupCommit"/>. One that returns <see cref="Call"/> says
-/// what the caller must do after it has let the lock go.</para>
+/// of their memory before they change anything. Every other method allocates nothing: it could not be repeated after a failure.</para>
+/// <para>Call every method while holding the lock of <see cref="GroupCommit"/>. A method that returns <see cref="Call"/> says what to
+/// do after releasing the lock.</para>
 /// <para><b>Who completes a caller.</b> A <see cref="PendingAppend"/> is in exactly one place: in the open batch, in the batch
 /// that is being written, in the list of completions, or with the worker that took it from there. It moves from the open batch
 /// to the list by <see cref="Fail"/>, to the batch being written by <see cref="Next"/>, from that to the list by
-/// <see cref="Settle"/>. Nothing else moves it, and every place has one who empties it: the batch being written has its
+/// <see cref="Settle"/>. Nothing else moves it, and every place has a worker that empties it: the batch being written has its
 /// worker; the list, and an open batch that waits for nothing, have a worker that was called and has not come yet,
 /// or one that is between two calls of <see cref="Next"/>.</para>
 /// </remarks>
@@ -24,34 +24,21 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     private const int GatheredBytes = 64 * 1024;
     private const int UnwrittenBytesMax = 8 * 1024 * 1024;
 
-    // The next write is held back for at most this part of the time that the last one took.
-    private const int HoldDivisor = 2;
-
     private readonly PendingAppendPool _pool = new();
+    private readonly RecordBatches _batches = new();
 
-    // There are two batches. One is open; the other is the spare, is being written, or is retained.
-    private RecordBatch _open = new();
-    private RecordBatch? _spare = new();
+    // The callers to complete, and those that wait until no worker writes.
+    private readonly PendingAppendList _completions = new();
+    private readonly PendingAppendList _idle = new();
+    private readonly FlushDelay _delay = new(time);
 
-    // In the relaxed modes: what could not be written and was acknowledged. It goes before everything else.
-    private RecordBatch? _retained;
-    private bool _waitsForRetry;
-
-    // The last one that waited in the open batch when the retained one was taken to be written.
+    // The last caller in the open batch when the retained batch was taken to be written.
     private PendingAppend? _lastWaitingAtRetry;
+    private bool _waitsForRetry;
     private Writer _writer;
-    private PendingAppend? _firstCompletion;
-    private PendingAppend? _lastCompletion;
     private bool _isHelperCalled;
-    private bool _isHolding;
-    private long _holdSince;
-    private long _holdTicks;
-    private long _began;
     private bool _isClosed;
     private bool _isDisposing;
-
-    // Those who wait until nobody writes, as a list.
-    private PendingAppend? _firstIdle;
     private KvPersistenceException? _failure;
     private KvPersistenceException? _lastError;
 
@@ -64,11 +51,11 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
         /// <summary>Whichever worker comes next: one was called.</summary>
         Wanted,
 
-        /// <summary>The worker that took a batch, or whoever opens the log again.</summary>
+        /// <summary>The worker that took a batch, or the call that opens the log again.</summary>
         Taken,
     }
 
-    /// <summary>What the caller does after it has let the lock go.</summary>
+    /// <summary>What to do after releasing the lock.</summary>
     public enum Call
     {
         /// <summary>Nothing.</summary>
@@ -90,8 +77,8 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     /// <summary>Whether nothing is taken any more.</summary>
     public bool IsClosed => _isClosed;
 
-    /// <summary>Whether nothing is taken that is not written yet, and nobody is writing.</summary>
-    public bool IsIdle => _writer == Writer.None && !_open.HasWork && _retained is null;
+    /// <summary>Whether everything that was taken is written, and no worker writes.</summary>
+    public bool IsIdle => _writer == Writer.None && !_batches.HaveWork;
 
     /// <summary>The highest revision that was taken.</summary>
     public long HighestRevision { get; set; }
@@ -105,14 +92,14 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     /// <summary>Takes a mutation. Requires: <see cref="Refusal"/> is null.</summary>
     /// <param name="mutation">The mutation.</param>
     /// <param name="size">Its room in the log.</param>
-    /// <param name="pending">Who waits for it; null when it has completed.</param>
+    /// <param name="pending">The caller that waits for it; null when it has completed.</param>
     /// <param name="refusal">Why it was not taken; null when it was.</param>
     public Call Append(in KvMutation mutation, int size, out PendingAppend? pending, out KvPersistenceException? refusal)
     {
         pending = null;
         refusal = null;
-        var isOver = _open.Length + size > unwrittenBytesMax;
-        if (isOver && _retained is not null)
+        var isOver = _batches.Open.Length + size > unwrittenBytesMax;
+        if (isOver && _batches.Retained is not null)
         {
             // The disk takes nothing at the moment, and memory has no more room for what waits for it.
             refusal = _lastError;
@@ -122,12 +109,12 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
 
         // What takes memory comes first: when it fails, nothing has changed.
         var waits = durability == Durability.Immediate || isOver;
-        pending = waits ? _pool.Rent(_open.Length + size, mutation.IsDelete) : null;
-        _open.Add(mutation, size);
+        pending = waits ? _pool.Rent(_batches.Open.Length + size, mutation.IsDelete) : null;
+        _batches.Open.Add(mutation, size);
         HighestRevision = Math.Max(HighestRevision, mutation.Revision);
         if (pending is not null)
         {
-            _open.Add(pending);
+            _batches.Open.Add(pending);
         }
 
         return TryStart();
@@ -137,12 +124,12 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     public Call Command(bool rolls, bool closes, out PendingAppend pending)
     {
         pending = _pool.Rent(long.MaxValue, isDelete: false);
-        _open.MustFlush = true;
-        _open.MustRoll |= rolls;
-        _open.MustClose |= closes;
+        _batches.Open.MustFlush = true;
+        _batches.Open.MustRoll |= rolls;
+        _batches.Open.MustClose |= closes;
         _isClosed |= closes;
         _waitsForRetry = false;
-        _open.Add(pending);
+        _batches.Open.Add(pending);
         return TryStart();
     }
 
@@ -156,13 +143,13 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
         }
 
         _waitsForRetry = false;
-        _open.MustWrite |= _open.Length > 0;
-        _open.MustFlush |= durability == Durability.Interval
-            && (_open.Length > 0 || _retained is not null || _writer != Writer.None || hasUnflushed);
+        _batches.Open.MustWrite |= _batches.Open.Length > 0;
+        _batches.Open.MustFlush |= durability == Durability.Interval
+            && (_batches.Open.Length > 0 || _batches.Retained is not null || _writer != Writer.None || hasUnflushed);
         return TryStart();
     }
 
-    /// <summary>Something that the log stands on has failed. Whoever waits in the open batch is completed with it.</summary>
+    /// <summary>Something that the log depends on has failed. The callers that wait in the open batch fail with it.</summary>
     /// <returns>What to do, and whether this is the first failure.</returns>
     public (Call Call, bool IsFirst) Fail(KvPersistenceException failure)
     {
@@ -188,7 +175,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     /// </summary>
     /// <param name="hasJustCome">Whether the worker was called and asks for the first time.</param>
     /// <param name="batch">What to write.</param>
-    /// <param name="completion">Whom to complete.</param>
+    /// <param name="completion">The caller to complete.</param>
     public Call Next(bool hasJustCome, out RecordBatch? batch, out PendingAppend? completion)
     {
         batch = null;
@@ -201,36 +188,21 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
         if (_writer == Writer.Wanted)
         {
             _writer = Writer.Taken;
-            _began = time.GetTimestamp();
-            if (_retained is not null)
-            {
-                batch = _retained;
-                _retained = null;
-                _lastWaitingAtRetry = _open.LastWaiting;
-            }
-            else
-            {
-                Debug.Assert(_spare is not null, "Nothing is retained or written, so the second batch is the spare.");
-                batch = _open;
-                _open = _spare;
-                _spare = null;
-                _lastWaitingAtRetry = null;
-            }
+            _delay.WriteBegins();
+            _lastWaitingAtRetry = _batches.Retained is null ? null : _batches.Open.LastWaiting;
+            batch = _batches.Take();
 
-            // Whoever is still to be completed does not wait for the disk.
+            // The callers that are still to be completed do not wait for the disk.
             return CallHelper();
         }
 
-        if (_firstCompletion is not { } first)
+        completion = _completions.TakeFirst();
+        if (completion is null)
         {
             return Call.None;
         }
 
-        completion = first;
-        _firstCompletion = first.Next;
-        first.Next = null;
-
-        // The code of a caller runs next, which may block: somebody else must come for the rest.
+        // The code of a caller runs next, which may block: another worker must come for the rest.
         var call = TryStart();
         return call == Call.None ? CallHelper() : call;
     }
@@ -241,7 +213,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     /// <returns>What to do, and the failure, when this was the first.</returns>
     public (Call Call, KvPersistenceException? NewFailure) Settle(RecordBatch batch, in WriteOutcome outcome)
     {
-        Debug.Assert(_writer == Writer.Taken, "Only whoever writes settles.");
+        Debug.Assert(_writer == Writer.Taken, "Only the writer settles.");
         _writer = Writer.None;
         KvPersistenceException? newFailure = null;
         var losesAcknowledged = durability != Durability.Immediate && outcome.KeptBytes < batch.Length;
@@ -254,7 +226,10 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
             }
 
             Complete(batch.FirstWaiting, outcome, null);
-            HoldNext();
+            if (!_completions.IsEmpty)
+            {
+                _delay.Begin();
+            }
         }
         else if (outcome.IsFatal || (losesAcknowledged && _isClosed))
         {
@@ -263,7 +238,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
             newFailure = _failure is null ? failure : null;
             Volatile.Write(ref _failure, failure);
 
-            // Whoever has an unknown outcome is told so, whatever had failed before.
+            // A caller whose outcome is unknown gets that failure, whatever had failed before.
             Complete(batch.FirstWaiting, outcome, outcome.IsUndone || newFailure is not null ? failure : LogFailures.Fatal(outcome));
             FailOpen(failure, isWriting: false);
         }
@@ -278,9 +253,9 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
             }
         }
 
-        if (_retained != batch)
+        if (_batches.Retained != batch)
         {
-            Recycle(batch);
+            _batches.Recycle(batch);
         }
 
         var call = TryStart();
@@ -288,7 +263,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     }
 
     /// <summary>Nothing is taken any more.</summary>
-    /// <param name="idle">Completes when nobody writes, and nothing that somebody waits for is left to be written.</param>
+    /// <param name="idle">Completes when no worker writes, and nothing that a caller waits for is left to be written.</param>
     public Call Dispose(out PendingAppend idle)
     {
         idle = WhenIdle();
@@ -298,7 +273,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     }
 
     /// <summary>Takes the role of the writer after a failure.</summary>
-    /// <param name="busy">Completes when whoever has the role gives it back, to ask again; null when nobody has it.</param>
+    /// <param name="busy">Completes when the role is free, so that the caller tries again; null when the role is free.</param>
     /// <returns>Whether it was taken. Not when nothing has failed, or it is closed.</returns>
     public bool TryBeginReopen(out PendingAppend? busy)
     {
@@ -314,7 +289,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
             return false;
         }
 
-        Debug.Assert(!_open.HasWork, "Nothing is taken after a failure.");
+        Debug.Assert(!_batches.Open.HasWork, "Nothing is taken after a failure.");
         _writer = Writer.Taken;
         return true;
     }
@@ -328,7 +303,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
         {
             // What was not written is in the state that the log now stands for.
             DropRetained();
-            _open.Reset();
+            _batches.Open.Reset();
             Volatile.Write(ref _lastError, null);
             Volatile.Write(ref _failure, null);
         }
@@ -343,7 +318,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     /// <returns>Whether it was taken; then <see cref="EndRest"/> gives it back.</returns>
     public bool TryBeginRest()
     {
-        if (_writer != Writer.None || _retained is not null || _failure is not null || _isDisposing)
+        if (_writer != Writer.None || _batches.Retained is not null || _failure is not null || _isDisposing)
         {
             return false;
         }
@@ -362,38 +337,38 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
 
     /// <summary>All of the state as text, for a test that looks whether it has seen it before.</summary>
     internal string Describe(Func<PendingAppend?, string> waiting) =>
-        Invariant($"{_writer} open {_open.Length} {_open.MustFlush} {_open.MustWrite} {_open.MustRoll} {_open.MustClose} {waiting(_open.FirstWaiting)}")
-        + Invariant($"retained {_retained?.Length} {_retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_firstCompletion)}idle {waiting(_firstIdle)}")
-        + Invariant($"{_isHelperCalled} {_isHolding} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
+        Invariant($"{_writer} open {_batches.Open.Length} {_batches.Open.MustFlush} {_batches.Open.MustWrite} {_batches.Open.MustRoll} {_batches.Open.MustClose} {waiting(_batches.Open.FirstWaiting)}")
+        + Invariant($"retained {_batches.Retained?.Length} {_batches.Retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_completions.First)}idle {waiting(_idle.First)}")
+        + Invariant($"{_isHelperCalled} {_delay.IsOn} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
 
     /// <summary>Decides whether a worker must come to write.</summary>
     private Call TryStart()
     {
-        if (_writer != Writer.None || _failure is not null || _waitsForRetry || !(_open.HasWork || _retained is not null))
+        if (_writer != Writer.None || _failure is not null || _waitsForRetry || !_batches.HaveWork)
         {
             return Call.None;
         }
 
-        if (durability != Durability.Immediate && _retained is null
-            && _open.Length < GatheredBytes && _open.FirstWaiting is null && !_open.MustWrite && !_open.MustFlush)
+        if (durability != Durability.Immediate && _batches.Retained is null
+            && _batches.Open.Length < GatheredBytes && _batches.Open.FirstWaiting is null && !_batches.Open.MustWrite && !_batches.Open.MustFlush)
         {
             return Call.None;
         }
 
-        if (_isHolding && !_isDisposing && _firstCompletion is not null && time.GetTimestamp() - _holdSince < _holdTicks)
+        if (_delay.IsOn && !_isDisposing && !_completions.IsEmpty && !_delay.IsOver)
         {
-            // The worker that takes the last completion starts it, if nobody does before.
+            // The worker that takes the last completion starts the write, if no other call does before.
             return Call.None;
         }
 
-        _isHolding = false;
+        _delay.End();
         _writer = Writer.Wanted;
         return Call.Writer;
     }
 
     private Call CallHelper()
     {
-        if (_firstCompletion is null || _isHelperCalled)
+        if (_completions.IsEmpty || _isHelperCalled)
         {
             return Call.None;
         }
@@ -402,102 +377,57 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
         return Call.Helper;
     }
 
-    // Most of those who are completed put again at once. A write that begins with the first of them would leave all the others
-    // to the next one.
-    private void HoldNext()
-    {
-        if (_firstCompletion is not null)
-        {
-            _isHolding = true;
-            _holdSince = time.GetTimestamp();
-            _holdTicks = (_holdSince - _began) / HoldDivisor;
-        }
-    }
-
-    /// <summary>Completes those who wait in the open batch with a failure. A test replaces it by one that forgets them.</summary>
+    /// <summary>Fails the callers that wait in the open batch. A test replaces it by one that forgets them.</summary>
     /// <param name="failure">The failure.</param>
     /// <param name="isWriting">Whether a worker is writing another batch.</param>
     protected virtual void FailOpen(KvPersistenceException failure, bool isWriting)
     {
-        Complete(_open.FirstWaiting, new WriteOutcome { KeptBytes = 0, Error = failure, IsFatal = true }, failure);
-        _open.Reset();
+        Complete(_batches.Open.FirstWaiting, new WriteOutcome { KeptBytes = 0, Error = failure, IsFatal = true }, failure);
+        _batches.Open.Reset();
         DropRetained();
     }
 
     private void DropRetained()
     {
-        if (_retained is { } retained)
+        if (_batches.DropRetained())
         {
-            _retained = null;
             _waitsForRetry = false;
-            Recycle(retained);
         }
-    }
-
-    private void Recycle(RecordBatch batch)
-    {
-        Debug.Assert(_spare is null, "There are two batches.");
-        batch.Reset();
-        _spare = batch;
     }
 
     // In the relaxed modes the records were acknowledged; they are written when the disk takes them, before anything else.
     private void Retain(RecordBatch batch, in WriteOutcome outcome, KvPersistenceException error)
     {
-        batch.WrittenBytes = outcome.KeptBytes;
-        batch.ForgetWaiting();
-        _retained = batch;
+        _batches.Retain(batch, outcome.KeptBytes);
 
-        // Whoever wanted everything on the disk before this attempt began hears now that it cannot be. For those who came later
+        // The callers that wanted everything on the disk before this attempt began fail now. For those that came later
         // there is another one.
-        Complete(_open.TakeWaiting(_lastWaitingAtRetry), new WriteOutcome { KeptBytes = 0, Error = error }, error);
-        _waitsForRetry = _open.FirstWaiting is null;
+        Complete(_batches.Open.TakeWaiting(_lastWaitingAtRetry), new WriteOutcome { KeptBytes = 0, Error = error }, error);
+        _waitsForRetry = _batches.Open.FirstWaiting is null;
     }
 
-    /// <summary>Moves those who wait for a batch, as a list, to the completions.</summary>
+    /// <summary>Moves the callers that wait for a batch, as a list, to the completions.</summary>
     private void Complete(PendingAppend? waiting, in WriteOutcome outcome, KvPersistenceException? error)
     {
-        if (waiting is not { } first)
-        {
-            return;
-        }
-
-        AddCompletions(first);
-        for (var pending = first; pending is not null; pending = pending.Next)
+        for (var pending = waiting; pending is not null; pending = pending.Next)
         {
             // In the relaxed modes a put that waits has been taken; it waits for nothing but its turn.
             var isKept = outcome.Keeps(pending.Through, pending.IsDelete)
                 || (durability != Durability.Immediate && !outcome.IsFatal && _failure is null && pending.Through != long.MaxValue);
             pending.Failure = isKept ? null : error;
             pending.Result = outcome.FinishedNumber;
-            _lastCompletion = pending;
         }
+
+        _completions.Add(waiting);
     }
 
-    private void AddCompletions(PendingAppend first)
-    {
-        if (_firstCompletion is null)
-        {
-            _firstCompletion = first;
-        }
-        else
-        {
-            _lastCompletion!.Next = first;
-        }
-    }
-
-    /// <summary>Completes those who wait until nobody writes, if nobody does.</summary>
-    /// <returns>What to do: what is given, or if that is nothing, what the completions ask for.</returns>
+    /// <summary>Completes the callers that wait until no worker writes, when none does.</summary>
+    /// <returns>The given call, or when that is none, the one that the completions need.</returns>
     private Call SignalIdle(Call call)
     {
-        if (_firstIdle is { } first && _writer == Writer.None && _open.FirstWaiting is null)
+        if (!_idle.IsEmpty && _writer == Writer.None && _batches.Open.FirstWaiting is null)
         {
-            _firstIdle = null;
-            AddCompletions(first);
-            for (var pending = first; pending is not null; pending = pending.Next)
-            {
-                _lastCompletion = pending;
-            }
+            _completions.Add(_idle.TakeAll());
         }
 
         return call == Call.None ? CallHelper() : call;
@@ -506,8 +436,7 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     private PendingAppend WhenIdle()
     {
         var pending = _pool.Rent(0, isDelete: false);
-        pending.Next = _firstIdle;
-        _firstIdle = pending;
+        _idle.Add(pending);
         return pending;
     }
 }

@@ -15,7 +15,7 @@ namespace KvStore.Persistence.Log;
 /// follow it.</para>
 /// <para>Entries that are newer than step 1 may be in the snapshot, and also in the log after it; the revision decides, so
 /// that does no harm. Deletes are not in it: nothing older than it remains that they would have to hide.</para>
-/// <para>One at a time, by whoever; it holds no lock that a reader or a writer needs.</para>
+/// <para>One compaction at a time, on any thread. It holds no lock that a reader or a writer needs.</para>
 /// </remarks>
 internal sealed class Compaction(
     IStorage storage, OpenManifest manifest, IKvPersistenceHost host, GroupCommit log, SpareLog spare, DiskUse diskUse, int logFileBytes)

@@ -338,7 +338,7 @@ internal sealed class DirectoryInventory
                 continue;
             }
 
-            Report(FileNames.Manifest, $"the file is missing, without which {name} cannot be told from a foreign or an older file");
+            Report(FileNames.Manifest, $"the file is missing; without it, {name} may be a foreign or an older file");
             return;
         }
     }

@@ -3,7 +3,7 @@ namespace KvStore.Persistence.Log;
 /// <summary>How many bytes of records the files hold, for the decision when to compact. Thread safety: all members.</summary>
 internal sealed class DiskUse
 {
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly SortedDictionary<long, long> _finishedLogs = [];
     private long _snapshotBytes;
     private long _finishedBytes;
@@ -13,7 +13,7 @@ internal sealed class DiskUse
     {
         get
         {
-            lock (_gate)
+            lock (_lock)
             {
                 return _finishedLogs.Count;
             }
@@ -25,7 +25,7 @@ internal sealed class DiskUse
 
     public void AddLog(long number, long bytes)
     {
-        lock (_gate)
+        lock (_lock)
         {
             _finishedLogs[number] = bytes;
             Sum();
@@ -35,7 +35,7 @@ internal sealed class DiskUse
     /// <summary>A snapshot now stands for all logs up to a number.</summary>
     public void SetSnapshot(long number, long bytes)
     {
-        lock (_gate)
+        lock (_lock)
         {
             _snapshotBytes = bytes;
             foreach (var log in _finishedLogs.Keys.TakeWhile(log => log <= number).ToArray())

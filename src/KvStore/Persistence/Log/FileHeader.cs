@@ -5,12 +5,12 @@ using KvStore.Records;
 
 namespace KvStore.Persistence.Log;
 
-/// <summary>The header of a file, read and found right.</summary>
+/// <summary>The header of a file, verified.</summary>
 /// <param name="Kind">What the file is.</param>
 /// <param name="Number">Its number, the same as in its name.</param>
 /// <param name="Version">The format version of the file.</param>
 /// <param name="Directory">The directory that it was made for; empty in version 1, which does not say.</param>
-/// <param name="Check">A random number that tells it from every other file of its kind and number; 0 in version 1.</param>
+/// <param name="Check">A random number that no other file of its kind and number has; 0 in version 1.</param>
 /// <param name="IsRecycled">Whether bytes of older records may follow the last one.</param>
 /// <param name="Seed">Where the checksum of each of its records begins, so that a record counts in its own file only.</param>
 internal readonly record struct FileHeader(FileKind Kind, long Number, int Version, Guid Directory, long Check, bool IsRecycled, uint Seed)
@@ -41,7 +41,7 @@ internal readonly record struct FileHeader(FileKind Kind, long Number, int Versi
         return new FileHeader(kind, number, LogFormat.Version, directory, check, isRecycled, SeedOf(checksum));
     }
 
-    /// <summary>Reads the header of a file and holds it against the file's name.</summary>
+    /// <summary>Reads the header of a file and compares it with the name of the file.</summary>
     /// <exception cref="KvDamagedFileException">It is not the header of this file.</exception>
     /// <exception cref="KvPersistenceException">Its version is unknown.</exception>
     public static FileHeader Read(IStorageFile file, string path, FileKind kind, long number)

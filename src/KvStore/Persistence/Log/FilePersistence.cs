@@ -60,7 +60,7 @@ public sealed class FilePersistence : IKvPersistence
         ArgumentNullException.ThrowIfNull(host);
         if (Interlocked.Exchange(ref _isOpen, 1) != 0)
         {
-            throw new InvalidOperationException($"{Directory} is open already by this object.");
+            throw new InvalidOperationException($"{Directory} is already open by this object. Dispose it first, or use another object for another directory.");
         }
 
         try
@@ -168,5 +168,5 @@ public sealed class FilePersistence : IKvPersistence
         }
     }
 
-    private InvalidOperationException NotOpen() => new($"{Directory} is not open.");
+    private InvalidOperationException NotOpen() => new($"{Directory} is not open. Open the namespace, or call OpenAsync, before anything else.");
 }

@@ -11,7 +11,7 @@ namespace KvStore.Persistence.Log;
 /// <para>A thread is started when there is work and none is free, up to a small number, and ends after a while without work. One
 /// stays, and so does the watchdog: both are there before the first log takes anything (<see cref="Ensure"/>), so that what is
 /// queued is begun although no other thread can be had.</para>
-/// <para><b>Whatever is queued is begun, whoever blocks.</b> A watchdog looks every <see cref="s_stallTime"/> while there is
+/// <para><b>Everything that is queued is begun, even when threads block.</b> A watchdog looks every <see cref="s_stallTime"/> while there is
 /// work. If work waits and none was begun since it looked last, all threads are blocked (by disks, or by the code of callers that
 /// is run here), and it adds one. If a thread is still in the code of the same caller, and has work to come back to, that work
 /// is queued.</para>

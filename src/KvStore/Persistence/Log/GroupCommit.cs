@@ -3,21 +3,21 @@ using System.Diagnostics.CodeAnalysis;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// Many appends, one write and one flush: whatever waits is written together, and who waited goes on.
+/// Group commit: many appends, one write and one flush. It is the flush loop, and it runs the continuations of the callers.
 /// </summary>
 /// <remarks>
-/// <para><b>Callers</b> (any thread) lay their record out in the open batch under <see cref="_lock"/>; the order in which
-/// they get there is the order of the log. <see cref="CommitQueue"/> holds what waits, and says what is to be done; this
-/// class adds the lock, the threads and the disk, and nothing else.</para>
+/// <para><b>Callers</b> (any thread) lay their record out in the open batch under <see cref="_lock"/>; the order in which they take
+/// the lock is the order of the log. <see cref="CommitQueue"/> has all states and decides what is done next; this class adds the lock,
+/// the threads and the disk, and nothing else.</para>
 /// <para><b>Workers</b> are threads of <see cref="FlushThreads"/>, which runs nothing but this: the flush does not wait for
 /// the thread pool, whose threads may all be blocked by callers that wait for the flush. A worker takes the role of the
 /// writer (at most one has it), writes and flushes without the lock, and completes callers.</para>
-/// <para><b>Completions</b> run the code of those who awaited, here, one after the other, on the worker that flushed and on
-/// others: before one is run, another worker is called for as long as there is more to do, so that code which blocks holds up
-/// only itself. Handing each to the thread pool by itself costs more than all the rest of a put.</para>
-/// <para><b>Holding.</b> Most of those who are completed put again at once. A flush that begins with the first of them would
-/// leave all the others to the next one and halve the throughput, so the next flush waits until the completions are
-/// through, but no longer than a fraction of the time that the last flush took.</para>
+/// <para><b>Completions</b> run the continuations of the callers here, one after the other, on the worker that flushed and on others.
+/// Before one is run, another worker is called as long as there is more to do, so that code which blocks delays only itself. Handing
+/// each continuation to the thread pool costs more than all the rest of a put.</para>
+/// <para><b>Coalesced flushes.</b> Most callers that complete put again at once. A flush that begins with the first of them would leave
+/// all the others to the next flush and halve the throughput. So the next flush waits until the completions are through, but no longer
+/// than a fraction of the time that the last flush took.</para>
 /// <para>The idea of group commit is as old as DeWitt and others, "Implementation Techniques for Main Memory Database
 /// Systems" (1984); that of letting the thread that flushed run the others' continuations is from flat combining (Hendler and
 /// others, 2010).</para>
@@ -34,7 +34,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     // 1 since it was written to.
     private int _wasUsed;
 
-    // Used by whoever has the role of the writer; read by others under the lock while nobody has it.
+    // Used by the worker that has the role of the writer; read by others under the lock while no worker has it.
     private readonly LogWriter _log;
 
     /// <summary>Begins to take mutations.</summary>
@@ -110,7 +110,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
             task = pending?.AsTask ?? default;
         }
 
-        // What takes memory comes last: whoever was called must come.
+        // The exception takes memory, so it comes last: the worker must be called in any case.
         Do(call);
         return notTaken is not null ? ValueTask.FromException(notTaken) : task;
     }
@@ -223,7 +223,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         }
     }
 
-    /// <summary>Lets go of the log once nobody writes to it any more, and nobody waits for it.</summary>
+    /// <summary>Closes the log once no worker writes to it any more, and no caller waits for it.</summary>
     public async ValueTask DisposeAsync()
     {
         CommitQueue.Call call;
@@ -256,7 +256,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
 
     /// <summary>
     /// Closes the file until the next write, when nothing is to be written. What is not flushed is flushed before: the descriptor
-    /// that wrote it is the one that hears when that fails.
+    /// that wrote it is the one that reports when that fails.
     /// </summary>
     /// <returns>Whether the file is closed now.</returns>
     public bool TryRest()
@@ -410,7 +410,8 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         }
         catch (Exception)
         {
-            // It goes to a log whose code is not ours, on a thread of ours. Health says it as well, and each caller is told.
+            // The logger is the code of the application, and this is our thread. Health reports the failure as well, and so does each
+            // refused call.
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class IntervalTimer : IAsyncDisposable
     private readonly ITimer _timer;
     private int _isArmed;
 
-    /// <param name="log">The log that is told.</param>
+    /// <param name="log">The log whose gathered records are written.</param>
     /// <param name="time">The clock.</param>
     /// <param name="interval">How long something may wait.</param>
     public IntervalTimer(GroupCommit log, TimeProvider time, TimeSpan interval)
@@ -52,7 +52,7 @@ internal sealed class IntervalTimer : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _timer.DisposeAsync();
 
-    // At rest before the log is told: what is gathered after that arms it again.
+    // At rest before the log writes: records that are gathered after that arm the timer again.
     private void Tick()
     {
         Rest();

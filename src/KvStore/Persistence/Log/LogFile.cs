@@ -195,7 +195,7 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    /// <summary>Notes behind the last record that everything before was flushed, for whoever opens the file after a kill.</summary>
+    /// <summary>Notes behind the last record that everything before was flushed, for the recovery after a kill.</summary>
     public void Mark(long highestRevision)
     {
         Debug.Assert(FlushedThrough == End, "A mark says that everything before it is on the disk.");

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// An open directory: it joins the log, the snapshots and the large values, and decides when to compact.
+/// An open directory: the log, the snapshots and the large values together, and the decision when to compact.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread; what <see cref="IKvPersistence"/> promises.</remarks>
 internal sealed class LogPersistence : IAsyncDisposable
@@ -23,7 +23,7 @@ internal sealed class LogPersistence : IAsyncDisposable
     private readonly DiskUse _diskUse = new();
     private readonly SemaphoreSlim _maintenance = new(1);
 
-    // Never disposed: it has no timer, and whoever comes late may still ask it.
+    // Never disposed: it has no timer, and a call that comes late may still read it.
     private readonly CancellationTokenSource _stopping = new();
     private readonly GroupCommit? _log;
     private readonly Compaction? _compaction;
@@ -91,7 +91,7 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     public IKvLargeValues LargeValues => _values;
 
-    /// <summary>Takes the directory, recovers it and stands ready. Blocks while the disk works.</summary>
+    /// <summary>Locks a directory, recovers it and makes it ready to be written. Blocks while the disk works.</summary>
     public static LogPersistence Open(
         IStorage storage, IKvPersistenceHost host, FilePersistenceOptions options, CancellationToken cancellationToken)
     {

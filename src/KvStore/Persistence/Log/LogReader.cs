@@ -67,7 +67,7 @@ internal sealed class LogReader(IStorageFile file, uint seed, long start, long e
                 break;
             }
 
-            // Most places cannot be the beginning of a record, which their header tells without a checksum.
+            // Most places cannot be the beginning of a record. Their header shows that without a checksum.
             if (LogRecord.IsPlausible(Bytes.Span, Offset) && TryRead(out record))
             {
                 return true;

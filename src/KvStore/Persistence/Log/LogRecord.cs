@@ -17,8 +17,8 @@ internal enum RecordOutcome
 }
 
 /// <summary>
-/// One record on disk: laid out by whoever appends, sealed with its checksum by the writer of the log, read back by
-/// <see cref="TryRead"/>. The three mirror each other field by field.
+/// One record on disk. The thread that appends lays it out, the writer of the log seals it with its checksum, and
+/// <see cref="TryRead"/> reads it back. The three agree field by field.
 /// </summary>
 internal readonly ref struct LogRecord
 {

@@ -7,9 +7,9 @@ namespace KvStore.Persistence.Log;
 /// can read independently of each other.
 /// </summary>
 /// <remarks>
-/// Only the second pass hands anything out, so that nothing behind a torn record is ever seen, however many threads read. A
-/// finished file may not have one, so there it is enough to go from length to length until its end record; the second pass
-/// verifies the checksums, and a wrong one is an error. The last log of a crash is verified here as well.
+/// Only the second pass recovers records, so that nothing behind a torn record is ever seen, however many threads read. A finished file
+/// has no torn record, so this pass only goes from length to length until its end record; the second pass verifies the checksums, and a
+/// wrong one is an error. The last log of a crash is verified here as well.
 /// </remarks>
 internal sealed class LogScan
 {
@@ -115,7 +115,7 @@ internal sealed class LogScan
             }
         }
 
-        // No end: whatever the reason is, the other way finds it out.
+        // There is no end. Verifying every checksum finds the reason.
         Chunks.Clear();
         return false;
     }
@@ -190,8 +190,8 @@ internal sealed class LogScan
     }
 
     /// <summary>
-    /// Tells the end of what a crash left from damage. It is damage when the file was finished, or when a later record says
-    /// that this place was on the disk before it was written.
+    /// Decides whether a place that cannot be read is the end that a crash left, or damage. It is damage when the file was finished, or
+    /// when a later record says that this place was on the disk before that record was written.
     /// </summary>
     private KvDamage? Explain(IStorageFile file, LogReader reader, string path, long length, bool isLast, out long? resumesAt)
     {
@@ -227,7 +227,7 @@ internal sealed class LogScan
         return null;
     }
 
-    // Whoever finished the file when it was closed cut off what lay behind its end.
+    // The process that finished the file cut off what lay behind its end.
     private bool EndsWithEnd(IStorageFile file, long length)
     {
         Span<byte> bytes = stackalloc byte[LogFormat.EndBytes];

@@ -5,8 +5,8 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// Writes laid-out records to the last log file, and follows it by the next one when it is full. Belongs to whoever has the
-/// role of the writer in <see cref="GroupCommit"/>: one thread at a time.
+/// Writes laid-out records to the last log file, and begins the next file when it is full. Belongs to the worker that has the role of
+/// the writer in <see cref="GroupCommit"/>: one thread at a time.
 /// </summary>
 /// <remarks>
 /// <para>A file is finished (its end record is on the disk) before the next one has its name. So every log but the last one has
@@ -351,7 +351,8 @@ internal sealed class LogWriter : IDisposable
         var failed = new WriteOutcome { KeptBytes = kept, Error = error, IsFatal = true };
         if (error is FlushFailedException)
         {
-            // With a flush nobody was told of what is not flushed. In the relaxed modes somebody was, so it stays.
+            // When records are kept only once they are flushed, none of these was acknowledged. In the relaxed modes some were, so
+            // they stay.
             return failed with
             {
                 Error = error.InnerException,

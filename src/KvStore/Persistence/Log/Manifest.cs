@@ -8,7 +8,7 @@ namespace KvStore.Persistence.Log;
 /// <summary>What a directory was last left as.</summary>
 internal enum ManifestState : ushort
 {
-    /// <summary>Somebody writes to it, or a crash ended that: the last log may lack its end.</summary>
+    /// <summary>A process writes to it, or crashed: the last log may lack its end.</summary>
     Open = 1,
 
     /// <summary>It was closed: every log has its end.</summary>
@@ -50,7 +50,7 @@ internal sealed record Manifest
     private const int EntryBytes = 32;
     private const int BytesMin = EntriesOffset + sizeof(uint);
 
-    // 130,000 files: nobody has so many, and whoever claims to does not get the memory for more.
+    // 130,000 files. No directory has so many; a damaged manifest must not make us take the memory for more.
     private const int BytesMax = 4 * 1024 * 1024;
 
     /// <summary>The identity of the directory, made once. Every file of it has it in its header.</summary>

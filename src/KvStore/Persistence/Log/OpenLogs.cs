@@ -106,7 +106,7 @@ internal sealed class OpenLogs
     {
         var closed = 0;
 
-        // Twice round at the most: whoever was written to is passed over the first time.
+        // Twice round at the most: a log that was written to is passed over the first time.
         for (var looks = Count * (respectsUse ? 2 : 1); looks > 0 && closed < most; looks--)
         {
             GroupCommit? log;

@@ -6,7 +6,7 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The manifest of a directory that is being written to: it is told what happens to the files, and replaces itself on the disk.
+/// The manifest of a directory that is being written to. Each change of the files is noted here, and replaces the manifest on the disk.
 /// </summary>
 /// <remarks>
 /// When a call fails with an <see cref="IOException"/>, the manifest on the disk is the one from before or the new one; both

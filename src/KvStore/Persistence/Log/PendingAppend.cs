@@ -30,7 +30,7 @@ internal sealed class PendingAppend(PendingAppendPool pool) : IValueTaskSource, 
     public ValueTask<long> AsResultTask => new(this, _core.Version);
 
     /// <summary>Completes it. It may be in use for something else before this returns.</summary>
-    /// <remarks>Allocates nothing, so not <c>SetException</c>, which does: whoever asks for the result makes the exception.</remarks>
+    /// <remarks>Allocates nothing, so not <c>SetException</c>, which does: the thread that takes the result makes the exception.</remarks>
     public void Complete() => _core.SetResult(Result);
 
     public ValueTaskSourceStatus GetStatus(short token)

@@ -3,8 +3,8 @@ using KvStore.Diagnostics;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// Laid-out records that wait to be written together, with those who wait for them. Guarded by the gate of
-/// <see cref="GroupCommit"/> while it is open, and the flush loop's own while it is written.
+/// Laid-out records that are written together, with the callers that wait for them. Guarded by the lock of <see cref="GroupCommit"/>
+/// while it is open; belongs to the flush loop while it is written.
 /// </summary>
 internal sealed class RecordBatch
 {
@@ -31,7 +31,7 @@ internal sealed class RecordBatch
 
     public long HighestRevision { get; private set; }
 
-    /// <summary>Those who wait, as a list in the order of their records.</summary>
+    /// <summary>The callers that wait, as a list in the order of their records.</summary>
     public PendingAppend? FirstWaiting { get; private set; }
 
     /// <summary>Whether it must be on the disk, however few records it has.</summary>
@@ -62,7 +62,7 @@ internal sealed class RecordBatch
         }
     }
 
-    /// <summary>The last of those who wait.</summary>
+    /// <summary>The last caller that waits.</summary>
     public PendingAppend? LastWaiting { get; private set; }
 
     /// <summary>Lays out a mutation behind the others.</summary>
@@ -80,7 +80,7 @@ internal sealed class RecordBatch
         HighestRevision = Math.Max(HighestRevision, mutation.Revision);
     }
 
-    /// <summary>Adds one who waits.</summary>
+    /// <summary>Adds a caller that waits.</summary>
     public void Add(PendingAppend waiting)
     {
         if (LastWaiting is null)
@@ -95,10 +95,10 @@ internal sealed class RecordBatch
         LastWaiting = waiting;
     }
 
-    /// <summary>Those who wait have been completed, and the records are written later.</summary>
+    /// <summary>The callers have been completed, and the records are written later.</summary>
     public void ForgetWaiting() => FirstWaiting = LastWaiting = null;
 
-    /// <summary>Takes out those who wait, up to one of them, as a list.</summary>
+    /// <summary>Takes the callers up to one of them, as a list.</summary>
     public PendingAppend? TakeWaiting(PendingAppend? last)
     {
         if (last is null)

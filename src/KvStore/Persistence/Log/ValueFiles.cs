@@ -55,7 +55,7 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>What the last large value that was written failed with; null once one has succeeded.</summary>
     public KvPersistenceException? LastError => Volatile.Read(ref _lastError);
 
-    /// <summary>The cause of the last error is gone, as far as the log can tell.</summary>
+    /// <summary>The log can be written again, so the cause of the last error is probably gone.</summary>
     public void ForgetError() => Volatile.Write(ref _lastError, null);
 
     public KvLargeValueWriter Create()

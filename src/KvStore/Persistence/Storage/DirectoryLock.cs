@@ -130,7 +130,7 @@ internal sealed partial class DirectoryLock : IDisposable
             }
             catch (Exception e) when (_isShared && e is FileNotFoundException or UnauthorizedAccessException)
             {
-                // Nobody who writes was ever here, or may be told from here; the lock on the directory keeps writers away.
+                // No writer was ever here, or the file cannot be made; the lock on the directory keeps writers away.
                 return null;
             }
 

@@ -22,7 +22,7 @@ internal sealed class FileStorage : IStorage
     /// <summary>Uses a directory.</summary>
     /// <param name="directory">The directory.</param>
     /// <param name="creates">Whether it is created when it does not exist; otherwise that is an error.</param>
-    /// <param name="fileMode">On Unix: who may do what with files that are made. A directory that is made can be entered by whoever may read its files.</param>
+    /// <param name="fileMode">On Unix: who may do what with files that are made. A user that may read the files may enter a directory that is made.</param>
     /// <exception cref="DirectoryNotFoundException">It does not exist.</exception>
     public FileStorage(string directory, bool creates = true, UnixFileMode fileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite)
     {
@@ -323,7 +323,7 @@ internal sealed class FileStorage : IStorage
         }
         else
         {
-            // Whoever may read a file may enter: the bits of execution are two places right of those of reading.
+            // A user that may read a file may enter: the bits of execution are two places right of those of reading.
             const UnixFileMode Readable = UnixFileMode.UserRead | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
             var mode = _fileMode | ((UnixFileMode)((int)(_fileMode & Readable) >> 2) & Executable);
             Directory.CreateDirectory(directory, mode);

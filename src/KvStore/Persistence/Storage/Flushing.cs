@@ -3,7 +3,7 @@ using KvStore.Diagnostics;
 namespace KvStore.Persistence.Storage;
 
 /// <summary>
-/// Flushes, and tells a flush that failed from everything else that can fail: after it nothing is known about what was
+/// Flushes, and distinguishes a flush that failed from everything else that can fail: after it nothing is known about what was
 /// written, and it must never be tried again.
 /// </summary>
 /// <remarks>

@@ -37,7 +37,7 @@ internal interface IStorage : IDisposable
     /// <summary>Gives a file another name, in place of a file that has that name. Survives a power cut after <see cref="FlushDirectory"/>.</summary>
     void Rename(string from, string to);
 
-    /// <summary>Deletes a file, if it exists. Whoever has it open may go on using it. Final after <see cref="FlushDirectory"/>.</summary>
+    /// <summary>Deletes a file, if it exists. A file that is open stays usable. Final after <see cref="FlushDirectory"/>.</summary>
     void Delete(string name);
 
     /// <summary>When it returns, all changes to the directory made before the call survive a power cut.</summary>

@@ -18,7 +18,7 @@ internal sealed partial class UnixDirectory : IDisposable
     private const int CreateFlag = 0x40;
     private const int MustBeNewFlag = 0x80;
 
-    // A pipe that nobody writes to would otherwise keep whoever opens it waiting.
+    // Otherwise opening a pipe that no process writes to would wait.
     private const int NonBlockingFlag = 0x800;
     private const int CloseOnExecFlag = 0x80000;
 
@@ -131,7 +131,7 @@ internal sealed partial class UnixDirectory : IDisposable
         }
         catch (EntryPointNotFoundException)
         {
-            // A C library of before 2018: what cannot be told is not checked.
+            // A C library of before 2018: what it cannot report is not checked.
             status = default;
             return false;
         }
