@@ -13,7 +13,7 @@ namespace KvStore;
 /// </remarks>
 public readonly struct KvContent
 {
-    // Tells bytes, which may be empty, from the default value, which is nothing.
+    // Distinguishes bytes, which may be empty, from the default value, which is no content.
     private static readonly object s_bytes = new();
 
     private readonly object? _source;
@@ -74,7 +74,7 @@ public readonly struct KvContent
 
     /// <summary>Stores what a pipe yields until it completes.</summary>
     /// <param name="pipe">
-    /// The pipe. A put never completes it: that is the caller's, also when the put fails, so that whoever writes to the pipe does
+    /// The pipe. A put never completes it: that is the caller's, also when the put fails, so that the writer of the pipe does
     /// not wait for a reader who is gone.
     /// </param>
     public static implicit operator KvContent(PipeReader pipe) => FromPipe(pipe);

@@ -2,7 +2,7 @@ using KvStore.Diagnostics;
 
 namespace KvStore;
 
-/// <summary>The names under which namespaces report what they do, for whoever wants to listen.</summary>
+/// <summary>The names of the metrics and activities of namespaces.</summary>
 /// <remarks>
 /// <para>Metrics: <c>kvstore.requests</c> (by operation, and hit or miss), <c>db.client.operation.duration</c> in seconds,
 /// and for each namespace <c>kvstore.entries</c>, <c>kvstore.memory</c> in bytes and <c>kvstore.expired</c>; for

@@ -108,7 +108,7 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <summary>The metadata of a record (<see cref="RecordLayout"/>), as a view.</summary>
     internal static KvMetadata OfRecord(byte[] segment, int recordOffset)
     {
-        // In bounds: whoever has the place of a record vouches for all of it.
+        // In bounds. Requires: a record begins at the offset.
         ref var start = ref segment[recordOffset];
         int bytes = RecordLayout.Read<ushort>(in start, RecordLayout.MetadataBytesOffset);
         var keyBytes = RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask;

@@ -32,7 +32,7 @@ public sealed class AllocationFailureTests : IDisposable
         var isReached = true;
         for (var succeed = 0; isReached; succeed++)
         {
-            var time = new ManualTimeProvider();
+            var time = new FakeTimeProvider();
             var kept = new MemoryPersistence();
             using var disk = new SimulatedDisk();
             var options = new KvNamespaceOptions
@@ -157,7 +157,7 @@ public sealed class AllocationFailureTests : IDisposable
     {
         using var disk = new SimulatedDisk();
         using var clock = new CoarseClock(TimeProvider.System);
-        using var store = new ShardedStore(clock, new ManualTimeProvider());
+        using var store = new ShardedStore(clock, new FakeTimeProvider());
         for (var i = 0; i < 500; i++)
         {
             var key = Encoding.UTF8.GetBytes($"key {i}");
@@ -198,7 +198,7 @@ public sealed class AllocationFailureTests : IDisposable
     }
 
     // What was made in one region arrives in every other, whichever allocation failed on the way.
-    private static async Task CheckRegionsAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int succeed)
+    private static async Task CheckRegionsAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int succeed)
     {
         if (kv.Replication is not { } replication)
         {
@@ -229,7 +229,7 @@ public sealed class AllocationFailureTests : IDisposable
         }
     }
 
-    private static async Task RunAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int operations)
+    private static async Task RunAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int operations)
     {
         for (var i = 0; i < operations; i++)
         {

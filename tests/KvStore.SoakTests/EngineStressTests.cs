@@ -28,7 +28,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
     private static readonly int s_operations =
         int.TryParse(Environment.GetEnvironmentVariable("KVSTORE_STRESS_OPERATIONS"), out var n) ? n : 400_000;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private volatile bool _isOver;
     private Exception? _failure;
 

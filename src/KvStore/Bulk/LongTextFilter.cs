@@ -8,7 +8,7 @@ namespace KvStore.Bulk;
 
 /// <summary>
 /// JSON as it passes through, with each string that is too long to be held in memory kept outside, and a name in its place. So
-/// whoever reads the JSON needs little memory, whatever comes.
+/// the reader of the JSON needs little memory for any input.
 /// </summary>
 /// <remarks>
 /// All that is looked at is where strings begin and end: what is wrong with the rest, the reader of the JSON says. A name cannot

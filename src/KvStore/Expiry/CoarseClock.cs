@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvStore.Records;
 using KvStore.Rules;
@@ -5,7 +6,7 @@ using KvStore.Rules;
 namespace KvStore.Expiry;
 
 /// <summary>
-/// What second it is, told without asking a clock on every read.
+/// The current second, without asking a clock on every read.
 /// </summary>
 /// <remarks>
 /// <para>With the system's clock a timer moves a field every 100 ms, and a read compares with that field: asking a clock
@@ -22,7 +23,7 @@ internal sealed class CoarseClock : IDisposable
     /// <summary>By how many seconds the field may lag before a read could notice.</summary>
     private const uint MarginSeconds = 5;
 
-    // How often it looks whether users were collected.
+    // The interval at which collected users are removed.
     private const int TicksBetweenPrunings = 50;
 
     private static readonly TimeSpan s_resolution = TimeSpan.FromMilliseconds(100);
@@ -94,7 +95,7 @@ internal sealed class CoarseClock : IDisposable
             }
             else if (s_users.Count == 1)
             {
-                // It stood still.
+                // The clock was stopped.
                 s_shared.Move();
                 s_shared._timer!.Change(s_resolution, s_resolution);
             }
@@ -133,15 +134,16 @@ internal sealed class CoarseClock : IDisposable
 
     public void Dispose() => _timer?.Dispose();
 
-    // Holding the lock.
     private static void Prune()
     {
+        Debug.Assert(s_lock.IsHeldByCurrentThread);
         s_users.RemoveAll(static weak => !weak.IsAlive);
         StopIfUnused();
     }
 
     private static void StopIfUnused()
     {
+        Debug.Assert(s_lock.IsHeldByCurrentThread);
         if (s_users.Count == 0)
         {
             s_shared?._timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

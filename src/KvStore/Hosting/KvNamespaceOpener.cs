@@ -1,8 +1,7 @@
 namespace KvStore.Hosting;
 
 /// <summary>
-/// Opens each namespace of a container once, whoever asks first: the host before its first service starts, or whoever needs
-/// it where there is no host.
+/// Opens each namespace of a container once: the host opens it before its first service starts; without a host, the first caller does.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRegistry registry) : IAsyncDisposable, IDisposable
@@ -59,7 +58,7 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
             }
             catch (Exception e)
             {
-                // The others have writes to save too. One that could not be opened has been told to whoever asked for it.
+                // The others have writes to save too. The failure to open a namespace was thrown to its callers.
                 if (!task.IsFaulted && !task.IsCanceled)
                 {
                     (failures ??= []).Add(e);

@@ -6,94 +6,94 @@ using System.Runtime.Intrinsics.X86;
 namespace KvStore.Index;
 
 /// <summary>
-/// Eight words of a table that lie in one line of the processor's cache, looked at all at once.
+/// A bucket of the hash index: eight entries in one 64-byte cache line, which are compared all at once.
 /// </summary>
 /// <remarks>
-/// Whether a search ends at the first, the third or the fifth word of a line is chance, and a processor that guesses wrong
-/// waits for the word and begins again. Comparing all eight leaves it one guess, that the key is in its home line, and that
-/// is nearly always right: so it goes on to the record, and to the next get, before the word has come.
+/// Whether a probe ends at the first, the third or the fifth entry of a bucket is chance, and a branch that is mispredicted costs a
+/// cache miss that nothing overlaps. Comparing all eight entries leaves one branch: whether the key is in its home bucket. That
+/// prediction is nearly always right, so the processor goes on to the record, and to the next get, before the entry has arrived.
 /// </remarks>
 internal static class HashBucket
 {
-    /// <summary>The words of a line.</summary>
-    public const int Words = 8;
+    /// <summary>The entries of a bucket.</summary>
+    public const int Entries = 8;
 
-    /// <summary>The bytes of a line.</summary>
-    public const int Bytes = Words * sizeof(long);
+    /// <summary>The bytes of a bucket.</summary>
+    public const int Bytes = Entries * sizeof(long);
 
-    private const uint TopBits = 0x8888_8888;
+    private const uint TagBits = 0x8888_8888;
 
     /// <summary>
-    /// Which of the eight words equal a value where a mask has ones: bit 0 for the first. Each word is looked at once, in
-    /// no order, and another thread may have changed it since: look at it again before trusting it.
+    /// The entries that equal a value in the bits of a mask: bit 0 of the result for the first entry. Each entry is read once, in no
+    /// order, and another thread may have changed it since: read it again before trusting it.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint Find(ref readonly long line, long mask, long value)
+    public static uint Find(ref readonly long bucket, long mask, long value)
     {
-        // In bounds: a line has eight words, and the caller vouches that one begins here.
-        ref var words = ref Unsafe.AsRef(in line);
+        // In bounds: a bucket has eight entries. Requires: a bucket begins at the reference.
+        ref var entries = ref Unsafe.AsRef(in bucket);
         if (Vector512.IsHardwareAccelerated)
         {
-            return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref words) & Vector512.Create(mask), Vector512.Create(value))
+            return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref entries) & Vector512.Create(mask), Vector512.Create(value))
                 .ExtractMostSignificantBits();
         }
 
         if (Vector256.IsHardwareAccelerated)
         {
-            var low = Vector256.Equals(Vector256.LoadUnsafe(ref words) & Vector256.Create(mask), Vector256.Create(value));
-            var high = Vector256.Equals(Vector256.LoadUnsafe(ref words, 4) & Vector256.Create(mask), Vector256.Create(value));
+            var low = Vector256.Equals(Vector256.LoadUnsafe(ref entries) & Vector256.Create(mask), Vector256.Create(value));
+            var high = Vector256.Equals(Vector256.LoadUnsafe(ref entries, 4) & Vector256.Create(mask), Vector256.Create(value));
             return low.ExtractMostSignificantBits() | (high.ExtractMostSignificantBits() << 4);
         }
 
         var found = 0u;
-        for (var i = 0; i < Words; i++)
+        for (var i = 0; i < Entries; i++)
         {
-            // No branch: a bit that is set or not is not guessed.
-            found |= ((Unsafe.Add(ref words, i) & mask) == value ? 1u : 0u) << i;
+            // No branch, so nothing is predicted.
+            found |= ((Unsafe.Add(ref entries, i) & mask) == value ? 1u : 0u) << i;
         }
 
         return found;
     }
 
     /// <summary>
-    /// Which of the eight words have these bits as their highest 16: bit 3 for the first, bit 7 for the second, and so on.
+    /// The entries whose highest 16 bits equal a tag: bit 3 of the result for the first entry, bit 7 for the second, and so on.
     /// </summary>
-    /// <remarks>Apart from the other look, since here the processor masks nothing: it compares parts of words.</remarks>
+    /// <remarks>Faster than <see cref="Find(ref readonly long, long, long)"/>, because it compares parts of entries without masking them.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint FindTop(ref readonly long line, Vector128<ushort> top)
+    public static uint FindTag(ref readonly long bucket, Vector128<ushort> tag)
     {
         // In bounds as above: 32 parts of 16 bits.
-        ref var parts = ref Unsafe.As<long, ushort>(ref Unsafe.AsRef(in line));
+        ref var parts = ref Unsafe.As<long, ushort>(ref Unsafe.AsRef(in bucket));
         if (Avx512BW.IsSupported)
         {
-            return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref parts), Avx512BW.BroadcastScalarToVector512(top)).ExtractMostSignificantBits() & TopBits;
+            return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref parts), Avx512BW.BroadcastScalarToVector512(tag)).ExtractMostSignificantBits() & TagBits;
         }
 
         if (Vector256.IsHardwareAccelerated)
         {
-            var low = Vector256.Equals(Vector256.LoadUnsafe(ref parts), Vector256.Create(top.ToScalar()));
-            var high = Vector256.Equals(Vector256.LoadUnsafe(ref parts, 16), Vector256.Create(top.ToScalar()));
-            return (low.ExtractMostSignificantBits() | (high.ExtractMostSignificantBits() << 16)) & TopBits;
+            var low = Vector256.Equals(Vector256.LoadUnsafe(ref parts), Vector256.Create(tag.ToScalar()));
+            var high = Vector256.Equals(Vector256.LoadUnsafe(ref parts, 16), Vector256.Create(tag.ToScalar()));
+            return (low.ExtractMostSignificantBits() | (high.ExtractMostSignificantBits() << 16)) & TagBits;
         }
 
         var found = 0u;
-        for (var i = 0; i < Words; i++)
+        for (var i = 0; i < Entries; i++)
         {
-            found |= ((ulong)Unsafe.Add(ref Unsafe.AsRef(in line), i) >> 48 == top.ToScalar() ? 8u : 0u) << (4 * i);
+            found |= ((ulong)Unsafe.Add(ref Unsafe.AsRef(in bucket), i) >> 48 == tag.ToScalar() ? 8u : 0u) << (4 * i);
         }
 
         return found;
     }
 
     /// <summary>
-    /// Which of the sixteen halves of the words are these bits: bit 0 for the lower half of the first word, bit 1 for its upper
-    /// one, and so on.
+    /// The halves of entries that equal a value: bit 0 of the result for the lower half of the first entry, bit 1 for its upper half,
+    /// and so on.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint FindHalf(ref readonly long line, uint half)
+    public static uint FindHalf(ref readonly long bucket, uint half)
     {
         // In bounds as above: 16 parts of 32 bits.
-        ref var halves = ref Unsafe.As<long, uint>(ref Unsafe.AsRef(in line));
+        ref var halves = ref Unsafe.As<long, uint>(ref Unsafe.AsRef(in bucket));
         if (Vector512.IsHardwareAccelerated)
         {
             return (uint)Vector512.Equals(Vector512.LoadUnsafe(ref halves), Vector512.Create(half)).ExtractMostSignificantBits();
@@ -104,17 +104,17 @@ internal static class HashBucket
         return low.ExtractMostSignificantBits() | (high.ExtractMostSignificantBits() << 8);
     }
 
-    /// <summary>The word of the lowest bit that <see cref="FindTop"/> has found.</summary>
+    /// <summary>The entry of the lowest bit that <see cref="FindTag"/> has found.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ref long FirstOf(ref long line, uint found) =>
-        // In bounds: the lowest bit is one of 3, 7 .. 31, and twice that is 6 more than the byte where the word begins.
-        ref Unsafe.AddByteOffset(ref line, (nint)(2 * LowestBitOf(found)) - 6);
+    public static ref long FirstOf(ref long bucket, uint found) =>
+        // In bounds: the lowest bit is one of 3, 7 .. 31, and twice that is 6 more than the byte where the entry begins.
+        ref Unsafe.AddByteOffset(ref bucket, (nint)(2 * LowestBitOf(found)) - 6);
 
-    // Asked for as 64 bits, so that the processor need not be told that the upper half is zero.
+    // Counted in 64 bits, which saves the instruction that clears the upper half.
     private static nuint LowestBitOf(uint found) =>
         Bmi1.X64.IsSupported ? (nuint)Bmi1.X64.TrailingZeroCount(found) : (nuint)(uint)BitOperations.TrailingZeroCount(found);
 
-    /// <summary>Which of the eight words are exactly a value.</summary>
+    /// <summary>The entries that equal a value.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint Find(ref readonly long line, long value) => Find(in line, -1, value);
+    public static uint Find(ref readonly long bucket, long value) => Find(in bucket, -1, value);
 }

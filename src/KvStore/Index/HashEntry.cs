@@ -6,31 +6,30 @@ using KvStore.Segments;
 namespace KvStore.Index;
 
 /// <summary>
-/// The 64 bits by which the hash index points at a record.
+/// An entry of the hash index: 64 bits that point at a record.
 /// </summary>
 /// <remarks>
 /// <code>
-/// 63      always 1 in a word that points at a record
+/// 63      always 1 in an entry that points at a record
 /// 49..62  tag: 14 bits of the key's hash, so that a wrong candidate rarely touches its record
 /// 48      set when the record is a tombstone
-/// 43..47  what is known of its place (<see cref="HomeBucket"/>)
-/// 19..42  segment: its number, which comes around only after 2^24 segments (1 TiB written at the least)
-/// 0..18   offset in the segment, in units of 8 bytes
+/// 43..47  bits for rehashing without the key (<see cref="HomeBucket"/>)
+/// 0..42   the address of the record (<see cref="RecordAddress"/>)
 /// </code>
-/// A word up to <see cref="Moved"/> and not negative points nowhere. The low 43 bits by themselves are an address.
+/// An entry from 0 to <see cref="Moved"/> points nowhere.
 /// </remarks>
 internal static class HashEntry
 {
-    /// <summary>Never used: a search ends here.</summary>
+    /// <summary>Never used: a probe ends here.</summary>
     public const long Empty = 0;
 
-    /// <summary>Was used: a search goes on, an insert may take it.</summary>
+    /// <summary>Used before: a probe goes on, an insert may take it.</summary>
     public const long Deleted = 1;
 
-    /// <summary>This table has been replaced: a search begins again in the new one.</summary>
+    /// <summary>The moved marker: this table has been replaced, and a probe begins again in the new one.</summary>
     public const long Moved = 2;
 
-    /// <summary>The bits that a search compares.</summary>
+    /// <summary>The bits that a probe compares.</summary>
     public const long TagMask = unchecked((long)0xFFFE_0000_0000_0000);
 
     /// <summary>The bit of a tombstone.</summary>
@@ -40,8 +39,8 @@ internal static class HashEntry
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static long TagOf(ulong hash) => (long)((hash << 6) | (1UL << 63)) & TagMask;
 
-    /// <summary>The highest 16 bits of a word with the tag of a hash that points at a value, and not at a tombstone; in the lowest element.</summary>
+    /// <summary>The highest 16 bits of an entry that points at a value, not at a tombstone, and has the tag of a hash; in the lowest element.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<ushort> TopOf(Vector128<ulong> hash) =>
+    public static Vector128<ushort> ValueTagOf(Vector128<ulong> hash) =>
         ((hash >> 42).AsUInt16() & Vector128.Create((ushort)0xFFFE)) | Vector128.Create((ushort)0x8000);
 }

@@ -7,50 +7,50 @@ namespace KvStore.Index;
 /// <content>How a table is replaced by one of another size.</content>
 internal sealed partial class HashIndex
 {
-    private const int BatchWords = 32;
+    private const int BatchEntries = 32;
 
     private static readonly long[] s_closedTable = NewClosedTable();
 
-    /// <summary>Moves a shard's words to a table of another size, without the marks of removed ones. Holding the shard's lock.</summary>
-    public void ResizeHoldingLock(int shard, int wordCount)
+    /// <summary>Moves a shard's entries to a table of another size, without those of removed keys. Call only while holding the shard's lock.</summary>
+    public void ResizeHoldingLock(int shard, int entryCount)
     {
-        var old = WordsOf(shard);
-        var table = NewTable(wordCount);
-        var words = WordsOf(table);
-        var areTold = HomeBucket.AreTold(old.Length, wordCount);
-        Span<long> unknown = stackalloc long[BatchWords];
+        var old = EntriesOf(shard);
+        var table = NewTable(entryCount);
+        var entries = EntriesOf(table);
+        var canRehash = HomeBucket.CanRehash(old.Length, entryCount);
+        Span<long> unknown = stackalloc long[BatchEntries];
         var count = 0;
         for (var slot = 0; slot < old.Length; slot++)
         {
-            var word = old[slot];
-            if (word >= 0)
+            var entry = old[slot];
+            if (entry >= 0)
             {
                 continue;
             }
 
-            if (areTold && !HomeBucket.HasStrayed(word))
+            if (canRehash && !HomeBucket.IsDisplaced(entry))
             {
-                Place(word, HomeBucket.HashOf(word, slot, old.Length), words);
+                Place(entry, HomeBucket.HashOf(entry, slot, old.Length), entries);
                 continue;
             }
 
-            // To be worked out again from the key: a batch at a time, so that the misses overlap.
-            Prefetch(_segments.ArrayOf(word), RecordAddress.OffsetOf(word), TypicalKeyBytes);
-            unknown[count++] = word;
+            // Rehashed by the key: a batch at a time, so that the cache misses overlap.
+            Prefetch(_segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), TypicalKeyBytes);
+            unknown[count++] = entry;
             if (count == unknown.Length)
             {
-                PlaceByKeys(unknown, words);
+                PlaceByKeys(unknown, entries);
                 count = 0;
             }
         }
 
-        PlaceByKeys(unknown[..count], words);
+        PlaceByKeys(unknown[..count], entries);
         Replace(shard, table);
     }
 
     /// <summary>
-    /// Replaces a shard's table by one that says that it was replaced: so a reader neither finds a key there nor that there is none, and
-    /// asks whether this is closed. Holding the shard's lock.
+    /// Replaces a shard's table by one of moved markers: a reader finds neither a key nor the absence of one there, and checks whether
+    /// the index is closed. Call only while holding the shard's lock.
     /// </summary>
     public void CloseHoldingLock(int shard)
     {
@@ -58,53 +58,53 @@ internal sealed partial class HashIndex
         Replace(shard, s_closedTable);
     }
 
-    /// <summary>How often the table of a shard was replaced. Holding the shard's lock.</summary>
+    /// <summary>How often the table of a shard was replaced. Call only while holding the shard's lock.</summary>
     public int NumberOfTable(int shard) => _tableNumbers[shard];
 
     private static long[] NewClosedTable()
     {
-        var table = NewTable(WordsMin);
+        var table = NewTable(EntriesMin);
         table.AsSpan().Fill(HashEntry.Moved);
         return table;
     }
 
-    private static long[] NewTable(int wordCount)
+    private static long[] NewTable(int entryCount)
     {
-        // Written before it is read: a page of fresh memory that is read first is mapped twice, and the second time every
-        // processor that runs the process is interrupted.
+        // Written before it is read: a 4 KiB page of fresh memory that is read first is mapped twice, and the second mapping
+        // interrupts every processor that runs the process.
         AllocationProbe.Before();
-        var table = GC.AllocateUninitializedArray<long>(wordCount + Padding, pinned: true);
+        var table = GC.AllocateUninitializedArray<long>(entryCount + Padding, pinned: true);
         table.AsSpan().Clear();
         return table;
     }
 
-    private void PlaceByKeys(ReadOnlySpan<long> from, Span<long> words)
+    private void PlaceByKeys(ReadOnlySpan<long> from, Span<long> entries)
     {
-        foreach (var word in from)
+        foreach (var entry in from)
         {
-            Place(word, KeyHash.OfUtf8(_segments.RecordAt(word).Key), words);
+            Place(entry, KeyHash.OfUtf8(_segments.RecordAt(entry).Key), entries);
         }
     }
 
-    private static void Place(long word, ulong hash, Span<long> words)
+    private static void Place(long entry, ulong hash, Span<long> entries)
     {
-        var slot = HomeBucket.HomeOf(hash, words.Length);
-        while (words[slot] != HashEntry.Empty)
+        var slot = HomeBucket.HomeOf(hash, entries.Length);
+        while (entries[slot] != HashEntry.Empty)
         {
-            slot = (slot + 1) & (words.Length - 1);
+            slot = (slot + 1) & (entries.Length - 1);
         }
 
-        words[slot] = (word & ~HomeBucket.Mask) | HomeBucket.Of(hash, slot, words.Length);
+        entries[slot] = (entry & ~HomeBucket.Mask) | HomeBucket.Of(hash, slot, entries.Length);
     }
 
     private void Replace(int shard, long[] table)
     {
-        var old = WordsOf(shard);
+        var old = EntriesOf(shard);
         _slots[shard].Set(table);
         _tableNumbers[shard]++;
-        foreach (ref var word in old)
+        foreach (ref var entry in old)
         {
-            Volatile.Write(ref word, HashEntry.Moved);
+            Volatile.Write(ref entry, HashEntry.Moved);
         }
     }
 }

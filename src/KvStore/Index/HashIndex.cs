@@ -11,55 +11,55 @@ using KvStore.Segments;
 namespace KvStore.Index;
 
 /// <summary>
-/// Finds the newest record of a key: open addressing over lines of eight 64-bit words (<see cref="HashBucket"/>,
-/// <see cref="HashEntry"/>), one table a shard.
+/// Finds the newest record of a key: open addressing over buckets of eight 64-bit entries (<see cref="HashBucket"/>,
+/// <see cref="HashEntry"/>), one table for each shard.
 /// </summary>
 /// <remarks>
-/// <para>Readers take no lock, write nothing, and never wait. They load the table, then lines from the key's home line on;
-/// where the tag of a word fits they load the record's array, and look at the word once more. If it still stands there, the
-/// array is the right one (see <see cref="SegmentTable"/>), and the record in it is complete and immutable. If not, they
-/// begin again.</para>
+/// <para>Readers take no lock, write nothing, and never wait. They load the table and probe buckets from the key's home bucket on.
+/// Where the tag of an entry matches, they load the record's array and read the entry again. If the entry is unchanged, the array
+/// is the right one (see <see cref="SegmentTable"/>), and the record in it is complete and immutable. If not, they begin
+/// again.</para>
 /// <para>Writers hold the lock of the shard. What is always true:</para>
 /// <list type="number">
-/// <item>A key has at most one word, reachable from its home line without crossing a line that has an empty word.</item>
-/// <item>A record is complete before its word is written, and the word is one atomic store.</item>
-/// <item>A table that is replaced is complete in its successor before that is published, and every one of its words becomes
-/// <see cref="HashEntry.Moved"/> before anything else changes in the shard: so nobody trusts an old table's word.</item>
+/// <item>A key has at most one entry, reachable from its home bucket without crossing a bucket that has an empty entry.</item>
+/// <item>A record is complete before its entry is written, and the entry is one atomic store.</item>
+/// <item>When a table is replaced, its successor is complete before it is published, and every entry of the old table becomes
+/// <see cref="HashEntry.Moved"/> before anything else changes in the shard: so nobody trusts an entry of an old table.</item>
 /// </list>
-/// <para>The two-miss lookup (one word, one record) follows FASTER's hash index; the tag in the word is theirs as well.</para>
+/// <para>The lookup with two cache misses (one entry, one record) and the tag in the entry follow FASTER's hash index.</para>
 /// </remarks>
 internal sealed partial class HashIndex
 {
     /// <summary>The number of shards.</summary>
     public const int ShardCount = 1 << ShardBits;
 
-    /// <summary>The least number of words in a shard's table.</summary>
-    public const int WordsMin = HashBucket.Words;
+    /// <summary>The least number of entries in a shard's table.</summary>
+    public const int EntriesMin = HashBucket.Entries;
 
     private const int ShardBits = 6;
     private const int TypicalKeyBytes = 24;
 
-    // A line of words is a line of the processor's cache only if the table begins with one: so an array never moves, and is
-    // longer by this, the words before the first line and behind the last.
-    private const int Padding = HashBucket.Words - 1;
+    // A bucket is one cache line only if the table begins with a cache line: so an array never moves, and is longer by this, the
+    // entries before the first bucket and behind the last.
+    private const int Padding = HashBucket.Entries - 1;
 
     private readonly SegmentTable _segments;
     private readonly string _name;
     private readonly int[] _tableNumbers = new int[ShardCount];
     private volatile bool _isClosed;
 
-    // In this object and not in an array of their own, so that a read is one step closer to its table.
+    // In this object and not in an array of their own, which saves a read one load.
     private TableSlots _slots;
 
     /// <param name="segments">The records.</param>
-    /// <param name="name">The namespace, for the exception of whoever comes after it was closed.</param>
+    /// <param name="name">The namespace, for the exception of reads after it was closed.</param>
     public HashIndex(SegmentTable segments, string name = "")
     {
         _segments = segments;
         _name = name;
         foreach (ref var slot in (Span<TableSlot>)_slots)
         {
-            slot.Set(NewTable(WordsMin));
+            slot.Set(NewTable(EntriesMin));
         }
     }
 
@@ -68,13 +68,13 @@ internal sealed partial class HashIndex
     {
         get
         {
-            var words = 0L;
+            var entries = 0L;
             foreach (ref readonly var slot in (ReadOnlySpan<TableSlot>)_slots)
             {
-                words += slot.Table.Length;
+                entries += slot.Table.Length;
             }
 
-            return words * sizeof(long);
+            return entries * sizeof(long);
         }
     }
 
@@ -82,53 +82,53 @@ internal sealed partial class HashIndex
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int ShardOf(ulong hash) => (int)(hash >> (64 - ShardBits));
 
-    /// <summary>The words of a shard's table, for the holder of its lock.</summary>
-    public Span<long> WordsOf(int shard) => WordsOf(_slots[shard].Table);
+    /// <summary>The entries of a shard's table. Call only while holding the shard's lock.</summary>
+    public Span<long> EntriesOf(int shard) => EntriesOf(_slots[shard].Table);
 
     /// <summary>
-    /// Looks for a key in its home line, at the first word that fits: where it nearly always is. This is all of a search that
-    /// a hot path takes in, so that what it works with stays in registers.
+    /// Probes the home bucket of a key, at the first entry with its tag: where the key nearly always is. This is all that is inlined
+    /// into a hot path, so that it works in registers.
     /// </summary>
     /// <param name="key">The key.</param>
-    /// <param name="clock">Tells what may have expired.</param>
-    /// <param name="outcome">Makes the result. A type parameter, so that nothing has to be carried out of here and asked again.</param>
-    /// <returns>What the outcome makes of the record, where it is certain that this is the value of the key.</returns>
+    /// <param name="clock">The clock of expirations.</param>
+    /// <param name="outcome">Makes the result. A type parameter, so that its methods are inlined.</param>
+    /// <returns>The result of the outcome.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TResult Probe<TKey, TOutcome, TResult>(in TKey key, CoarseClock clock, TOutcome outcome)
         where TKey : struct, IKey, allows ref struct
         where TOutcome : struct, IProbeOutcome<TResult>, allows ref struct
     {
-        // In bounds: the shard is below ShardCount by its six bits; the line is by the comparison; the word is in the line.
+        // In bounds: the shard is below ShardCount, having six bits; the bucket, by the comparison; the entry is in the bucket.
         var hash = key.Hash;
         ref var slot = ref Unsafe.Add(ref Unsafe.As<TableSlots, TableSlot>(ref _slots), (nint)(hash >> (64 - ShardBits)));
         var offset = slot.ProbableOffsetOf(hash);
         var table = Volatile.Read(ref slot.Table);
 
-        // A table that became smaller since its mask was read ends before the line.
-        if ((offset / sizeof(long)) + HashBucket.Words > (uint)table.Length)
+        // A table that became smaller since its mask was read ends before the bucket.
+        if ((offset / sizeof(long)) + HashBucket.Entries > (uint)table.Length)
         {
             return outcome.Uncertain(hash);
         }
 
-        ref var line = ref Unsafe.AddByteOffset(ref MemoryMarshal.GetArrayDataReference(table), offset);
-        var candidates = HashBucket.FindTop(in line, HashEntry.TopOf(key.HashInRegister));
+        ref var bucket = ref Unsafe.AddByteOffset(ref MemoryMarshal.GetArrayDataReference(table), offset);
+        var candidates = HashBucket.FindTag(in bucket, HashEntry.ValueTagOf(key.HashInRegister));
         if (candidates == 0)
         {
-            return Unsafe.AreSame(ref line, ref HomeLineOf(table, hash)) && IsLastOfSearch(in line) ? outcome.Absent() : outcome.Uncertain(hash);
+            return Unsafe.AreSame(ref bucket, ref HomeBucketOf(table, hash)) && IsLastOfSearch(in bucket) ? outcome.Absent() : outcome.Uncertain(hash);
         }
 
-        ref var place = ref HashBucket.FirstOf(ref line, candidates);
-        var word = Volatile.Read(ref place);
-        var array = _segments.ArrayOf(word);
-        if (word >= 0 || Volatile.Read(ref place) != word || array is null)
+        ref var slotOfEntry = ref HashBucket.FirstOf(ref bucket, candidates);
+        var entry = Volatile.Read(ref slotOfEntry);
+        var array = _segments.ArrayOf(entry);
+        if (entry >= 0 || Volatile.Read(ref slotOfEntry) != entry || array is null)
         {
             return outcome.Uncertain(hash);
         }
 
-        // Never null here; that it is asked for spares a read the beginning of the array, which the runtime would look at instead.
-        // In bounds: the word vouches for the array, and a record lies there. Of one that is dead, or a tombstone (the word may have
-        // become that since it was compared), or whose value is kept outside memory, the length of the key does not fit.
-        var units = RecordAddress.OffsetUnitsOf(word);
+        // The array is never null here: checking it replaces the runtime's own check, which would touch the array header on another
+        // cache line. In bounds: the entry is unchanged, so a record begins at its offset in this array. The length of the key does not
+        // match for a record that is dead, a tombstone (the entry may have become one since it was compared) or a large value.
+        var units = RecordAddress.OffsetUnitsOf(entry);
         ref var start = ref Unsafe.As<ulong, byte>(ref Unsafe.Add(ref Unsafe.As<byte, ulong>(ref MemoryMarshal.GetArrayDataReference(array)), units));
         if (RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) != key.Utf8Bytes
             || clock.MayHavePassed(RecordLayout.Read<uint>(in start, RecordLayout.DeadlineOffset))
@@ -140,8 +140,8 @@ internal sealed partial class HashIndex
         return outcome.Found(array, (int)units * Record.Alignment, hash);
     }
 
-    /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>
-    public bool TryFind<TKey>(in TKey key, out Record record, out long word)
+    /// <summary>Finds the entry and the record of a key. A tombstone is found too: <see cref="HashEntry.TombstoneBit"/> of the entry is set.</summary>
+    public bool TryFind<TKey>(in TKey key, out Record record, out long entry)
         where TKey : struct, IKey, allows ref struct
     {
         var hash = key.Hash;
@@ -150,18 +150,18 @@ internal sealed partial class HashIndex
     Begin:
         // In bounds as above.
         var table = Volatile.Read(ref _slots[ShardOf(hash)].Table);
-        ref var words = ref FirstLineOf(table);
-        var mask = LineMaskOf(table);
+        ref var first = ref FirstBucketOf(table);
+        var mask = BucketMaskOf(table);
         var offset = (nuint)hash & mask;
         while (true)
         {
-            ref var line = ref Unsafe.AddByteOffset(ref words, offset);
-            for (var candidates = HashBucket.Find(in line, HashEntry.TagMask, tag); candidates != 0; candidates &= candidates - 1)
+            ref var bucket = ref Unsafe.AddByteOffset(ref first, offset);
+            for (var candidates = HashBucket.Find(in bucket, HashEntry.TagMask, tag); candidates != 0; candidates &= candidates - 1)
             {
-                ref var place = ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates));
-                var candidate = Volatile.Read(ref place);
+                ref var slotOfEntry = ref Unsafe.Add(ref bucket, BitOperations.TrailingZeroCount(candidates));
+                var candidate = Volatile.Read(ref slotOfEntry);
                 var array = _segments.ArrayOf(candidate);
-                if ((candidate & HashEntry.TagMask) != tag || Volatile.Read(ref place) != candidate)
+                if ((candidate & HashEntry.TagMask) != tag || Volatile.Read(ref slotOfEntry) != candidate)
                 {
                     goto Begin;
                 }
@@ -170,23 +170,23 @@ internal sealed partial class HashIndex
                 if (found.KeyBytes == key.Utf8Bytes && !key.DiffersFrom(in found.KeyStart))
                 {
                     record = found;
-                    word = candidate;
+                    entry = candidate;
                     return true;
                 }
             }
 
-            // In this order: where a table is being replaced, the word looked for may be a mark already while an empty one
+            // In this order: while a table is being replaced, the key's entry may be a moved marker already when an empty entry
             // behind it is not.
-            if (HashBucket.Find(in line, HashEntry.Moved) != 0)
+            if (HashBucket.Find(in bucket, HashEntry.Moved) != 0)
             {
                 ThrowIfClosed();
                 goto Begin;
             }
 
-            if (HashBucket.Find(in line, HashEntry.Empty) != 0)
+            if (HashBucket.Find(in bucket, HashEntry.Empty) != 0)
             {
                 record = default;
-                word = HashEntry.Empty;
+                entry = HashEntry.Empty;
                 return false;
             }
 
@@ -194,12 +194,12 @@ internal sealed partial class HashIndex
         }
     }
 
-    /// <summary>Fetches the words at which a search for a hash will begin, so that they need not be waited for.</summary>
+    /// <summary>Prefetches the home bucket of a hash.</summary>
     public unsafe void PrefetchBucket(ulong hash)
     {
         if (Sse.IsSupported)
         {
-            // Only a hint to the processor: the address is not dereferenced, so it may even be stale.
+            // A prefetch does not dereference the address, so the address may be stale.
             ref var slot = ref _slots[ShardOf(hash)];
             var offset = slot.ProbableOffsetOf(hash);
             if (slot.Table is { } table)
@@ -210,37 +210,37 @@ internal sealed partial class HashIndex
     }
 
     /// <summary>
-    /// Fetches the record that a search for a hash will probably end at, as far as its key goes: of those in its home line
-    /// that fit, the first.
+    /// Prefetches the record that a probe for a hash will probably find, up to the end of its key: that of the first entry with its
+    /// tag in its home bucket.
     /// </summary>
     public void PrefetchRecord(ulong hash, int keyBytes)
     {
         // In bounds as in TryFind.
         var table = Volatile.Read(ref _slots[ShardOf(hash)].Table);
-        ref var line = ref HomeLineOf(table, hash);
-        var candidates = HashBucket.Find(in line, HashEntry.TagMask, HashEntry.TagOf(hash));
+        ref var bucket = ref HomeBucketOf(table, hash);
+        var candidates = HashBucket.Find(in bucket, HashEntry.TagMask, HashEntry.TagOf(hash));
         if (candidates != 0)
         {
-            var word = Volatile.Read(ref Unsafe.Add(ref line, BitOperations.TrailingZeroCount(candidates)));
-            Prefetch(_segments.ArrayOf(word), RecordAddress.OffsetOf(word), keyBytes);
+            var entry = Volatile.Read(ref Unsafe.Add(ref bucket, BitOperations.TrailingZeroCount(candidates)));
+            Prefetch(_segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), keyBytes);
         }
     }
 
-    /// <summary>Finds the slot of the word that holds an address, or -1. Holding the shard's lock.</summary>
+    /// <summary>Finds the slot of the entry that holds an address, or -1. Call only while holding the shard's lock.</summary>
     public int SlotOfAddressHoldingLock(ulong hash, long address)
     {
-        // The bit that is always set in a word that points somewhere tells an address from a mark.
+        // This bit is set in every entry that points at a record, and in no marker.
         const long Pointing = RecordAddress.Mask | long.MinValue;
-        var words = WordsOf(ShardOf(hash));
-        for (var home = HomeBucket.HomeOf(hash, words.Length); ; home = (home + HashBucket.Words) & (words.Length - 1))
+        var entries = EntriesOf(ShardOf(hash));
+        for (var home = HomeBucket.HomeOf(hash, entries.Length); ; home = (home + HashBucket.Entries) & (entries.Length - 1))
         {
-            var found = HashBucket.Find(in words[home], Pointing, address | long.MinValue);
+            var found = HashBucket.Find(in entries[home], Pointing, address | long.MinValue);
             if (found != 0)
             {
                 return home + BitOperations.TrailingZeroCount(found);
             }
 
-            if (HashBucket.Find(in words[home], HashEntry.Empty) != 0)
+            if (HashBucket.Find(in entries[home], HashEntry.Empty) != 0)
             {
                 return -1;
             }
@@ -248,34 +248,34 @@ internal sealed partial class HashIndex
     }
 
     /// <summary>
-    /// Finds the slot of a key's word, or, when it has none, where one goes. Holding the shard's lock, with at least one
-    /// empty word in the table.
+    /// Finds the slot of a key's entry, or, when it has none, the slot where one goes. Call only while holding the shard's lock.
+    /// Requires: the table has at least one empty entry.
     /// </summary>
     public bool TryFindSlotHoldingLock<TKey>(in TKey key, out int slot, out Record record)
         where TKey : struct, IKey, allows ref struct
     {
         var tag = HashEntry.TagOf(key.Hash);
-        var words = WordsOf(ShardOf(key.Hash));
+        var entries = EntriesOf(ShardOf(key.Hash));
         var free = -1;
-        for (var home = HomeBucket.HomeOf(key.Hash, words.Length); ; home = (home + HashBucket.Words) & (words.Length - 1))
+        for (var home = HomeBucket.HomeOf(key.Hash, entries.Length); ; home = (home + HashBucket.Entries) & (entries.Length - 1))
         {
-            ref var line = ref words[home];
-            for (var candidates = HashBucket.Find(in line, HashEntry.TagMask, tag); candidates != 0; candidates &= candidates - 1)
+            ref var bucket = ref entries[home];
+            for (var candidates = HashBucket.Find(in bucket, HashEntry.TagMask, tag); candidates != 0; candidates &= candidates - 1)
             {
                 slot = home + BitOperations.TrailingZeroCount(candidates);
-                record = _segments.RecordAt(words[slot]);
+                record = _segments.RecordAt(entries[slot]);
                 if (record.KeyBytes == key.Utf8Bytes && !key.DiffersFrom(in record.KeyStart))
                 {
                     return true;
                 }
             }
 
-            if (free < 0 && HashBucket.Find(in line, HashEntry.Deleted) is var deleted and not 0)
+            if (free < 0 && HashBucket.Find(in bucket, HashEntry.Deleted) is var deleted and not 0)
             {
                 free = home + BitOperations.TrailingZeroCount(deleted);
             }
 
-            if (HashBucket.Find(in line, HashEntry.Empty) is var empty and not 0)
+            if (HashBucket.Find(in bucket, HashEntry.Empty) is var empty and not 0)
             {
                 slot = free >= 0 ? free : home + BitOperations.TrailingZeroCount(empty);
                 record = default;
@@ -285,33 +285,33 @@ internal sealed partial class HashIndex
     }
 
     /// <summary>
-    /// Empties a slot. Holding the shard's lock.
+    /// Empties a slot. Call only while holding the shard's lock.
     /// </summary>
-    /// <returns>Whether the word became empty: it stays marked where a search may have to pass it.</returns>
+    /// <returns>Whether the entry became <see cref="HashEntry.Empty"/>, and not <see cref="HashEntry.Deleted"/>.</returns>
     public bool RemoveHoldingLock(int shard, int slot)
     {
-        // A line that has an empty word has never been full: no search passes it, so it can have another. One that was full
-        // gets none before the table is replaced.
-        var words = WordsOf(shard);
-        var canBeEmpty = HashBucket.Find(in words[slot & -HashBucket.Words], HashEntry.Empty) != 0;
-        Volatile.Write(ref words[slot], canBeEmpty ? HashEntry.Empty : HashEntry.Deleted);
+        // A bucket that has an empty entry was never full, so no probe passes it, and it can have another one. A bucket that was full
+        // gets no empty entry before the table is replaced.
+        var entries = EntriesOf(shard);
+        var canBeEmpty = HashBucket.Find(in entries[slot & -HashBucket.Entries], HashEntry.Empty) != 0;
+        Volatile.Write(ref entries[slot], canBeEmpty ? HashEntry.Empty : HashEntry.Deleted);
         return canBeEmpty;
     }
 
-    /// <summary>Fetches a record as far as its key goes: it begins anywhere in a line of the cache, and mostly ends in the next.</summary>
+    /// <summary>Prefetches a record up to the end of its key: it begins anywhere in a cache line, and its key mostly ends in the next one.</summary>
     public static void Prefetch(byte[]? segment, int offset, int keyBytes)
     {
         Prefetch(segment, offset);
         Prefetch(segment, offset + Record.HeaderBytes + keyBytes - 1);
     }
 
-    /// <summary>Fetches the beginning of a record.</summary>
+    /// <summary>Prefetches the beginning of a record.</summary>
     public static unsafe void Prefetch(byte[]? segment, int offset)
     {
         if (Sse.IsSupported && segment is not null)
         {
-            // Only a hint to the processor, so it may be beyond the end: to look at the array's length would take as long as what
-            // is to be hidden.
+            // A prefetch may be beyond the end of the array: checking the length would wait for the array header, which takes as long
+            // as the cache miss that the prefetch hides.
             Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset)));
         }
     }
@@ -324,64 +324,62 @@ internal sealed partial class HashIndex
         }
     }
 
-    // Whether a key of this home line that is not in it is nowhere.
+    // Whether a key of this home bucket that is not in it is absent.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsLastOfSearch(ref readonly long line) =>
-        HashBucket.Find(in line, HashEntry.Moved) == 0 && HashBucket.Find(in line, HashEntry.Empty) != 0;
+    private static bool IsLastOfSearch(ref readonly long bucket) =>
+        HashBucket.Find(in bucket, HashEntry.Moved) == 0 && HashBucket.Find(in bucket, HashEntry.Empty) != 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ref long HomeLineOf(long[] table, ulong hash) =>
-        // In bounds: the mask leaves multiples of 64 bytes, below those of the table's 2^n words.
-        ref Unsafe.AddByteOffset(ref FirstLineOf(table), (nuint)hash & LineMaskOf(table));
+    private static ref long HomeBucketOf(long[] table, ulong hash) =>
+        // In bounds: the mask leaves multiples of 64 bytes, below the size of the table's 2^n entries.
+        ref Unsafe.AddByteOffset(ref FirstBucketOf(table), (nuint)hash & BucketMaskOf(table));
 
-    private static Span<long> WordsOf(long[] table) => MemoryMarshal.CreateSpan(ref FirstLineOf(table), table.Length - Padding);
+    private static Span<long> EntriesOf(long[] table) => MemoryMarshal.CreateSpan(ref FirstBucketOf(table), table.Length - Padding);
 
-    // The bits of a hash that choose its home line, which are those of the line's offset in bytes.
+    // The bits of a hash that choose its home bucket: they are the bucket's offset in bytes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static nuint LineMaskOf(long[] table) => (nuint)(uint)(table.Length - Padding - HashBucket.Words) * sizeof(long);
+    private static nuint BucketMaskOf(long[] table) => (nuint)(uint)(table.Length - Padding - HashBucket.Entries) * sizeof(long);
 
     // In bounds: at most the padding is skipped. The array is pinned, so that its address stays; the reference that comes back
     // keeps it alive.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static unsafe ref long FirstLineOf(long[] table)
+    private static unsafe ref long FirstBucketOf(long[] table)
     {
         ref var first = ref MemoryMarshal.GetArrayDataReference(table);
         return ref Unsafe.AddByteOffset(ref first, -(nint)Unsafe.AsPointer(ref first) & (HashBucket.Bytes - 1));
     }
 
-    /// <summary>The table of a shard, and what finds a line in it, side by side: so a read needs neither the length nor the address of the array.</summary>
+    /// <summary>The table of a shard with the mask and the offset that find a bucket in it: so a read loads neither the array's length nor its address.</summary>
     private struct TableSlot
     {
-        /// <summary>Pinned, of 2^n words and the padding.</summary>
+        /// <summary>A pinned array of 2^n entries and the padding.</summary>
         public long[] Table;
 
-        // What LineMaskOf says. For a table that is smaller it is written before the table, for a larger one behind it; and it is
-        // read first. So whoever reads mostly has the mask of the table, or one that is too small.
-        private nuint _lineMask;
+        // See BucketMaskOf. Written before a smaller table and after a larger one, and read before the table: so a reader mostly has the
+        // mask of the table, or one that is too small.
+        private nuint _bucketMask;
         private nuint _skipBytes;
 
         public void Set(long[] table)
         {
-            var lineMask = LineMaskOf(table);
-            if (lineMask < _lineMask)
+            var bucketMask = BucketMaskOf(table);
+            if (bucketMask < _bucketMask)
             {
-                Volatile.Write(ref _lineMask, lineMask);
+                Volatile.Write(ref _bucketMask, bucketMask);
             }
 
             Volatile.Write(ref Table, table);
-            _skipBytes = (nuint)Unsafe.ByteOffset(ref MemoryMarshal.GetArrayDataReference(table), ref FirstLineOf(table));
-            Volatile.Write(ref _lineMask, lineMask);
+            _skipBytes = (nuint)Unsafe.ByteOffset(ref MemoryMarshal.GetArrayDataReference(table), ref FirstBucketOf(table));
+            Volatile.Write(ref _bucketMask, bucketMask);
         }
 
         /// <summary>
-        /// Where in the table's data the home line of a hash nearly always is; to be asked for before the table. While the table is
-        /// being replaced it may be another place, where a key that is found is right, but one that is not found may be elsewhere.
+        /// The offset in the table's array at which the home bucket of a hash nearly always begins. Call before loading the table. While
+        /// the table is being replaced it may be the offset of another bucket: a key that is found there is right, but one that is not
+        /// found may be elsewhere. It may be beyond the end of a table that has become smaller: compare it with the length.
         /// </summary>
-        /// <remarks>
-        /// While a table is replaced by a smaller one the place may be beyond its end: to be compared with its length.
-        /// </remarks>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public nuint ProbableOffsetOf(ulong hash) => ((nuint)hash & Volatile.Read(ref _lineMask)) + _skipBytes;
+        public nuint ProbableOffsetOf(ulong hash) => ((nuint)hash & Volatile.Read(ref _bucketMask)) + _skipBytes;
     }
 
     [InlineArray(ShardCount)]

@@ -6,7 +6,7 @@ using System.Text.Json.Serialization;
 namespace KvStore.Json;
 
 /// <summary>
-/// Reads an enum from its number or its name, because generated code may be told to write names; writes the number, as
+/// Reads an enum from its number or its name, because generated code may be set to write names; writes the number, as
 /// System.Text.Json does. A type that names a converter of its own keeps it.
 /// </summary>
 [RequiresDynamicCode("Makes converters for the enums that it meets.")]

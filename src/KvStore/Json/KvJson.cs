@@ -12,7 +12,7 @@ namespace KvStore.Json;
 internal static class KvJson
 {
     /// <summary>
-    /// How deep JSON may be nested. System.Text.Json stops at 64 unless told otherwise; the binding does not stop, and this
+    /// How deep JSON may be nested. System.Text.Json stops at 64 by default; the binding does not stop, and this
     /// is as deep as a recursive type can be read without endangering the stack.
     /// </summary>
     public const int DepthMax = 1000;

@@ -6,8 +6,8 @@ namespace KvStore.Keys;
 
 /// <summary>Brings text into registers as the bytes of its UTF-8, where it is ASCII.</summary>
 /// <remarks>
-/// Never through memory: a load that needs what two stores have just written waits for both. In bounds: the caller vouches
-/// for the length, and every load ends there or before.
+/// Never through memory: a load that needs what two stores have just written waits for both. Requires: the text has at least the
+/// length of the blocks. In bounds: every load ends at the length or before.
 /// </remarks>
 internal static class AsciiBlocks
 {

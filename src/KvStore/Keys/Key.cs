@@ -8,7 +8,7 @@ namespace KvStore.Keys;
 
 /// <summary>
 /// A key that is known to be valid, with its hash: 1 to <see cref="KvLimits.KeyBytesMax"/> bytes of UTF-8 and neither
-/// <c>.</c> nor <c>..</c>. Behind <see cref="KeyRules"/> nobody asks again.
+/// <c>.</c> nor <c>..</c>. Made by <see cref="KeyRules"/>, so no check follows.
 /// </summary>
 /// <remarks>
 /// Two forms, so that the common one costs no copy: ASCII text is compared and stored straight from the string. A type
@@ -19,7 +19,7 @@ internal interface IKey
     /// <summary>The hash of the UTF-8 bytes.</summary>
     ulong Hash { get; }
 
-    /// <summary>The hash as the lowest element of a vector, for whoever compares parts of it with many others at once.</summary>
+    /// <summary>The hash as the lowest element of a vector, for comparing parts of it with many others at once.</summary>
     Vector128<ulong> HashInRegister { get; }
 
     /// <summary>The length in bytes of UTF-8.</summary>
@@ -43,8 +43,8 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
 
     public int Utf8Bytes => _text.Length;
 
-    // The caller vouches for length bytes at storedKey; every read of either side ends at length or before, by the
-    // comparison that guards it.
+    // Requires: storedKey has as many bytes as this key. Every read of either side ends at that length or before, by the comparison that
+    // guards it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool DiffersFrom(ref readonly byte storedKey)
     {

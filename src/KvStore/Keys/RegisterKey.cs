@@ -5,12 +5,11 @@ using System.Runtime.Intrinsics;
 namespace KvStore.Keys;
 
 /// <summary>
-/// A key of 16 to 32 bytes in two registers, for the hot path of a read: narrowed once, and then hashed and compared without
-/// being looked at again.
+/// A key of 16 to 32 bytes in two registers, for the hot path of a read: narrowed once, then hashed and compared from the registers.
 /// </summary>
 internal readonly struct TwoBlockKey : IKey
 {
-    /// <summary>The longest.</summary>
+    /// <summary>The length of the longest key.</summary>
     public const int BytesMax = 2 * KeyHash.BlockBytes;
 
     private const int BytesMin = KeyHash.BlockBytes;
@@ -61,7 +60,7 @@ internal readonly struct TwoBlockKey : IKey
             Vector128.LoadUnsafe(ref bytes), Vector128.LoadUnsafe(ref bytes, (nuint)(uint)key.Length - BytesMin), key.Length);
     }
 
-    // In bounds: the caller vouches for as many bytes as this key has, which are at least a block.
+    // In bounds. Requires: storedKey has as many bytes as this key, which are at least a block.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool DiffersFrom(ref readonly byte storedKey)
     {
@@ -123,7 +122,7 @@ internal readonly struct HalvesKey : IKey
         return true;
     }
 
-    // In bounds: the caller vouches for as many bytes as this key has, which are at least a half.
+    // In bounds. Requires: storedKey has as many bytes as this key, which are at least a half.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool DiffersFrom(ref readonly byte storedKey)
     {

@@ -8,11 +8,11 @@ using KvStore.Segments;
 namespace KvStore.Memory;
 
 /// <summary>
-/// Brings memory back: copies the live records out of segments that are mostly dead, and lets go of those segments.
+/// Frees memory: copies the live records out of segments that are mostly dead, and drops those segments.
 /// </summary>
 /// <remarks>
 /// <para>In this order, so that nobody is ever led to a segment that has been dropped: the live records of a segment are
-/// copied and their words moved to the copies; then the ordered index is refreshed, so that none of its entries points into
+/// copied and their index entries moved to the copies; then the ordered index is refreshed, so that none of its entries points into
 /// the segment; then the segment is dropped. A view keeps the array alive for as long as it likes.</para>
 /// <para>Freeing must not need memory that is not there: what holds nothing alive is freed first and without a copy; a reserve is
 /// kept to copy the first survivors to; and where the ordered index cannot be refreshed, it is dropped.</para>
@@ -91,7 +91,7 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
             }
             catch (OutOfMemoryException)
             {
-                // Nothing may be left there that refers to the segments. The next list rebuilds the ordered index from the hash index.
+                // Then nothing there may point into the segments. The next list rebuilds the order from the hash index.
                 ordered.Drop();
             }
 
@@ -173,7 +173,7 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
 
     private void Evacuate(Segment victim, ref long bytesToMove)
     {
-        // The words of a few records ahead are asked for, so that moving one need not wait for them.
+        // The buckets of a few records ahead are prefetched, so that moving a record does not wait for them.
         var ahead = 0;
         var fetched = 0;
         for (var offset = 0; offset < victim.EndBytes;)

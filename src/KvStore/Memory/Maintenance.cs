@@ -105,7 +105,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Asks for new keys to be merged soon. Cheap, and may be called again and again.</summary>
+    /// <summary>Requests that new keys are merged soon. Cheap, and may be called often.</summary>
     public void RequestMerge()
     {
         if (!_isMergeWanted)
@@ -115,7 +115,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Asks for a look at how much is dead.</summary>
+    /// <summary>Requests a check of how many bytes are dead.</summary>
     public void RequestCleaning()
     {
         if (!_isCleaningWanted)
@@ -125,10 +125,10 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Does nothing until <see cref="Release"/>; what is asked for meanwhile waits.</summary>
+    /// <summary>Puts all work off until <see cref="Release"/>.</summary>
     public void Hold() => _isHeld = true;
 
-    /// <summary>Goes on, with what was asked for meanwhile.</summary>
+    /// <summary>Goes on, with the work that was requested meanwhile.</summary>
     public void Release()
     {
         _isHeld = false;

@@ -21,10 +21,10 @@ namespace KvStore.Memory;
 internal sealed class Shard
 {
     // What is announced may be much more than what comes.
-    private const int PreparedWordsMax = 1 << 20;
+    private const int PreparedEntriesMax = 1 << 20;
 
     // A few microseconds' worth.
-    private const int WordsAtOnce = 4096;
+    private const int EntriesAtOnce = 4096;
 
     private readonly int _number;
     private readonly SegmentTable _segments;
@@ -77,8 +77,8 @@ internal sealed class Shard
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
     /// <summary>Whether the table is much too large.</summary>
-    public bool IsSparse => _index.WordsOf(_number).Length is var words && words > HashIndex.WordsMin
-        && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
+    public bool IsSparse => _index.EntriesOf(_number).Length is var entries && entries > HashIndex.EntriesMin
+        && (Live + Volatile.Read(ref _tombstones)) * 5 < entries;
 
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
@@ -92,7 +92,7 @@ internal sealed class Shard
         Debug.Assert(draft.Record.Revision > 0, "A mutation has its revision when it is published.");
         isRepeat = false;
         var isTombstone = draft.Record.IsTombstone;
-        var newWord = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
+        var newEntry = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
         var hadValue = false;
         if (_index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
@@ -102,11 +102,11 @@ internal sealed class Shard
                 return false;
             }
 
-            hadValue = ReplaceAt(slot, old, newWord);
+            hadValue = ReplaceAt(slot, old, newEntry);
         }
         else
         {
-            Insert(key, slot, newWord);
+            Insert(key, slot, newEntry);
         }
 
         if (isTombstone)
@@ -148,7 +148,8 @@ internal sealed class Shard
         return true;
     }
 
-    /// <summary>Removes a key's word, and says which record it had, if that was a value.</summary>
+    /// <summary>Removes a key's index entry.</summary>
+    /// <returns>Whether the key had a value, and not a tombstone or nothing.</returns>
     public bool TryRemoveHoldingLock<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct
     {
@@ -161,7 +162,7 @@ internal sealed class Shard
         return RemoveAt(slot);
     }
 
-    /// <summary>Removes the word that holds an address, if there still is one.</summary>
+    /// <summary>Removes the index entry that holds an address, if there still is one.</summary>
     public bool TryRemoveHoldingLock(ulong hash, long address)
     {
         ThrowIfClosed();
@@ -175,7 +176,7 @@ internal sealed class Shard
         return true;
     }
 
-    /// <summary>Points the word that holds an address at a copy of the record, if there still is one.</summary>
+    /// <summary>Points the index entry that holds an address at a copy of the record, if there still is one.</summary>
     public bool TryRelocateHoldingLock(ulong hash, long address, in RecordDraft copy)
     {
         ThrowIfClosed();
@@ -185,8 +186,8 @@ internal sealed class Shard
             return false;
         }
 
-        ref var word = ref _index.WordsOf(_number)[slot];
-        Volatile.Write(ref word, (word & ~RecordAddress.Mask) | copy.Address);
+        ref var entry = ref _index.EntriesOf(_number)[slot];
+        Volatile.Write(ref entry, (entry & ~RecordAddress.Mask) | copy.Address);
         MarkDead(_segments.RecordAt(address), address);
         return true;
     }
@@ -195,11 +196,11 @@ internal sealed class Shard
     public void ForgetTombstonesHoldingLock(long throughRevision)
     {
         ThrowIfClosed();
-        var words = _index.WordsOf(_number);
-        for (var slot = 0; slot < words.Length && _tombstones > 0; slot++)
+        var entries = _index.EntriesOf(_number);
+        for (var slot = 0; slot < entries.Length && _tombstones > 0; slot++)
         {
-            var isOld = words[slot] < 0 && (words[slot] & HashEntry.TombstoneBit) != 0
-                && _segments.RecordAt(words[slot]).Revision <= throughRevision;
+            var isOld = entries[slot] < 0 && (entries[slot] & HashEntry.TombstoneBit) != 0
+                && _segments.RecordAt(entries[slot]).Revision <= throughRevision;
             if (isOld)
             {
                 RemoveAt(slot);
@@ -207,13 +208,13 @@ internal sealed class Shard
         }
     }
 
-    /// <summary>Takes the memory for the words of so many new keys, which are then published without a failure.</summary>
+    /// <summary>Takes the memory for the index entries of so many new keys, which are then published without a failure.</summary>
     /// <exception cref="OutOfMemoryException">There is none; nothing has changed.</exception>
     public void ReserveHoldingLock(int keys)
     {
         ThrowIfClosed();
-        // One word stays empty, so that a search ends.
-        if (_index.WordsOf(_number).Length - _occupied <= keys)
+        // One entry stays empty, so that a probe ends.
+        if (_index.EntriesOf(_number).Length - _occupied <= keys)
         {
             ResizeHoldingLock(keys);
         }
@@ -223,15 +224,15 @@ internal sealed class Shard
     public void PrepareHoldingLock(int keys)
     {
         ThrowIfClosed();
-        var wordCount = HashIndex.WordsMin;
-        while (wordCount < keys * 2L && wordCount < PreparedWordsMax)
+        var entryCount = HashIndex.EntriesMin;
+        while (entryCount < keys * 2L && entryCount < PreparedEntriesMax)
         {
-            wordCount *= 2;
+            entryCount *= 2;
         }
 
-        if (wordCount > _index.WordsOf(_number).Length)
+        if (entryCount > _index.EntriesOf(_number).Length)
         {
-            _index.ResizeHoldingLock(_number, wordCount);
+            _index.ResizeHoldingLock(_number, entryCount);
             _occupied = _live + _tombstones;
         }
     }
@@ -243,13 +244,13 @@ internal sealed class Shard
         ThrowIfClosed();
         // Between a quarter and half full afterwards.
         var keys = _live + _tombstones + newKeys;
-        var wordCount = HashIndex.WordsMin;
-        while (wordCount < keys * 2)
+        var entryCount = HashIndex.EntriesMin;
+        while (entryCount < keys * 2)
         {
-            wordCount *= 2;
+            entryCount *= 2;
         }
 
-        _index.ResizeHoldingLock(_number, wordCount);
+        _index.ResizeHoldingLock(_number, entryCount);
         _occupied = _live + _tombstones;
     }
 
@@ -267,23 +268,23 @@ internal sealed class Shard
     /// <summary>
     /// Finds live records that were not shown, from a place on: until there is no more room, or for so long as others may be kept waiting.
     /// </summary>
-    public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor place, Span<Record> results, ref int count, CoarseClock clock)
+    public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor cursor, Span<Record> results, ref int count, CoarseClock clock)
     {
         ThrowIfClosed();
-        var words = _index.WordsOf(_number);
-        if (place.WordCount != words.Length || place.Table != _index.NumberOfTable(_number))
+        var entries = _index.EntriesOf(_number);
+        if (cursor.EntryCount != entries.Length || cursor.Table != _index.NumberOfTable(_number))
         {
-            place = new HashIndexCursor(_number, Slot: 0, words.Length, _index.NumberOfTable(_number));
+            cursor = new HashIndexCursor(_number, Slot: 0, entries.Length, _index.NumberOfTable(_number));
         }
 
-        var slot = place.Slot;
-        var end = Math.Min(words.Length, slot + WordsAtOnce);
+        var slot = cursor.Slot;
+        var end = Math.Min(entries.Length, slot + EntriesAtOnce);
         for (; slot < end && count < results.Length; slot++)
         {
-            var word = words[slot];
-            if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
+            var entry = entries[slot];
+            if (entry < 0 && (entry & HashEntry.TombstoneBit) == 0)
             {
-                var record = _segments.RecordAt(word);
+                var record = _segments.RecordAt(entry);
                 if (record.Revision <= throughRevision && !shown.Contains(record) && !clock.HasPassed(record.Deadline))
                 {
                     results[count++] = record;
@@ -291,7 +292,7 @@ internal sealed class Shard
             }
         }
 
-        place = slot == words.Length ? new HashIndexCursor(_number + 1, Slot: 0, WordCount: 0, Table: 0) : place with { Slot = slot };
+        cursor = slot == entries.Length ? new HashIndexCursor(_number + 1, Slot: 0, EntryCount: 0, Table: 0) : cursor with { Slot = slot };
     }
 
     private void ThrowIfClosed()
@@ -303,26 +304,26 @@ internal sealed class Shard
         }
     }
 
-    private void Insert<TKey>(in TKey key, int slot, long newWord)
+    private void Insert<TKey>(in TKey key, int slot, long newEntry)
         where TKey : struct, IKey, allows ref struct
     {
         // Three quarters full is where searches begin to grow long.
-        var words = _index.WordsOf(_number);
-        if (words[slot] == HashEntry.Empty && (_occupied + 1) * 4 > words.Length * 3 && TryResize())
+        var entries = _index.EntriesOf(_number);
+        if (entries[slot] == HashEntry.Empty && (_occupied + 1) * 4 > entries.Length * 3 && TryResize())
         {
-            words = _index.WordsOf(_number);
+            entries = _index.EntriesOf(_number);
             _index.TryFindSlotHoldingLock(key, out slot, out _);
         }
 
-        if (words[slot] == HashEntry.Empty)
+        if (entries[slot] == HashEntry.Empty)
         {
             _occupied++;
         }
 
-        Volatile.Write(ref words[slot], newWord | HomeBucket.Of(key.Hash, slot, words.Length));
+        Volatile.Write(ref entries[slot], newEntry | HomeBucket.Of(key.Hash, slot, entries.Length));
     }
 
-    // Without memory a table may fill until one word is left that ends a search; a mutation that was made durable has its word.
+    // Without memory a table may fill until one empty entry is left, which ends a probe; so a mutation that was made durable is published.
     private bool TryResize()
     {
         try
@@ -330,7 +331,7 @@ internal sealed class Shard
             ResizeHoldingLock();
             return true;
         }
-        catch (OutOfMemoryException) when (_occupied + 1 < _index.WordsOf(_number).Length)
+        catch (OutOfMemoryException) when (_occupied + 1 < _index.EntriesOf(_number).Length)
         {
             return false;
         }
@@ -339,25 +340,25 @@ internal sealed class Shard
     // Whether it was a value, and not a tombstone.
     private bool RemoveAt(int slot)
     {
-        var word = _index.WordsOf(_number)[slot];
-        var record = _segments.RecordAt(word);
-        var isValue = (word & HashEntry.TombstoneBit) == 0;
+        var entry = _index.EntriesOf(_number)[slot];
+        var record = _segments.RecordAt(entry);
+        var isValue = (entry & HashEntry.TombstoneBit) == 0;
         _occupied -= _index.RemoveHoldingLock(_number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(record, isValue);
-        Kill(record, word);
+        Kill(record, entry);
         return isValue;
     }
 
     // Returns whether the record that is replaced was a value, and not a tombstone.
-    private bool ReplaceAt(int slot, Record old, long newWord)
+    private bool ReplaceAt(int slot, Record old, long newEntry)
     {
-        ref var word = ref _index.WordsOf(_number)[slot];
-        var oldWord = word;
-        var hadValue = (oldWord & HashEntry.TombstoneBit) == 0;
-        Volatile.Write(ref word, newWord | (oldWord & HomeBucket.Mask));
+        ref var entry = ref _index.EntriesOf(_number)[slot];
+        var oldEntry = entry;
+        var hadValue = (oldEntry & HashEntry.TombstoneBit) == 0;
+        Volatile.Write(ref entry, newEntry | (oldEntry & HomeBucket.Mask));
         CountGone(old, hadValue);
-        Kill(old, oldWord);
+        Kill(old, oldEntry);
         return hadValue;
     }
 
@@ -378,20 +379,20 @@ internal sealed class Shard
     }
 
     // The index has left the record for good: it is dead, and its large value is released.
-    private void Kill(Record record, long word)
+    private void Kill(Record record, long entry)
     {
         var largeValue = record.LargeValue;
-        MarkDead(record, word);
+        MarkDead(record, entry);
         if (!largeValue.IsNone)
         {
             _releaseLargeValue?.Invoke(largeValue);
         }
     }
 
-    private void MarkDead(Record record, long word)
+    private void MarkDead(Record record, long entry)
     {
         // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
-        var segment = _segments.SegmentOf(word);
+        var segment = _segments.SegmentOf(entry);
         record.MarkDead();
         segment.CountDead(record.SizeInSegment);
     }

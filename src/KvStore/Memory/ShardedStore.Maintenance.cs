@@ -30,18 +30,18 @@ internal sealed partial class ShardedStore
     /// </summary>
     /// <param name="shown">What was shown.</param>
     /// <param name="throughRevision">Newer records are not looked for.</param>
-    /// <param name="place">Where to go on; the default to begin.</param>
+    /// <param name="cursor">Where to go on; the default to begin.</param>
     /// <param name="results">The records, and room for one at least.</param>
     /// <returns>How many were found; there may be more until the place is the end.</returns>
-    public int FindOthers(ShownRecords shown, long throughRevision, ref HashIndexCursor place, Span<Record> results)
+    public int FindOthers(ShownRecords shown, long throughRevision, ref HashIndexCursor cursor, Span<Record> results)
     {
         var count = 0;
-        while (count < results.Length && !place.IsEnd)
+        while (count < results.Length && !cursor.IsEnd)
         {
-            var shard = _shards[place.Shard];
+            var shard = _shards[cursor.Shard];
             lock (shard.Lock)
             {
-                shard.FindOthersHoldingLock(shown, throughRevision, ref place, results, ref count, _clock);
+                shard.FindOthersHoldingLock(shown, throughRevision, ref cursor, results, ref count, _clock);
             }
         }
 

@@ -4,27 +4,27 @@ using System.Runtime.CompilerServices;
 namespace KvStore.Order;
 
 /// <summary>
-/// The next ten bytes or so of a key as a number of 60 bits that is in the same order: six bits for a letter or a digit, more
-/// for what is rare.
+/// The abbreviated key: the next ten bytes or so of a key as a number of 60 bits in the order of the keys. A letter or a digit takes
+/// six bits, rarer bytes more.
 /// </summary>
 /// <remarks>
-/// Each byte has a code, no code begins with another, and the codes are in the order of the bytes: so keys are in the order of
-/// their codes, however many bits of them are looked at. Beyond a key's end there are zeros, as in the code of the lowest byte:
-/// two equal numbers say nothing, and the keys are to be compared.
+/// Each byte has a code, no code begins with another, and the codes are in the order of the bytes: so any
+/// number of leading bits of the codes is in the order of the keys. Beyond a key's end there are zeros, as in the code of the lowest byte:
+/// equal numbers decide nothing, and the caller compares the keys.
 /// </remarks>
 internal static class AbbreviatedKey
 {
-    /// <summary>The bits of a window.</summary>
+    /// <summary>The bits of an abbreviated key.</summary>
     public const int Bits = 60;
 
-    /// <summary>The most bytes that a window looks at.</summary>
+    /// <summary>The most bytes of a key that an abbreviated key depends on.</summary>
     public const int BytesMax = Bits / ClassBits;
 
     private const int ClassBits = 6;
     private const int LengthShift = 16;
 
-    // The 64 classes that six bits tell apart, by their first bytes. A letter or a digit is alone; where there are several, more
-    // bits follow that say which.
+    // The first bytes of 64 classes, which six bits distinguish. A letter or a digit is a class of its own; in a class of several bytes,
+    // more bits follow.
     private static ReadOnlySpan<byte> Starts =>
     [
         0x00, (byte)'-', (byte)'.', (byte)'/',
@@ -42,12 +42,12 @@ internal static class AbbreviatedKey
     // The code in the low 16 bits, its length above them.
     private static readonly uint[] s_codes = MakeCodes();
 
-    /// <summary>The number of the bytes that begin at a place of a key.</summary>
+    /// <summary>The abbreviated key of the bytes from an offset on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Of(ReadOnlySpan<byte> key, int start)
     {
         var codes = s_codes;
-        var window = 0UL;
+        var abbreviated = 0UL;
         var left = Bits;
         foreach (var value in key[start..])
         {
@@ -55,13 +55,13 @@ internal static class AbbreviatedKey
             left -= (int)(code >> LengthShift);
             if (left <= 0)
             {
-                return window | ((code & ushort.MaxValue) >> -left);
+                return abbreviated | ((code & ushort.MaxValue) >> -left);
             }
 
-            window |= (ulong)(code & ushort.MaxValue) << left;
+            abbreviated |= (ulong)(code & ushort.MaxValue) << left;
         }
 
-        return window;
+        return abbreviated;
     }
 
     private static uint[] MakeCodes()

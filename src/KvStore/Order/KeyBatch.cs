@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Diagnostics;
 using KvStore.Index;
 using KvStore.Keys;
@@ -7,10 +8,10 @@ using KvStore.Segments;
 namespace KvStore.Order;
 
 /// <summary>
-/// Collects the addresses of new keys and sorts them by key, once each: a part of every key is compared as a
-/// number (<see cref="AbbreviatedKey"/>), and only ties look at the records again.
+/// Collects the addresses of new keys and sorts them by key, once each. The sort compares abbreviated keys
+/// (<see cref="AbbreviatedKey"/>); only ties read the records again.
 /// </summary>
-/// <remarks>For the holder of the ordered index's gate. The buffers are kept for the next batch until <see cref="Trim"/>.</remarks>
+/// <remarks>Call only while holding the ordered index's lock. The buffers are kept for the next batch until <see cref="Trim"/>.</remarks>
 internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
 {
     private const int TypicalKeyBytes = 24;
@@ -19,22 +20,22 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
     // Fewer than this are sorted by comparing: radix sort begins with counting 256 values of each byte.
     private const int RadixKeysMin = 256;
 
-    // What one batch after the other needs; a larger one, that comes with a recovery, gives its buffers back at once.
+    // Enough for the usual batch. A larger one, as after a recovery, frees its buffers at once.
     private const int KeptKeys = 64 * 1024;
 
     private KeyHead[] _keys = [];
     private KeyHead[] _scratch = [];
 
-    // What all keys of the batch before began with: most likely those of the next one do as well.
+    // The prefix of all keys of the batch before, which the next batch most likely has too.
     private byte[] _prefix = [];
 
-    /// <summary>How many addresses wait here; after <see cref="Sort"/>, how many keys there are.</summary>
+    /// <summary>The number of addresses; after <see cref="Sort"/>, the number of keys.</summary>
     public int Count { get; private set; }
 
-    /// <summary>The keys in order, until anything else is done here.</summary>
+    /// <summary>The keys in order. Valid until the next call.</summary>
     public SortedKeys Sorted => new(_keys.AsSpan(0, Count), _prefix);
 
-    /// <summary>Takes addresses of records that are in no segment which can be dropped meanwhile.</summary>
+    /// <summary>Adds addresses of records. Requires: their segments cannot be dropped meanwhile.</summary>
     public void Add(ReadOnlySpan<long> addresses)
     {
         Reserve(addresses.Length);
@@ -44,8 +45,12 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         }
     }
 
-    /// <summary>Takes one address. Requires: <see cref="Reserve"/> was called for it.</summary>
-    public void Add(long address) => _keys[Count++].Address = address;
+    /// <summary>Adds one address. Requires: <see cref="Reserve"/> was called for it.</summary>
+    public void Add(long address)
+    {
+        Debug.Assert(Count < _keys.Length, "Reserve comes first.");
+        _keys[Count++].Address = address;
+    }
 
     /// <summary>Takes the memory for so many more addresses.</summary>
     public void Reserve(int addresses)
@@ -57,7 +62,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         }
     }
 
-    /// <summary>Forgets everything, and gives the buffers back.</summary>
+    /// <summary>Forgets everything, and frees the buffers.</summary>
     public void Drop()
     {
         Count = 0;
@@ -67,18 +72,18 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
     /// <summary>Sorts by key, drops keys that are gone, and of several records of a key all but the newest.</summary>
     public void Sort()
     {
-        // Before anything moves: what is not sorted because memory is short is still there the next time.
+        // Before anything moves: a batch that is not sorted because memory is short is complete the next time.
         if (_scratch.Length < Count && Count >= RadixKeysMin)
         {
             AllocationProbe.Before();
             _scratch = new KeyHead[_keys.Length];
         }
 
-        ReadWindows();
+        ReadKeys();
         var keys = _keys.AsSpan(0, Count);
         if (keys.Length < RadixKeysMin)
         {
-            keys.Sort(static (x, y) => x.Window.CompareTo(y.Window));
+            keys.Sort(static (x, y) => x.Abbreviated.CompareTo(y.Abbreviated));
         }
         else
         {
@@ -89,7 +94,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         SortTies(keys);
     }
 
-    /// <summary>Forgets the keys, which have their entries now.</summary>
+    /// <summary>Forgets the keys, which are in the leaves now.</summary>
     public void Clear()
     {
         Count = 0;
@@ -99,7 +104,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         }
     }
 
-    /// <summary>Gives the buffers back, unless something waits in them.</summary>
+    /// <summary>Frees the buffers, unless the batch has keys.</summary>
     public void Trim()
     {
         if (Count == 0)
@@ -109,9 +114,8 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         }
     }
 
-    // The first to touch what writers have left here and there. A key that was put and deleted before anyone listed needs no
-    // entry, and is dropped.
-    private void ReadWindows()
+    // The first loop that touches the records. A key that was put and deleted before the merge needs no entry, and is dropped.
+    private void ReadKeys()
     {
         var keys = _keys.AsSpan(0, Count);
         var first = default(ReadOnlySpan<byte>);
@@ -140,30 +144,30 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
             shared = key.CommonPrefixLength(first[..shared]);
             ref var head = ref keys[kept++];
             head.Address = address;
-            head.Window = isPrefixed && shared >= _prefix.Length ? AbbreviatedKey.Of(key, _prefix.Length) : 0;
+            head.Abbreviated = isPrefixed && shared >= _prefix.Length ? AbbreviatedKey.Of(key, _prefix.Length) : 0;
         }
 
         Count = kept;
         if (!isPrefixed || shared != _prefix.Length)
         {
-            // Those of this batch begin otherwise: once more, with what they share. They are near now.
+            // The keys of this batch have another prefix: once more with theirs. The records are in the processor's cache now.
             AllocationProbe.Before();
             _prefix = first[..shared].ToArray();
             foreach (ref var key in keys[..kept])
             {
-                key.Window = AbbreviatedKey.Of(KeyAt(key), shared);
+                key.Abbreviated = AbbreviatedKey.Of(KeyAt(key), shared);
             }
         }
     }
 
     private bool TryFindNewest(ref Record record, out long address)
     {
-        var isFound = index.TryFind(new Utf8Key(record.Key), out record, out var word) && (word & HashEntry.TombstoneBit) == 0;
-        address = word & RecordAddress.Mask;
+        var isFound = index.TryFind(new Utf8Key(record.Key), out record, out var indexEntry) && (indexEntry & HashEntry.TombstoneBit) == 0;
+        address = indexEntry & RecordAddress.Mask;
         return isFound;
     }
 
-    // By each byte of the windows in turn, the least first, each time keeping the order of the turn before.
+    // By each byte of the abbreviated keys, the least significant first; each pass keeps the order of the pass before.
     private void SortByRadix(Span<KeyHead> keys)
     {
         const int Values = 256;
@@ -171,17 +175,17 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         counts.Clear();
         foreach (ref readonly var key in keys)
         {
-            var window = key.Window;
-            for (var place = 0; place < sizeof(ulong); place++)
+            var abbreviated = key.Abbreviated;
+            for (var digit = 0; digit < sizeof(ulong); digit++)
             {
-                counts[(place * Values) + (byte)(window >> (place * 8))]++;
+                counts[(digit * Values) + (byte)(abbreviated >> (digit * 8))]++;
             }
         }
 
-        for (var place = 0; place < sizeof(ulong); place++)
+        for (var digit = 0; digit < sizeof(ulong); digit++)
         {
-            var starts = counts.Slice(place * Values, Values);
-            if (starts[(byte)(keys[0].Window >> (place * 8))] == keys.Length)
+            var starts = counts.Slice(digit * Values, Values);
+            if (starts[(byte)(keys[0].Abbreviated >> (digit * 8))] == keys.Length)
             {
                 // All have the same byte here.
                 continue;
@@ -196,7 +200,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
             var sorted = _scratch.AsSpan(0, keys.Length);
             foreach (ref readonly var key in keys)
             {
-                sorted[starts[(byte)(key.Window >> (place * 8))]++] = key;
+                sorted[starts[(byte)(key.Abbreviated >> (digit * 8))]++] = key;
             }
 
             (_keys, _scratch) = (_scratch, _keys);
@@ -210,7 +214,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
         for (var start = 0; start < keys.Length;)
         {
             var end = start + 1;
-            while (end < keys.Length && keys[end].Window == keys[start].Window)
+            while (end < keys.Length && keys[end].Abbreviated == keys[start].Abbreviated)
             {
                 end++;
             }

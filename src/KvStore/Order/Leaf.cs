@@ -1,26 +1,29 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using KvStore.Index;
+using KvStore.Segments;
 
 namespace KvStore.Order;
 
 /// <summary>
-/// A run of keys in order: for each, the address of a record that holds it, and a fragment of 16 bits that says where it
-/// stands between the leaf's first key and its last.
+/// A run of keys in order. Each entry is the address of a record with the key, and a fragment: 16 bits that say where the key is
+/// between the leaf's first key and its last.
 /// </summary>
 /// <remarks>
-/// Most comparisons in a leaf end at those 16 bits, without touching a record. They are the <see cref="AbbreviatedKey"/> behind
-/// what all keys of the leaf share, less the lowest one, without the bits that 16 have no room for; a key beyond the range
-/// has the lowest or the highest fragment. So they are in the order of the keys, and equal ones say nothing. The record need
-/// not be the key's newest one: an overwrite doesn't come here. One object, so that a million keys are a few thousand objects.
+/// Most comparisons in a leaf end at the fragments, without touching a record. A fragment is the <see cref="AbbreviatedKey"/> behind
+/// the prefix of the leaf, minus that of the leaf's first key, without the low bits that do not fit 16. A key outside the range has the
+/// lowest or the highest fragment. So fragments are in the order of the keys, and equal fragments decide nothing. The record need
+/// not be the key's newest one, because an overwrite does not change a leaf. A leaf is one object, so that a million keys are a few
+/// thousand objects.
 /// </remarks>
 internal sealed class Leaf
 {
     /// <summary>The most keys in a leaf.</summary>
     public const int Capacity = 512;
 
-    /// <summary>What a leaf takes in memory, and its place among the leaves.</summary>
+    /// <summary>The bytes of a leaf in memory, with the reference to it.</summary>
     public const int Bytes = (Capacity * sizeof(long)) + 56;
 
     private const int FragmentShift = 48;
@@ -31,13 +34,13 @@ internal sealed class Leaf
     /// <summary>The number of keys.</summary>
     public int Count { get; set; }
 
-    /// <summary>How many bytes all keys are known to share at their beginning.</summary>
+    /// <summary>The length of a prefix that all keys of the leaf have.</summary>
     public int PrefixBytes { get; set; }
 
-    /// <summary>How many low bits of a window the fragments leave out.</summary>
+    /// <summary>The number of low bits of an abbreviated key that fragments leave out.</summary>
     public int Shift { get; set; }
 
-    /// <summary>The window of fragment 0, without those bits.</summary>
+    /// <summary>The abbreviated key of fragment 0, without those bits.</summary>
     public long Low { get; set; }
 
     /// <summary>The entries: the fragment in the high 16 bits, the address in the low ones.</summary>
@@ -46,17 +49,17 @@ internal sealed class Leaf
     /// <summary>The entries that are in use.</summary>
     public Span<long> Used => All[..Count];
 
-    /// <summary>Fetches the first entry, so that looking at it need not wait.</summary>
+    /// <summary>Prefetches the first entry.</summary>
     public unsafe void PrefetchFirst()
     {
         if (Sse.IsSupported)
         {
-            // Only a hint to the processor: the leaf may even have moved.
+            // A prefetch does not dereference the address: the leaf may have moved.
             Sse.Prefetch0(Unsafe.AsPointer(ref MemoryMarshal.GetReference(All)));
         }
     }
 
-    /// <summary>Fetches all entries.</summary>
+    /// <summary>Prefetches all entries.</summary>
     public unsafe void Prefetch()
     {
         if (Sse.IsSupported)
@@ -69,8 +72,8 @@ internal sealed class Leaf
         }
     }
 
-    /// <summary>Whether every second fragment equals the one before it, so that other ones would tell more.</summary>
-    public bool IsBlurred
+    /// <summary>Whether more than half of the fragments equal the one before: a narrower range would decide more comparisons.</summary>
+    public bool AreFragmentsTooCoarse
     {
         get
         {
@@ -85,12 +88,12 @@ internal sealed class Leaf
         }
     }
 
-    /// <summary>Lets the fragments cover a range of keys. Those that are there are to be made anew.</summary>
+    /// <summary>Sets the range of keys that fragments cover. The caller then computes every fragment again.</summary>
     /// <param name="first">The first key.</param>
     /// <param name="last">The last key.</param>
-    /// <param name="sharedBytes">What all of them share.</param>
-    /// <param name="preferredBytes">A beginning of that, for the leaf's prefix unless the whole makes the fragments tell more.</param>
-    public void SetWindow(ReadOnlySpan<byte> first, ReadOnlySpan<byte> last, int sharedBytes, int preferredBytes)
+    /// <param name="sharedBytes">The length of the longest prefix of all keys.</param>
+    /// <param name="preferredBytes">A shorter prefix, which is taken unless the longest one makes fragments finer.</param>
+    public void SetRange(ReadOnlySpan<byte> first, ReadOnlySpan<byte> last, int sharedBytes, int preferredBytes)
     {
         PrefixBytes = preferredBytes;
         var low = AbbreviatedKey.Of(first, PrefixBytes);
@@ -114,15 +117,20 @@ internal sealed class Leaf
     /// <summary>The fragment of a key that has the leaf's prefix.</summary>
     public int FragmentOf(ReadOnlySpan<byte> key) => FragmentOf(AbbreviatedKey.Of(key, PrefixBytes));
 
-    /// <summary>The fragment of the window behind the leaf's prefix.</summary>
+    /// <summary>The fragment of an abbreviated key behind the leaf's prefix.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int FragmentOf(ulong window) => (int)Math.Clamp((long)(window >> Shift) - Low, 0, FragmentMax);
+    public int FragmentOf(ulong abbreviated) => (int)Math.Clamp((long)(abbreviated >> Shift) - Low, 0, FragmentMax);
 
     /// <summary>The fragment of an entry.</summary>
     public static int FragmentOf(long entry) => (int)((ulong)entry >> FragmentShift);
 
     /// <summary>An entry of a fragment and an address.</summary>
-    public static long EntryOf(int fragment, long address) => ((long)fragment << FragmentShift) | address;
+    public static long EntryOf(int fragment, long address)
+    {
+        Debug.Assert(fragment is >= 0 and <= FragmentMax);
+        Debug.Assert((address & ~RecordAddress.Mask) == 0);
+        return ((long)fragment << FragmentShift) | address;
+    }
 
     [InlineArray(Capacity)]
     private struct Entries

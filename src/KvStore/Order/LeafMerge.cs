@@ -5,10 +5,10 @@ using KvStore.Segments;
 namespace KvStore.Order;
 
 /// <summary>
-/// Brings a sorted batch of keys into the leaves of the ordered index. Each leaf that the batch concerns is rewritten once,
-/// whatever number of keys it takes.
+/// Merges a sorted batch of keys into the leaves of the ordered index. Each leaf that gets keys is rewritten once, whatever their
+/// number.
 /// </summary>
-/// <remarks>For the holder of the ordered index's gate.</remarks>
+/// <remarks>Call only while holding the ordered index's lock.</remarks>
 internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 {
     // A leaf that is split under random keys is left with room to grow.
@@ -20,9 +20,9 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 
     private List<Leaf>? _rebuilt;
     private long[] _merged = [];
-    private Place[] _places = [];
+    private Position[] _positions = [];
 
-    // Where the windows of the batch begin: a leaf whose own begins there needs to look at no record of the batch.
+    // The length of the batch's prefix: a leaf with a prefix of that length reads no record of the batch.
     private int _preferredPrefixBytes = int.MaxValue;
 
     /// <summary>The leaves after the merge: the same array, where none was added.</summary>
@@ -161,9 +161,9 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
     }
 
     private int Compare(SortedKeys batch, ReadOnlySpan<byte> key, in KeyHead other) =>
-        batch.CompareByWindow(key, other) is var order and not 0 ? order : key.SequenceCompareTo(KeyAt(other.Address));
+        batch.CompareAbbreviated(key, other) is var order and not 0 ? order : key.SequenceCompareTo(KeyAt(other.Address));
 
-    // The next leaf, and the records with which the ones behind it begin, are asked for while this one is merged.
+    // Prefetches the next leaf, and the first records of the leaves behind it, while this leaf is merged.
     private void Prefetch(int leafIndex)
     {
         if (leafIndex + 1 < leaves.Length)
@@ -192,43 +192,43 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             _merged = new long[Math.Max(leaf.Count + keys.Length, Leaf.Capacity * 2)];
         }
 
-        if (_places.Length < keys.Length)
+        if (_positions.Length < keys.Length)
         {
             AllocationProbe.Before();
-            _places = new Place[Math.Max(keys.Length, Leaf.Capacity)];
+            _positions = new Position[Math.Max(keys.Length, Leaf.Capacity)];
         }
 
         NarrowPrefix(leaf, batch, keys);
         var entries = leaf.Used;
-        var places = _places.AsSpan(0, keys.Length);
-        FindPlaces(leaf, batch, keys, places);
+        var positions = _positions.AsSpan(0, keys.Length);
+        FindPositions(leaf, batch, keys, positions);
         var taken = 0;
         var count = 0;
         for (var i = 0; i < keys.Length; i++)
         {
-            var place = places[i];
+            var found = positions[i];
             var address = keys[i].Address;
-            var position = place.Low == place.High
-                ? place.Low
-                : LowerBound(entries, Math.Max(place.Low, taken), place.High, KeyAt(address), out place.IsSame);
+            var position = found.Low == found.High
+                ? found.Low
+                : LowerBound(entries, Math.Max(found.Low, taken), found.High, KeyAt(address), out found.IsSame);
             entries[taken..position].CopyTo(_merged.AsSpan(count));
             count += position - taken;
-            _merged[count++] = Leaf.EntryOf(place.Fragment, address & RecordAddress.Mask);
-            taken = place.IsSame ? position + 1 : position;
+            _merged[count++] = Leaf.EntryOf(found.Fragment, address & RecordAddress.Mask);
+            taken = found.IsSame ? position + 1 : position;
         }
 
         entries[taken..].CopyTo(_merged.AsSpan(count));
         count += entries.Length - taken;
 
-        // All of them came behind the leaf's last: keys that are put in order.
+        // All new keys are behind the leaf's last one: keys that are put in order.
         isAppend = (_merged[entries.Length - 1] & RecordAddress.Mask) == (entries[^1] & RecordAddress.Mask)
             && count == entries.Length + keys.Length;
         return _merged.AsSpan(0, count);
     }
 
-    // Between which entries each key goes, by the fragments alone. The records of those that have the same one are asked for,
-    // so that telling them apart need not wait for one after the other.
-    private void FindPlaces(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<Place> places)
+    // Finds the entries between which each key goes, by the fragments alone. Prefetches the records of entries with an equal fragment,
+    // so that comparing them does not wait for one after the other.
+    private void FindPositions(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<Position> positions)
     {
         ReadOnlySpan<long> entries = leaf.Used;
         var low = 0;
@@ -240,9 +240,9 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 fragment = leaf.FragmentOf(KeyAt(keys[i].Address));
             }
 
-            if (i > 0 && places[i - 1].Fragment == fragment)
+            if (i > 0 && positions[i - 1].Fragment == fragment)
             {
-                places[i] = places[i - 1];
+                positions[i] = positions[i - 1];
                 continue;
             }
 
@@ -258,12 +258,11 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 high++;
             }
 
-            places[i] = new Place { Low = low, High = high, Fragment = fragment };
+            positions[i] = new Position { Low = low, High = high, Fragment = fragment };
         }
     }
 
-    // The first entry from a place on whose fragment is not lower. Half of what is left goes in each step, without a branch
-    // that could be guessed wrongly.
+    // The first entry from an index on whose fragment is not lower. A binary search without a branch that could be mispredicted.
     private static int LowerBound(ReadOnlySpan<long> entries, int low, int fragment)
     {
         var length = entries.Length - low;
@@ -323,7 +322,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         }
     }
 
-    // Writes entries over as many leaves as they need, the first of which exists and is where their fragments come from.
+    // Writes entries over as many leaves as they need. The first leaf exists, and their fragments are relative to it.
     private void Spread(Leaf first, ReadOnlySpan<long> entries, bool isAppend)
     {
         // Keys that come in order fill their leaves, since nothing will come between them.
@@ -341,7 +340,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             var part = entries[..Math.Min(perLeaf, entries.Length)];
             part.CopyTo(leaf.All);
             leaf.Count = part.Length;
-            if (leaf.IsBlurred)
+            if (leaf.AreFragmentsTooCoarse)
             {
                 SetFragments(leaf);
             }
@@ -358,7 +357,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         }
     }
 
-    // Keys outside the leaf may share less of its prefix. Mostly it is what all keys of the batch begin with, or less.
+    // Keys outside the leaf may have only a part of its prefix. Mostly the batch has that prefix, or more of it.
     private void NarrowPrefix(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys)
     {
         var first = KeyAt(leaf.All[0]);
@@ -382,7 +381,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 
     private void SetFragments(Leaf leaf, int sharedBytes, ReadOnlySpan<byte> last)
     {
-        leaf.SetWindow(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
+        leaf.SetRange(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
         foreach (ref var entry in leaf.Used)
         {
             HashIndex.Prefetch(segments.ArrayOf(entry), RecordAddress.OffsetOf(entry), leaf.PrefixBytes + AbbreviatedKey.BytesMax);
@@ -397,8 +396,8 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 
     private ReadOnlySpan<byte> KeyAt(long entry) => segments.RecordAt(entry).Key;
 
-    /// <summary>Between which entries a key goes.</summary>
-    private struct Place
+    /// <summary>The entries between which a key goes.</summary>
+    private struct Position
     {
         public int Low;
         public int High;

@@ -10,15 +10,14 @@ namespace KvStore.Order;
 /// gone.
 /// </summary>
 /// <remarks>
-/// For the holder of the ordered index's gate. Each look-up would wait for the old record, the words and the new record: so
-/// a leaf is gone over once for each, and all its entries wait together.
+/// Call only while holding the ordered index's lock. Each look-up would miss the cache for the old record, the bucket and the new
+/// record. So a leaf is walked once for each of them, and the misses of all its entries overlap.
 /// </remarks>
 /// <param name="segments">The segments.</param>
-/// <param name="index">Where the newest record is found.</param>
-/// <param name="concerns">Which segments are looked at; null for all.</param>
+/// <param name="index">The hash index, which finds the newest record.</param>
+/// <param name="concerns">The segments whose entries are refreshed; null for all.</param>
 /// <param name="hashes">
-/// A hash for each entry of a leaf. Entries that stay as they are have none here; no key's hash is 0 but by chance, and then it is
-/// looked up alone.
+/// A buffer of a hash for each entry of a leaf. An entry that stays as it is has 0. A key whose hash is 0 by chance is not prefetched.
 /// </param>
 internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, SegmentSet? concerns, ulong[] hashes)
 {
@@ -41,9 +40,9 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Segmen
             {
                 entries[kept++] = entry;
             }
-            else if (index.TryFind(new Utf8Key(record.Key), out _, out var word) && (word & HashEntry.TombstoneBit) == 0)
+            else if (index.TryFind(new Utf8Key(record.Key), out _, out var indexEntry) && (indexEntry & HashEntry.TombstoneBit) == 0)
             {
-                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), word & RecordAddress.Mask);
+                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), indexEntry & RecordAddress.Mask);
             }
         }
 

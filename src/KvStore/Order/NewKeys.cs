@@ -58,19 +58,19 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
     {
         lock (shardLock)
         {
-            var words = index.WordsOf(shard);
+            var entries = index.EntriesOf(shard);
             var count = 0;
-            foreach (var word in words)
+            foreach (var entry in entries)
             {
-                count += IsValue(word) ? 1 : 0;
+                count += IsValue(entry) ? 1 : 0;
             }
 
             batch.Reserve(count);
-            foreach (var word in words)
+            foreach (var entry in entries)
             {
-                if (IsValue(word))
+                if (IsValue(entry))
                 {
-                    batch.Add(word & RecordAddress.Mask);
+                    batch.Add(entry & RecordAddress.Mask);
                 }
             }
 
@@ -90,7 +90,7 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
         }
     }
 
-    private static bool IsValue(long word) => word < 0 && (word & HashEntry.TombstoneBit) == 0;
+    private static bool IsValue(long entry) => entry < 0 && (entry & HashEntry.TombstoneBit) == 0;
 
     private bool TryGrow()
     {

@@ -5,13 +5,13 @@ using KvStore.Segments;
 
 namespace KvStore.Order;
 
-/// <content>How the order changes: all of it under the gate, with an odd version.</content>
+/// <content>Changes of the order. All of them happen under the lock, with an odd version.</content>
 internal sealed partial class OrderedIndex
 {
     /// <summary>Loses the last entries of the last leaf, as a fault would, for a test of what then happens.</summary>
     internal void LoseForTest(int count)
     {
-        lock (_gate)
+        lock (_lock)
         {
             BeginChange();
             _leaves[^1].Count -= count;
@@ -19,14 +19,23 @@ internal sealed partial class OrderedIndex
         }
     }
 
-    // Odd already, if the change before failed: then lists go through the gate until everything was made anew.
-    private void BeginChange() => Interlocked.Exchange(ref _version, _version | 1);
-
-    private void EndChange() => Volatile.Write(ref _version, (_version | 1) + 1);
-
-    private void MergeHoldingGate()
+    // Odd already, if the change before failed: then lists take the lock until the leaves are rebuilt.
+    private void BeginChange()
     {
-        Debug.Assert(_gate.IsHeldByCurrentThread);
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        Interlocked.Exchange(ref _version, _version | 1);
+    }
+
+    private void EndChange()
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        Debug.Assert((_version & 1) != 0, "A change that ends has begun.");
+        Volatile.Write(ref _version, (_version | 1) + 1);
+    }
+
+    private void MergeHoldingLock()
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_isClosed)
         {
             throw DisposedNamespace.Exception(name);
@@ -34,7 +43,7 @@ internal sealed partial class OrderedIndex
 
         if (_isDropped || HasLostNewKeys())
         {
-            RebuildHoldingGate();
+            RebuildHoldingLock();
         }
 
         if (_batch.Count == 0 && !HasNewKeys())
@@ -42,7 +51,7 @@ internal sealed partial class OrderedIndex
             return;
         }
 
-        // Before the shards give their keys away: from then on until they are in the leaves, a key is in neither.
+        // Before the shards hand their keys over: until the keys are in the leaves, they are in neither.
         BeginChange();
         try
         {
@@ -63,7 +72,7 @@ internal sealed partial class OrderedIndex
         }
         catch
         {
-            DropHoldingGate();
+            DropHoldingLock();
             throw;
         }
 
@@ -71,10 +80,11 @@ internal sealed partial class OrderedIndex
         _batch.Clear();
     }
 
-    // A shard's new keys are forgotten in the same step in which its words are read: what is published afterwards waits there again.
-    private void RebuildHoldingGate()
+    // A shard forgets its new keys in the same step in which its keys are copied: a key that is published afterwards is new again.
+    private void RebuildHoldingLock()
     {
-        DropHoldingGate();
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        DropHoldingLock();
         try
         {
             foreach (var keys in newKeys)
@@ -95,7 +105,7 @@ internal sealed partial class OrderedIndex
         }
         catch
         {
-            DropHoldingGate();
+            DropHoldingLock();
             throw;
         }
 
@@ -104,9 +114,9 @@ internal sealed partial class OrderedIndex
         _batch.Clear();
     }
 
-    private void DropHoldingGate()
+    private void DropHoldingLock()
     {
-        Debug.Assert(_gate.IsHeldByCurrentThread);
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         BeginChange();
         _isDropped = true;
         _leaves = [];
@@ -114,11 +124,12 @@ internal sealed partial class OrderedIndex
         _batch.Drop();
     }
 
-    private int RefreshHoldingGate(SegmentSet? concerns, int start)
+    private int RefreshHoldingLock(SegmentSet? concerns, int start)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_isDropped)
         {
-            // What will be made anew comes from the words, which name live records only.
+            // The rebuilt leaves come from the hash index, which points at live records only.
             return int.MaxValue;
         }
 
@@ -144,7 +155,7 @@ internal sealed partial class OrderedIndex
         }
         catch
         {
-            DropHoldingGate();
+            DropHoldingLock();
             throw;
         }
 

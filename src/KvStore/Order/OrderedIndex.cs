@@ -12,11 +12,10 @@ namespace KvStore.Order;
 /// The keys in the order of their UTF-8 bytes: an array of leaves (<see cref="Leaf"/>), each a run of up to 512 keys.
 /// </summary>
 /// <remarks>
-/// <para>A put of a new key only adds its address to a list in its shard. Those are sorted and merged into the leaves a
-/// batch at a time: by the background when enough have come together, or by the next list, which sees every key put before
-/// it. An overwrite doesn't come here at all: an entry may name an older record of its key, whose dead bit then says that
-/// the newest is to be looked up in the hash index. A delete leaves its entry behind until <see cref="Refresh"/> drops
-/// it.</para>
+/// <para>A put of a new key only adds its address to a list in its shard. The addresses are sorted and merged into the leaves a
+/// batch at a time: by background work when there are enough, or by the next list, which sees every key put before it. An overwrite
+/// does not change this index: an entry may point at an older record of its key, whose dead bit sends the reader to the hash index
+/// for the newest one. A delete leaves its entry behind until <see cref="Refresh"/> drops it.</para>
 /// <para>What is always true:</para>
 /// <list type="number">
 /// <item>Entries are in strict key order, so that no key is listed twice.</item>
@@ -24,12 +23,12 @@ namespace KvStore.Order;
 /// <item>The segment of every entry is in the segment table: the cleaner refreshes the entries that point into a segment
 /// before it drops that.</item>
 /// </list>
-/// <para>It is derived from the hash index. A change that fails half-way, because memory is short, drops all of it, which needs
-/// no memory; the next list or merge makes it anew from the words. Until then the version stays odd.</para>
-/// <para>Thread safety: <see cref="List"/> and <see cref="Merge"/> from any thread. Changes happen under the gate and make
-/// <see cref="_version"/> odd while they last. A list reads without the gate: it takes note of the version, resolves a few
-/// entries to arrays, and trusts them if the version is still the same. Only when keys wait to be merged, or a change is
-/// going on, does it take the gate. A put never takes it.</para>
+/// <para>This index is derived from the hash index. A change that fails half-way, because memory is short, drops all leaves, which
+/// needs no memory; the next list or merge rebuilds them from the hash index. Until then the version stays odd.</para>
+/// <para>Thread safety: <see cref="List"/> and <see cref="Merge"/> from any thread. Changes happen under the lock and make
+/// <see cref="_version"/> odd while they last. A list reads without the lock (a seqlock): it notes the version, resolves a few
+/// entries to arrays, and trusts them if the version is unchanged. It takes the lock only when keys wait to be merged or a change
+/// is going on. A put never takes it.</para>
 /// </remarks>
 internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, NewKeys[] newKeys, CoarseClock clock, string name)
 {
@@ -39,7 +38,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     private const int RefreshLeaves = 64;
     private const int OptimisticAttempts = 4;
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly KeyBatch _batch = new(segments, index);
     private long _entryCount;
 
@@ -49,11 +48,11 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     // Odd while leaves change, and while there are none because a change failed.
     private int _version;
 
-    // Under the gate: there are no leaves, and the keys are to be taken from the words of the shards.
+    // Under the lock: there are no leaves, and the next merge takes the keys from the hash index.
     private bool _isDropped;
     private bool _isClosed;
 
-    // Kept from one turn of a refresh to the next.
+    // Kept from one step of a refresh to the next.
     private ulong[] _refreshHashes = [];
 
     /// <summary>The number of entries, those of deleted keys included.</summary>
@@ -82,27 +81,27 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
                 return;
             }
 
-            // What was found before the change is right; go on behind it.
+            // The records that were found before the change are right; go on behind the last one.
             if (sink.LastKey is { IsEmpty: false } last)
             {
                 after = last;
             }
         }
 
-        lock (_gate)
+        lock (_lock)
         {
-            MergeHoldingGate();
+            MergeHoldingLock();
             var isComplete = TryList(_version, prefix, after, ref sink);
-            Debug.Assert(isComplete, "Nothing changes while the gate is held.");
+            Debug.Assert(isComplete, "Nothing changes while the lock is held.");
         }
     }
 
     /// <summary>Brings in the new keys of all shards.</summary>
     public void Merge()
     {
-        lock (_gate)
+        lock (_lock)
         {
-            MergeHoldingGate();
+            MergeHoldingLock();
         }
     }
 
@@ -112,51 +111,51 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     /// <param name="concerns">Which segments are looked at; null for all.</param>
     public void Refresh(SegmentSet? concerns)
     {
-        lock (_gate)
+        lock (_lock)
         {
-            MergeHoldingGate();
+            MergeHoldingLock();
         }
 
-        // A few leaves at a time, so that a list that needs the gate gets it soon. Between two turns leaves are only added:
-        // what lies beyond the turn's end stays beyond it, so an entry may be seen twice, but none is missed.
+        // A few leaves at a time, so that a list that needs the lock gets it soon. Between two steps leaves are only added: a leaf
+        // beyond the end of a step stays beyond it, so an entry may be seen twice, but none is missed.
         var next = 0;
         bool isDone;
         do
         {
-            lock (_gate)
+            lock (_lock)
             {
-                next = RefreshHoldingGate(concerns, next);
+                next = RefreshHoldingLock(concerns, next);
                 isDone = next >= _leaves.Length;
             }
         }
         while (!isDone);
     }
 
-    /// <summary>Drops everything, to be made anew from the hash index: what is here cannot be trusted. Allocates nothing.</summary>
+    /// <summary>Drops all leaves, because they cannot be trusted. The next list or merge rebuilds them. Allocates nothing.</summary>
     public void Drop()
     {
-        lock (_gate)
+        lock (_lock)
         {
-            DropHoldingGate();
+            DropHoldingLock();
         }
     }
 
-    /// <summary>Gives back what merging keeps for the next batch.</summary>
+    /// <summary>Frees the buffers that merging keeps for the next batch.</summary>
     public void TrimBuffers()
     {
-        lock (_gate)
+        lock (_lock)
         {
             _batch.Trim();
         }
     }
 
-    /// <summary>Forgets everything; every list that comes later, or meanwhile, throws.</summary>
+    /// <summary>Drops all leaves for good. Lists that run now or later throw.</summary>
     public void Close()
     {
-        lock (_gate)
+        lock (_lock)
         {
-            // The version stays odd, so that every list comes to the gate.
-            DropHoldingGate();
+            // The version stays odd, so that every list takes the lock.
+            DropHoldingLock();
             _isClosed = true;
         }
     }
@@ -187,8 +186,8 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
         return false;
     }
 
-    // False when the leaves changed meanwhile; then what the sink has is good, and there is more. By itself, since the loop needs
-    // every register that a caller would keep something in.
+    // False when the leaves changed meanwhile; then the records in the sink are right, and there are more. Not inlined, because the loop
+    // needs every register.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryList<TSink>(int version, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
         where TSink : struct, IRecordSink, allows ref struct
@@ -253,8 +252,8 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
         return IsStill(version);
     }
 
-    // Asks the processor to fetch the records of a run of entries, which may begin in this leaf or the next. At once, so that what
-    // it waits for, mostly where their pages are, overlaps; one at a time, each would be waited for among other work.
+    // Prefetches the records of a run of entries, which may begin in this leaf or the next. All at once, so that their cache and TLB
+    // misses overlap.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Fetch(ReadOnlySpan<long> entries, ReadOnlySpan<long> next, int first, int count, int keyBytes)
     {
@@ -349,15 +348,15 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
 
     private bool IsStill(int version)
     {
-        // What was read before must have been read before the version is read again.
+        // The loads before this one must complete before the version is read again.
         Volatile.ReadBarrier();
         return Volatile.Read(ref _version) == version;
     }
 
     private bool TryAddressOfNewest(Record record, out Record newest, out long address)
     {
-        var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & HashEntry.TombstoneBit) == 0;
-        address = word & RecordAddress.Mask;
+        var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var indexEntry) && (indexEntry & HashEntry.TombstoneBit) == 0;
+        address = indexEntry & RecordAddress.Mask;
         return isFound;
     }
 }

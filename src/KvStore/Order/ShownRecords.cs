@@ -5,12 +5,12 @@ using KvStore.Records;
 namespace KvStore.Order;
 
 /// <summary>
-/// Which records a walk over the ordered index has shown: one bit for every 8 bytes of the segments it has met. With them the hash
-/// index tells what the walk has missed.
+/// The records that a walk over the ordered index has shown: one bit for every 8 bytes of the segments of those records. A walk over
+/// the hash index then finds the records that the first walk has missed.
 /// </summary>
 /// <remarks>
-/// The ordered index is derived; what decides which entries there are is the hash index. A record that the cleaner has moved since
-/// it was shown is taken for a missed one, and shown twice. For one walk, on one thread.
+/// The hash index decides which entries there are; the ordered index is derived from it. A record that the cleaner has moved since it
+/// was shown counts as missed, and is shown twice. For one walk, on one thread.
 /// </remarks>
 internal sealed class ShownRecords
 {

@@ -2,13 +2,13 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Order;
 
-/// <summary>A key on its way into the ordered index: the address of its record, and a part of it as a number.</summary>
+/// <summary>A key of a batch: the address of its record, and its abbreviated key.</summary>
 internal struct KeyHead
 {
     /// <summary>The <see cref="AbbreviatedKey"/> after the prefix of its batch.</summary>
-    public ulong Window;
+    public ulong Abbreviated;
 
-    /// <summary>Where its record is.</summary>
+    /// <summary>The address of the record.</summary>
     public long Address;
 }
 
@@ -18,15 +18,15 @@ internal readonly ref struct SortedKeys(ReadOnlySpan<KeyHead> keys, ReadOnlySpan
     /// <summary>The keys.</summary>
     public ReadOnlySpan<KeyHead> Keys { get; } = keys;
 
-    /// <summary>What all of them begin with; not always all that they share.</summary>
+    /// <summary>A prefix of all keys; not always the longest.</summary>
     public ReadOnlySpan<byte> Prefix { get; } = prefix;
 
-    /// <summary>How a key compares to one of these, as far as that can be told without looking at its record; 0 when it can't.</summary>
-    public int CompareByWindow(ReadOnlySpan<byte> key, in KeyHead other) =>
-        key.StartsWith(Prefix) ? AbbreviatedKey.Of(key, Prefix.Length).CompareTo(other.Window) : key.SequenceCompareTo(Prefix);
+    /// <summary>Compares a key to a key of the batch by the abbreviated keys alone; 0 when they do not decide.</summary>
+    public int CompareAbbreviated(ReadOnlySpan<byte> key, in KeyHead other) =>
+        key.StartsWith(Prefix) ? AbbreviatedKey.Of(key, Prefix.Length).CompareTo(other.Abbreviated) : key.SequenceCompareTo(Prefix);
 
-    /// <summary>The fragment of one of these keys in a leaf whose prefix it has; -1 when only its record can tell.</summary>
+    /// <summary>The fragment of a key of the batch in a leaf whose prefix it has; -1 when only the record of the key decides.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int FragmentIn(Leaf leaf, in KeyHead key) =>
-        leaf.PrefixBytes == Prefix.Length ? leaf.FragmentOf(key.Window) : -1;
+        leaf.PrefixBytes == Prefix.Length ? leaf.FragmentOf(key.Abbreviated) : -1;
 }

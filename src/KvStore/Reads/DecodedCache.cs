@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -8,23 +9,21 @@ using KvStore.Records;
 namespace KvStore.Reads;
 
 /// <summary>
-/// What the values of records that are read again and again were decoded to, so that a hot key costs no allocation: text, or
-/// an object that nobody can change.
+/// A cache of decoded values, texts or immutable objects, so that reading a hot key allocates nothing.
 /// </summary>
 /// <remarks>
-/// <para>A four-way table from a record's revision to what its value was decoded to. A revision never means another value, so
-/// what is found is always right, and nothing has to be invalidated: an overwritten key has a new one, and a record that the
-/// cleaner moved has its old one. It holds no segment alive. The hash of the key says where to look, and not the revision: so
-/// the processor looks before it has the record.</para>
-/// <para>The four revisions of a set and what they lead to lie in one line of the processor's cache, which is all that a hit
-/// touches, and looked at at once.</para>
+/// <para>A four-way set-associative table from a record's revision to its decoded value. A revision never means another value, so a
+/// hit is always right, and nothing is ever invalidated: an overwritten key has a new revision, and a record that the cleaner moved
+/// has its old one. The cache keeps no segment alive. The set is chosen by the hash of the key, not by the revision, so that the
+/// processor loads the set before it has the record.</para>
+/// <para>The four revisions of a set and their values lie in one cache line, which is all that a hit touches, and are compared at
+/// once.</para>
 /// <para>A value is admitted when it is missed again, while no more than three others of its set were, so that keys that are
 /// read once push nothing out. Small values only: at the most 8,192 of them, of up to 1 KiB.</para>
-/// <para>Thread safety: all members, from any thread. A hit writes nothing and takes no lock. Whoever changes an entry clears
-/// its revision first and sets it last, beside the number of the change: a reader who finds the same of both before and after
-/// has read what belongs to the revision. The revision alone would not do: it may have left and come back. The numbers come
-/// around after 65,536 changes of one entry, all of which would have to fall between three loads in a row, and end between
-/// the last two.</para>
+/// <para>Thread safety: all members, from any thread. A hit writes nothing and takes no lock. A change of an
+/// entry clears its revision first and sets it last, together with the number of the change. A reader who finds both unchanged after
+/// loading the value has loaded the value of that revision. The revision alone is not enough, because it may have left and come back.
+/// The numbers wrap around after 65,536 changes of one entry, all of which would have to happen between three loads in a row.</para>
 /// </remarks>
 internal sealed class DecodedCache
 {
@@ -39,15 +38,15 @@ internal sealed class DecodedCache
     private const long RevisionMask = (1L << (64 - ChangeBits)) - 1;
     private const long NextChange = RevisionMask + 1;
 
-    // Of the sixteen halves of words in a set, the lower ones of those that have revisions, and are not references.
+    // Of the sixteen 32-bit halves in a set, the lower halves of the revisions.
     private const uint RevisionHalves = 0b0001_0001_0001_0001;
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
 
     // Made when the first value is decoded: most namespaces hold something else.
     private Table? _table;
 
-    /// <summary>What a record was decoded to, if that is kept; otherwise null.</summary>
+    /// <summary>The decoded value of a record, if it is cached; otherwise null.</summary>
     /// <param name="hash">The hash of the record's key.</param>
     /// <param name="revision">The record's revision.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -73,7 +72,7 @@ internal sealed class DecodedCache
         return null;
     }
 
-    /// <summary>Decodes the value of a record, which is in memory, as text, and keeps that as <see cref="Offer"/> does.</summary>
+    /// <summary>Decodes the value of a record, which is in memory, as text, and offers the text to the cache.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public string Decode(ulong hash, Record record)
     {
@@ -82,10 +81,10 @@ internal sealed class DecodedCache
         return text;
     }
 
-    /// <summary>Keeps what a record was decoded to, if it is small and has been decoded before.</summary>
+    /// <summary>Caches the decoded value of a record, if it is small and was missed before.</summary>
     /// <param name="hash">The hash of the record's key.</param>
     /// <param name="record">The record.</param>
-    /// <param name="value">What it was decoded to.</param>
+    /// <param name="value">The decoded value.</param>
     public void Offer(ulong hash, Record record, object value)
     {
         if (record.ValueBytes > ValueBytesMax)
@@ -96,15 +95,15 @@ internal sealed class DecodedCache
         var table = Volatile.Read(ref _table) ?? Interlocked.CompareExchange(ref _table, new Table(), null) ?? _table;
         if (WasMissed(ref table.FirstMissedOf(hash), record.Revision))
         {
-            lock (_gate)
+            lock (_lock)
             {
                 Admit(table, hash, record.Revision, value);
             }
         }
     }
 
-    // As many as there are ways, so that as many keys as a set has room for get in, in whatever order they take turns. Racing
-    // writers lose a note, and a value is admitted a miss later. In bounds: as many words as a vector has.
+    // As many notes as ways, so that as many keys as a set can hold are admitted, in any order of reads. Racing writers lose a note, and
+    // a value is admitted one miss later. In bounds: a vector has as many elements as a set has notes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool WasMissed(ref long missed, long revision)
     {
@@ -122,6 +121,7 @@ internal sealed class DecodedCache
     // since keeping it would make hits write.
     private static void Admit(Table table, ulong hash, long revision, object value)
     {
+        Debug.Assert(SetOf(hash) < 1 << SetBits);
         var entries = MemoryMarshal.CreateSpan(ref table.FirstOf(hash), Ways);
         var way = WayOf(entries, revision);
         if (way < 0)
@@ -157,7 +157,7 @@ internal sealed class DecodedCache
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool IsOf(long word, long revision) => (word ^ revision) << ChangeBits == 0;
 
-    // Of the bits of a hash, some that choose neither the shard nor a line of a table that is not very large.
+    // Bits of the hash that choose neither the shard nor the bucket of a table that is not very large.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static nuint SetOf(ulong hash) => (nuint)(hash >> SetShift) & ((1 << SetBits) - 1);
 
@@ -178,7 +178,7 @@ internal sealed class DecodedCache
         private const int EntryBytes = WordsOfEntry * sizeof(long);
         private const int AllocationsMax = 4;
 
-        // Pinned, so that its sets stay where lines of the cache begin; longer by what has to be skipped for that.
+        // Pinned, so that each set stays in one cache line; longer by the entries that are skipped for that.
         private readonly Entry[] _entries;
         private readonly nuint _skipBytes;
 

@@ -15,7 +15,7 @@ namespace KvStore.Records;
 /// <remarks>
 /// <para>The bytes are described by <see cref="RecordLayout"/>.</para>
 /// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
-/// of the key's shard once the index no longer points here. It saves the cleaner and a list a probe of the index; no reader of a view
+/// of the key's shard once the index no longer points here. It saves the cleaner and a listing a look-up; no reader of a view
 /// reads it.</para>
 /// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
 /// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
@@ -37,16 +37,16 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Where the record begins.</summary>
     public readonly int Offset = offset;
 
-    /// <summary>Whether this is a record at all.</summary>
+    /// <summary>Whether there is no record.</summary>
     public bool IsNone => Segment is null;
 
-    /// <summary>Which mutation made it.</summary>
+    /// <summary>The revision of the mutation that made the record.</summary>
     public long Revision => Read<long>(RecordLayout.RevisionOffset) & RecordLayout.RevisionMask;
 
-    /// <summary>When it is gone.</summary>
+    /// <summary>When the record expires.</summary>
     public Deadline Deadline => RecordLayout.ReadDeadline(in Start);
 
-    /// <summary>The length of the value, or of what stands in its place.</summary>
+    /// <summary>The length of the value; of a large value, the length of the reference to it.</summary>
     public int ValueBytes => Read<int>(RecordLayout.ValueBytesOffset);
 
     /// <summary>The length of the key.</summary>
@@ -55,7 +55,7 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The length of the metadata.</summary>
     public int MetadataBytes => Read<ushort>(RecordLayout.MetadataBytesOffset);
 
-    /// <summary>Whether the index has left this record for another, or for none.</summary>
+    /// <summary>Whether the index no longer points at this record.</summary>
     public bool IsDead => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.DeadFlag) != 0;
 
     /// <summary>Whether this is the record of a deleted key.</summary>
@@ -143,17 +143,17 @@ internal readonly struct Record(byte[] segment, int offset)
         var bytes = other.Bytes;
         bytes.CopyTo(Segment.AsSpan(Offset, bytes.Length));
 
-        // The original may have died while it was copied; the copy's own word decides whether it lives.
+        // The original may have become dead while it was copied; the copy's own index entry decides whether the copy is live.
         Write(RecordLayout.KeyBytesOffset, (ushort)(other.Read<ushort>(RecordLayout.KeyBytesOffset) & ~RecordLayout.DeadFlag));
     }
 
-    /// <summary>Marks the record dead. Only under the lock of the key's shard, after the index has left it.</summary>
+    /// <summary>Marks the record dead. Call only while holding the lock of the key's shard, after the index no longer points at it.</summary>
     public void MarkDead() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.DeadFlag));
 
     /// <summary>Marks a record that nobody else can see yet as that of a deleted key.</summary>
     public void MarkTombstone() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.TombstoneFlag));
 
-    // In bounds: a record is only made from an offset that a reservation in this segment returned, with at least a header behind it.
+    // In bounds: a record is made only from an offset that was reserved in this segment, with at least the header's length behind it.
     // Checking Segment for null here replaces the runtime's own check, which would touch the array header on another 4 KiB page.
     private ref byte Start
     {
@@ -165,7 +165,7 @@ internal readonly struct Record(byte[] segment, int offset)
                 ThrowNone();
             }
 
-            Debug.Assert(Offset >= 0 && Offset + HeaderBytes <= Segment.Length, "A header lies within its segment.");
+            Debug.Assert(Offset >= 0 && Offset + HeaderBytes <= Segment.Length, "A record lies in its segment.");
             return ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), (nuint)(uint)Offset);
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvStore.Rules;
 
@@ -29,13 +30,13 @@ internal static class RecordLayout
     /// <summary>The bytes before the key.</summary>
     public const int HeaderBytes = 20;
 
-    /// <summary>What of the field at <see cref="RevisionOffset"/> is the revision: 2^62 of them last for centuries.</summary>
+    /// <summary>The bits of the field at <see cref="RevisionOffset"/> that are the revision: 2^62 revisions last for centuries.</summary>
     public const long RevisionMask = (1L << RoundingShift) - 1;
 
-    /// <summary>Where in the field at <see cref="RevisionOffset"/> <see cref="Deadline.Rounding"/> stands.</summary>
+    /// <summary>The shift of <see cref="Deadline.Rounding"/> in the field at <see cref="RevisionOffset"/>.</summary>
     public const int RoundingShift = 62;
 
-    /// <summary>What of the field at <see cref="KeyBytesOffset"/> is the length.</summary>
+    /// <summary>The bits of the field at <see cref="KeyBytesOffset"/> that are the length.</summary>
     public const int KeyBytesMask = 0x0FFF;
 
     /// <summary>The index no longer points here.</summary>
@@ -45,24 +46,24 @@ internal static class RecordLayout
     public const ushort LargeFlag = 0x4000;
 
     /// <summary>
-    /// The key was deleted. Its entry in the index has the same flag, but a reader that loaded the entry of a value may find this
-    /// record in its place, and then sees the flag here at no cost.
+    /// The key was deleted. Its index entry says that too. But a probe that found the entry of a value, and then reads another one in its
+    /// place, notices it by the record, at no cost.
     /// </summary>
     public const ushort TombstoneFlag = 0x2000;
 
-    /// <summary>Reads a field. Requires: a whole header at <paramref name="start"/>.</summary>
+    /// <summary>Reads a field. Requires: a whole header begins at <paramref name="start"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Read<T>(ref readonly byte start, int field)
         where T : unmanaged =>
         Unsafe.ReadUnaligned<T>(ref Unsafe.Add(ref Unsafe.AsRef(in start), field));
 
-    /// <summary>Writes a field. Requires: a whole header at <paramref name="start"/>, and no reader that the change could mislead.</summary>
+    /// <summary>Writes a field. Requires: a whole header begins at <paramref name="start"/>, and no other thread writes it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Write<T>(ref byte start, int field, T value)
         where T : unmanaged =>
         Unsafe.WriteUnaligned(ref Unsafe.Add(ref start, field), value);
 
-    /// <summary>Reads the deadline. Requires: a whole header at <paramref name="start"/>.</summary>
+    /// <summary>Reads the deadline. Requires: a whole header begins at <paramref name="start"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Deadline ReadDeadline(ref readonly byte start) =>
         new(Read<uint>(in start, DeadlineOffset), (byte)(Read<ulong>(in start, RevisionOffset) >> RoundingShift));
@@ -70,6 +71,7 @@ internal static class RecordLayout
     /// <summary>Writes a whole header without a revision.</summary>
     public static void WriteHeader(ref byte start, int keyBytes, int metadataBytes, int valueBytes, Deadline deadline)
     {
+        Debug.Assert(keyBytes is >= 0 and <= KeyBytesMask && metadataBytes is >= 0 and <= ushort.MaxValue && valueBytes >= 0);
         Write(ref start, RevisionOffset, (long)deadline.Rounding << RoundingShift);
         Write(ref start, DeadlineOffset, deadline.Seconds);
         Write(ref start, ValueBytesOffset, valueBytes);

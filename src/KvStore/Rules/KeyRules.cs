@@ -6,12 +6,12 @@ using KvStore.Keys;
 namespace KvStore.Rules;
 
 /// <summary>
-/// What a key may be, and how the binding says that it isn't. Source: Workers KV, "Write key-value pairs", and the
+/// The rules for keys, and the binding's messages for keys that break them. Source: Workers KV, "Write key-value pairs", and the
 /// messages of the runtime.
 /// </summary>
 internal static class KeyRules
 {
-    /// <summary>A surrogate without its other half is not a character, and no key can hold it.</summary>
+    /// <summary>The message for a key with an unpaired surrogate, which UTF-8 cannot hold.</summary>
     public const string UnpairedSurrogate = "Could not URL-decode key name";
 
     /// <summary>
@@ -21,7 +21,7 @@ internal static class KeyRules
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryAscii(string key, int keyBytesMax, out ulong hash)
     {
-        // One comparison for "1 to the limit"; the dots are short and rare. No key at all is told apart by whoever encodes it.
+        // One comparison for "1 to the limit"; the dots are short and rare. Encode throws for a null key.
         if (key is not null && (uint)(key.Length - 1) < (uint)keyBytesMax && !(key.Length <= 2 && IsDots(key)))
         {
             return KeyHash.TryOfAscii(key, out hash);

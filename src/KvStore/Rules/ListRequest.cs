@@ -2,10 +2,10 @@ using System.Text;
 
 namespace KvStore.Rules;
 
-/// <summary>A page that was asked for, checked: which keys, after which, and how many at the most.</summary>
+/// <summary>A checked request for a page of keys.</summary>
 internal readonly struct ListRequest(byte[]? prefix, byte[] after, int limit)
 {
-    /// <summary>What the keys begin with; null when no key can begin with that.</summary>
+    /// <summary>The prefix of the keys; null when no key can have it.</summary>
     public byte[]? Prefix { get; } = prefix;
 
     /// <summary>The key after which the page begins; empty for the first.</summary>
@@ -14,7 +14,7 @@ internal readonly struct ListRequest(byte[]? prefix, byte[] after, int limit)
     /// <summary>The most keys on the page.</summary>
     public int Limit { get; } = limit;
 
-    /// <summary>Reads what a caller asks for.</summary>
+    /// <summary>Checks the options of a list.</summary>
     /// <exception cref="KvException">The limit or the cursor is wrong (400), or the prefix is too long (414).</exception>
     public static ListRequest Parse(KvListOptions? options, KvLimits limits)
     {

@@ -9,7 +9,7 @@ namespace KvStore.Rules;
 /// space, and with nothing escaped that need not be.
 /// </summary>
 /// <remarks>
-/// System.Text.Json escapes more than that even when told to relax, so the tokens are read by it and written here. Numbers
+/// System.Text.Json escapes more than that even with its relaxed encoder, so the tokens are read by it and written here. Numbers
 /// are kept as they were written: a 64-bit integer keeps all its digits.
 /// </remarks>
 internal static class MetadataCodec

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Rules;
 
-/// <summary>The exceptions for what is out of its range. Those of the runtime print the value in the culture of the thread.</summary>
+/// <summary>Exceptions for values out of range. Those of the runtime print the value in the culture of the thread.</summary>
 internal static class OutOfRange
 {
     /// <summary>Makes the exception.</summary>

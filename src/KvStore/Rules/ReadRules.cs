@@ -1,6 +1,6 @@
 namespace KvStore.Rules;
 
-/// <summary>What a read may ask for, and how the binding says that it doesn't. Source: the messages of the runtime.</summary>
+/// <summary>The rules for reads, and the binding's messages for reads that break them. Source: the messages of the runtime.</summary>
 internal static class ReadRules
 {
     /// <summary>Checks the read of one key that comes with options.</summary>

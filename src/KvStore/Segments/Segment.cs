@@ -20,7 +20,7 @@ internal sealed class Segment(int id, int capacityBytes)
     private int _deadBytes;
     private uint _nextDeadline = uint.MaxValue;
 
-    /// <summary>The number by which words name it. Given before anybody else can see the segment.</summary>
+    /// <summary>The number by which addresses name the segment. Set before another thread can see the segment.</summary>
     public int Id { get; set; } = id;
 
     /// <summary>The memory. Not zeroed: every byte below the tail is written before anyone can see it.</summary>
@@ -59,7 +59,7 @@ internal sealed class Segment(int id, int capacityBytes)
         return false;
     }
 
-    /// <summary>Ends reserving. Only under the gate of the segment table.</summary>
+    /// <summary>Ends reserving. Call only while holding the lock of the segment table.</summary>
     public void Seal()
     {
         if (_tail != Sealed)
@@ -76,13 +76,13 @@ internal sealed class Segment(int id, int capacityBytes)
         }
     }
 
-    /// <summary>Says that a record reserved here is now live or dead.</summary>
+    /// <summary>Notes that a record reserved here is now live or dead.</summary>
     public void Settle(int bytes) => Interlocked.Add(ref _settledBytes, bytes);
 
     /// <summary>Counts a record that nothing points at any more.</summary>
     public void CountDead(int bytes) => Interlocked.Add(ref _deadBytes, bytes);
 
-    /// <summary>Learns of a record that expires, before it is settled.</summary>
+    /// <summary>Notes the deadline of a record. Call before the record is settled.</summary>
     public void NoteDeadline(uint deadline)
     {
         var next = Volatile.Read(ref _nextDeadline);

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using KvStore.Diagnostics;
@@ -10,9 +12,9 @@ namespace KvStore.Segments;
 /// The segments of a namespace by number, and the tails to which records are appended.
 /// </summary>
 /// <remarks>
-/// <para>Readers go from a word to its array through <see cref="Arrays"/> without a lock. A word that still stands where it
-/// was found <em>after</em> the array was loaded vouches for that array: a segment is dropped only when no word points into
-/// it, and its number does not come back before 1 TiB more is written.</para>
+/// <para>Readers go from an index entry to its array through <see cref="Arrays"/> without a lock. When the entry is unchanged
+/// <em>after</em> the array was loaded, the array is the right one: a segment is dropped only when no index entry points into it, and
+/// its number does not come back before 1 TiB more is written.</para>
 /// <para>A number's slot is its low bits. Numbers whose slot is taken are skipped, so a slot never means two segments.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
@@ -28,9 +30,9 @@ internal sealed class SegmentTable(int firstNumber = 1)
     private const int ReserveBytes = 512 * 1024;
     private const int ReserveFromBytes = 8 * ReserveBytes;
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
 
-    // Replaced when it grows, never changed in place but for its elements. Read it after the word, and once.
+    // Replaced when it grows; only its elements change in place. Read it after the index entry, and once.
     private byte[]?[] _arrays = new byte[]?[16];
     private Segment?[] _segments = new Segment?[16];
     private int _count;
@@ -43,7 +45,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     // For the cleaner, when there is no memory: it can make room only after it has copied what lives elsewhere.
     private Segment? _reserve;
 
-    /// <summary>Says that a new segment was begun: a moment to see whether old ones should be cleaned.</summary>
+    /// <summary>Notifies that a segment was added, so that old ones are checked for cleaning.</summary>
     public event Action? SegmentAdded;
 
     /// <summary>The arrays by the low bits of their segment's number.</summary>
@@ -65,7 +67,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
         get
         {
             var bytes = 0L;
-            lock (_gate)
+            lock (_lock)
             {
                 foreach (var segment in _segments)
                 {
@@ -77,25 +79,26 @@ internal sealed class SegmentTable(int firstNumber = 1)
         }
     }
 
-    /// <summary>The array of a word or address; null, or another's, when the segment has been dropped meanwhile.</summary>
+    /// <summary>The array of an address; null, or the array of another segment, when the segment has been dropped meanwhile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public byte[]? ArrayOf(long word)
+    public byte[]? ArrayOf(long address)
     {
         // In bounds: the length is a power of two, and the index is below it. The element is loaded with acquire semantics,
-        // so that a caller who then looks at the word again really does so afterwards.
+        // so that a caller who reads the index entry again reads it afterwards.
         var arrays = Arrays;
-        var slot = (nuint)(RecordAddress.SegmentIdAndMoreOf(word) & (uint)(arrays.Length - 1));
+        var slot = (nuint)(RecordAddress.SegmentIdAndMoreOf(address) & (uint)(arrays.Length - 1));
+        Debug.Assert(slot < (uint)arrays.Length && BitOperations.IsPow2(arrays.Length));
         return Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(arrays), slot));
     }
 
     /// <summary>The record of an address that cannot be dropped meanwhile.</summary>
-    public Record RecordAt(long word) => new(ArrayOf(word)!, RecordAddress.OffsetOf(word));
+    public Record RecordAt(long address) => new(ArrayOf(address)!, RecordAddress.OffsetOf(address));
 
     /// <summary>The segment of an address that cannot be dropped meanwhile.</summary>
-    public Segment SegmentOf(long word)
+    public Segment SegmentOf(long address)
     {
         var segments = Volatile.Read(ref _segments);
-        return segments[RecordAddress.SegmentIdOf(word) & (segments.Length - 1)]!;
+        return segments[RecordAddress.SegmentIdOf(address) & (segments.Length - 1)]!;
     }
 
     /// <summary>Takes room for a record that a caller writes.</summary>
@@ -112,7 +115,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     /// <summary>Ends appending to a segment, so that it can be walked once it is settled.</summary>
     public void Seal(Segment segment)
     {
-        lock (_gate)
+        lock (_lock)
         {
             segment.Seal();
         }
@@ -123,7 +126,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     /// <param name="argument">Handed to the predicate, so that it need not be made for each call.</param>
     public void SealTails<T>(Func<Segment, T, bool> predicate, T argument)
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_tail is { } tail && tail.UsedBytes > 0 && predicate(tail, argument))
             {
@@ -152,7 +155,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     public void CopyTo(List<Segment> list)
     {
         list.Clear();
-        lock (_gate)
+        lock (_lock)
         {
             if (list.Capacity < _count)
             {
@@ -176,7 +179,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
         get
         {
             var next = uint.MaxValue;
-            lock (_gate)
+            lock (_lock)
             {
                 foreach (var segment in _segments)
                 {
@@ -188,10 +191,10 @@ internal sealed class SegmentTable(int firstNumber = 1)
         }
     }
 
-    /// <summary>Lets go of segments at which nothing points any more.</summary>
+    /// <summary>Drops segments into which nothing points any more.</summary>
     public void Drop(List<Segment> segments)
     {
-        lock (_gate)
+        lock (_lock)
         {
             foreach (var segment in segments)
             {
@@ -207,7 +210,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     /// <summary>Keeps a reserve of memory for the cleaner where the namespace is large enough, if there is memory for one.</summary>
     public void KeepReserve()
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_bytes < ReserveFromBytes)
             {
@@ -221,10 +224,10 @@ internal sealed class SegmentTable(int firstNumber = 1)
         }
     }
 
-    /// <summary>Lets go of everything. Only once no word points anywhere.</summary>
+    /// <summary>Drops everything. Requires: no index entry points anywhere.</summary>
     public void Clear()
     {
-        lock (_gate)
+        lock (_lock)
         {
             _arrays = new byte[]?[16];
             _segments = new Segment?[16];
@@ -251,7 +254,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
     private RecordDraft ReserveInNew(ref Segment? tail, int bytes, long? bytesToCome)
     {
         RecordDraft draft;
-        lock (_gate)
+        lock (_lock)
         {
             if (bytes > SharedRecordBytesMax)
             {
@@ -293,6 +296,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
 
     private Segment AddForCleaner(int recordBytes, int capacityBytes)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         try
         {
             return Add(capacityBytes);
@@ -307,6 +311,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
 
     private Segment Add(int capacityBytes)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_count > _segments.Length / 2)
         {
             Grow();
@@ -320,6 +325,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
 
     private void Add(Segment segment)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         // Mostly at least half of the slots are free, so a free one is found after a few steps.
         while (_segments[_nextId & (_segments.Length - 1)] is not null)
         {

@@ -82,19 +82,19 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
     private void WriteMissed(ShownRecords shown, long throughRevision, Record[] page, KvMutationHandler write, CancellationToken cancellationToken)
     {
         var missed = 0;
-        var place = default(HashIndexCursor);
+        var cursor = default(HashIndexCursor);
         int count;
         do
         {
             cancellationToken.ThrowIfCancellationRequested();
-            count = store.FindOthers(shown, throughRevision, ref place, page.AsSpan(0, PageEntries));
+            count = store.FindOthers(shown, throughRevision, ref cursor, page.AsSpan(0, PageEntries));
             foreach (var record in page.AsSpan(0, count))
             {
                 write(record.ToMutation(record.Revision));
                 missed += store.IsListed(record) ? 0 : 1;
             }
         }
-        while (!place.IsEnd);
+        while (!cursor.IsEnd);
         if (missed > 0)
         {
             // Some keys are in the hash index and not in the ordered one, which is made anew from the hash index. Records that the

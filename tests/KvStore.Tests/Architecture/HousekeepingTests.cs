@@ -5,7 +5,7 @@ namespace KvStore.Tests.Architecture;
 public sealed class HousekeepingTests
 {
     [Fact]
-    public void A_file_of_the_library_holds_one_idea_in_450_lines_at_the_most_and_is_no_drawer() =>
+    public void File_of_the_library_holds_at_most_450_lines_and_is_no_drawer() =>
         SourceTree.UntidyFilesOf(SourceTree.Library).Should().BeEmpty();
 
     [Fact]

@@ -16,10 +16,10 @@ public sealed class HashIndexTests
     private static readonly string[] s_names = [.. Enumerable.Range(0, 3000).Select(i => $"key-{i * 7919:x8}")];
 
     [Fact]
-    public void A_line_tells_exactly_the_words_that_fit()
+    public void Bucket_search_finds_exactly_the_matching_entries()
     {
         var random = new Random(1);
-        var line = new long[HashBucket.Words];
+        var line = new long[HashBucket.Entries];
         for (var round = 0; round < 1000; round++)
         {
             for (var i = 0; i < line.Length; i++)
@@ -35,10 +35,10 @@ public sealed class HashIndexTests
     }
 
     [Fact]
-    public void A_line_tells_exactly_the_halves_of_words_that_fit()
+    public void Bucket_search_finds_exactly_the_matching_halves_of_entries()
     {
         var random = new Random(2);
-        var halves = new uint[2 * HashBucket.Words];
+        var halves = new uint[2 * HashBucket.Entries];
         for (var round = 0; round < 1000; round++)
         {
             for (var i = 0; i < halves.Length; i++)
@@ -54,10 +54,10 @@ public sealed class HashIndexTests
     }
 
     [Fact]
-    public void A_line_tells_exactly_the_words_that_begin_with_the_bits_of_a_tag_and_the_first_of_them()
+    public void Bucket_search_finds_exactly_the_entries_with_a_tag_and_the_first_of_them()
     {
         var random = new Random(3);
-        var words = new long[HashBucket.Words];
+        var words = new long[HashBucket.Entries];
         for (var round = 0; round < 1000; round++)
         {
             // Few different parts, so that they fit at wrong places too.
@@ -67,10 +67,10 @@ public sealed class HashIndexTests
             }
 
             var hash = (ulong)random.Next(3) << 43;
-            var top = HashEntry.TopOf(Vector128.CreateScalar(hash));
+            var top = HashEntry.ValueTagOf(Vector128.CreateScalar(hash));
             var fitting = Enumerable.Range(0, words.Length).Where(i => (words[i] & (HashEntry.TagMask | HashEntry.TombstoneBit)) == HashEntry.TagOf(hash)).ToArray();
 
-            var found = HashBucket.FindTop(in words[0], top);
+            var found = HashBucket.FindTag(in words[0], top);
 
             found.Should().Be(fitting.Aggregate(0u, (bits, i) => bits | (8u << (4 * i))));
             if (fitting.Length > 0)
@@ -108,11 +108,11 @@ public sealed class HashIndexTests
     }
 
     [Fact]
-    public async Task Every_key_is_found_after_tables_have_grown_by_all_their_sizes_and_become_small_again()
+    public async Task Every_key_is_found_after_tables_grew_through_all_sizes_and_shrank_again()
     {
         // Beyond 200,000 keys a table reads them again to grow; up to there it does so four doublings earlier.
         const int Keys = 300_000;
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         for (var i = 0; i < Keys; i++)
         {
@@ -148,7 +148,7 @@ public sealed class HashIndexTests
         MarkMoved(index, shard);
         var search = Task.Run(() => index.TryFind(new Utf8Key(key), out _, out _));
         var first = await Task.WhenAny(search, Task.Delay(20));
-        index.ResizeHoldingLock(shard, HashIndex.WordsMin);
+        index.ResizeHoldingLock(shard, HashIndex.EntriesMin);
 
         first.Should().NotBeSameAs(search, "a search that has seen a mark knows nothing yet");
         (await search).Should().BeFalse("the new table has no key");
@@ -200,13 +200,13 @@ public sealed class HashIndexTests
         draft.Record.Initialize(name.Length, 0, 0, default);
         key.CopyTo(draft.Record.DraftKey);
         index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
-        var words = index.WordsOf(HashIndex.ShardOf(key.Hash));
+        var words = index.EntriesOf(HashIndex.ShardOf(key.Hash));
         words[slot] = HashEntry.TagOf(key.Hash) | draft.Address | HomeBucket.Of(key.Hash, slot, words.Length);
     }
 
     private static void MarkMoved(HashIndex index, int shard)
     {
-        foreach (ref var word in index.WordsOf(shard))
+        foreach (ref var word in index.EntriesOf(shard))
         {
             if (word != HashEntry.Empty)
             {

@@ -15,7 +15,7 @@ namespace KvStore.Tests.Engine;
 /// <summary>Revisions, tombstones and order, where mutations bring their numbers along and may be late.</summary>
 public sealed class ShardedStoreTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
 

@@ -17,7 +17,7 @@ public sealed class MutationIntakeTests : IDisposable
 {
     private const uint Never = 0;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly ConcurrentQueue<KvValueReference> _released = new();

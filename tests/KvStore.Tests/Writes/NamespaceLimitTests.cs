@@ -93,13 +93,14 @@ public sealed class NamespaceLimitTests
     }
 
     [Fact]
-    public async Task What_has_expired_makes_room_before_it_is_swept()
+    public async Task Expired_entry_frees_its_quota_before_it_is_swept()
     {
-        var time = new SteppedTime();
+        var time = new FakeTimeProvider();
         await using var kv = await OpenAsync(null, keys: 2, bytes: 100, time: time);
         await kv.PutAsync("a", "1", new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(5) });
         await kv.PutAsync("b", "1");
-        time.Now += TimeSpan.FromSeconds(5);
+        // Adjusting the clock fires no timer, so nothing is swept.
+        time.AdjustTime(time.GetUtcNow() + TimeSpan.FromSeconds(5));
 
         await kv.PutAsync("c", "1");
 
@@ -110,7 +111,7 @@ public sealed class NamespaceLimitTests
     [Fact]
     public async Task A_refused_put_does_not_make_the_next_one_come_too_soon()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions
         {
             TimeProvider = time,
@@ -123,28 +124,6 @@ public sealed class NamespaceLimitTests
         await kv.PutAsync("a", "fits");
 
         (await kv.GetTextAsync("a")).Should().Be("fits");
-    }
-
-    /// <summary>A clock without timers, so that nothing is swept.</summary>
-    private sealed class SteppedTime : TimeProvider
-    {
-        public DateTimeOffset Now { get; set; } = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000);
-
-        public override DateTimeOffset GetUtcNow() => Now;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new NoTimer();
-
-        private sealed class NoTimer : ITimer
-        {
-            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
-
-            public void Dispose()
-            {
-                // There is nothing to stop.
-            }
-
-            public ValueTask DisposeAsync() => default;
-        }
     }
 
     /// <summary>Completes each append a little later, on another thread, so that many are in flight.</summary>

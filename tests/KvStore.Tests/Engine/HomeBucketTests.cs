@@ -6,7 +6,7 @@ using KvStore.Segments;
 namespace KvStore.Tests.Engine;
 
 /// <summary>What a word tells of its place in tables of other sizes.</summary>
-public sealed class WordPlaceTests
+public sealed class HomeBucketTests
 {
     private const int SizesMax = 20;
 
@@ -14,13 +14,13 @@ public sealed class WordPlaceTests
         Gen.Choose(int.MinValue, int.MaxValue).Two().Select(halves => ((ulong)(uint)halves.Item1 << 32) | (uint)halves.Item2);
 
     [Fact]
-    public void A_word_in_its_home_line_tells_where_it_goes_in_every_table_for_which_that_is_said_to_be_told()
+    public void Entry_in_its_home_bucket_can_be_rehashed_without_reading_the_key()
     {
         Prop.ForAll(s_hashes.ToArbitrary(), hash => Sizes().All(from =>
         {
             var slot = HomeBucket.HomeOf(hash, from) + (int)(hash >> 61);
             var word = HomeBucket.Of(hash, slot, from);
-            return !HomeBucket.HasStrayed(word) && Sizes().Where(to => HomeBucket.AreTold(from, to)).All(to =>
+            return !HomeBucket.IsDisplaced(word) && Sizes().Where(to => HomeBucket.CanRehash(from, to)).All(to =>
             {
                 var told = HomeBucket.HashOf(word, slot, from);
                 var home = HomeBucket.HomeOf(told, to);
@@ -30,31 +30,31 @@ public sealed class WordPlaceTests
     }
 
     [Fact]
-    public void A_word_in_another_line_says_that_it_has_strayed()
+    public void Entry_in_another_bucket_is_marked_as_displaced()
     {
         Prop.ForAll(s_hashes.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (hash, line) => Sizes().All(words =>
         {
-            var slot = line & (words - HashBucket.Words);
-            return HomeBucket.HasStrayed(HomeBucket.Of(hash, slot, words)) == (slot != HomeBucket.HomeOf(hash, words));
+            var slot = line & (words - HashBucket.Entries);
+            return HomeBucket.IsDisplaced(HomeBucket.Of(hash, slot, words)) == (slot != HomeBucket.HomeOf(hash, words));
         })).QuickCheckThrowOnFailure();
     }
 
     [Fact]
-    public void Three_of_four_doublings_and_all_that_makes_a_table_smaller_are_told()
+    public void Three_of_four_doublings_and_every_shrinking_rehash_without_reading_the_key()
     {
-        Sizes().Zip(Sizes().Skip(1)).Where(pair => !HomeBucket.AreTold(pair.First, pair.Second))
-            .Select(pair => pair.Second / HashBucket.Words).Should().Equal(1 << 2, 1 << 6, 1 << 10, 1 << 14, 1 << 18);
+        Sizes().Zip(Sizes().Skip(1)).Where(pair => !HomeBucket.CanRehash(pair.First, pair.Second))
+            .Select(pair => pair.Second / HashBucket.Entries).Should().Equal(1 << 2, 1 << 6, 1 << 10, 1 << 14, 1 << 18);
         Sizes().Should().AllSatisfy(from =>
-            Sizes().Where(to => to <= from).Should().AllSatisfy(to => HomeBucket.AreTold(from, to).Should().BeTrue()));
+            Sizes().Where(to => to <= from).Should().AllSatisfy(to => HomeBucket.CanRehash(from, to).Should().BeTrue()));
     }
 
     [Fact]
-    public void What_is_said_of_a_place_touches_no_other_part_of_a_word()
+    public void Displacement_bits_overlap_no_other_part_of_an_entry()
     {
         (HomeBucket.Mask & (HashEntry.TagMask | HashEntry.TombstoneBit | RecordAddress.Mask)).Should().Be(0);
         RecordAddress.Of(RecordAddress.SegmentIdEnd - 1, RecordAddress.SegmentBytesMax - 8).Should().Be(RecordAddress.Mask);
         (HomeBucket.Of(ulong.MaxValue, 0, 64) & ~HomeBucket.Mask).Should().Be(0);
     }
 
-    private static IEnumerable<int> Sizes() => Enumerable.Range(0, SizesMax).Select(n => HashBucket.Words << n);
+    private static IEnumerable<int> Sizes() => Enumerable.Range(0, SizesMax).Select(n => HashBucket.Entries << n);
 }
