@@ -11,20 +11,17 @@ public sealed partial class KvNamespace
     private readonly ReplicatedStore? _replicated;
     private readonly KvRegion? _home;
 
-    /// <summary>What is on its way between regions; null when the namespace is not replicated.</summary>
+    /// <summary>The deliveries between regions; null when the namespace has no regions.</summary>
     public KvReplication? Replication { get; }
 
-    /// <summary>The region whose view this namespace is; null when it is not replicated.</summary>
-    public string? HomeRegion => _replicated?.Home.Region.Name;
-
     /// <summary>
-    /// The same namespace as a region sees it: get, list and everything else show what has arrived there, and what is
-    /// written through it is visible there at once and elsewhere later.
+    /// The same namespace as a region sees it: reads and lists return the writes that the region has received. A write through the
+    /// view is visible in the region at once, and in other regions after the lag.
     /// </summary>
     /// <param name="region">The name of the region, one of <see cref="KvReplicationOptions.Regions"/>.</param>
-    /// <returns>The view, which lives as long as this namespace.</returns>
+    /// <returns>The view. It lives as long as this namespace.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
-    /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
+    /// <exception cref="InvalidOperationException">The namespace has no regions.</exception>
     public IKvNamespace InRegion(string region) => ViewFrom((_replicated ?? throw KvReplicationOptions.NotReplicated(Name)).Find(region));
 
     internal ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(

@@ -4,24 +4,24 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>The instruments that all namespaces share, and the namespaces that are there to be measured.</summary>
+/// <summary>The instruments that all namespaces share, and the namespaces that are measured.</summary>
 internal static class KvMetrics
 {
-    // Weakly, so that a namespace that nobody disposed can be collected.
+    // Weak references, so that a namespace that was not disposed can be collected.
     private static readonly ConditionalWeakTable<KvTelemetry, object> s_namespaces = [];
     private static readonly Meter s_meter = new(KvDiagnostics.MeterName);
 
     /// <summary>The meter of all instruments.</summary>
     public static Meter Meter => s_meter;
 
-    /// <summary>Operations, by what they were and what became of them.</summary>
+    /// <summary>The number of operations, by operation and outcome.</summary>
     public static Counter<long> Requests { get; } =
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
 
-    /// <summary>How long operations take.</summary>
+    /// <summary>The duration of operations.</summary>
     /// <remarks>
-    /// The boundaries that the conventions advise begin at a millisecond, since they think of a network: every read of
-    /// memory would be in the first bucket.
+    /// The bucket boundaries of the OpenTelemetry conventions are for networks and begin at a millisecond. Every read of memory would
+    /// be in the first bucket, so the boundaries here begin at a microsecond.
     /// </remarks>
     public static Histogram<double> Duration { get; } = s_meter.CreateHistogram(
         "db.client.operation.duration",
@@ -37,7 +37,7 @@ internal static class KvMetrics
     /// <summary>The source of activities.</summary>
     public static ActivitySource Activities { get; } = new(KvDiagnostics.ActivitySourceName);
 
-    /// <summary>Whether anybody wants to know of operations.</summary>
+    /// <summary>Whether operations have an observer.</summary>
     public static bool IsObserved => Requests.Enabled || Duration.Enabled || Activities.HasListeners();
 
     /// <summary>Begins to measure a namespace.</summary>
@@ -47,8 +47,7 @@ internal static class KvMetrics
     public static void Remove(KvTelemetry telemetry) => s_namespaces.Remove(telemetry);
 
     /// <summary>
-    /// Has every namespace look whether somebody observes, for a listener of this library's own that wants to hear of the very
-    /// next read.
+    /// Makes every namespace check now whether it has an observer, for a listener of this library that needs the next read.
     /// </summary>
     public static void NoticeObservers()
     {

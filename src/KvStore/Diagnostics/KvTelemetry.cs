@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>Counts, times and traces the operations of one namespace, where anybody listens.</summary>
+/// <summary>Counts, times and traces the operations of one namespace for observers.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvTelemetry : IDisposable
 {
@@ -32,10 +32,10 @@ internal sealed class KvTelemetry : IDisposable
 
     public void Dispose() => KvMetrics.Remove(this);
 
-    /// <summary>Has the namespace look whether somebody observes.</summary>
+    /// <summary>Makes the namespace check whether it has an observer.</summary>
     public void NoticeObservers() => _noticeObservers();
 
-    /// <summary>Carries out an operation, and tells what became of it.</summary>
+    /// <summary>Runs an operation, and reports its outcome.</summary>
     public async ValueTask<T> ObserveAsync<T>(string operation, Func<ValueTask<T>> carryOut, Func<T, string> outcomeOf)
     {
         using var activity = StartActivity(operation);
@@ -55,7 +55,7 @@ internal sealed class KvTelemetry : IDisposable
         }
     }
 
-    /// <summary>Carries out an operation that has no result, and tells what became of it.</summary>
+    /// <summary>Runs an operation without a result, and reports its outcome.</summary>
     public async ValueTask ObserveAsync(string operation, Func<ValueTask> carryOut) => await ObserveAsync(
         operation,
         async () =>
@@ -68,7 +68,7 @@ internal sealed class KvTelemetry : IDisposable
     /// <summary>Counts a synchronous read.</summary>
     public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
 
-    // With its tags from the start: whoever samples decides by them.
+    // The tags are set at the start, because samplers decide by them.
     private Activity? StartActivity(string operation) => KvMetrics.Activities.HasListeners()
         ? KvMetrics.Activities.StartActivity(
             ActivityKind.Client, parentContext: default, TagsOf(operation, errorType: null), name: $"{operation} {NamespaceTag.Value}")

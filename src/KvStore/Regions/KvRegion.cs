@@ -9,10 +9,10 @@ namespace KvStore.Regions;
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvRegion(KvNamespace owner, RegionView view, KvTelemetry telemetry, int keyBytesMax) : IKvNamespace
 {
-    /// <summary>The namespace that it is a view of.</summary>
+    /// <summary>The namespace.</summary>
     public KvNamespace Owner => owner;
 
-    /// <summary>What has arrived in the region.</summary>
+    /// <summary>The region's view of the store.</summary>
     public RegionView View => view;
 
     public string Name => owner.Name;
