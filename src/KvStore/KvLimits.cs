@@ -1,3 +1,6 @@
+using KvStore.Json;
+using KvStore.Rules;
+
 namespace KvStore;
 
 /// <summary>

@@ -2,6 +2,10 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using KvStore.Json;
+using KvStore.Reads;
+using KvStore.Regions;
+using KvStore.Rules;
 
 namespace KvStore;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.RegularExpressions;
-using KvStore.Engine;
+using KvStore.Rules;
 
 namespace KvStore.Dashboard.Tests;
 

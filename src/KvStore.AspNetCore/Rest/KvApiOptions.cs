@@ -1,4 +1,5 @@
 using KvStore.Authentication;
+using KvStore.Rules;
 
 namespace KvStore;
 

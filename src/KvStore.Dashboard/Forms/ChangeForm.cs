@@ -49,7 +49,7 @@ internal sealed class ChangeForm : IAsyncDisposable
         if (type.MediaType.Equals(MultipartBody.MediaType, StringComparison.OrdinalIgnoreCase))
         {
             form = new ChangeForm(visit, new MultipartBody(visit.Http));
-            var options = visit.Services.FormOptions;
+            var options = visit.Dashboard.FormOptions;
             if (options.HeaderName is not { } header || StringValues.IsNullOrEmpty(request.Headers[header]))
             {
                 await form.ReadTokenAsync(options.FormFieldName).ConfigureAwait(false);
@@ -135,7 +135,7 @@ internal sealed class ChangeForm : IAsyncDisposable
     private async ValueTask CheckTokenAsync()
     {
         var request = _visit.Http.Request;
-        var options = _visit.Services.FormOptions;
+        var options = _visit.Dashboard.FormOptions;
         if (_fields.Remove(options.FormFieldName, out var token))
         {
             request.Form = new FormCollection(new Dictionary<string, StringValues> { [options.FormFieldName] = token });
@@ -149,7 +149,7 @@ internal sealed class ChangeForm : IAsyncDisposable
             request.Form = FormCollection.Empty;
         }
 
-        if (!await _visit.Services.Antiforgery.IsRequestValidAsync(_visit.Http).ConfigureAwait(false))
+        if (!await _visit.Dashboard.Antiforgery.IsRequestValidAsync(_visit.Http).ConfigureAwait(false))
         {
             throw Malformed("This form is not from a page that was open here, or the page has been open for too long. Nothing was changed: go back, reload the page and try again.");
         }

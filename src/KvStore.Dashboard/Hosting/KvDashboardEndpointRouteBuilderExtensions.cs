@@ -35,7 +35,7 @@ public static partial class KvDashboardEndpointRouteBuilderExtensions
         var catalog = endpoints.ServiceProvider.GetService<KvNamespaceCatalog>()
             ?? throw new InvalidOperationException("No catalog of namespaces is registered; call services.AddKvCatalog(directory) first.");
         var logger = endpoints.ServiceProvider.GetRequiredService<ILoggerFactory>().CreateLogger(LogCategory);
-        var routes = new DashboardRoutes(new DashboardServices(catalog, options, endpoints.ServiceProvider), logger);
+        var routes = new DashboardRoutes(new DashboardContext(catalog, options, endpoints.ServiceProvider), logger);
         var group = endpoints.MapGroup(options.Prefix);
         if (options.IsAnonymous)
         {

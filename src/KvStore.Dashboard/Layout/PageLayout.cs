@@ -67,7 +67,7 @@ internal static class PageLayout
         return isHere ? Html.Of($"""<a href="{address}" aria-current="page">{text}</a>""") : Html.Of($"""<a href="{address}">{text}</a>""");
     }
 
-    private static Html SignOut(Visit visit) => visit.Services.Options.SignOutPath is { } path
+    private static Html SignOut(Visit visit) => visit.Dashboard.Options.SignOutPath is { } path
         ? Html.Of($"""<form method="post" action="{visit.Http.Request.PathBase.Add(path).ToUriComponent()}">{visit.TokenField()}<button class="quiet">Sign out</button></form>""")
         : default;
 }

@@ -71,7 +71,7 @@ internal static class EditPage
 
     private static async Task PutAsync(Visit visit, ChangeForm form, string key, string? typedKey)
     {
-        using var keyLock = await visit.Services.KeyLocks.LockAsync(visit.Id, key, visit.Aborted).ConfigureAwait(false);
+        using var keyLock = await visit.Dashboard.KeyLocks.LockAsync(visit.Id, key, visit.Aborted).ConfigureAwait(false);
         var value = await visit.ReadAsync(key).ConfigureAwait(false);
         try
         {

@@ -17,7 +17,7 @@ internal static class EntryPage
     {
         var key = visit.Key();
         await form.ReadAsync(fileBytesMax: 0).ConfigureAwait(false);
-        using (await visit.Services.KeyLocks.LockAsync(visit.Id, key, visit.Aborted).ConfigureAwait(false))
+        using (await visit.Dashboard.KeyLocks.LockAsync(visit.Id, key, visit.Aborted).ConfigureAwait(false))
         {
             var value = await visit.ReadAsync(key).ConfigureAwait(false);
             var isSame = await EntryStamp.OfAsync(value, visit.Aborted).ConfigureAwait(false) == form.Text("stamp");

@@ -20,7 +20,7 @@ internal static class LivePage
                 <div class="actions"><button type="button" class="plain" id="live-pause" hidden>Pause</button></div></div>
                 <form method="get" action="{visit.Links.Live()}" class="row filter">
                 <div class="field"><label for="ns">Namespace</label>
-                <select id="ns" name="ns"><option value="">All together</option>{visit.Services.Catalog.Entries.Select(e => Option(e, e.Id == entry?.Id))}</select></div>
+                <select id="ns" name="ns"><option value="">All together</option>{visit.Dashboard.Catalog.Entries.Select(e => Option(e, e.Id == entry?.Id))}</select></div>
                 <button class="plain">Show</button>
                 </form>
                 <noscript><p class="note">The charts are drawn by a script, which this browser does not run.</p></noscript>
@@ -48,11 +48,11 @@ internal static class LivePage
     /// <summary>The namespace that the address names; null for all namespaces together.</summary>
     /// <exception cref="RefusedException">There is no such namespace (404).</exception>
     public static KvCatalogEntry? Watched(Visit visit) => visit.Query("ns") is { Length: > 0 } id
-        ? visit.Services.Catalog.Find(id) ?? throw new RefusedException(Failure.NamespaceNotFound)
+        ? visit.Dashboard.Catalog.Find(id) ?? throw new RefusedException(Failure.NamespaceNotFound)
         : null;
 
     private static bool HasReplication(Visit visit, KvCatalogEntry? entry) => entry is null
-        ? visit.Services.Catalog.Entries.Any(e => (e.Namespace as KvNamespace)?.Replication is not null)
+        ? visit.Dashboard.Catalog.Entries.Any(e => (e.Namespace as KvNamespace)?.Replication is not null)
         : (entry.Namespace as KvNamespace)?.Replication is not null;
 
     private static Html Option(KvCatalogEntry entry, bool isSelected) => isSelected

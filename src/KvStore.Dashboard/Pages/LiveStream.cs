@@ -16,9 +16,9 @@ internal static class LiveStream
     public static async Task WriteAsync(Visit visit)
     {
         var entry = LivePage.Watched(visit);
-        using var watcher = visit.Services.Feed.TryWatch()
-            ?? throw new RefusedException(new Failure(StatusCodes.Status503ServiceUnavailable, 0, Invariant($"{visit.Services.Options.WatchersMax} live pages are open, which is the limit.")));
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(visit.Aborted, visit.Services.Stopping, watcher.Dropped);
+        using var watcher = visit.Dashboard.Feed.TryWatch()
+            ?? throw new RefusedException(new Failure(StatusCodes.Status503ServiceUnavailable, 0, Invariant($"{visit.Dashboard.Options.WatchersMax} live pages are open, which is the limit.")));
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(visit.Aborted, visit.Dashboard.Stopping, watcher.Dropped);
         var response = visit.Http.Response;
         response.ContentType = "text/event-stream";
         response.Headers["X-Accel-Buffering"] = "no";
@@ -44,7 +44,7 @@ internal static class LiveStream
 
     private static byte[] EventOf(Visit visit, KvCatalogEntry? entry, LiveFrame frame)
     {
-        IReadOnlyList<KvCatalogEntry> entries = entry is null ? visit.Services.Catalog.Entries : [entry];
+        IReadOnlyList<KvCatalogEntry> entries = entry is null ? visit.Dashboard.Catalog.Entries : [entry];
         var sample = frame.Of(entries.Select(e => e.Namespace.Name));
         var replications = entries.Select(e => (e.Namespace as KvNamespace)?.Replication).OfType<KvReplication>().ToList();
         using var bytes = new MemoryStream();

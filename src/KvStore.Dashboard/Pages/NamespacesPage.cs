@@ -17,7 +17,7 @@ internal static class NamespacesPage
         KvCatalogEntry created;
         try
         {
-            created = await visit.Services.Catalog.CreateAsync(title, visit.Aborted).ConfigureAwait(false);
+            created = await visit.Dashboard.Catalog.CreateAsync(title, visit.Aborted).ConfigureAwait(false);
         }
         catch (KvCatalogException e)
         {
@@ -30,7 +30,7 @@ internal static class NamespacesPage
 
     private static Task WriteAsync(Visit visit, string title, string? error, int status)
     {
-        var entries = visit.Services.Catalog.Entries;
+        var entries = visit.Dashboard.Catalog.Entries;
         var isReplicated = entries.Any(entry => (entry.Namespace as KvNamespace)?.Replication is not null);
         return PageWriter.WriteAsync(
             visit,

@@ -16,7 +16,7 @@ internal static class SettingsPage
         var title = form.Text("title") ?? "";
         try
         {
-            await visit.Services.Catalog.RenameAsync(visit.Id, title, visit.Aborted).ConfigureAwait(false);
+            await visit.Dashboard.Catalog.RenameAsync(visit.Id, title, visit.Aborted).ConfigureAwait(false);
         }
         catch (KvCatalogException e) when (e.Error is KvCatalogError.TitleInvalid or KvCatalogError.TitleTaken)
         {
@@ -36,7 +36,7 @@ internal static class SettingsPage
             return;
         }
 
-        await visit.Services.Catalog.DeleteAsync(visit.Id, visit.Aborted).ConfigureAwait(false);
+        await visit.Dashboard.Catalog.DeleteAsync(visit.Id, visit.Aborted).ConfigureAwait(false);
         await visit.SeeOther(visit.Links.Home + "?done=deleted").ConfigureAwait(false);
     }
 

@@ -38,7 +38,7 @@ internal static class TransferPage
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
-            throw new RefusedException(Failure.TooLarge(Invariant($"The file is longer than the limit of {visit.Services.Options.ImportBytesMax} bytes. What stood before the limit was put.")));
+            throw new RefusedException(Failure.TooLarge(Invariant($"The file is longer than the limit of {visit.Dashboard.Options.ImportBytesMax} bytes. What stood before the limit was put.")));
         }
         catch (Exception e) when (e is RefusedException or BadHttpRequestException && !visit.Aborted.IsCancellationRequested)
         {
@@ -85,7 +85,7 @@ internal static class TransferPage
                 <p>A bulk file is a JSON array, as <code>wrangler kv bulk put</code> takes it. Entries with the same key are overwritten.</p>
                 <form method="post" enctype="multipart/form-data" action="{links.Import(id)}" id="import">
                 {visit.TokenField()}
-                {new Field("file", "Bulk file", Error: null, $"At most {Format.Bytes(visit.Services.Options.ImportBytesMax)}.").Render(aria => Html.Of($"""<input type="file" id="file" name="file" accept=".json,application/json" required {aria}>"""))}
+                {new Field("file", "Bulk file", Error: null, $"At most {Format.Bytes(visit.Dashboard.Options.ImportBytesMax)}.").Render(aria => Html.Of($"""<input type="file" id="file" name="file" accept=".json,application/json" required {aria}>"""))}
                 <div class="actions"><button>Import</button><button type="button" class="plain" id="import-cancel" hidden>Cancel</button></div>
                 <div id="import-progress" hidden><progress max="100" value="0" aria-labelledby="import-state"></progress> <span id="import-state" role="status"></span></div>
                 </form>

@@ -6,11 +6,11 @@ using Microsoft.AspNetCore.Http;
 namespace KvStore.Dashboard.Requests;
 
 /// <summary>A request for a page of the dashboard, and the namespace of the page.</summary>
-internal sealed class Visit(HttpContext http, DashboardServices services, Links links, KvCatalogEntry? entry)
+internal sealed class Visit(HttpContext http, DashboardContext dashboard, Links links, KvCatalogEntry? entry)
 {
     public HttpContext Http => http;
 
-    public DashboardServices Services => services;
+    public DashboardContext Dashboard => dashboard;
 
     public Links Links => links;
 
@@ -31,9 +31,9 @@ internal sealed class Visit(HttpContext http, DashboardServices services, Links 
     /// <summary>The namespace when it is one of this process; null when it is another implementation.</summary>
     public KvNamespace? Local => Entry.Namespace as KvNamespace;
 
-    public KvLimits Limits => Local?.Limits ?? services.DefaultLimits;
+    public KvLimits Limits => Local?.Limits ?? dashboard.DefaultLimits;
 
-    public DateTimeOffset Now => (Local?.TimeProvider ?? services.Time).GetUtcNow();
+    public DateTimeOffset Now => (Local?.TimeProvider ?? dashboard.Time).GetUtcNow();
 
     /// <summary>A parameter of the address; empty when it is missing.</summary>
     public string Query(string name) => http.Request.Query[name] is { Count: > 0 } values ? values[0] ?? "" : "";
@@ -58,7 +58,7 @@ internal sealed class Visit(HttpContext http, DashboardServices services, Links 
     /// <summary>The hidden field with the anti-forgery token. It must be the first field: without it the rest of a form is not read.</summary>
     public Html TokenField()
     {
-        var tokens = services.Antiforgery.GetAndStoreTokens(http);
+        var tokens = dashboard.Antiforgery.GetAndStoreTokens(http);
         return Html.Of($"""<input type="hidden" name="{tokens.FormFieldName}" value="{tokens.RequestToken}">""");
     }
 

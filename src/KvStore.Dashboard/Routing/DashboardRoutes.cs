@@ -14,7 +14,7 @@ namespace KvStore.Dashboard.Routing;
 /// The routes of the dashboard. There are two ways to map one: a page, which changes nothing, and a change, which is a POST and is
 /// never called without a valid anti-forgery token.
 /// </summary>
-internal sealed class DashboardRoutes(DashboardServices services, ILogger logger)
+internal sealed class DashboardRoutes(DashboardContext dashboard, ILogger logger)
 {
     private const long SmallFormBytesMax = 64 * 1024;
 
@@ -39,14 +39,14 @@ internal sealed class DashboardRoutes(DashboardServices services, ILogger logger
         Change(group, "/ns/{id}/edit", EditPage.FormBytesMax, EditPage.SaveAsync);
         Change(group, "/ns/{id}/new", EditPage.FormBytesMax, EditPage.CreateAsync);
         Change(group, "/ns/{id}/entry/delete", _ => SmallFormBytesMax, EntryPage.DeleteAsync);
-        Change(group, "/ns/{id}/import", _ => services.Options.ImportBytesMax + SmallFormBytesMax, TransferPage.ImportAsync);
+        Change(group, "/ns/{id}/import", _ => dashboard.Options.ImportBytesMax + SmallFormBytesMax, TransferPage.ImportAsync);
     }
 
     private void Page(RouteGroupBuilder group, string pattern, Func<Visit, Task> show) =>
-        group.MapMethods(pattern, [HttpMethods.Get], new DashboardRoute(services, logger, pattern, show).HandleAsync);
+        group.MapMethods(pattern, [HttpMethods.Get], new DashboardRoute(dashboard, logger, pattern, show).HandleAsync);
 
     private void Change(RouteGroupBuilder group, string pattern, Func<Visit, long> bytesMax, Func<Visit, ChangeForm, Task> change) =>
-        group.MapMethods(pattern, [HttpMethods.Post], new DashboardRoute(services, logger, pattern, async visit =>
+        group.MapMethods(pattern, [HttpMethods.Post], new DashboardRoute(dashboard, logger, pattern, async visit =>
         {
             RequestBody.Bound(visit.Http, bytesMax(visit));
             var form = await ChangeForm.OpenAsync(visit).ConfigureAwait(false);

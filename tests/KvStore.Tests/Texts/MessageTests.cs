@@ -1,3 +1,5 @@
+using KvStore.Rules;
+
 namespace KvStore.Tests.Texts;
 
 /// <summary>Messages that are not the binding's: they name the operation, the namespace and the key.</summary>

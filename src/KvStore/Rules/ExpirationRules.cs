@@ -1,0 +1,99 @@
+namespace KvStore.Rules;
+
+/// <summary>
+/// Turns a time to live or a date into a deadline. Source: Workers KV, "Expiring keys", and the messages of the runtime.
+/// </summary>
+/// <remarks>
+/// What the runtime takes for a 32-bit number may here be later: every expiration that can be kept can be asked for.
+/// </remarks>
+internal static class ExpirationRules
+{
+    /// <summary>Checks what the options ask for.</summary>
+    /// <param name="options">The options of a put.</param>
+    /// <param name="limits">The least time to live.</param>
+    /// <param name="now">The current time.</param>
+    /// <returns>The deadline, or the default for none.</returns>
+    /// <exception cref="KvException">It is in the past or too near (400).</exception>
+    /// <exception cref="ArgumentException">It is later than can be kept.</exception>
+    public static Deadline Check(KvPutOptions options, KvLimits limits, DateTimeOffset now)
+    {
+        var leastSeconds = (long)limits.ExpirationTtlMin.TotalSeconds;
+        var nowSeconds = now.ToUnixTimeSeconds();
+        if (options.ExpirationTtl is { } ttl)
+        {
+            var seconds = WholeSeconds(ttl);
+            if (seconds <= 0)
+            {
+                throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Please specify integer greater than 0.");
+            }
+
+            if (seconds < leastSeconds)
+            {
+                throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
+            }
+
+            return AfterTtl(options, now);
+        }
+
+        if (options.Expiration is { } expiration)
+        {
+            var seconds = expiration.ToUnixTimeSeconds();
+            if (seconds <= nowSeconds)
+            {
+                throw Refused("expiration", $"Invalid expiration of {seconds}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
+            }
+
+            if (seconds < nowSeconds + leastSeconds)
+            {
+                throw Refused("expiration", $"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
+            }
+
+            return IsKept(UnixTicks(expiration))
+                ? Deadline.AtTicks(UnixTicks(expiration), seconds)
+                : throw new KvArgumentException(OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds), "expiration");
+        }
+
+        return default;
+    }
+
+    /// <summary>The deadline after the time to live of options that have been checked.</summary>
+    /// <exception cref="ArgumentException">It is later than can be kept.</exception>
+    public static Deadline AfterTtl(KvPutOptions options, DateTimeOffset now)
+    {
+        var ttl = options.ExpirationTtl.GetValueOrDefault();
+
+        // Without an overflow: both are within the range of a TimeSpan.
+        var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
+        return isKept
+            ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
+            : throw new KvArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), "expirationTtl");
+    }
+
+    /// <summary>A span in whole seconds, cut off towards zero.</summary>
+    public static long WholeSeconds(TimeSpan span) => span.Ticks / TimeSpan.TicksPerSecond;
+
+    /// <summary>A span in whole seconds, cut off towards zero, that must fit 32 bits, as in the runtime.</summary>
+    /// <exception cref="ArgumentException">It does not.</exception>
+    public static int Seconds32(TimeSpan span, string parameter)
+    {
+        var seconds = WholeSeconds(span);
+        return seconds is >= int.MinValue and <= int.MaxValue
+            ? (int)seconds
+            : throw new KvArgumentException(Invariant($"Value out of range. Must be between {int.MinValue} and {int.MaxValue} (inclusive)."), parameter);
+    }
+
+    private const long MaxTicks = Deadline.SecondsMax * TimeSpan.TicksPerSecond;
+
+    // The epoch itself stands for "never".
+    private static bool IsKept(long unixTicks) => unixTicks is > 0 and <= MaxTicks;
+
+    private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
+
+    private static KvException Refused(string paramName, FormattableString reason) =>
+        new(400, "PUT", Invariant(reason)) { ParamName = paramName };
+
+    // Before the epoch it is the clock that is wrong.
+    private static string OutOfRange(string option, long seconds, long nowSeconds) => nowSeconds < 0
+        ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
+        : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}");
+}

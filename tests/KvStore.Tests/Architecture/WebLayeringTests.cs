@@ -1,0 +1,97 @@
+using System.Text.RegularExpressions;
+
+namespace KvStore.Tests.Architecture;
+
+/// <summary>The folders of the web packages are floors: a file uses files of its own folder and of lower floors, and no others.</summary>
+public sealed partial class WebLayeringTests
+{
+    // From the roof down. Folders on one line stand side by side.
+    private static readonly Dictionary<string, string[][]> s_floors = new()
+    {
+        ["KvStore.AspNetCore"] =
+        [
+            ["Hosting"],
+            ["Rest", "Binding"],
+            ["Authentication"],
+            ["Http"],
+            ["Catalog", "Transport"],
+            ["Rules"],
+        ],
+        ["KvStore.Dashboard"] =
+        [
+            ["Hosting"],
+            ["Routing"],
+            ["Pages"],
+            ["Forms"],
+            ["Layout"],
+            ["Requests"],
+            ["Entries", "Live", "Markup"],
+            ["Authentication"],
+            ["Http"],
+            ["Rules"],
+        ],
+    };
+
+    public static TheoryData<string> Projects => [.. s_floors.Keys];
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void No_file_uses_a_folder_above_or_beside_its_own(string project) =>
+        FileGraph.OfProject(project).Uses
+            .Where(use => FolderOf(use.From) != FolderOf(use.To) && FloorOf(project, use.To) <= FloorOf(project, use.From))
+            .Select(use => $"{use.From} uses {use.To}")
+            .Should().BeEmpty();
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void Every_folder_has_a_floor_and_every_floor_a_folder(string project) =>
+        FileGraph.OfProject(project).Files.Select(FolderOf).Distinct()
+            .Should().BeEquivalentTo(s_floors[project].SelectMany(floor => floor));
+
+    [Theory]
+    [InlineData("KvStore.AspNetCore", "KvStore")]
+    [InlineData("KvStore.Dashboard", "KvStore.Dashboard")]
+    public void The_namespace_of_internal_types_is_their_folder(string project, string root) =>
+        SourceTree.FilesOf(Path.Combine(SourceTree.Root, "src", project))
+            .Where(file => !PublicType().IsMatch(file.Value))
+            .Where(file => DeclaredNamespace().Match(file.Value).Groups["name"].Value != $"{root}.{FolderOf(file.Key)}")
+            .Select(file => file.Key)
+            .Should().BeEmpty();
+
+    [Theory]
+    [InlineData("KvStore.AspNetCore", "Rest/ApiEndpoint.cs", "Authentication/TokenAuthentication.cs")]
+    [InlineData("KvStore.AspNetCore", "Rest/ApiEndpoint.cs", "Http/HttpEndpoint.cs")]
+    [InlineData("KvStore.AspNetCore", "Http/HttpEndpoint.cs", "Catalog/KvNamespaceCatalog.cs")]
+    [InlineData("KvStore.Dashboard", "Pages/EntryPage.cs", "Requests/Visit.cs")]
+    [InlineData("KvStore.Dashboard", "Routing/DashboardRoute.cs", "Http/HttpEndpoint.cs")]
+    public void The_graph_sees_what_a_file_uses(string project, string from, string to) =>
+        FileGraph.OfProject(project).Uses.Should().Contain((from, to));
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void A_file_holds_one_idea_and_is_no_drawer(string project) =>
+        SourceTree.UntidyFilesOf(Path.Combine(SourceTree.Root, "src", project)).Should().BeEmpty();
+
+    [Fact]
+    public void Internals_of_the_library_are_visible_to_tests_and_benchmarks_only()
+    {
+        foreach (var project in Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "src"), "*.csproj", SearchOption.AllDirectories))
+        {
+            VisibleTo().Matches(File.ReadAllText(project)).Select(match => match.Groups["name"].Value)
+                .Should().OnlyContain(name => name.EndsWith("Tests") || name == "KvStore.TestKit" || name == "KvStore.Comparisons", project);
+        }
+    }
+
+    private static string FolderOf(string file) => file.Contains('/') ? file[..file.LastIndexOf('/')] : "";
+
+    private static int FloorOf(string project, string file) => Array.FindIndex(s_floors[project], floor => floor.Contains(FolderOf(file)));
+
+    [GeneratedRegex("^public ", RegexOptions.Multiline)]
+    private static partial Regex PublicType();
+
+    [GeneratedRegex("^namespace (?<name>[\\w.]+);", RegexOptions.Multiline)]
+    private static partial Regex DeclaredNamespace();
+
+    [GeneratedRegex("<InternalsVisibleTo Include=\"(?<name>[^\"]+)\"")]
+    private static partial Regex VisibleTo();
+}
