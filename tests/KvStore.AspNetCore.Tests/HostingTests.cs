@@ -64,10 +64,10 @@ public sealed class HostingTests : IDisposable
         var code = Path.Combine(_directory, "code");
         var configured = Path.Combine(_directory, "configured");
         await using var app = await StartAsync(
-            services => services.AddKvCatalog(code, options => options with
+            services => services.AddKvCatalog(code, options =>
             {
-                Persistence = new FilePersistenceOptions { LargeValueBytes = 2000 },
-                Limits = new KvLimits { KeyBytesMax = 20 },
+                options.Persistence = new FilePersistenceOptions { LargeValueBytes = 2000 };
+                options.Limits = new KvLimits { KeyBytesMax = 20 };
             }),
             ("KvCatalog:Persistence:Directory", configured),
             ("KvCatalog:Persistence:Durability", "Buffered"),

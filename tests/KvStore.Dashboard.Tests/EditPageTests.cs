@@ -8,7 +8,7 @@ namespace KvStore.Dashboard.Tests;
 
 public sealed class EditPageTests : DashboardTest
 {
-    protected override KvCatalogOptions Options() => base.Options() with { Limits = new KvLimits { ValueBytesMax = 300_000 } };
+    protected override KvCatalogOptions Options() => new() { TimeProvider = Time, Limits = new KvLimits { ValueBytesMax = 300_000 } };
 
     [Fact]
     public async Task An_entry_is_edited_and_given_metadata_and_a_time_to_live()

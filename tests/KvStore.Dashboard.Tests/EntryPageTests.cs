@@ -11,7 +11,7 @@ public sealed class EntryPageTests : DashboardTest, IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    protected override KvCatalogOptions Options() => base.Options() with { Directory = _directory };
+    protected override KvCatalogOptions Options() => new() { TimeProvider = Time, Directory = _directory };
 
     [Theory]
     [MemberData(nameof(Hostile))]

@@ -1,9 +1,6 @@
 using System.Net;
 using System.Text;
 using System.Text.RegularExpressions;
-using FsCheck;
-using FsCheck.Fluent;
-using KvStore.Dashboard;
 using KvStore.Rules;
 
 namespace KvStore.AspNetCore.Tests.Dashboard;

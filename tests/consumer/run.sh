@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs everything, and uses the packages as somebody else would, in fresh projects outside the repository:
 #   Readme        compiles and runs the first code sample of the README and of the package's readme; they print what they say
-#   Web           compiles the code sample of KvStore.AspNetCore's readme, and runs it
+#   Web           compiles the code samples of the readmes of KvStore.AspNetCore and KvStore.Dashboard, and runs them
 #   Bindings      compiles the program of docs/bindings.md beside its Wrangler file, and runs it
 #   Pinned        is pinned to version 10.0.0 of Microsoft.Extensions
 #   PackageCheck  looks into the packages
@@ -70,35 +70,54 @@ done
 build Pinned Pinned
 [ "$(dotnet "$work/built-Pinned/Pinned.dll" | paste -sd ' ')" = "configured 414" ] || fail "the program that is pinned to 10.0.0 does not run"
 
-# The sample of the web package, with a request through it: without a token it is refused, which only a server can do.
-block csharp "$repository/src/KvStore.AspNetCore/README.md" > "$work/Program.cs"
-[ -s "$work/Program.cs" ] || fail "src/KvStore.AspNetCore/README.md has no block of C#"
-build Web Web "$work/Program.cs"
-mkdir "$work/web-content"
-(cd "$work/web-content" && exec env KvToken=a-token-of-16-characters dotnet "$work/built-Web/Web.dll" --urls http://127.0.0.1:0) > "$work/web.log" 2>&1 &
-server=$!
-trap 'kill "$server" 2> /dev/null || true; rm -rf "$work"' EXIT
-url=
-for _ in $(seq 300); do
-    url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/web.log" | head -n 1) && break
-    kill -0 "$server" 2> /dev/null || break
-    sleep 0.1
-done
-[ -n "$url" ] || { cat "$work/web.log" >&2; fail "the web application does not start"; }
+# The samples of the web packages, with requests to them: only a server can refuse a request without authentication.
+server=
+trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true; rm -rf "$work"' EXIT
 
-# The status of the answer to a request, with a header or without. In bash alone: not every machine has curl.
+# Builds and starts the sample of a package's readme, and waits until it listens on $url.
+serve() {
+    local package=$1 name=Web-$1
+    block csharp "$repository/src/$package/README.md" > "$work/Program.cs"
+    [ -s "$work/Program.cs" ] || fail "src/$package/README.md has no block of C#"
+    KvStorePackage=$package build "$name" Web "$work/Program.cs"
+    mkdir "$work/content-$name"
+    (cd "$work/content-$name" && exec env KvToken=a-token-of-16-characters dotnet "$work/built-$name/Web.dll" --urls http://127.0.0.1:0) > "$work/web.log" 2>&1 &
+    server=$!
+    url=
+    for _ in $(seq 300); do
+        url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/web.log" | head -n 1) && break
+        kill -0 "$server" 2> /dev/null || break
+        sleep 0.1
+    done
+    [ -n "$url" ] || { cat "$work/web.log" >&2; fail "the web application of $package does not start"; }
+}
+
+stop() {
+    kill "$server"
+    wait "$server" 2> /dev/null || true
+    server=
+}
+
+# The status of the answer to a request for a path, with a header or without. In bash alone: not every machine has curl.
 status() {
     exec 3<> "/dev/tcp/127.0.0.1/${url##*:}"
-    printf 'GET /client/v4/accounts/local/storage/kv/namespaces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n' "$1" >&3
+    printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n' "$1" "$2" >&3
     head -n 1 <&3 | awk '{ print $2 }'
     exec 3>&-
 }
-stranger=$(status '')
-[[ "$stranger" =~ ^40[13]$ ]] || fail "the web application answers a stranger with $stranger"
-owner=$(status $'Authorization: Bearer a-token-of-16-characters\r\n')
-[ "$owner" = 200 ] || fail "the web application answers its token with $owner"
-kill "$server"
-wait "$server" 2> /dev/null || true
+
+api=/client/v4/accounts/local/storage/kv/namespaces
+serve KvStore.AspNetCore
+anonymous=$(status "$api" '')
+[[ "$anonymous" =~ ^40[13]$ ]] || fail "the REST API answers a request without a token with $anonymous"
+owner=$(status "$api" $'Authorization: Bearer a-token-of-16-characters\r\n')
+[ "$owner" = 200 ] || fail "the REST API answers its token with $owner"
+stop
+
+serve KvStore.Dashboard
+anonymous=$(status /dashboard '')
+[ "$anonymous" = 302 ] || fail "the dashboard answers a request without a session with $anonymous, and not with a redirection to the sign-in page"
+stop
 
 # The program of docs/bindings.md with its Wrangler file beside it and no setting for the generator, and with the same file as TOML:
 # Tomlyn is found beside the generator.

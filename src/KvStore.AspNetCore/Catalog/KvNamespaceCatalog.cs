@@ -46,9 +46,8 @@ public sealed class KvNamespaceCatalog : IAsyncDisposable, IDisposable
     public static async ValueTask<KvNamespaceCatalog> OpenAsync(
         KvCatalogOptions? options = null, IEnumerable<IKvNamespace>? registered = null, CancellationToken cancellationToken = default)
     {
-        options ??= new KvCatalogOptions();
-        options.Limits.Validate();
-        options.Persistence.Validate();
+        options = options?.Copy() ?? new KvCatalogOptions();
+        options.Validate();
         return await OpenAsync(
             options, options.Directory is { } directory ? CatalogFile.Open(directory) : null, registered, cancellationToken).ConfigureAwait(false);
     }

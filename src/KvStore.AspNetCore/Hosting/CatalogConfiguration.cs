@@ -17,20 +17,19 @@ internal static class CatalogConfiguration
     /// </summary>
     /// <exception cref="OptionsValidationException">A setting or an option is wrong; the message names it.</exception>
     public static KvCatalogOptions Build(
-        IServiceProvider services, KvCatalogOptions options, Func<IServiceProvider, KvCatalogOptions, KvCatalogOptions> configure, bool readsConfiguration)
+        IServiceProvider services, KvCatalogOptions options, Action<IServiceProvider, KvCatalogOptions> configure, bool readsConfiguration)
     {
         IConfigurationSection? section = null;
         try
         {
-            options = configure(services, options);
+            configure(services, options);
             if (readsConfiguration && services.GetService<IConfiguration>() is { } configuration)
             {
                 section = configuration.GetSection(Section);
-                options = Apply(services, section, options);
+                Apply(services, section, options);
             }
 
-            options.Limits.Validate();
-            options.Persistence.Validate();
+            options.Validate();
             return options;
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
@@ -41,7 +40,7 @@ internal static class CatalogConfiguration
         }
     }
 
-    private static KvCatalogOptions Apply(IServiceProvider services, IConfigurationSection section, KvCatalogOptions options)
+    private static void Apply(IServiceProvider services, IConfigurationSection section, KvCatalogOptions options)
     {
         if (section.Value is { Length: > 0 })
         {
@@ -50,20 +49,18 @@ internal static class CatalogConfiguration
 
         foreach (var entry in section.GetChildren())
         {
-            options = entry.Key.ToUpperInvariant() switch
+            switch (entry.Key.ToUpperInvariant())
             {
-                "PERSISTENCE" => ApplyPersistence(services, entry, options),
-                "LIMITS" => options with { Limits = KvConfigurationReader.ReadLimits(entry, options.Limits) },
-                _ => throw new FormatException($"{entry.Path} is no option. Options are: {Persistence} and {Limits}."),
-            };
+                case "PERSISTENCE":
+                    (options.Directory, options.Persistence) = KvConfigurationReader.ReadFilePersistence(
+                        services, entry, options.Directory, options.Persistence, "give AddKvCatalog one");
+                    break;
+                case "LIMITS":
+                    options.Limits = KvConfigurationReader.ReadLimits(entry, options.Limits);
+                    break;
+                default:
+                    throw new FormatException($"{entry.Path} is no option. Options are: {Persistence} and {Limits}.");
+            }
         }
-
-        return options;
-    }
-
-    private static KvCatalogOptions ApplyPersistence(IServiceProvider services, IConfigurationSection section, KvCatalogOptions options)
-    {
-        var (directory, files) = KvConfigurationReader.ReadFilePersistence(services, section, options.Directory, options.Persistence, "give AddKvCatalog one");
-        return options with { Directory = directory, Persistence = files };
     }
 }

@@ -9,7 +9,7 @@ namespace KvStore.Hosting;
 /// Without a host, the first use opens it.
 /// </summary>
 internal sealed class CatalogHolder(
-    IServiceProvider services, Func<IServiceProvider, KvCatalogOptions, KvCatalogOptions> configure, bool readsConfiguration)
+    IServiceProvider services, Action<IServiceProvider, KvCatalogOptions> configure, bool readsConfiguration)
     : IHostedLifecycleService, IAsyncDisposable, IDisposable
 {
     private readonly Lock _openingLock = new();

@@ -9,31 +9,31 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class KvCatalogServiceCollectionExtensions
 {
     /// <summary>
-    /// Registers a <see cref="KvNamespaceCatalog"/> that keeps its namespaces in a directory, and has in it those that
-    /// <c>AddKvNamespace</c> registers. The host opens it before its first service starts; the container disposes it. A health check <c>kv</c> comes with it.
+    /// Registers a <see cref="KvNamespaceCatalog"/> with the namespaces of a directory and those that <c>AddKvNamespace</c> registers,
+    /// and the health check <c>kv</c>. The host opens the catalog before its first service starts; the container disposes it.
     /// </summary>
     /// <remarks>
-    /// The section <c>KvCatalog</c> of the configuration overrides all that code says, one setting at a time:
-    /// <c>KvCatalog:Persistence:Directory</c>, the other settings of <c>Persistence</c>, and <c>Limits</c>. A setting that is wrong
-    /// stops the host with an <c>OptionsValidationException</c>.
+    /// The section <c>KvCatalog</c> of the configuration overrides single options of the code: <c>KvCatalog:Persistence:Directory</c>, the
+    /// other settings of <c>Persistence</c>, and <c>Limits</c>. A wrong setting stops the host with an
+    /// <c>OptionsValidationException</c>.
     /// </remarks>
-    /// <param name="services">Where to register it.</param>
+    /// <param name="services">The services.</param>
     /// <param name="directory">
-    /// The data directory, which is created; null keeps everything in memory. A relative path starts at the content root of the
-    /// host, or at the current directory where there is none.
+    /// The data directory, which is created; null keeps everything in memory. A relative path is resolved against the content root of
+    /// the host, or against the current directory when there is no host.
     /// </param>
     /// <param name="configure">Changes the options, for example the durability or the limits.</param>
     /// <returns>The same services.</returns>
     /// <exception cref="ArgumentException">A catalog is registered already, or the directory is empty.</exception>
     public static IServiceCollection AddKvCatalog(
-        this IServiceCollection services, string? directory, Func<KvCatalogOptions, KvCatalogOptions>? configure = null)
+        this IServiceCollection services, string? directory, Action<KvCatalogOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         CheckDirectory(directory);
         if (services.Any(IsCatalog))
         {
             throw new ArgumentException(
-                $"A catalog is registered already; there can be one. To put another in its place, for example in a test, call {nameof(ReplaceKvCatalog)}.",
+                $"A catalog is registered already; there can be only one. To replace it, for example in a test, call {nameof(ReplaceKvCatalog)}.",
                 nameof(services));
         }
 
@@ -45,21 +45,21 @@ public static class KvCatalogServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Replaces the registered catalog, for tests: nothing of the replaced one is opened, neither its directory nor what the
-    /// configuration says. Without <paramref name="directory"/> the new one lives in memory.
+    /// Replaces the registered catalog, for tests. The directory of the replaced catalog is not opened, whether code or the configuration
+    /// names it. Without <paramref name="directory"/> the new catalog is kept in memory.
     /// </summary>
     /// <remarks>
     /// The section <c>KvCatalog</c> of the configuration is not read. Namespaces that <c>AddKvNamespace</c> registers are part of
     /// the new catalog too; <c>ReplaceKvNamespaces</c> replaces those.
     /// </remarks>
-    /// <param name="services">Where it is registered.</param>
+    /// <param name="services">The services.</param>
     /// <param name="directory">The data directory, which is created; null keeps everything in memory.</param>
     /// <param name="configure">Changes the options, for example the clock.</param>
     /// <returns>The same services.</returns>
     /// <exception cref="InvalidOperationException">No catalog is registered; the call must come after the one that registers it.</exception>
     /// <exception cref="ArgumentException">The directory is empty.</exception>
     public static IServiceCollection ReplaceKvCatalog(
-        this IServiceCollection services, string? directory = null, Func<KvCatalogOptions, KvCatalogOptions>? configure = null)
+        this IServiceCollection services, string? directory = null, Action<KvCatalogOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         CheckDirectory(directory);
@@ -87,13 +87,13 @@ public static class KvCatalogServiceCollectionExtensions
     private static bool IsCatalog(ServiceDescriptor service) => service.ServiceType == typeof(CatalogHolder);
 
     private static ServiceDescriptor Holder(
-        string? directory, Func<KvCatalogOptions, KvCatalogOptions>? configure, bool readsConfiguration) =>
+        string? directory, Action<KvCatalogOptions>? configure, bool readsConfiguration) =>
         ServiceDescriptor.Singleton(provider => new CatalogHolder(
             provider,
             (services, options) =>
             {
-                options = options with { Directory = directory is null ? null : KvConfigurationReader.ResolvePath(services, directory) };
-                return configure is null ? options : configure(options);
+                options.Directory = directory is null ? null : KvConfigurationReader.ResolvePath(services, directory);
+                configure?.Invoke(options);
             },
             readsConfiguration));
 }

@@ -41,7 +41,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         }
     }
 
-    /// <summary>Checks that all values are JSON when JSON is asked for, before the first is written.</summary>
+    /// <summary>Checks that all values are JSON when the request is for JSON, before the first is written.</summary>
     /// <exception cref="KvException">A value is not JSON (400).</exception>
     public async Task CheckValuesAsync(IEnumerable<KvValue> values, CancellationToken cancellationToken)
     {

@@ -15,7 +15,7 @@ internal static class BulkGetResponse
 
     /// <summary>Writes the properties of the object that the writer has begun.</summary>
     /// <param name="json">The writer.</param>
-    /// <param name="request">What was asked for.</param>
+    /// <param name="request">The request.</param>
     /// <param name="values">The values by key.</param>
     /// <param name="response">The response that the writer writes to.</param>
     /// <param name="showsExpiration">Whether the expiration stands beside the metadata.</param>
@@ -53,7 +53,7 @@ internal static class BulkGetResponse
     }
 
     // JSON in UTF-8 cannot hold half of a surrogate pair, so such a key is named with U+FFFD, unless the key with that very name
-    // was asked for too.
+    // was requested too.
     private static IEnumerable<(string Name, KvValue Value)> Named(IReadOnlyDictionary<string, KvValue> values)
     {
         HashSet<string>? repaired = null;

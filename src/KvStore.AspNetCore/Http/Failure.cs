@@ -26,7 +26,7 @@ internal readonly record struct Failure(int Status, int Code, string Message)
 
     public static Failure TooManyRequests(string message) => new(429, TooManyRequestsCode, message);
 
-    /// <summary>The failure that a client is told for an exception; null for an exception that is a fault of the server.</summary>
+    /// <summary>The failure that the client gets for an exception; null for an exception that is a fault of the server.</summary>
     /// <param name="exception">The exception.</param>
     /// <param name="isNamespaceGone">
     /// Whether the namespace has left the catalog since the request found it. That explains an exception that would otherwise be a

@@ -4,13 +4,13 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Http;
 
 /// <summary>
-/// Runs a request of an endpoint: dispatches it, turns an exception into a failure that the client is told, and logs the failures
+/// Runs a request of an endpoint: dispatches it, turns an exception into a failure for the client, and logs the failures
 /// that are a fault of the server.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal abstract partial class HttpEndpoint(KvNamespaceCatalog catalog, ILogger logger)
 {
-    /// <summary>The failure that a client is told for a fault of the server.</summary>
+    /// <summary>The failure that the client gets for a fault of the server.</summary>
     protected abstract Failure ServerFault { get; }
 
     protected KvNamespaceCatalog Catalog => catalog;

@@ -12,7 +12,7 @@ public interface IKvRequestLineFeature
 {
     /// <summary>Reports that a request has come. Call it before anything of the body is read.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="isChunked">Whether the body comes in chunks, so that only its end tells how long it is. Then call <see cref="EndRequest"/> too.</param>
+    /// <param name="isChunked">Whether the body comes in chunks, so that its length is known only at its end. Then call <see cref="EndRequest"/> too.</param>
     void BeginRequest(HttpContext context, bool isChunked);
 
     /// <summary>Reports that a request with a body in chunks has been answered.</summary>

@@ -9,7 +9,7 @@ using Microsoft.Net.Http.Headers;
 namespace KvStore.Dashboard.Forms;
 
 /// <summary>
-/// A form that asks for a change. No form opens without a valid anti-forgery token, and of a form in parts only the first part is
+/// A form for a change. No form opens without a valid anti-forgery token, and of a form in parts only the first part is
 /// read to find the token. A text is kept byte for byte: a byte order mark and the kind of line breaks stay.
 /// </summary>
 internal sealed class ChangeForm : IAsyncDisposable

@@ -52,7 +52,7 @@ internal static class ExpirationRules
 
             return IsKept(UnixTicks(expiration))
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw new KvArgumentException(OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds), "expiration");
+                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds));
         }
 
         return default;
@@ -68,7 +68,7 @@ internal static class ExpirationRules
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
         return isKept
             ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
-            : throw new KvArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()), "expirationTtl");
+            : throw NotStorable("expirationTtl", OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()));
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>
@@ -90,6 +90,9 @@ internal static class ExpirationRules
     private static bool IsKept(long unixTicks) => unixTicks is > 0 and <= MaxTicks;
 
     private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
+
+    // The names are those of the options, not of a parameter here.
+    private static KvArgumentException NotStorable(string paramName, string reason) => new(reason, paramName);
 
     private static KvException Refused(string paramName, FormattableString reason) =>
         new(400, "PUT", Invariant(reason)) { ParamName = paramName };

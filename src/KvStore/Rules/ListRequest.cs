@@ -21,8 +21,10 @@ internal readonly struct ListRequest(byte[]? prefix, byte[] after, int limit)
         var limit = options?.Limit is { } asked and > 0 ? asked : limits.ListKeysMax;
         if (limit > limits.ListKeysMax)
         {
-            throw new KvException(
-                400, "GET", Invariant($"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}.")) { ParamName = "limit" };
+            throw new KvException(400, "GET", Invariant($"Invalid key_count_limit of {limit}. Please specify an integer less than {limits.ListKeysMax}."))
+            {
+                ParamName = "limit",
+            };
         }
 
         if (!limits.IsListPaged && (options?.Limit > 0 || !string.IsNullOrEmpty(options?.Cursor)))
