@@ -5,7 +5,7 @@ namespace KvStore.RealPartsTests.Parts;
 /// <summary>The program that runs a scenario, and the history that it writes.</summary>
 internal sealed class Child(string scenario, params string[] arguments)
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(8);
     private readonly List<string> _notes = [];
 
     public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);

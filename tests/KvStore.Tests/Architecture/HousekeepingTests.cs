@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace KvStore.Tests.Architecture;
 
 public sealed class HousekeepingTests
@@ -13,4 +15,10 @@ public sealed class HousekeepingTests
     [Fact]
     public void The_test_sees_a_file_that_is_too_long() =>
         SourceTree.UntidyFilesOf(SourceTree.Library, linesMax: 400).Should().Contain("Persistence/Log/CommitQueue.cs");
+
+    [Fact]
+    public void Library_depends_on_no_finalizer() =>
+        typeof(KvNamespace).Assembly.GetTypes()
+            .Where(type => type.GetMethod("Finalize", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.DeclaredOnly, []) is not null)
+            .Should().BeEmpty();
 }

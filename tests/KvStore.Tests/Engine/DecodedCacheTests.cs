@@ -2,6 +2,7 @@ using KvStore.Expiry;
 using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
+using KvStore.Reads;
 using KvStore.Records;
 using Record = KvStore.Records.Record;
 

@@ -56,7 +56,7 @@ public sealed class KeyOrderTests : IDisposable
         // A put and a delete before anyone looks, and keys that are there again.
         foreach (var key in _expected.Where((_, i) => i % 7 == 0).ToList())
         {
-            _store.Delete(new Utf8Key(key));
+            _store.Remove(new Utf8Key(key));
             _expected.Remove(key);
         }
 

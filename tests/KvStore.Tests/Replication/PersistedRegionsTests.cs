@@ -74,7 +74,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
         (await See("k")).Should().Be("newer newer newer");
         _time.Advance(TimeSpan.FromSeconds(10));
         (await See("k")).Should().Be("newer newer newer");
-        _kv!.Replication!.InFlightKeyCount.Should().Be(0);
+        _kv!.Replication!.PendingKeyCount.Should().Be(0);
     }
 
     [Fact]

@@ -101,7 +101,7 @@ internal sealed class SchedulePlayer : IDisposable
         _time.Advance(TimeSpan.FromSeconds(17));
         converged.IsCompletedSuccessfully.Should().BeTrue();
         Kv.Replication.IsConverged.Should().BeTrue();
-        Kv.Replication.InFlightKeyCount.Should().Be(0, "nothing is kept of what was in flight");
+        Kv.Replication.PendingKeyCount.Should().Be(0, "nothing is kept of what was in flight");
         Compare();
         foreach (var key in _keys)
         {

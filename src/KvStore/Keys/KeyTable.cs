@@ -1,24 +1,25 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
-using KvStore.Keys;
+using KvStore.Diagnostics;
 
-namespace KvStore.Replication;
+namespace KvStore.Keys;
 
-/// <summary>Something kept for a key, in a <see cref="KeyTable{T}"/>.</summary>
+/// <summary>An item of a <see cref="KeyTable{T}"/>, which belongs to one key.</summary>
 internal abstract class KeyedItem<T>(byte[] key, ulong hash)
     where T : KeyedItem<T>
 {
     /// <summary>The key in UTF-8.</summary>
     public byte[] Key { get; } = key;
 
-    /// <summary>Its hash.</summary>
+    /// <summary>The hash of the key.</summary>
     public ulong Hash { get; } = hash;
 
-    /// <summary>The next one whose key has the same hash, which is all but impossible.</summary>
+    /// <summary>The next item whose key has the same 64-bit hash; null nearly always.</summary>
     public T? Next { get; set; }
 }
 
-/// <summary>A dictionary by key that can be asked with a key in any form, without making an object of it.</summary>
-/// <remarks>Thread safety: none; whoever owns it has a lock.</remarks>
+/// <summary>A dictionary by key. A look-up takes a key in any form, uses the hash that the key has, and allocates nothing.</summary>
+/// <remarks>Thread safety: none; the owner has a lock.</remarks>
 internal sealed class KeyTable<T>
     where T : KeyedItem<T>
 {
@@ -26,10 +27,10 @@ internal sealed class KeyTable<T>
 
     private readonly Dictionary<ulong, T> _items = [];
 
-    /// <summary>How many there are.</summary>
+    /// <summary>The number of items.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Finds what is kept for a key.</summary>
+    /// <summary>Finds the item of a key; null when there is none.</summary>
     public T? Find<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
@@ -43,18 +44,20 @@ internal sealed class KeyTable<T>
         return item;
     }
 
-    /// <summary>Adds an item, whose key has none yet.</summary>
+    /// <summary>Adds an item. Requires: the table has no item of this key. On failure nothing has changed.</summary>
     public void Add(T item)
     {
+        Debug.Assert(Find(new Utf8Key(item.Key, item.Hash)) is null, "A key has one item.");
         ref var first = ref CollectionsMarshal.GetValueRefOrAddDefault(_items, item.Hash, out _);
         item.Next = first;
         first = item;
         Count++;
     }
 
-    /// <summary>Removes an item that is in the table.</summary>
+    /// <summary>Removes an item. Requires: the item is in the table. Cannot fail for lack of memory.</summary>
     public void Remove(T item)
     {
+        Debug.Assert(ReferenceEquals(Find(new Utf8Key(item.Key, item.Hash)), item), "The item is in the table.");
         Count--;
         var first = _items[item.Hash];
         if (!ReferenceEquals(first, item))
@@ -75,12 +78,25 @@ internal sealed class KeyTable<T>
             _items.Remove(item.Hash);
             if (Count == 0 && _items.Capacity > ShrinkFrom)
             {
-                _items.TrimExcess();
+                Shrink();
             }
         }
     }
 
-    /// <summary>All items, in no order that would be the same in another process. The table must not change meanwhile.</summary>
+    private void Shrink()
+    {
+        try
+        {
+            AllocationProbe.Before();
+            _items.TrimExcess();
+        }
+        catch (OutOfMemoryException)
+        {
+            // The smaller table has to be allocated. The table shrinks the next time that it is empty.
+        }
+    }
+
+    /// <summary>All items, in an order that may differ from process to process. The table must not change meanwhile.</summary>
     public IEnumerable<T> Items
     {
         get
