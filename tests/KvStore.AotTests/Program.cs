@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
+using KvStore;
 using KvStore.AotTests;
 using KvStore.TestKit;
-using KvStore;
 using Microsoft.Extensions.Time.Testing;
 
 try

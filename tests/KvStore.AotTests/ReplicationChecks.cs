@@ -1,5 +1,5 @@
-using KvStore.TestKit;
 using KvStore;
+using KvStore.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using KvStore.Rules;
 
-namespace KvStore.AspNetCore.Tests.Dashboard;
+namespace KvStore.Dashboard.Tests;
 
 public sealed class KeysPageTests : DashboardTest
 {
