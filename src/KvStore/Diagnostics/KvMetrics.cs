@@ -4,24 +4,24 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>The instruments that all namespaces share, and the namespaces that are measured.</summary>
+/// <summary>The instruments that all namespaces share, and the namespaces that are there to be measured.</summary>
 internal static class KvMetrics
 {
-    // Weak references, so that a namespace that was not disposed can be collected.
+    // Weakly, so that a namespace that nobody disposed can be collected.
     private static readonly ConditionalWeakTable<KvTelemetry, object> s_namespaces = [];
     private static readonly Meter s_meter = new(KvDiagnostics.MeterName);
 
     /// <summary>The meter of all instruments.</summary>
     public static Meter Meter => s_meter;
 
-    /// <summary>The number of operations, by operation and outcome.</summary>
+    /// <summary>Operations, by what they were and what became of them.</summary>
     public static Counter<long> Requests { get; } =
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
 
-    /// <summary>The duration of operations.</summary>
+    /// <summary>How long operations take.</summary>
     /// <remarks>
-    /// The bucket boundaries of the OpenTelemetry conventions are for networks and begin at a millisecond. Every read of memory would
-    /// be in the first bucket, so the boundaries here begin at a microsecond.
+    /// The boundaries that the conventions advise begin at a millisecond, since they think of a network: every read of
+    /// memory would be in the first bucket.
     /// </remarks>
     public static Histogram<double> Duration { get; } = s_meter.CreateHistogram(
         "db.client.operation.duration",
@@ -37,7 +37,10 @@ internal static class KvMetrics
     /// <summary>The source of activities.</summary>
     public static ActivitySource Activities { get; } = new(KvDiagnostics.ActivitySourceName);
 
-    /// <summary>Whether operations have an observer.</summary>
+    /// <summary>Whether there are namespaces to be measured.</summary>
+    public static bool HasNamespaces => s_namespaces.Any();
+
+    /// <summary>Whether somebody observes operations.</summary>
     public static bool IsObserved => Requests.Enabled || Duration.Enabled || Activities.HasListeners();
 
     /// <summary>Begins to measure a namespace.</summary>
@@ -47,7 +50,8 @@ internal static class KvMetrics
     public static void Remove(KvTelemetry telemetry) => s_namespaces.Remove(telemetry);
 
     /// <summary>
-    /// Makes every namespace check now whether it has an observer, for a listener of this library that needs the next read.
+    /// Notifies every namespace that an observer may have come or gone. A listener of this library calls it, so that the very next
+    /// read is counted.
     /// </summary>
     public static void NoticeObservers()
     {

@@ -11,26 +11,19 @@ public static class KvRegionExtensions
         /// The deliveries between the regions of the namespace; null when it has no regions. From a region's view this is the same
         /// object. See <see cref="KvNamespace.Replication"/>.
         /// </summary>
-        public KvReplication? Replication
-        {
-            get
-            {
-                ArgumentNullException.ThrowIfNull(kv);
-                return NamespaceOf(kv)?.Replication;
-            }
-        }
+        public KvReplication? Replication => RegionsOf(kv)?.Replication;
 
         /// <summary>The same namespace as a region sees it. See <see cref="KvNamespace.InRegion"/>.</summary>
         /// <param name="region">The name of the region.</param>
         /// <returns>The view. It lives as long as the namespace.</returns>
         /// <exception cref="ArgumentException">There is no such region.</exception>
         /// <exception cref="InvalidOperationException">The namespace has no regions.</exception>
-        public IKvNamespace InRegion(string region)
-        {
-            ArgumentNullException.ThrowIfNull(kv);
-            return NamespaceOf(kv)?.InRegion(region) ?? throw KvReplicationOptions.NotReplicated(kv.Name);
-        }
+        public IKvNamespace InRegion(string region) => (RegionsOf(kv) ?? throw KvReplicationOptions.NotReplicated(kv.Name)).Of(region);
     }
 
-    private static KvNamespace? NamespaceOf(IKvNamespace kv) => kv as KvNamespace ?? (kv as KvRegion)?.Owner;
+    private static NamespaceRegions? RegionsOf(IKvNamespace kv)
+    {
+        ArgumentNullException.ThrowIfNull(kv);
+        return kv is KvRegion region ? region.Regions : (kv as KvNamespace)?.Regions;
+    }
 }

@@ -253,7 +253,7 @@ internal sealed class PendingWriteTable
 
     private Stripe StripeOf(ulong hash) => _stripes[HashIndex.ShardOf(hash)];
 
-    private KvLargeValue? LeaseOf(Record record) => !record.IsNone && record.IsLarge ? _largeValues.TryHold(record.LargeValue) : null;
+    private KvLargeValue? LeaseOf(Record record) => !record.IsNone && record.IsLarge ? _largeValues.TryLease(record.LargeValue) : null;
 
     private PendingKey AddHoldingLock(Stripe stripe, ReadOnlySpan<byte> key, ulong hash, Record before)
     {

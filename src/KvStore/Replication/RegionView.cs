@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KvStore.Keys;
 using KvStore.Memory;
+using KvStore.Values;
 
 namespace KvStore.Replication;
 

@@ -79,6 +79,9 @@ internal sealed class ReplicatedStore : IDisposable
     /// <summary>The view of the home region, which is that of the namespace itself.</summary>
     public RegionView Home { get; }
 
+    /// <summary>The views of all regions.</summary>
+    public IReadOnlyList<RegionView> Views => _views;
+
     /// <summary>What became of writes.</summary>
     public ReplicationEvents Events { get; }
 

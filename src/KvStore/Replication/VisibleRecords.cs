@@ -100,7 +100,7 @@ internal sealed class VisibleRecords(
                 return visible with { Record = record };
             }
 
-            if (largeValues.TryHold(record.LargeValue) is { } lease)
+            if (largeValues.TryLease(record.LargeValue) is { } lease)
             {
                 return new VisibleRecord(record, visible.IsNewest, lease);
             }

@@ -3,7 +3,7 @@ namespace KvStore.Tests.Replication;
 /// <summary>Plays a schedule on a namespace and on the model side by side, and compares every answer.</summary>
 internal sealed class SchedulePlayer : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
     private readonly string[] _regions;
     private readonly IKvNamespace[] _views;
     private readonly PropagationModel _model;

@@ -2,9 +2,10 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using KvStore.Index;
 using KvStore.Records;
 
-namespace KvStore.Index;
+namespace KvStore.Reads;
 
 /// <summary>
 /// What the values of records that are read again and again were decoded to, so that a hot key costs no allocation: text, or
