@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>Counts, times and traces the operations of one namespace for observers.</summary>
+/// <summary>Counts, times and traces the operations of one namespace, where anybody listens.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvTelemetry : IDisposable
 {

@@ -12,7 +12,7 @@ internal sealed class NamespaceRegions : IDisposable
     private readonly KvRegion[] _regions;
 
     /// <param name="namespaceName">The name of the namespace.</param>
-    /// <param name="replicated">What its regions see.</param>
+    /// <param name="replicated">The views of its regions.</param>
     /// <param name="home">The reads of its home region.</param>
     /// <param name="texts">The reads of text of its home region.</param>
     /// <param name="writes">The writes of the namespace.</param>
@@ -32,7 +32,7 @@ internal sealed class NamespaceRegions : IDisposable
     /// <summary>The name of the namespace.</summary>
     public string NamespaceName { get; }
 
-    /// <summary>What is pending between the regions.</summary>
+    /// <summary>The deliveries between the regions.</summary>
     public KvReplication Replication { get; }
 
     /// <summary>The view of the home region.</summary>
