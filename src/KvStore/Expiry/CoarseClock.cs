@@ -161,14 +161,22 @@ internal sealed class CoarseClock : IDisposable
             return;
         }
 
-        Ticked?.Invoke();
-        if (--_ticksToPruning == 0)
+        try
         {
-            _ticksToPruning = TicksBetweenPrunings;
-            lock (s_lock)
+            Ticked?.Invoke();
+            if (--_ticksToPruning <= 0)
             {
-                Prune();
+                lock (s_lock)
+                {
+                    Prune();
+                }
+
+                _ticksToPruning = TicksBetweenPrunings;
             }
+        }
+        catch (OutOfMemoryException)
+        {
+            // On the thread of a timer it would end the process. The next tick does it.
         }
     }
 

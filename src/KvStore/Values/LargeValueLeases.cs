@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using KvStore.Diagnostics;
 
 namespace KvStore.Values;
 
@@ -45,8 +46,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
                 lease = new Lease(reference, value);
                 if (!_isDisposed)
                 {
-                    _leases.Add(reference.Id, lease);
-                    Arm();
+                    Add(reference.Id, lease);
                 }
             }
 
@@ -111,6 +111,23 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         }
     }
 
+    // Nobody would give back a lease without a timer.
+    private void Add(long id, Lease lease)
+    {
+        try
+        {
+            AllocationProbe.Before();
+            _leases.Add(id, lease);
+            AllocationProbe.Before();
+            Arm();
+        }
+        catch
+        {
+            End(lease);
+            throw;
+        }
+    }
+
     private void End(Lease lease)
     {
         if (!lease.IsEnded)
@@ -126,16 +143,23 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         lock (_lock)
         {
             _isArmed = false;
-            foreach (var lease in _leases.Values)
+            try
             {
-                if (timeProvider.GetElapsedTime(lease.LastViewed) >= Patience)
+                foreach (var lease in _leases.Values)
                 {
-                    // Removing while enumerating is allowed.
-                    End(lease);
+                    if (timeProvider.GetElapsedTime(lease.LastViewed) >= Patience)
+                    {
+                        // Removing while enumerating is allowed.
+                        End(lease);
+                    }
                 }
-            }
 
-            Arm();
+                Arm();
+            }
+            catch (OutOfMemoryException)
+            {
+                // On the thread of a timer it would end the process. The next value that is viewed arms the timer again.
+            }
         }
     }
 
