@@ -32,7 +32,7 @@ public sealed class AllocationFailureTests : IDisposable
         var isReached = true;
         for (var succeed = 0; isReached; succeed++)
         {
-            var time = new ManualTimeProvider();
+            var time = new FakeTimeProvider();
             var kept = new MemoryPersistence();
             using var disk = new SimulatedDisk();
             var options = new KvNamespaceOptions
@@ -157,7 +157,7 @@ public sealed class AllocationFailureTests : IDisposable
     {
         using var disk = new SimulatedDisk();
         using var clock = new CoarseClock(TimeProvider.System);
-        using var store = new ShardedStore(clock, new ManualTimeProvider());
+        using var store = new ShardedStore(clock, new FakeTimeProvider());
         for (var i = 0; i < 500; i++)
         {
             var key = Encoding.UTF8.GetBytes($"key {i}");
@@ -168,7 +168,8 @@ public sealed class AllocationFailureTests : IDisposable
         store.Ordered.Merge();
         store.Ordered.LoseForTest(count: 100);
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(400);
-        using var host = new PersistenceHost(store, new KvNamespaceOptions());
+        var committer = new Committer("KV", store, persistence: null, new CallOrder(), admission: null);
+        var host = new PersistenceHost(store, committer, new KvNamespaceOptions());
         var shown = new HashSet<string>(StringComparer.Ordinal);
 
         await host.WriteLiveAsync(store.Revision, (in mutation) => shown.Add(Encoding.UTF8.GetString(mutation.Key.Span)), default);
@@ -197,7 +198,7 @@ public sealed class AllocationFailureTests : IDisposable
     }
 
     // What was made in one region arrives in every other, whichever allocation failed on the way.
-    private static async Task CheckRegionsAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int succeed)
+    private static async Task CheckRegionsAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int succeed)
     {
         if (kv.Replication is not { } replication)
         {
@@ -228,7 +229,7 @@ public sealed class AllocationFailureTests : IDisposable
         }
     }
 
-    private static async Task RunAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int operations)
+    private static async Task RunAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int operations)
     {
         for (var i = 0; i < operations; i++)
         {

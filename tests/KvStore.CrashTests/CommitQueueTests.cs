@@ -225,19 +225,12 @@ public sealed class CommitQueueTests
         public int Completed { get; set; }
     }
 
-    private sealed class Clock : TimeProvider
-    {
-        public long Now { get; set; }
-
-        public override long GetTimestamp() => Now;
-    }
-
     private sealed class Model
     {
         private static readonly KvMutation s_put = new() { Key = "k"u8.ToArray(), Value = new byte[20], Revision = 1 };
         private static readonly KvMutation s_delete = new() { Key = "k"u8.ToArray(), Revision = 2, IsDelete = true };
 
-        private readonly Clock _clock = new();
+        private readonly FakeTimeProvider _clock = new();
         private readonly Durability _durability;
         private readonly CommitQueue _queue;
         private readonly List<Step> _steps;
@@ -450,7 +443,7 @@ public sealed class CommitQueueTests
 
         private void Settle(Worker worker)
         {
-            _clock.Now += 100;
+            _clock.Advance(TimeSpan.FromTicks(1));
             var batch = worker.Batch!;
             worker.Batch = null;
             var outcome = _choices.Next(3) switch

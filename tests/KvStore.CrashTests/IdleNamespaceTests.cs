@@ -17,21 +17,21 @@ public sealed class IdleNamespaceTests : IDisposable
     [InlineData(Durability.Buffered)]
     public async Task A_log_that_nobody_writes_to_has_no_timer(Durability durability)
     {
-        var time = new ManualTimeProvider();
+        var time = new CountingTimeProvider();
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = durability }, time);
-        time.ArmedTimers.Should().Be(0);
+        time.ArmedCount.Should().Be(0);
         for (var round = 0; round < 3; round++)
         {
             await host.PutAsync($"{round}", "v");
-            time.ArmedTimers.Should().Be(1);
-            for (var waited = Stopwatch.StartNew(); time.ArmedTimers > 0 && waited.Elapsed < TimeSpan.FromSeconds(60);)
+            time.ArmedCount.Should().Be(1);
+            for (var waited = Stopwatch.StartNew(); time.ArmedCount > 0 && waited.Elapsed < TimeSpan.FromSeconds(60);)
             {
                 time.Advance(Stores.Small.Interval);
                 await Task.Delay(1);
             }
 
-            time.ArmedTimers.Should().Be(0);
+            time.ArmedCount.Should().Be(0);
             var asWritten = await Stores.StateOfAsync(disk);
             asWritten.Should().HaveCount(round + 1);
         }

@@ -237,6 +237,8 @@ internal static class ShortMemoryScenario
                 }
             }
         }
+
+        s_eaten = null;
     }
 
     private static void Write(KvNamespace kv, History history, Random random, long count, long end, ref long steps)

@@ -49,9 +49,6 @@ internal sealed class CoarseClock : IDisposable
         }
     }
 
-    /// <summary>Called at every tick of the clock that is shared, by its timer; for what the whole process looks at now and then.</summary>
-    public static event Action? Ticked;
-
     /// <summary>Whether there is a timer, and not every question goes to the clock.</summary>
     public bool Ticks => _timer is not null;
 
@@ -161,22 +158,23 @@ internal sealed class CoarseClock : IDisposable
             return;
         }
 
+        if (--_ticksToPruning > 0)
+        {
+            return;
+        }
+
         try
         {
-            Ticked?.Invoke();
-            if (--_ticksToPruning <= 0)
+            lock (s_lock)
             {
-                lock (s_lock)
-                {
-                    Prune();
-                }
-
-                _ticksToPruning = TicksBetweenPrunings;
+                Prune();
             }
+
+            _ticksToPruning = TicksBetweenPrunings;
         }
         catch (OutOfMemoryException)
         {
-            // On the thread of a timer it would end the process. The next tick does it.
+            // On the thread of a timer it would end the process. The next tick prunes.
         }
     }
 

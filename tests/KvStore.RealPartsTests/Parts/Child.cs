@@ -52,7 +52,7 @@ internal sealed class Child(string scenario, params string[] arguments)
         using var patience = new CancellationTokenSource();
         await using var end = patience.Token.Register(process.Kill);
         var isKilled = false;
-        patience.CancelAfter(s_patience * LongForm.Factor);
+        patience.CancelAfter(s_patience * Math.Max(1, LongForm.Factor));
         while (await process.StandardOutput.ReadLineAsync() is { } line)
         {
             History.Read(line);

@@ -55,5 +55,9 @@ internal static class LogFailures
         }
     }
 
+    /// <summary>The directory was opened to be read only.</summary>
+    public static KvPersistenceException ReadOnly(string directory) =>
+        new($"{directory} was opened with {nameof(FilePersistenceOptions)}.{nameof(FilePersistenceOptions.ReadOnly)}; nothing can be written. Open it without that option to write.");
+
     private static string Reason(in WriteOutcome outcome) => outcome.Error!.Message.TrimEnd('.');
 }
