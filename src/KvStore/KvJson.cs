@@ -39,7 +39,7 @@ internal static class KvJson
     {
         try
         {
-            return ReferenceEquals(options, Options) ? JsonSerializer.Deserialize<T>(utf8, options) : JsonDialect.Read<T>(utf8, options);
+            return JsonDialect.Read<T>(utf8, options);
         }
         catch (JsonException e)
         {

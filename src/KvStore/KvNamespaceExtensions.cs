@@ -65,7 +65,7 @@ public static class KvNamespaceExtensions
     /// <typeparam name="T">The type to read.</typeparam>
     /// <param name="kv">The namespace.</param>
     /// <param name="key">The key.</param>
-    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case, so that <see cref="PutJsonAsync{T}(IKvNamespace, string, T, KvPutOptions?, CancellationToken)"/> and generated code read each other.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may be written with another naming policy, so that <see cref="PutJsonAsync{T}(IKvNamespace, string, T, KvPutOptions?, CancellationToken)"/> and generated code read each other.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
@@ -215,7 +215,7 @@ public static class KvNamespaceExtensions
     /// <typeparam name="T">The type to read.</typeparam>
     /// <param name="kv">The namespace.</param>
     /// <param name="keys">The keys; one that is named twice is answered once.</param>
-    /// <param name="jsonTypeInfo">How to read them. The names of properties may differ in case.</param>
+    /// <param name="jsonTypeInfo">How to read them. The names of properties may be written with another naming policy.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The values by key, in the order asked for; missing keys have the default of <typeparamref name="T"/>.</returns>
