@@ -15,7 +15,7 @@ public sealed partial class KvNamespace
         CheckKey(key, "PUT");
         if (options is not null)
         {
-            _ = ExpirationRules.Check(options, _limits, _clock.Now);
+            _ = ExpirationRules.Check(options, _limits, _clock.Now, Name, key);
             _ = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
         }
 

@@ -108,7 +108,7 @@ public sealed partial class KvNamespace
     {
         while (record.IsLarge)
         {
-            if (_largeValues.TryView(record.LargeValue, record.Segment, out var large))
+            if (_largeValues.TryView(record.LargeValue, record, out var large))
             {
                 value = record.ToValue(large);
                 return true;

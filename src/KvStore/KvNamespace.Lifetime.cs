@@ -108,7 +108,7 @@ public sealed partial class KvNamespace
         CheckDisposed();
         return _commit.Log is { } log
             ? log.Persistence.SnapshotAsync(directory, cancellationToken)
-            : throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");
+            : throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} lives in memory alone; only one with a persistence provider can be copied to a directory.");
     }
 
     /// <inheritdoc/>

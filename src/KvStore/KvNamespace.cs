@@ -52,7 +52,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name);
         _commit = new CommitPath(name, _store, options);
-        _largeValues = new LargeValueLeases(options.TimeProvider, () => _commit.Log?.LargeValues);
+        _largeValues = new LargeValueLeases(name, options.TimeProvider, () => _commit.Log?.LargeValues);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
         if (options.Replication is { } replication)
         {
@@ -180,7 +180,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        content.ThrowIfDefault();
+        content.ThrowIfDefault(Name, key);
         CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
@@ -232,14 +232,14 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         ReadOnlyMemory<byte> metadata = default;
         if (options is not null)
         {
-            deadline = ExpirationRules.Check(options, _limits, _clock.Now);
+            deadline = ExpirationRules.Check(options, _limits, _clock.Now, Name, name);
             metadata = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
         }
 
         if (content.IsStreamed)
         {
             return _commit.PutStreamedAsync(
-                Encoding.UTF8.GetBytes(name), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
+                Encoding.UTF8.GetBytes(name), content, metadata, DeadlineAtEnd(options, deadline, name), origin, cancellationToken);
         }
 
         return content.Text is { } text
@@ -248,8 +248,8 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     }
 
     // The time to live begins when the entry does, and reading a stream may take long.
-    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
-        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, _clock.Now) : () => deadline;
+    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline, string key) =>
+        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, _clock.Now, Name, key) : () => deadline;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)

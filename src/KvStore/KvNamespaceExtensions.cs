@@ -53,12 +53,12 @@ public static class KvNamespaceExtensions
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(Keep(kv, key, JsonForm<T>.Default, value, value.GetJson<T>()))
-            : Await(kv, get, cancellationToken);
+            ? new(Keep(kv, key, JsonForm<T>.Default, value, ReadJson<T>(kv, key, value)))
+            : Await(kv, key, get, cancellationToken);
 
         static async ValueTask<T?> Await(
-            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
-            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetJson<T>();
+            IKvNamespace kv, string key, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
+            ReadJson<T>(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Reads a value as JSON by generated code.</summary>
@@ -84,12 +84,12 @@ public static class KvNamespaceExtensions
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(Keep(kv, key, jsonTypeInfo, value, value.GetJson(jsonTypeInfo)))
-            : Await(kv, get, jsonTypeInfo, cancellationToken);
+            ? new(Keep(kv, key, jsonTypeInfo, value, ReadJson(kv, key, value, jsonTypeInfo)))
+            : Await(kv, key, get, jsonTypeInfo, cancellationToken);
 
         static async ValueTask<T?> Await(
-            IKvNamespace kv, ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo, CancellationToken cancellationToken) =>
-            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetJson(jsonTypeInfo);
+            IKvNamespace kv, string key, ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo, CancellationToken cancellationToken) =>
+            ReadJson(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false), jsonTypeInfo);
     }
 
     /// <summary>Reads a value as bytes: a view that never changes, not a copy. Null when the key does not exist.</summary>
@@ -303,6 +303,32 @@ public static class KvNamespaceExtensions
         while (cursor is not null);
     }
 
+    [RequiresUnreferencedCode(UnreferencedCode)]
+    [RequiresDynamicCode(UnreferencedCode)]
+    private static T? ReadJson<T>(IKvNamespace kv, string key, in KvValue value)
+    {
+        try
+        {
+            return value.GetJson<T>();
+        }
+        catch (JsonException e)
+        {
+            throw NamedEntry.WithNames(e, "GET", kv.Name, key);
+        }
+    }
+
+    private static T? ReadJson<T>(IKvNamespace kv, string key, in KvValue value, JsonTypeInfo<T> jsonTypeInfo)
+    {
+        try
+        {
+            return value.GetJson(jsonTypeInfo);
+        }
+        catch (JsonException e)
+        {
+            throw NamedEntry.WithNames(e, "GET", kv.Name, key);
+        }
+    }
+
     private static T? Keep<T>(IKvNamespace kv, string key, object form, in KvValue value, T? decoded)
     {
         if (kv is KvNamespace local)
@@ -375,7 +401,7 @@ public static class KvNamespaceExtensions
     }
 
     // A namespace of this process makes a new view for each get, so nobody else has this one.
-    private static void DisposeIfOwned(IKvNamespace kv, in KvValue value)
+    internal static void DisposeIfOwned(IKvNamespace kv, in KvValue value)
     {
         if (value.IsLarge && kv is KvNamespace or KvRegion)
         {

@@ -218,7 +218,7 @@ public readonly struct KvValue : IDisposable
         "HIT" => CacheState.Hit,
         "MISS" => CacheState.Miss,
         "EXPIRED" => CacheState.Expired,
-        _ => throw new ArgumentException($"\"{cacheStatus}\" is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
+        _ => throw new ArgumentException($"{VisibleKey.Quote(cacheStatus)} is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
     });
 
     /// <summary>Whether both are views on the same memory.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using KvStore.Engine;
 
 namespace KvStore;
 
@@ -14,7 +15,7 @@ namespace KvStore;
 /// runs while there are leases.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeValues?> largeValues) : IDisposable
+internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, Func<IKvLargeValues?> largeValues) : IDisposable
 {
     /// <summary>For how long a value can be opened that was read and not disposed, though its key has another one by now.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -27,10 +28,10 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
 
     /// <summary>Looks at a value.</summary>
     /// <param name="reference">Where it is.</param>
-    /// <param name="segment">The memory with the record that refers to it.</param>
+    /// <param name="record">The record that refers to it.</param>
     /// <param name="view">The view, for a <see cref="KvValue"/>.</param>
     /// <returns>False when the value is not kept any more: look the key up again, and when it still leads here, it has expired.</returns>
-    public bool TryView(KvValueReference reference, byte[] segment, [NotNullWhen(true)] out LargeValueView? view)
+    public bool TryView(KvValueReference reference, Record record, [NotNullWhen(true)] out LargeValueView? view)
     {
         lock (_lock)
         {
@@ -50,7 +51,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
                 }
             }
 
-            view = new LargeValueView(this, lease, segment);
+            view = new LargeValueView(this, lease, record);
             lease.Views++;
             lease.LastViewed = timeProvider.GetTimestamp();
             return true;
@@ -62,8 +63,10 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         largeValues() is { } values && values.TryOpen(reference, out var value) ? value : null;
 
     /// <summary>Opens a value that is viewed. The stream keeps it by itself.</summary>
+    /// <param name="lease">What keeps it.</param>
+    /// <param name="key">Its key, for the message.</param>
     /// <exception cref="KvException">It was replaced, and the view is too old (410).</exception>
-    public Stream Open(Lease lease)
+    public Stream Open(Lease lease, ReadOnlySpan<byte> key)
     {
         KvLargeValue? again = null;
         lock (_lock)
@@ -73,7 +76,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
                 throw new KvException(
                     410,
                     "GET",
-                    Invariant($"The large value was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. ")
+                    Invariant($"The large value of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(name)} was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. ")
                         + "Get the key again, or open the stream at once and keep that.");
             }
         }

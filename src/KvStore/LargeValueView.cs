@@ -1,23 +1,25 @@
+using KvStore.Engine;
+
 namespace KvStore;
 
 /// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory. Made for one read.</summary>
 /// <param name="leases">Keep the value readable.</param>
 /// <param name="lease">What keeps this one.</param>
-/// <param name="segment">The memory with the record.</param>
-internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, byte[] segment) : IDisposable
+/// <param name="record">The record that refers to the value.</param>
+internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, Record record) : IDisposable
 {
     private int _isDisposed;
 
     /// <summary>The length in bytes.</summary>
     public long Length => lease.Reference.Length;
 
-    public byte[] Segment { get; } = segment;
+    public byte[] Segment => record.Segment;
 
     /// <summary>Opens the value, which the stream keeps readable by itself.</summary>
     public Stream OpenStream()
     {
         ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, typeof(KvValue));
-        return leases.Open(lease);
+        return leases.Open(lease, record.Key);
     }
 
     /// <summary>Reads the whole value.</summary>

@@ -124,7 +124,7 @@ internal sealed class CommitPath
         var call = _calls.Begin(key);
         try
         {
-            var value = await StreamedValue.ReadAsync(content, _valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
+            var value = await ReadAsync(key, content, cancellationToken).ConfigureAwait(false);
             await using (value.ConfigureAwait(false))
             {
                 await CommitInTurnAsync(call, value, metadata, deadline, origin, cancellationToken).ConfigureAwait(false);
@@ -181,13 +181,37 @@ internal sealed class CommitPath
         {
             await using (value.ConfigureAwait(false))
             {
-                await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
+                await CompleteAsync(key, value, cancellationToken).ConfigureAwait(false);
                 await CommitInTurnAsync(call, value, metadata, () => deadline, origin, CancellationToken.None).ConfigureAwait(false);
             }
         }
         finally
         {
             _calls.End(call);
+        }
+    }
+
+    private async ValueTask<StreamedValue> ReadAsync(byte[] key, KvContent content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await StreamedValue.ReadAsync(content, _valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KvPersistenceException e)
+        {
+            throw NamedEntry.WithNames(e, "PUT", _name, key);
+        }
+    }
+
+    private async ValueTask CompleteAsync(byte[] key, StreamedValue value, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (KvPersistenceException e)
+        {
+            throw NamedEntry.WithNames(e, "PUT", _name, key);
         }
     }
 

@@ -89,7 +89,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 admission?.Begin(pending);
             }
         }
-        catch
+        catch (Exception e)
         {
             overtaking?.Complete(isMade: false);
             if (pending is not null)
@@ -97,12 +97,18 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 Return(pending);
             }
 
+            var failure = NamedEntry.WithNames(e, "PUT", name, draft.Record.Key);
             if (!isPublished)
             {
                 GiveUp(draft);
             }
 
-            throw;
+            if (ReferenceEquals(failure, e))
+            {
+                throw;
+            }
+
+            throw failure;
         }
 
         return pending.RunAsync(append);
@@ -200,7 +206,7 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 admission?.Begin(pending);
             }
         }
-        catch
+        catch (Exception e)
         {
             overtaking?.Complete(isMade: false);
             if (pending is not null)
@@ -208,12 +214,19 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
                 Return(pending);
             }
 
+            var failure = e;
             if (draft.Segment is not null)
             {
+                failure = NamedEntry.WithNames(e, "DELETE", name, draft.Record.Key);
                 ShardedStore.Abandon(draft);
             }
 
-            throw;
+            if (ReferenceEquals(failure, e))
+            {
+                throw;
+            }
+
+            throw failure;
         }
 
         return pending.RunAsync(append);
@@ -262,6 +275,10 @@ internal sealed class MutationLog(string name, ShardedStore store, IKvPersistenc
             Release(reference);
         }
     }
+
+    /// <summary>The exception that the caller of a mutation gets.</summary>
+    internal Exception Named(PendingPublication pending, Exception failure) =>
+        NamedEntry.WithNames(failure, pending.IsDelete ? "DELETE" : "PUT", name, pending.Draft.Record.Key);
 
     /// <summary>Publishes a mutation whose append has completed, or gives it up. Called once for each that is in flight.</summary>
     internal void Finish(PendingPublication pending, Exception? failure)

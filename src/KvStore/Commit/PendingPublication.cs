@@ -128,6 +128,8 @@ internal sealed class PendingPublication : IValueTaskSource
 
     private void Complete(Exception? failure)
     {
+        // Before the draft is given up, because the record has the key.
+        failure = failure is null ? null : _log.Named(this, failure);
         try
         {
             _log.Finish(this, failure);

@@ -152,7 +152,7 @@ internal sealed class RegionView
             return true;
         }
 
-        var isThere = _largeValues.TryView(record.LargeValue, record.Segment, out var view);
+        var isThere = _largeValues.TryView(record.LargeValue, record, out var view);
         value = isThere ? record.ToValue(view!) : default;
         return isThere;
     }

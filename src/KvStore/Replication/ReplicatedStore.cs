@@ -69,7 +69,7 @@ internal sealed class ReplicatedStore : IDisposable
         ArgumentNullException.ThrowIfNull(region);
         return Array.Find(_views, view => view.Region.Name == region)
             ?? throw new ArgumentException(
-                $"There is no region \"{region}\"; the regions are {string.Join(", ", _views.Select(view => view.Region.Name))}.", nameof(region));
+                $"There is no region {VisibleKey.Quote(region)}; the regions are {string.Join(", ", _views.Select(view => view.Region.Name))}.", nameof(region));
     }
 
     public void Dispose()
