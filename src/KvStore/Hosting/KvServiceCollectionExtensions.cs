@@ -126,6 +126,7 @@ public static class KvServiceCollectionExtensions
     /// <remarks>
     /// Bindings are resolved as wrangler resolves them. An environment binds what it lists itself and inherits nothing of the top
     /// level; what the top level binds and the environment does not is a warning in the log when the host starts. An environment
+    /// without <c>kv_namespaces</c>, where the top level has some, is an error; an empty list says that none are wanted. An environment
     /// that the file does not have is an error where the file has others, and stands for the top level where it has none.
     /// Of a property that is given twice the last value counts. Files are UTF-8, with or without a byte order mark.
     /// </remarks>
@@ -144,7 +145,8 @@ public static class KvServiceCollectionExtensions
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">
     /// The file cannot be read; an entry has no <c>binding</c> or one that is taken; the file has environments but not this one;
-    /// or no environment is chosen, and only environments bind something. The message says at which line and column. Nothing
+    /// no environment is chosen, and only environments bind something; or the environment has no <c>kv_namespaces</c>, and the top
+    /// level has. The message says at which line and column. Nothing
     /// has been registered.
     /// </exception>
     public static IServiceCollection AddKvNamespacesFromWrangler(
@@ -178,7 +180,8 @@ public static class KvServiceCollectionExtensions
         foreach (var warning in file.Warnings)
         {
             services.AddSingleton(new WranglerWarning(warning));
-            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WranglerWarnings>());
+            services.TryAddSingleton<WranglerWarnings>();
+            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WranglerWarnings>(static provider => provider.GetRequiredService<WranglerWarnings>()));
         }
 
         return services;

@@ -7,13 +7,25 @@ namespace KvStore.Hosting;
 
 /// <summary>
 /// What was odd in the Wrangler files that services were registered from. It waits here for the host to start, because there is no
-/// log while services are registered.
+/// log while services are registered; without a host, for the first namespace that is opened.
 /// </summary>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class WranglerWarnings(IServiceProvider services, IEnumerable<WranglerWarning> warnings) : IHostedService
 {
+    private int _isLogged;
+
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        if (services.GetService<ILoggerFactory>() is { } factory)
+        LogOnce();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Logs the warnings, the first time that it is called.</summary>
+    public void LogOnce()
+    {
+        if (Interlocked.Exchange(ref _isLogged, 1) == 0 && services.GetService<ILoggerFactory>() is { } factory)
         {
             var logger = factory.CreateLogger("KvStore.Hosting");
             foreach (var warning in warnings)
@@ -21,9 +33,5 @@ internal sealed class WranglerWarnings(IServiceProvider services, IEnumerable<Wr
                 logger.WranglerFileIsOdd(warning.Text);
             }
         }
-
-        return Task.CompletedTask;
     }
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }
