@@ -1,3 +1,5 @@
+using KvStore.Rules;
+
 namespace KvStore;
 
 /// <summary>Who may use the REST API, and how much of it at once. Read once, when it is mapped.</summary>

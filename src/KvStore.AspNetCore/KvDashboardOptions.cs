@@ -1,3 +1,4 @@
+using KvStore.Rules;
 using Microsoft.AspNetCore.Authorization;
 
 namespace KvStore;

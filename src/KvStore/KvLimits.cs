@@ -1,3 +1,5 @@
+using KvStore.Rules;
+
 namespace KvStore;
 
 /// <summary>

@@ -1,6 +1,4 @@
-using KvStore.Expiry;
-using KvStore.Keys;
-using KvStore.Values;
+using KvStore.Rules;
 
 namespace KvStore;
 

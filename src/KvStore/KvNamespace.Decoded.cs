@@ -1,9 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
-using KvStore.Engine;
+using KvStore.Index;
+using KvStore.Json;
 using KvStore.Keys;
-using KvStore.Values;
+using KvStore.Records;
+using KvStore.Rules;
 
 namespace KvStore;
 
@@ -65,7 +67,7 @@ public sealed partial class KvNamespace
     // By itself for the same reason as Find.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? FindDecoded<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, ILookOutcome<object?>
+        where TOutcome : struct, IProbeOutcome<object?>
     {
         if (!_isDirect)
         {
@@ -84,7 +86,7 @@ public sealed partial class KvNamespace
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? FindDecodedOther<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, ILookOutcome<object?> =>
+        where TOutcome : struct, IProbeOutcome<object?> =>
         KeyRules.TryAscii(key, _keyBytesMax, out var hash)
             ? _index.Look<AsciiKey, TOutcome, object?>(new AsciiKey(key, hash), _clock, outcome)
             : outcome.Unknown;

@@ -1,8 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using KvStore.Diagnostics;
-using KvStore.Engine;
+using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Records;
+using KvStore.Rules;
 
 namespace KvStore;
 

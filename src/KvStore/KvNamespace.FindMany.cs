@@ -1,8 +1,11 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using KvStore.Engine;
+using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Reads;
+using KvStore.Regions;
+using KvStore.Rules;
 
 namespace KvStore;
 

@@ -1,4 +1,5 @@
 using KvStore.Diagnostics;
+using KvStore.Rules;
 
 namespace KvStore;
 

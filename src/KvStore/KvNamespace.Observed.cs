@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Regions;
 
 namespace KvStore;
 

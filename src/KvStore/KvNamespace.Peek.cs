@@ -1,5 +1,6 @@
-using KvStore.Engine;
 using KvStore.Keys;
+using KvStore.Order;
+using KvStore.Rules;
 
 namespace KvStore;
 

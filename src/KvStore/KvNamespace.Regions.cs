@@ -1,5 +1,7 @@
 using KvStore.Diagnostics;
+using KvStore.Regions;
 using KvStore.Replication;
+using KvStore.Rules;
 
 namespace KvStore;
 

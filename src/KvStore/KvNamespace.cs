@@ -1,12 +1,16 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using KvStore.Commit;
 using KvStore.Diagnostics;
-using KvStore.Engine;
 using KvStore.Expiry;
+using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Order;
+using KvStore.Regions;
 using KvStore.Replication;
+using KvStore.Rules;
 using KvStore.Values;
+using KvStore.Writes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -180,7 +184,11 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        content.ThrowIfDefault(Name, key);
+        if (content.IsDefault)
+        {
+            throw NamedEntry.NoContent(Name, key);
+        }
+
         CheckDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))

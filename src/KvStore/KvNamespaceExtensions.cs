@@ -2,6 +2,10 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using KvStore.Json;
+using KvStore.Reads;
+using KvStore.Regions;
+using KvStore.Rules;
 
 namespace KvStore;
 
@@ -53,12 +57,12 @@ public static class KvNamespaceExtensions
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(Keep(kv, key, JsonForm<T>.Default, value, ReadJson<T>(kv, key, value)))
+            ? new(Keep(kv, key, JsonForm<T>.Default, value, NamedJson.Read<T>(kv, key, value)))
             : Await(kv, key, get, cancellationToken);
 
         static async ValueTask<T?> Await(
             IKvNamespace kv, string key, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
-            ReadJson<T>(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false));
+            NamedJson.Read<T>(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Reads a value as JSON by generated code.</summary>
@@ -84,12 +88,12 @@ public static class KvNamespaceExtensions
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(Keep(kv, key, jsonTypeInfo, value, ReadJson(kv, key, value, jsonTypeInfo)))
+            ? new(Keep(kv, key, jsonTypeInfo, value, NamedJson.Read(kv, key, value, jsonTypeInfo)))
             : Await(kv, key, get, jsonTypeInfo, cancellationToken);
 
         static async ValueTask<T?> Await(
             IKvNamespace kv, string key, ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo, CancellationToken cancellationToken) =>
-            ReadJson(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false), jsonTypeInfo);
+            NamedJson.Read(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false), jsonTypeInfo);
     }
 
     /// <summary>Reads a value as bytes: a view that never changes, not a copy. Null when the key does not exist.</summary>
@@ -301,32 +305,6 @@ public static class KvNamespaceExtensions
             cursor = page.Cursor;
         }
         while (cursor is not null);
-    }
-
-    [RequiresUnreferencedCode(UnreferencedCode)]
-    [RequiresDynamicCode(UnreferencedCode)]
-    private static T? ReadJson<T>(IKvNamespace kv, string key, in KvValue value)
-    {
-        try
-        {
-            return value.GetJson<T>();
-        }
-        catch (JsonException e)
-        {
-            throw NamedEntry.WithNames(e, "GET", kv.Name, key);
-        }
-    }
-
-    private static T? ReadJson<T>(IKvNamespace kv, string key, in KvValue value, JsonTypeInfo<T> jsonTypeInfo)
-    {
-        try
-        {
-            return value.GetJson(jsonTypeInfo);
-        }
-        catch (JsonException e)
-        {
-            throw NamedEntry.WithNames(e, "GET", kv.Name, key);
-        }
     }
 
     private static T? Keep<T>(IKvNamespace kv, string key, object form, in KvValue value, T? decoded)

@@ -3,6 +3,11 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using KvStore.Json;
+using KvStore.Records;
+using KvStore.Rules;
+using KvStore.Segments;
+using KvStore.Values;
 
 namespace KvStore;
 

@@ -1,11 +1,14 @@
+using KvStore.Diagnostics;
+using KvStore.Expiry;
+using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Records;
+using KvStore.Writes;
+
 // Allocations can be made to fail in Debug builds only: dotnet test -c Debug.
 #if DEBUG
 using System.Text;
-using KvStore.Commit;
-using KvStore.Engine;
-using KvStore.Expiry;
-using KvStore.Keys;
-using Record = KvStore.Engine.Record;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.CrashTests;
 

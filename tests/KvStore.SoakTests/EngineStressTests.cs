@@ -1,10 +1,14 @@
 using System.Buffers.Binary;
 using System.Text;
-using KvStore.Engine;
 using KvStore.Expiry;
+using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Order;
+using KvStore.Records;
+using KvStore.Rules;
 using Xunit.Abstractions;
-using Record = KvStore.Engine.Record;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.SoakTests;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using KvStore.Rules;
 
 namespace KvStore.TestKit;
 

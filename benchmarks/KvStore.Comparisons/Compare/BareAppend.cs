@@ -1,7 +1,8 @@
 using System.Text;
-using KvStore.Engine;
+using KvStore.Index;
 using KvStore.Keys;
-using Record = KvStore.Engine.Record;
+using KvStore.Records;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.Comparisons.Compare;
 
@@ -21,7 +22,7 @@ internal sealed class BareAppend
     public BareAppend(int keys)
     {
         var bytes = (long)keys * Record.SizeFor(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes) * 3 / 2;
-        _segments = new byte[(bytes / IndexWord.SegmentBytesMax) + 2][];
+        _segments = new byte[(bytes / HashEntry.SegmentBytesMax) + 2][];
         _words = new long[System.Numerics.BitOperations.RoundUpToPowerOf2((uint)keys) * 2];
 
         // Not in the measured time: they are small beside the records.
@@ -34,7 +35,7 @@ internal sealed class BareAppend
     {
         KeyHash.TryOfAscii(key, out var hash);
         var size = Record.SizeFor(key.Length, metadataBytes: 0, value.Length);
-        if (_tail + size > IndexWord.SegmentBytesMax || _segments[_segment] is null)
+        if (_tail + size > HashEntry.SegmentBytesMax || _segments[_segment] is null)
         {
             Next();
         }
@@ -46,10 +47,10 @@ internal sealed class BareAppend
         ref var word = ref _words[hash & (ulong)(_words.Length - 1)];
         if (word != 0)
         {
-            new Record(_segments[IndexWord.SegmentIdOf(word) - 1], IndexWord.OffsetOf(word)).MarkDead();
+            new Record(_segments[HashEntry.SegmentIdOf(word) - 1], HashEntry.OffsetOf(word)).MarkDead();
         }
 
-        word = IndexWord.AddressOf(_segment + 1, _tail);
+        word = HashEntry.AddressOf(_segment + 1, _tail);
         _tail += size;
     }
 
@@ -60,7 +61,7 @@ internal sealed class BareAppend
             _segment = (_segment + 1) % _segments.Length;
         }
 
-        _segments[_segment] ??= GC.AllocateUninitializedArray<byte>(IndexWord.SegmentBytesMax);
+        _segments[_segment] ??= GC.AllocateUninitializedArray<byte>(HashEntry.SegmentBytesMax);
         _tail = 0;
     }
 }

@@ -1,5 +1,6 @@
-using KvStore.Engine;
-using Record = KvStore.Engine.Record;
+using KvStore.Index;
+using KvStore.Records;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.Comparisons.Compare;
 
@@ -18,14 +19,14 @@ internal sealed class BarePage
     public BarePage(int keys)
     {
         var size = Record.SizeFor(keyBytes: 24, metadataBytes: 0, Workload.ValueBytes);
-        var perSegment = IndexWord.SegmentBytesMax / size;
+        var perSegment = HashEntry.SegmentBytesMax / size;
         _inOrder = new Record[keys];
         var segment = Array.Empty<byte>();
         for (var i = 0; i < keys; i++)
         {
             if (i % perSegment == 0)
             {
-                segment = GC.AllocateUninitializedArray<byte>(IndexWord.SegmentBytesMax);
+                segment = GC.AllocateUninitializedArray<byte>(HashEntry.SegmentBytesMax);
             }
 
             var record = new Record(segment, i % perSegment * size);

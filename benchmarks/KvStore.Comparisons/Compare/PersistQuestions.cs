@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using KvStore.Persistence.Log;
 using KvStore.Persistence.Storage;
+using KvStore.Records;
 
 namespace KvStore.Comparisons.Compare;
 

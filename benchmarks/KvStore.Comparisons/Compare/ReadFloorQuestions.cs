@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KvStore.Comparisons.Peers;
 using KvStore.Comparisons.Peers.Maps;
+using KvStore.Records;
 
 namespace KvStore.Comparisons.Compare;
 

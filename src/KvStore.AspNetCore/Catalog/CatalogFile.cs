@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using KvStore.Json;
 using KvStore.Persistence.Log;
 using KvStore.Persistence.Storage;
 

@@ -25,7 +25,7 @@ internal static class NamespaceTitle
             throw Invalid($"A title must be at most {BytesMax} bytes of UTF-8.");
         }
 
-        if (title.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') && !Keys.KeyRules.IsUnicode(title))
+        if (title.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') && !Rules.KeyRules.IsUnicode(title))
         {
             throw Invalid("A title must be Unicode text: it holds half of a surrogate pair.");
         }

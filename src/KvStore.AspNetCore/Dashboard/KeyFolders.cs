@@ -1,5 +1,5 @@
 using System.Text;
-using KvStore.Engine;
+using KvStore.Rules;
 
 namespace KvStore.Dashboard;
 

@@ -42,8 +42,8 @@ internal sealed class Visit(HttpContext http, DashboardParts parts, Links links,
     public string Key()
     {
         var key = Query("key");
-        Keys.KeyRules.CheckShape(key, Limits.KeyBytesMax, "GET");
-        return Keys.KeyRules.IsUnicode(key) ? key : throw new KvException(400, "GET", Keys.KeyRules.UnpairedSurrogate);
+        Rules.KeyRules.CheckShape(key, Limits.KeyBytesMax, "GET");
+        return Rules.KeyRules.IsUnicode(key) ? key : throw new KvException(400, "GET", Rules.KeyRules.UnpairedSurrogate);
     }
 
     /// <summary>Reads a key: where that is possible, without being counted as a reader.</summary>

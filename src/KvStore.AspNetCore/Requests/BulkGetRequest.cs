@@ -2,7 +2,8 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using KvStore.Keys;
+using KvStore.Json;
+using KvStore.Rules;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Requests;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using KvStore.Bulk;
+using KvStore.Json;
 
 namespace KvStore.Requests;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvStore.Rules;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Requests;

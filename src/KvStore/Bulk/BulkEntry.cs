@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
+using KvStore.Json;
+using KvStore.Rules;
 
 namespace KvStore.Bulk;
 

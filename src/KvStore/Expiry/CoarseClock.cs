@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvStore.Rules;
 
 namespace KvStore.Expiry;
 

@@ -1,3 +1,4 @@
+using KvStore.Rules;
 using Microsoft.Extensions.Configuration;
 
 namespace KvStore.Hosting;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using KvStore.Rules;
 
 namespace KvStore.Keys;
 

@@ -1,4 +1,4 @@
-using KvStore.Engine;
+using KvStore.Records;
 
 namespace KvStore.Replication;
 

@@ -1,5 +1,6 @@
-using KvStore.Engine;
 using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Records;
 
 namespace KvStore.Replication;
 

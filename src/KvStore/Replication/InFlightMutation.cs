@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using KvStore.Engine;
+using KvStore.Records;
 
 namespace KvStore.Replication;
 

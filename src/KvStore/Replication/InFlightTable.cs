@@ -1,6 +1,9 @@
-using KvStore.Engine;
 using KvStore.Expiry;
+using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Records;
+using KvStore.Values;
 
 namespace KvStore.Replication;
 

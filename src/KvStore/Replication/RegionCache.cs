@@ -1,7 +1,8 @@
 using KvStore.Diagnostics;
-using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Records;
+using KvStore.Rules;
 
 namespace KvStore.Replication;
 

@@ -1,7 +1,10 @@
 using System.Runtime.CompilerServices;
-using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Order;
+using KvStore.Records;
+using KvStore.Values;
 
 namespace KvStore.Replication;
 

@@ -1,7 +1,9 @@
 using System.Diagnostics.Metrics;
 using KvStore.Diagnostics;
-using KvStore.Engine;
 using KvStore.Expiry;
+using KvStore.Memory;
+using KvStore.Rules;
+using KvStore.Values;
 
 namespace KvStore.Replication;
 

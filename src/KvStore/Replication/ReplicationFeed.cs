@@ -1,7 +1,7 @@
 using System.Text;
 using System.Threading.Channels;
 using KvStore.Diagnostics;
-using KvStore.Engine;
+using KvStore.Records;
 
 namespace KvStore.Replication;
 

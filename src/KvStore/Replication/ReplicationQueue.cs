@@ -1,5 +1,6 @@
-using KvStore.Engine;
 using KvStore.Expiry;
+using KvStore.Memory;
+using KvStore.Values;
 
 namespace KvStore.Replication;
 

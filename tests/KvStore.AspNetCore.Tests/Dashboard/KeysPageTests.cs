@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 using FsCheck;
 using FsCheck.Fluent;
 using KvStore.Dashboard;
-using KvStore.Engine;
+using KvStore.Rules;
 
 namespace KvStore.AspNetCore.Tests.Dashboard;
 

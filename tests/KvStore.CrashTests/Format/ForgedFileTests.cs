@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using KvStore.Persistence.Log;
+using KvStore.Records;
 
 namespace KvStore.CrashTests.Format;
 

@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using KvStore.Persistence.Log;
+using KvStore.Records;
 
 namespace KvStore.CrashTests.Format;
 

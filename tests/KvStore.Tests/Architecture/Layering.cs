@@ -28,7 +28,7 @@ internal sealed partial class Layering(string project, string[][] floors, Func<s
         from file in _files
         let declared = DeclaredNamespace().Match(file.Value).Groups["name"].Value
         let folder = FolderOf(file.Key) is "" ? "KvStore" : $"KvStore.{FolderOf(file.Key)}"
-        where declared != folder && !(folder == "KvStore.Hosting" && (declared == "KvStore" || others.Contains(declared)))
+        where declared != folder && !(declared == "KvStore" && DeclaresPublicType().IsMatch(file.Value)) && !(folder == "KvStore.Hosting" && (declared == "KvStore" || others.Contains(declared)))
         select $"{file.Key} declares {declared}";
 
     /// <summary>The folders that a file names.</summary>
@@ -50,6 +50,9 @@ internal sealed partial class Layering(string project, string[][] floors, Func<s
     private bool IsFolderOf(string source, string folder) =>
         Regex.Matches(source, $@"(?<![\w.]){Regex.Escape(folder)}\.(?<type>[A-Z]\w*)")
             .Any(match => File.Exists(Path.Combine(project, folder.Replace('.', '/'), match.Groups["type"].Value + ".cs")));
+
+    [GeneratedRegex(@"^public ", RegexOptions.Multiline)]
+    private static partial Regex DeclaresPublicType();
 
     [GeneratedRegex(@"^namespace (?<name>[\w.]+);", RegexOptions.Multiline)]
     private static partial Regex DeclaredNamespace();

@@ -1,7 +1,7 @@
 using System.Text;
-using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
+using KvStore.Memory;
 
 namespace KvStore.Tests.Engine;
 

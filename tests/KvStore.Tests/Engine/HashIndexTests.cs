@@ -2,9 +2,11 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text;
-using KvStore.Engine;
+using KvStore.Index;
 using KvStore.Keys;
-using Record = KvStore.Engine.Record;
+using KvStore.Records;
+using KvStore.Segments;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
 
@@ -17,7 +19,7 @@ public sealed class HashIndexTests
     public void A_line_tells_exactly_the_words_that_fit()
     {
         var random = new Random(1);
-        var line = new long[WordLine.Words];
+        var line = new long[HashBucket.Words];
         for (var round = 0; round < 1000; round++)
         {
             for (var i = 0; i < line.Length; i++)
@@ -26,9 +28,9 @@ public sealed class HashIndexTests
             }
 
             var value = line[random.Next(line.Length)];
-            WordLine.Find(in line[0], value).Should().Be(Expected(line, -1, value));
-            WordLine.Find(in line[0], IndexWord.TagMask, value & IndexWord.TagMask)
-                .Should().Be(Expected(line, IndexWord.TagMask, value & IndexWord.TagMask));
+            HashBucket.Find(in line[0], value).Should().Be(Expected(line, -1, value));
+            HashBucket.Find(in line[0], HashEntry.TagMask, value & HashEntry.TagMask)
+                .Should().Be(Expected(line, HashEntry.TagMask, value & HashEntry.TagMask));
         }
     }
 
@@ -36,7 +38,7 @@ public sealed class HashIndexTests
     public void A_line_tells_exactly_the_halves_of_words_that_fit()
     {
         var random = new Random(2);
-        var halves = new uint[2 * WordLine.Words];
+        var halves = new uint[2 * HashBucket.Words];
         for (var round = 0; round < 1000; round++)
         {
             for (var i = 0; i < halves.Length; i++)
@@ -46,7 +48,7 @@ public sealed class HashIndexTests
 
             var half = halves[random.Next(halves.Length)];
 
-            WordLine.FindHalf(in MemoryMarshal.Cast<uint, long>(halves)[0], half)
+            HashBucket.FindHalf(in MemoryMarshal.Cast<uint, long>(halves)[0], half)
                 .Should().Be(Enumerable.Range(0, halves.Length).Where(i => halves[i] == half).Aggregate(0u, (bits, i) => bits | (1u << i)));
         }
     }
@@ -55,7 +57,7 @@ public sealed class HashIndexTests
     public void A_line_tells_exactly_the_words_that_begin_with_the_bits_of_a_tag_and_the_first_of_them()
     {
         var random = new Random(3);
-        var words = new long[WordLine.Words];
+        var words = new long[HashBucket.Words];
         for (var round = 0; round < 1000; round++)
         {
             // Few different parts, so that they fit at wrong places too.
@@ -65,15 +67,15 @@ public sealed class HashIndexTests
             }
 
             var hash = (ulong)random.Next(3) << 43;
-            var top = IndexWord.TopOf(Vector128.CreateScalar(hash));
-            var fitting = Enumerable.Range(0, words.Length).Where(i => (words[i] & (IndexWord.TagMask | IndexWord.TombstoneBit)) == IndexWord.TagOf(hash)).ToArray();
+            var top = HashEntry.TopOf(Vector128.CreateScalar(hash));
+            var fitting = Enumerable.Range(0, words.Length).Where(i => (words[i] & (HashEntry.TagMask | HashEntry.TombstoneBit)) == HashEntry.TagOf(hash)).ToArray();
 
-            var found = WordLine.FindTop(in words[0], top);
+            var found = HashBucket.FindTop(in words[0], top);
 
             found.Should().Be(fitting.Aggregate(0u, (bits, i) => bits | (8u << (4 * i))));
             if (fitting.Length > 0)
             {
-                Unsafe.AreSame(ref WordLine.FirstOf(ref words[0], found), ref words[fitting[0]]).Should().BeTrue();
+                Unsafe.AreSame(ref HashBucket.FirstOf(ref words[0], found), ref words[fitting[0]]).Should().BeTrue();
             }
         }
     }
@@ -199,16 +201,16 @@ public sealed class HashIndexTests
         key.CopyTo(draft.Record.DraftKey);
         index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
         var words = index.WordsOf(HashIndex.ShardOf(key.Hash));
-        words[slot] = IndexWord.TagOf(key.Hash) | draft.Address | WordPlace.Of(key.Hash, slot, words.Length);
+        words[slot] = HashEntry.TagOf(key.Hash) | draft.Address | HomeBucket.Of(key.Hash, slot, words.Length);
     }
 
     private static void MarkMoved(HashIndex index, int shard)
     {
         foreach (ref var word in index.WordsOf(shard))
         {
-            if (word != IndexWord.Empty)
+            if (word != HashEntry.Empty)
             {
-                Volatile.Write(ref word, IndexWord.Moved);
+                Volatile.Write(ref word, HashEntry.Moved);
             }
         }
     }

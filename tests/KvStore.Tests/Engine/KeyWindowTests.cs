@@ -1,7 +1,7 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
-using KvStore.Engine;
+using KvStore.Order;
 
 namespace KvStore.Tests.Engine;
 
@@ -15,22 +15,22 @@ public sealed class KeyWindowTests
         var shared = Math.Min(start % 4, Math.Min(x.Length, y.Length));
         x.AsSpan(0, shared).CopyTo(y);
         var order = Math.Sign(x.AsSpan().SequenceCompareTo(y));
-        var windows = KeyWindow.Of(x, shared).CompareTo(KeyWindow.Of(y, shared));
+        var windows = AbbreviatedKey.Of(x, shared).CompareTo(AbbreviatedKey.Of(y, shared));
         return order * windows >= 0;
     }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Every_byte_is_in_order_in_every_place()
     {
-        for (var place = 0; place < KeyWindow.BytesMax; place++)
+        for (var place = 0; place < AbbreviatedKey.BytesMax; place++)
         {
             var last = 0UL;
             for (var value = 0; value < 256; value++)
             {
-                var key = Encoding.UTF8.GetBytes(new string('k', KeyWindow.BytesMax));
+                var key = Encoding.UTF8.GetBytes(new string('k', AbbreviatedKey.BytesMax));
                 key[place] = (byte)value;
-                var window = KeyWindow.Of(key, 0);
-                (window >> KeyWindow.Bits).Should().Be(0);
+                var window = AbbreviatedKey.Of(key, 0);
+                (window >> AbbreviatedKey.Bits).Should().Be(0);
                 window.Should().BeGreaterThanOrEqualTo(last);
                 last = window;
             }
@@ -40,7 +40,7 @@ public sealed class KeyWindowTests
     [Fact]
     public void Letters_and_digits_are_told_apart()
     {
-        var windows = "0123456789abcdefghijklmnopqrstuvwxyz".Select(c => KeyWindow.Of([(byte)c], 0)).ToList();
+        var windows = "0123456789abcdefghijklmnopqrstuvwxyz".Select(c => AbbreviatedKey.Of([(byte)c], 0)).ToList();
 
         windows.Should().OnlyHaveUniqueItems();
     }
@@ -48,8 +48,8 @@ public sealed class KeyWindowTests
     [Fact]
     public void What_lies_beyond_the_end_of_a_key_counts_as_the_lowest()
     {
-        KeyWindow.Of("abc"u8, 3).Should().Be(0);
-        KeyWindow.Of("abc"u8, 1).Should().Be(KeyWindow.Of("abc\0"u8, 1));
-        KeyWindow.Of("abc"u8, 1).Should().BeLessThan(KeyWindow.Of("abc0"u8, 1));
+        AbbreviatedKey.Of("abc"u8, 3).Should().Be(0);
+        AbbreviatedKey.Of("abc"u8, 1).Should().Be(AbbreviatedKey.Of("abc\0"u8, 1));
+        AbbreviatedKey.Of("abc"u8, 1).Should().BeLessThan(AbbreviatedKey.Of("abc0"u8, 1));
     }
 }

@@ -1,8 +1,9 @@
 using System.Text;
-using KvStore.Engine;
 using KvStore.Expiry;
 using KvStore.Keys;
-using Record = KvStore.Engine.Record;
+using KvStore.Memory;
+using KvStore.Records;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
 

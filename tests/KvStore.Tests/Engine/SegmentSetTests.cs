@@ -1,5 +1,7 @@
-using KvStore.Engine;
-using Record = KvStore.Engine.Record;
+using KvStore.Index;
+using KvStore.Records;
+using KvStore.Segments;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
 
@@ -12,20 +14,20 @@ public sealed class SegmentSetTests
     public void Holds_the_addresses_of_its_segments_and_no_others(int slots)
     {
         // Each in a slot of its own, as in a segment table, with numbers that have come far.
-        var segments = new[] { 1, 2, 5 + (slots * 3), 14 + (slots * 1000), IndexWord.SegmentIdEnd - 1 }
+        var segments = new[] { 1, 2, 5 + (slots * 3), 14 + (slots * 1000), HashEntry.SegmentIdEnd - 1 }
             .Select(id => new Segment(id, 64)).ToList();
         var set = new SegmentSet(segments, slots);
 
         foreach (var segment in segments)
         {
-            set.Contains(IndexWord.AddressOf(segment.Id, 0)).Should().BeTrue();
-            set.Contains(IndexWord.AddressOf(segment.Id, IndexWord.SegmentBytesMax - Record.Alignment)).Should().BeTrue();
-            set.Contains(unchecked((long)0xFFFF_0000_0000_0000) | IndexWord.AddressOf(segment.Id, 8)).Should().BeTrue("a fragment is no part of an address");
+            set.Contains(HashEntry.AddressOf(segment.Id, 0)).Should().BeTrue();
+            set.Contains(HashEntry.AddressOf(segment.Id, HashEntry.SegmentBytesMax - Record.Alignment)).Should().BeTrue();
+            set.Contains(unchecked((long)0xFFFF_0000_0000_0000) | HashEntry.AddressOf(segment.Id, 8)).Should().BeTrue("a fragment is no part of an address");
 
             // One that was added since, when there were more slots.
-            set.Contains(IndexWord.AddressOf((segment.Id + slots) % IndexWord.SegmentIdEnd, 0)).Should().BeFalse();
+            set.Contains(HashEntry.AddressOf((segment.Id + slots) % HashEntry.SegmentIdEnd, 0)).Should().BeFalse();
         }
 
-        set.Contains(IndexWord.AddressOf(3, 0)).Should().BeFalse();
+        set.Contains(HashEntry.AddressOf(3, 0)).Should().BeFalse();
     }
 }

@@ -1,10 +1,12 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
-using KvStore.Engine;
 using KvStore.Expiry;
+using KvStore.Index;
 using KvStore.Keys;
-using Record = KvStore.Engine.Record;
+using KvStore.Memory;
+using KvStore.Records;
+using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
 
@@ -114,7 +116,7 @@ public sealed class ShardedStoreTests : IDisposable
     public void Nothing_is_lost_when_the_numbers_of_segments_come_around()
     {
         const int Keys = 20_000;
-        using var store = new ShardedStore(_clock, _time, firstSegment: IndexWord.SegmentIdEnd - 20);
+        using var store = new ShardedStore(_clock, _time, firstSegment: HashEntry.SegmentIdEnd - 20);
         var expected = new SortedDictionary<string, string>(StringComparer.Ordinal);
         for (var i = 0; i < 5 * Keys; i++)
         {

@@ -1,6 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
-using KvStore.Engine;
+using KvStore.Index;
 
 namespace KvStore.Tests.Engine;
 
@@ -17,13 +17,13 @@ public sealed class WordPlaceTests
     {
         Prop.ForAll(s_hashes.ToArbitrary(), hash => Sizes().All(from =>
         {
-            var slot = WordPlace.HomeOf(hash, from) + (int)(hash >> 61);
-            var word = WordPlace.Of(hash, slot, from);
-            return !WordPlace.HasStrayed(word) && Sizes().Where(to => WordPlace.AreTold(from, to)).All(to =>
+            var slot = HomeBucket.HomeOf(hash, from) + (int)(hash >> 61);
+            var word = HomeBucket.Of(hash, slot, from);
+            return !HomeBucket.HasStrayed(word) && Sizes().Where(to => HomeBucket.AreTold(from, to)).All(to =>
             {
-                var told = WordPlace.HashOf(word, slot, from);
-                var home = WordPlace.HomeOf(told, to);
-                return home == WordPlace.HomeOf(hash, to) && WordPlace.Of(told, home, to) == WordPlace.Of(hash, home, to);
+                var told = HomeBucket.HashOf(word, slot, from);
+                var home = HomeBucket.HomeOf(told, to);
+                return home == HomeBucket.HomeOf(hash, to) && HomeBucket.Of(told, home, to) == HomeBucket.Of(hash, home, to);
             });
         })).QuickCheckThrowOnFailure();
     }
@@ -33,27 +33,27 @@ public sealed class WordPlaceTests
     {
         Prop.ForAll(s_hashes.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (hash, line) => Sizes().All(words =>
         {
-            var slot = line & (words - WordLine.Words);
-            return WordPlace.HasStrayed(WordPlace.Of(hash, slot, words)) == (slot != WordPlace.HomeOf(hash, words));
+            var slot = line & (words - HashBucket.Words);
+            return HomeBucket.HasStrayed(HomeBucket.Of(hash, slot, words)) == (slot != HomeBucket.HomeOf(hash, words));
         })).QuickCheckThrowOnFailure();
     }
 
     [Fact]
     public void Three_of_four_doublings_and_all_that_makes_a_table_smaller_are_told()
     {
-        Sizes().Zip(Sizes().Skip(1)).Where(pair => !WordPlace.AreTold(pair.First, pair.Second))
-            .Select(pair => pair.Second / WordLine.Words).Should().Equal(1 << 2, 1 << 6, 1 << 10, 1 << 14, 1 << 18);
+        Sizes().Zip(Sizes().Skip(1)).Where(pair => !HomeBucket.AreTold(pair.First, pair.Second))
+            .Select(pair => pair.Second / HashBucket.Words).Should().Equal(1 << 2, 1 << 6, 1 << 10, 1 << 14, 1 << 18);
         Sizes().Should().AllSatisfy(from =>
-            Sizes().Where(to => to <= from).Should().AllSatisfy(to => WordPlace.AreTold(from, to).Should().BeTrue()));
+            Sizes().Where(to => to <= from).Should().AllSatisfy(to => HomeBucket.AreTold(from, to).Should().BeTrue()));
     }
 
     [Fact]
     public void What_is_said_of_a_place_touches_no_other_part_of_a_word()
     {
-        (WordPlace.Mask & (IndexWord.TagMask | IndexWord.TombstoneBit | IndexWord.AddressMask)).Should().Be(0);
-        IndexWord.AddressOf(IndexWord.SegmentIdEnd - 1, IndexWord.SegmentBytesMax - 8).Should().Be(IndexWord.AddressMask);
-        (WordPlace.Of(ulong.MaxValue, 0, 64) & ~WordPlace.Mask).Should().Be(0);
+        (HomeBucket.Mask & (HashEntry.TagMask | HashEntry.TombstoneBit | HashEntry.AddressMask)).Should().Be(0);
+        HashEntry.AddressOf(HashEntry.SegmentIdEnd - 1, HashEntry.SegmentBytesMax - 8).Should().Be(HashEntry.AddressMask);
+        (HomeBucket.Of(ulong.MaxValue, 0, 64) & ~HomeBucket.Mask).Should().Be(0);
     }
 
-    private static IEnumerable<int> Sizes() => Enumerable.Range(0, SizesMax).Select(n => WordLine.Words << n);
+    private static IEnumerable<int> Sizes() => Enumerable.Range(0, SizesMax).Select(n => HashBucket.Words << n);
 }

@@ -1,4 +1,5 @@
 using KvStore.Expiry;
+using KvStore.Rules;
 
 namespace KvStore.Tests.Expiry;
 

@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Runtime.Intrinsics;
 using System.Text;
-using KvStore.Engine;
 using KvStore.Keys;
 
 namespace KvStore.Tests.Keys;

@@ -1,4 +1,5 @@
 using System.Text;
+using KvStore.Records;
 
 namespace KvStore.Tests.Reads;
 

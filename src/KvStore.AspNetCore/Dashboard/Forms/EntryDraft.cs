@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using KvStore.Rules;
 
 namespace KvStore.Dashboard.Forms;
 
@@ -47,7 +48,7 @@ internal sealed record EntryDraft(string? Text, bool IsCrLf, string Metadata, st
         try
         {
             var metadata = KvMetadata.FromJson(Metadata);
-            _ = Values.MetadataCodec.Encode(metadata, bytesMax);
+            _ = Rules.MetadataCodec.Encode(metadata, bytesMax);
             return metadata;
         }
         catch (JsonException e)

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using KvStore.Json;
 
 namespace KvStore.Dashboard.Markup;
 

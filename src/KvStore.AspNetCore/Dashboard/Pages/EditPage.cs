@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using KvStore.Dashboard.Forms;
 using KvStore.Dashboard.Markup;
+using KvStore.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Dashboard.Pages;
@@ -53,7 +54,7 @@ internal static class EditPage
         var key = form.Text("key") ?? "";
         try
         {
-            Keys.KeyRules.CheckShape(key, visit.Limits.KeyBytesMax, "PUT");
+            Rules.KeyRules.CheckShape(key, visit.Limits.KeyBytesMax, "PUT");
         }
         catch (Exception e) when (e is ArgumentException or KvException)
         {

@@ -6,7 +6,7 @@ internal static class ExportDownload
     public static async Task WriteAsync(Visit visit)
     {
         var prefix = visit.Query("prefix");
-        Keys.KeyRules.CheckLength(prefix, visit.Limits.KeyBytesMax, "GET");
+        Rules.KeyRules.CheckLength(prefix, visit.Limits.KeyBytesMax, "GET");
         using var place = TransferPlace.Take(visit);
         var response = visit.Http.Response;
         response.ContentType = "application/octet-stream";

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using KvStore.Persistence.Storage;
+using KvStore.Records;
 
 namespace KvStore.Persistence.Log;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvStore.Diagnostics;
 
 namespace KvStore.Persistence.Log;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using KvStore.Records;
 
 namespace KvStore.Persistence.Log;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;

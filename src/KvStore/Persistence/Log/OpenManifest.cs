@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;

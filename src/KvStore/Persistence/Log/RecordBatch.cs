@@ -1,3 +1,5 @@
+using KvStore.Diagnostics;
+
 namespace KvStore.Persistence.Log;
 
 /// <summary>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using KvStore.Persistence.Storage;
+using KvStore.Records;
 
 namespace KvStore.Persistence.Log;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 using Microsoft.Extensions.Logging;
 

@@ -1,0 +1,219 @@
+using System.Runtime.ExceptionServices;
+using KvStore.Index;
+using KvStore.Keys;
+using KvStore.Records;
+using KvStore.Segments;
+
+namespace KvStore.Memory;
+
+/// <summary>
+/// Brings memory back: copies the live records out of segments that are mostly dead, and lets go of those segments.
+/// </summary>
+/// <remarks>
+/// <para>In this order, so that nobody is ever led to a segment that has been dropped: the live records of a segment are
+/// copied and their words moved to the copies; then the ordered index is refreshed, so that none of its entries points into
+/// the segment; then the segment is dropped. A view keeps the array alive for as long as it likes.</para>
+/// <para>Freeing must not need memory that is not there: what holds nothing alive is freed first and without a copy; a reserve is
+/// kept to copy the first survivors to; and where the ordered index cannot be refreshed, it is dropped.</para>
+/// <para>Thread safety: one run at a time; readers and writers go on meanwhile.</para>
+/// </remarks>
+internal sealed class Cleaner(ShardedStore store)
+{
+    // Less than this is not worth a pass over the ordered index.
+    private const int DeadBytesMin = 256 * 1024;
+
+    private const int RecordsAhead = 8;
+
+    // Copying more than three live bytes to win a dead one is not worth it either.
+    private const int DeadShareMin = 4;
+
+    private static readonly Comparison<Segment> s_deadestFirst = static (x, y) => DeadShare(y).CompareTo(DeadShare(x));
+
+    // Kept from one run to the next, so that a run needs hardly any memory.
+    private readonly List<Segment> _segments = [];
+    private readonly List<Segment> _victims = [];
+
+    /// <summary>Cleans, if more than one byte in so many is dead.</summary>
+    /// <returns>Whether anything was cleaned.</returns>
+    /// <exception cref="OutOfMemoryException">There was not enough memory to move all that was to be moved. What was moved is cleaned.</exception>
+    public bool Run(int oneIn)
+    {
+        store.Segments.CopyTo(_segments);
+        try
+        {
+            SealTailsThatWaste();
+            if (!IsDue(oneIn))
+            {
+                return false;
+            }
+
+            Choose(oneIn);
+            return _victims.Count > 0 && Clean();
+        }
+        finally
+        {
+            // Not to keep the arrays of dropped segments alive until the next run.
+            _segments.Clear();
+            _victims.Clear();
+        }
+    }
+
+    private bool Clean()
+    {
+        var bytesToMove = 0L;
+        foreach (var victim in _victims)
+        {
+            bytesToMove += victim.UsedBytes - victim.DeadBytes;
+        }
+
+        // Without memory for a copy, those that are empty by now are dropped all the same: that makes room for the others.
+        OutOfMemoryException? failure = null;
+        var emptied = 0;
+        try
+        {
+            for (; emptied < _victims.Count; emptied++)
+            {
+                Evacuate(_victims[emptied], ref bytesToMove);
+            }
+        }
+        catch (OutOfMemoryException e)
+        {
+            failure = e;
+            _victims.RemoveRange(emptied, _victims.Count - emptied);
+        }
+
+        if (_victims.Count > 0)
+        {
+            try
+            {
+                store.Ordered.Refresh(new SegmentSet(_victims, store.Segments.SlotCount));
+            }
+            catch (OutOfMemoryException)
+            {
+                // Then nothing may be left there that leads to the segments. It is made anew from the words by whoever lists next.
+                store.Ordered.Drop();
+            }
+
+            store.Segments.Drop(_victims);
+        }
+
+        if (failure is not null && _victims.Count == 0)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+
+        return true;
+    }
+
+    private bool IsDue(int oneIn)
+    {
+        var used = 0L;
+        var dead = 0L;
+        foreach (var segment in _segments)
+        {
+            used += segment.UsedBytes;
+            dead += segment.DeadBytes;
+        }
+
+        return dead > DeadBytesMin && dead * oneIn > used;
+    }
+
+    // A tail that is mostly dead, and has no more room to lose than it has filled: overwriting a few keys again and again makes
+    // every tail mostly dead at once, and each new one is asked about. Or one that was begun when the namespace was much larger.
+    private void SealTailsThatWaste()
+    {
+        var live = 0L;
+        foreach (var segment in _segments)
+        {
+            live += segment.UsedBytes - segment.DeadBytes;
+        }
+
+        store.Segments.SealTails(
+            static (segment, live) =>
+                (segment.DeadBytes * 2L > segment.UsedBytes && segment.UsedBytes * 2L > segment.Bytes.Length)
+                || (segment.Bytes.Length - segment.UsedBytes) * 3L > live + DeadBytesMin,
+            live);
+    }
+
+    // The deadest first, until half of what is dead will be gone.
+    private void Choose(int oneIn)
+    {
+        var used = 0L;
+        var dead = 0L;
+        var candidates = 0;
+        for (var i = 0; i < _segments.Count; i++)
+        {
+            var segment = _segments[i];
+            used += segment.UsedBytes;
+            dead += segment.DeadBytes;
+            if (segment.DeadBytes > 0 && segment.IsSettled && segment.DeadBytes >= segment.UsedBytes / DeadShareMin)
+            {
+                _segments[candidates++] = segment;
+            }
+        }
+
+        _segments.RemoveRange(candidates, _segments.Count - candidates);
+        _segments.Sort(s_deadestFirst);
+        _victims.EnsureCapacity(candidates);
+        foreach (var candidate in _segments)
+        {
+            if (DeadShare(candidate) < 1 && dead * oneIn * 2 <= used)
+            {
+                break;
+            }
+
+            _victims.Add(candidate);
+            dead -= candidate.DeadBytes;
+            used -= candidate.DeadBytes;
+        }
+    }
+
+    private static double DeadShare(Segment segment) => segment.DeadBytes / (double)segment.UsedBytes;
+
+    private void Evacuate(Segment victim, ref long bytesToMove)
+    {
+        // The words of a few records ahead are asked for, so that moving one need not wait for them.
+        var ahead = 0;
+        var fetched = 0;
+        for (var offset = 0; offset < victim.EndBytes;)
+        {
+            for (; fetched < RecordsAhead && ahead < victim.EndBytes; fetched++)
+            {
+                var next = new Record(victim.Bytes, ahead);
+                store.PrefetchWords(KeyHash.OfUtf8(next.Key));
+                ahead += next.SizeInSegment;
+            }
+
+            var record = new Record(victim.Bytes, offset);
+            var bytes = record.SizeInSegment;
+            if (!record.IsDead)
+            {
+                Move(record, HashEntry.AddressOf(victim.Id, offset), bytesToMove);
+                bytesToMove -= bytes;
+            }
+
+            offset += bytes;
+            fetched--;
+        }
+    }
+
+    private void Move(Record record, long address, long bytesToMove)
+    {
+        var copy = store.Segments.ReserveForCleaner(record.SizeInSegment, bytesToMove);
+        copy.Record.CopyFrom(record);
+        if (record.Deadline is { IsNone: false } deadline)
+        {
+            copy.Segment.NoteDeadline(deadline.EarliestSecond);
+        }
+
+        if (store.Relocate(record, address, copy))
+        {
+            copy.Segment.Settle(copy.Record.SizeInSegment);
+        }
+        else
+        {
+            // Overwritten or removed meanwhile.
+            ShardedStore.Abandon(copy);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+using KvStore.Diagnostics;
+using KvStore.Expiry;
+
+namespace KvStore.Memory;
+
+/// <summary>
+/// The background work of a namespace: merging new keys into the ordered index, sweeping expired entries, cleaning
+/// segments, shrinking tables.
+/// </summary>
+/// <remarks>
+/// <para>A timer of the namespace's <see cref="TimeProvider"/> does all of it, inside the timer's call: under a test's clock that
+/// is a moment the test chooses. It fires a second after the first change, and then each second until nothing changes and
+/// nothing is left to do; then it waits for the next change or the next deadline. So an idle namespace costs nothing. Writers
+/// ask for merging and cleaning in between, on the thread pool. One piece of work at a time.</para>
+/// <para>What fails, because memory is short, is tried again with the next tick.</para>
+/// <para>The timer does not keep the namespace alive.</para>
+/// </remarks>
+internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
+{
+    // Writers leave up to a third dead, so that little that lives has to be moved for what is won; the timer brings that down
+    // to a sixth when they leave it the time.
+    private const int OneInUnderLoad = 3;
+    private const int OneInAtRest = 6;
+
+    // So many mutations between two ticks, and what the timer moves would mostly be dead soon anyway.
+    private const int BusyMutations = 50_000;
+
+    // Writers who make records die as fast as they are cleaned up would keep the timer here, and nothing would be swept meanwhile.
+    private const int PassesMax = 8;
+
+    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
+
+    // A clock may be set forward meanwhile; then what has expired is swept after this at the latest.
+    private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(1);
+
+    private readonly ShardedStore _store;
+    private readonly CoarseClock _clock;
+    private readonly Cleaner _cleaner;
+    private readonly ExpirySweep _sweep;
+    private readonly Action<Exception>? _onFailure;
+    private readonly ITimer _timer;
+    private readonly Lock _working = new();
+    private readonly Lock _arming = new();
+    private long _revisionAtTick;
+    private int _isRequested;
+    private int _isTicking;
+    private volatile bool _isAwake;
+    private volatile bool _isMergeWanted;
+    private volatile bool _isCleaningWanted;
+    private volatile bool _isHeld;
+    private volatile bool _isDisposed;
+
+    public Maintenance(ShardedStore store, CoarseClock clock, TimeProvider timeProvider, Action<Exception>? onFailure)
+    {
+        _store = store;
+        _clock = clock;
+        _cleaner = new Cleaner(store);
+        _sweep = new ExpirySweep(store, clock);
+        _onFailure = onFailure;
+        _timer = timeProvider.CreateTimer(
+            static weak =>
+            {
+                if (((WeakReference<Maintenance>)weak!).TryGetTarget(out var maintenance))
+                {
+                    maintenance.Tick();
+                }
+            },
+            new WeakReference<Maintenance>(this),
+            Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Something has changed, which may give work. Cheap, and called with every mutation.</summary>
+    public void NoteChange()
+    {
+        if (!_isAwake)
+        {
+            WakeUp();
+        }
+    }
+
+    /// <summary>Asks for new keys to be merged soon. Cheap, and may be called again and again.</summary>
+    public void RequestMerge()
+    {
+        if (!_isMergeWanted)
+        {
+            _isMergeWanted = true;
+            Request();
+        }
+    }
+
+    /// <summary>Asks for a look at how much is dead.</summary>
+    public void RequestCleaning()
+    {
+        if (!_isCleaningWanted)
+        {
+            _isCleaningWanted = true;
+            Request();
+        }
+    }
+
+    /// <summary>Does nothing until <see cref="Release"/>; what is asked for meanwhile waits.</summary>
+    public void Hold() => _isHeld = true;
+
+    /// <summary>Goes on, with what was asked for meanwhile.</summary>
+    public void Release()
+    {
+        _isHeld = false;
+        _isMergeWanted = true;
+        _isCleaningWanted = true;
+        Request();
+        WakeUp();
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        Interlocked.Exchange(ref _isRequested, 0);
+        _ = Guard(static maintenance =>
+        {
+            if (maintenance._isMergeWanted)
+            {
+                maintenance._isMergeWanted = false;
+                maintenance._store.Ordered.Merge();
+            }
+
+            if (maintenance._isCleaningWanted)
+            {
+                maintenance._isCleaningWanted = false;
+                maintenance._cleaner.Run(OneInUnderLoad);
+            }
+
+            return true;
+        });
+    }
+
+    /// <summary>Ends background work, once a piece that is going on is done.</summary>
+    public void Dispose()
+    {
+        _isDisposed = true;
+        lock (_arming)
+        {
+            _timer.Dispose();
+        }
+
+        lock (_working)
+        {
+            // Nothing begins any more, and what had begun has ended.
+        }
+    }
+
+    private void Tick()
+    {
+        lock (_arming)
+        {
+            // What changes from now on gives a tick of its own.
+            _isAwake = false;
+        }
+
+        // One waits at the most, however long the work before takes.
+        if (!_isHeld && Interlocked.Exchange(ref _isTicking, 1) == 0)
+        {
+            if (Guard(static maintenance => maintenance.DoAll()))
+            {
+                Sleep();
+            }
+            else
+            {
+                WakeUp();
+            }
+        }
+    }
+
+    // Returns whether nothing is left to do.
+    private bool DoAll()
+    {
+        Interlocked.Exchange(ref _isTicking, 0);
+        _sweep.Run();
+        _store.Ordered.Merge();
+        var mutations = CountMutations();
+        var isBusy = mutations > BusyMutations;
+        var passes = 0;
+        while (!_isDisposed && passes < PassesMax && _cleaner.Run(isBusy ? OneInUnderLoad : OneInAtRest))
+        {
+            // Until no more than that is dead, or nothing more can be won.
+            passes++;
+        }
+
+        _store.RefreshOrdered();
+        _store.ShrinkTables();
+        _store.Segments.KeepReserve();
+        if (!isBusy)
+        {
+            _store.Ordered.TrimBuffers();
+        }
+
+        return mutations == 0 && passes == 0;
+    }
+
+    private long CountMutations()
+    {
+        var revision = _store.Revision;
+        var mutations = revision - _revisionAtTick;
+        _revisionAtTick = revision;
+        return mutations;
+    }
+
+    private void WakeUp()
+    {
+        lock (_arming)
+        {
+            if (!_isAwake && !_isDisposed)
+            {
+                _isAwake = true;
+                _timer.Change(s_period, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    // Until the next change, or the next deadline.
+    private void Sleep()
+    {
+        var deadline = _store.Segments.NextDeadline;
+        if (deadline == uint.MaxValue)
+        {
+            return;
+        }
+
+        var sleep = DateTimeOffset.FromUnixTimeSeconds(deadline) - _clock.TimeProvider.GetUtcNow();
+        sleep = sleep < s_period ? s_period : sleep > s_longestSleep ? s_longestSleep : sleep;
+        lock (_arming)
+        {
+            if (!_isAwake && !_isDisposed)
+            {
+                _timer.Change(sleep, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    private void Request()
+    {
+        if (_isHeld || Interlocked.Exchange(ref _isRequested, 1) != 0)
+        {
+            return;
+        }
+
+        try
+        {
+            AllocationProbe.Before();
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+        catch (OutOfMemoryException)
+        {
+            // A mutation asked, and must not fail because of this: the tick does the same.
+            Interlocked.Exchange(ref _isRequested, 0);
+        }
+    }
+
+    // Returns what the work returns; false when it failed. Never throws: the caller is a timer or the thread pool, and an exception
+    // there would end the process.
+    private bool Guard(Func<Maintenance, bool> work)
+    {
+        lock (_working)
+        {
+            if (_isDisposed)
+            {
+                return true;
+            }
+
+            try
+            {
+                return work(this);
+            }
+            catch (Exception e) when (_onFailure is not null || e is OutOfMemoryException)
+            {
+                // The namespace goes on serving; what was not done is tried again with the next tick.
+                _isMergeWanted = false;
+                _isCleaningWanted = false;
+                TryReport(e);
+                return false;
+            }
+        }
+    }
+
+    private void TryReport(Exception e)
+    {
+        try
+        {
+            _onFailure?.Invoke(e);
+        }
+        catch (OutOfMemoryException)
+        {
+            // There is no memory for the report either.
+        }
+    }
+}

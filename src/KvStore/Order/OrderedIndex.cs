@@ -1,0 +1,364 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using KvStore.Expiry;
+using KvStore.Index;
+using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Records;
+using KvStore.Segments;
+
+namespace KvStore.Order;
+
+/// <summary>
+/// The keys in the order of their UTF-8 bytes: an array of leaves (<see cref="Leaf"/>), each a run of up to 512 keys.
+/// </summary>
+/// <remarks>
+/// <para>A put of a new key only adds its address to a list in its shard. Those are sorted and merged into the leaves a
+/// batch at a time: by the background when enough have come together, or by the next list, which sees every key put before
+/// it. An overwrite doesn't come here at all: an entry may name an older record of its key, whose dead bit then says that
+/// the newest is to be looked up in the hash index. A delete leaves its entry behind until <see cref="Refresh"/> drops
+/// it.</para>
+/// <para>What is always true:</para>
+/// <list type="number">
+/// <item>Entries are in strict key order, so that no key is listed twice.</item>
+/// <item>Every live key has an entry, or its address waits in its shard, or the version is odd.</item>
+/// <item>The segment of every entry is in the segment table: the cleaner refreshes the entries that point into a segment
+/// before it drops that.</item>
+/// </list>
+/// <para>It is derived from the hash index. A change that fails half-way, because memory is short, drops all of it, which needs
+/// no memory; the next list or merge makes it anew from the words. Until then the version stays odd.</para>
+/// <para>Thread safety: <see cref="List"/> and <see cref="Merge"/> from any thread. Changes happen under the gate and make
+/// <see cref="_version"/> odd while they last. A list reads without the gate: it takes note of the version, resolves a few
+/// entries to arrays, and trusts them if the version is still the same. Only when keys wait to be merged, or a change is
+/// going on, does it take the gate. A put never takes it.</para>
+/// </remarks>
+internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock, string name)
+{
+    private const int FetchAhead = 24;
+    private const int FetchAtOnce = 8;
+    private const int TypicalKeyBytes = 24;
+    private const int RefreshLeaves = 64;
+    private const int OptimisticAttempts = 4;
+
+    private readonly Lock _gate = new();
+    private readonly KeyBatch _batch = new(segments, index);
+    private long _entryCount;
+
+    // Replaced when leaves are added or dropped, so that its length is always right.
+    private Leaf[] _leaves = [];
+
+    // Odd while leaves change, and while there are none because a change failed.
+    private int _version;
+
+    // Under the gate: there are no leaves, and the keys are to be taken from the words of the shards.
+    private bool _isDropped;
+    private bool _isClosed;
+
+    // Kept from one turn of a refresh to the next.
+    private ulong[] _refreshHashes = [];
+
+    /// <summary>The number of entries, those of deleted keys included.</summary>
+    public long EntryCount => Volatile.Read(ref _entryCount);
+
+    /// <summary>The bytes of all leaves.</summary>
+    public long Bytes => Volatile.Read(ref _leaves).Length * (long)Leaf.Bytes;
+
+    /// <summary>
+    /// Finds the first keys in order that begin with a prefix and come after a key, and hands their newest records to a sink, until
+    /// that wants no more.
+    /// </summary>
+    public void List<TSink>(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
+        where TSink : struct, IRecordSink, allows ref struct
+    {
+        for (var attempt = 0; attempt < OptimisticAttempts; attempt++)
+        {
+            var version = Volatile.Read(ref _version);
+            if ((version & 1) != 0 || HasNewKeys())
+            {
+                break;
+            }
+
+            if (TryList(version, prefix, after, ref sink))
+            {
+                return;
+            }
+
+            // What was found before the change is right; go on behind it.
+            if (sink.LastKey is { IsEmpty: false } last)
+            {
+                after = last;
+            }
+        }
+
+        lock (_gate)
+        {
+            MergeHoldingGate();
+            var isComplete = TryList(_version, prefix, after, ref sink);
+            Debug.Assert(isComplete, "Nothing changes while the gate is held.");
+        }
+    }
+
+    /// <summary>Brings in the new keys of all shards.</summary>
+    public void Merge()
+    {
+        lock (_gate)
+        {
+            MergeHoldingGate();
+        }
+    }
+
+    /// <summary>
+    /// Points the entries that name a dead record at the newest record of their key, and drops those of keys that are gone.
+    /// </summary>
+    /// <param name="concerns">Which segments are looked at; null for all.</param>
+    public void Refresh(SegmentSet? concerns)
+    {
+        lock (_gate)
+        {
+            MergeHoldingGate();
+        }
+
+        // A few leaves at a time, so that a list that needs the gate gets it soon. Between two turns leaves are only added:
+        // what lies beyond the turn's end stays beyond it, so an entry may be seen twice, but none is missed.
+        var next = 0;
+        bool isDone;
+        do
+        {
+            lock (_gate)
+            {
+                next = RefreshHoldingGate(concerns, next);
+                isDone = next >= _leaves.Length;
+            }
+        }
+        while (!isDone);
+    }
+
+    /// <summary>Drops everything, to be made anew from the hash index: what is here cannot be trusted. Allocates nothing.</summary>
+    public void Drop()
+    {
+        lock (_gate)
+        {
+            DropHoldingGate();
+        }
+    }
+
+    /// <summary>Gives back what merging keeps for the next batch.</summary>
+    public void TrimBuffers()
+    {
+        lock (_gate)
+        {
+            _batch.Trim();
+        }
+    }
+
+    /// <summary>Forgets everything; every list that comes later, or meanwhile, throws.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            // The version stays odd, so that every list comes to the gate.
+            DropHoldingGate();
+            _isClosed = true;
+        }
+    }
+
+    private bool HasNewKeys()
+    {
+        foreach (var shard in shards)
+        {
+            if (shard.NewKeyCount > 0 || shard.HasLostNewKeys)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private bool HasLostNewKeys()
+    {
+        foreach (var shard in shards)
+        {
+            if (shard.HasLostNewKeys)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    // False when the leaves changed meanwhile; then what the sink has is good, and there is more. By itself, since the loop needs
+    // every register that a caller would keep something in.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryList<TSink>(int version, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
+        where TSink : struct, IRecordSink, allows ref struct
+    {
+        var leaves = Volatile.Read(ref _leaves);
+        var isAfter = after.SequenceCompareTo(prefix) >= 0 && !after.IsEmpty;
+        if (!TrySeek(version, leaves, isAfter ? after : prefix, isAfter, out var leafIndex, out var position))
+        {
+            return false;
+        }
+
+        var keyBytes = TypicalKeyBytes;
+        var isFirst = true;
+        for (; leafIndex < leaves.Length; leafIndex++)
+        {
+            var entries = EntriesOf(leaves[leafIndex]);
+            var next = leafIndex + 1 < leaves.Length ? EntriesOf(leaves[leafIndex + 1]) : default;
+            if (isFirst)
+            {
+                Fetch(entries, next, position, Math.Min(sink.Room, FetchAhead + FetchAtOnce), keyBytes);
+                isFirst = false;
+            }
+
+            for (; position < entries.Length; position++)
+            {
+                if (position % FetchAtOnce == 0)
+                {
+                    Fetch(entries, next, position + FetchAhead, FetchAtOnce, keyBytes);
+                }
+
+                var record = segments.RecordAt(entries[position]);
+                if (!IsStill(version))
+                {
+                    return false;
+                }
+
+                if (!prefix.IsEmpty && !record.Key.StartsWith(prefix))
+                {
+                    return true;
+                }
+
+                keyBytes = record.KeyBytes;
+                if (record.IsDead)
+                {
+                    if (!TryAddressOfNewest(record, out var newest, out _))
+                    {
+                        continue;
+                    }
+
+                    record = newest;
+                }
+
+                if (!clock.HasPassed(record.Deadline) && !sink.Offer(record))
+                {
+                    return true;
+                }
+            }
+
+            position = 0;
+        }
+
+        return IsStill(version);
+    }
+
+    // Asks the processor to fetch the records of a run of entries, which may begin in this leaf or the next. At once, so that what
+    // it waits for, mostly where their pages are, overlaps; one at a time, each would be waited for among other work.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Fetch(ReadOnlySpan<long> entries, ReadOnlySpan<long> next, int first, int count, int keyBytes)
+    {
+        Fetch(entries[Math.Min(first, entries.Length)..Math.Min(first + count, entries.Length)], keyBytes);
+        first -= entries.Length;
+        Fetch(next[Math.Clamp(first, 0, next.Length)..Math.Clamp(first + count, 0, next.Length)], keyBytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Fetch(ReadOnlySpan<long> entries, int keyBytes)
+    {
+        foreach (var entry in entries)
+        {
+            HashIndex.Prefetch(segments.ArrayOf(entry), HashEntry.OffsetOf(entry), keyBytes);
+        }
+    }
+
+    private static ReadOnlySpan<long> EntriesOf(Leaf leaf) => leaf.All[..Math.Clamp(leaf.Count, 0, Leaf.Capacity)];
+
+    // The first entry that is not before the key, or, when exclusive, that is after it.
+    private bool TrySeek(
+        int version, Leaf[] leaves, ReadOnlySpan<byte> key, bool isExclusive, out int leafIndex, out int entryIndex)
+    {
+        leafIndex = 0;
+        entryIndex = 0;
+
+        // The last leaf that begins before the key, or at it.
+        var low = 0;
+        var high = leaves.Length;
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (!TryKeyOf(version, leaves[middle].All[0], out var first))
+            {
+                return false;
+            }
+
+            if (first.SequenceCompareTo(key) <= 0)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        if (low == 0)
+        {
+            return IsStill(version);
+        }
+
+        leafIndex = low - 1;
+        var leaf = leaves[leafIndex];
+        low = 0;
+        high = Math.Clamp(leaf.Count, 0, Leaf.Capacity);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (!TryKeyOf(version, leaf.All[middle], out var candidate))
+            {
+                return false;
+            }
+
+            var order = candidate.SequenceCompareTo(key);
+            if (order < 0 || (order == 0 && isExclusive))
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        entryIndex = low;
+        return IsStill(version);
+    }
+
+    private bool TryKeyOf(int version, long entry, out ReadOnlySpan<byte> key)
+    {
+        var array = segments.ArrayOf(entry);
+        if (!IsStill(version))
+        {
+            key = default;
+            return false;
+        }
+
+        key = new Record(array!, HashEntry.OffsetOf(entry)).Key;
+        return true;
+    }
+
+    private bool IsStill(int version)
+    {
+        // What was read before must have been read before the version is read again.
+        Volatile.ReadBarrier();
+        return Volatile.Read(ref _version) == version;
+    }
+
+    private bool TryAddressOfNewest(Record record, out Record newest, out long address)
+    {
+        var isFound = index.TryFind(new Utf8Key(record.Key), out newest, out var word) && (word & HashEntry.TombstoneBit) == 0;
+        address = word & HashEntry.AddressMask;
+        return isFound;
+    }
+}

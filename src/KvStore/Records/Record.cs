@@ -1,0 +1,203 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KvStore.Rules;
+using KvStore.Segments;
+using KvStore.Values;
+
+namespace KvStore.Records;
+
+/// <summary>
+/// One record in its segment: a header, the key in UTF-8, the metadata as JSON, the value; 8-byte aligned.
+/// </summary>
+/// <remarks>
+/// <para>The bytes are described by <see cref="RecordLayout"/>.</para>
+/// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
+/// of the key's shard once the index no longer points here. It tells the cleaner and a listing what they would otherwise have
+/// to look up; no reader of a view looks at it.</para>
+/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
+/// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
+/// </remarks>
+internal readonly struct Record(byte[] segment, int offset)
+{
+    /// <summary>The bytes before the key.</summary>
+    public const int HeaderBytes = RecordLayout.HeaderBytes;
+
+    /// <summary>The bytes that say where a value is that is kept outside memory.</summary>
+    public const int ReferenceBytes = 3 * sizeof(long);
+
+    /// <summary>Records begin at multiples of this.</summary>
+    public const int Alignment = 8;
+
+    /// <summary>The segment that holds the record.</summary>
+    public readonly byte[] Segment = segment;
+
+    /// <summary>Where the record begins.</summary>
+    public readonly int Offset = offset;
+
+    /// <summary>Whether this is a record at all.</summary>
+    public bool IsNone => Segment is null;
+
+    /// <summary>Which mutation made it.</summary>
+    public long Revision => Read<long>(RecordLayout.RevisionOffset) & RecordLayout.RevisionMask;
+
+    /// <summary>When it is gone.</summary>
+    public Deadline Deadline => RecordLayout.ReadDeadline(in Start);
+
+    /// <summary>The length of the value, or of what stands in its place.</summary>
+    public int ValueBytes => Read<int>(RecordLayout.ValueBytesOffset);
+
+    /// <summary>The length of the key.</summary>
+    public int KeyBytes => Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask;
+
+    /// <summary>The length of the metadata.</summary>
+    public int MetadataBytes => Read<ushort>(RecordLayout.MetadataBytesOffset);
+
+    /// <summary>Whether the index has left this record for another, or for none.</summary>
+    public bool IsDead => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.DeadFlag) != 0;
+
+    /// <summary>Whether the value is kept outside memory.</summary>
+    public bool IsLarge => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.LargeFlag) != 0;
+
+    /// <summary>Where the value is kept, when that is outside memory; otherwise none.</summary>
+    public KvValueReference LargeValue => IsLarge
+        ? new KvValueReference(BinaryPrimitives.ReadInt64LittleEndian(Value), BinaryPrimitives.ReadInt64LittleEndian(Value[sizeof(long)..]))
+        {
+            Check = BinaryPrimitives.ReadInt64LittleEndian(Value[(2 * sizeof(long))..]),
+        }
+        : default;
+
+    /// <summary>The first byte of the key, for a comparison that knows the length.</summary>
+    public ref readonly byte KeyStart
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ref Unsafe.Add(ref Start, HeaderBytes);
+    }
+
+    /// <summary>The key.</summary>
+    public ReadOnlySpan<byte> Key
+    {
+        // In bounds: the length was written before anybody could see the record, with room for as much behind the header.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            ref var start = ref Start;
+            return MemoryMarshal.CreateReadOnlySpan(
+                ref Unsafe.Add(ref start, HeaderBytes), RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
+        }
+    }
+
+    /// <summary>The value.</summary>
+    public ReadOnlySpan<byte> Value => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
+
+    /// <summary>The whole record, without what aligns the next.</summary>
+    public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
+
+    /// <summary>The bytes of key, metadata and value, also where the value is kept outside memory: what a namespace's limit counts.</summary>
+    public long LiveBytes => KeyBytes + MetadataBytes + (IsLarge ? LargeValue.Length : ValueBytes);
+
+    /// <summary>The room it takes in its segment.</summary>
+    public int SizeInSegment => SizeFor(KeyBytes, MetadataBytes, ValueBytes);
+
+    /// <summary>The room that a record takes in a segment, alignment included.</summary>
+    public static int SizeFor(int keyBytes, int metadataBytes, int valueBytes) =>
+        (HeaderBytes + keyBytes + metadataBytes + valueBytes + Alignment - 1) & -Alignment;
+
+    /// <summary>Writes the header of a record that nobody else can see yet.</summary>
+    public void Initialize(int keyBytes, int metadataBytes, int valueBytes, Deadline deadline) =>
+        RecordLayout.WriteHeader(ref Start, keyBytes, metadataBytes, valueBytes, deadline);
+
+    /// <summary>The key's bytes in a record that nobody else can see yet.</summary>
+    public Span<byte> DraftKey => Segment.AsSpan(Offset + HeaderBytes, KeyBytes);
+
+    /// <summary>The metadata's bytes in a record that nobody else can see yet.</summary>
+    public Span<byte> DraftMetadata => Segment.AsSpan(Offset + HeaderBytes + KeyBytes, MetadataBytes);
+
+    /// <summary>The value's bytes in a record that nobody else can see yet.</summary>
+    public Span<byte> DraftValue => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
+
+    /// <summary>Says where the value is kept, in a record that nobody else can see yet and that has <see cref="ReferenceBytes"/> for it.</summary>
+    public void SetLargeValue(KvValueReference reference)
+    {
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue, reference.Id);
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue[sizeof(long)..], reference.Length);
+        BinaryPrimitives.WriteInt64LittleEndian(DraftValue[(2 * sizeof(long))..], reference.Check);
+        Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.LargeFlag));
+    }
+
+    /// <summary>Numbers a record that nobody else can see yet.</summary>
+    public void SetRevision(long revision)
+    {
+        Debug.Assert(revision is >= 0 and <= RecordLayout.RevisionMask, "A revision has 62 bits.");
+        Write(RecordLayout.RevisionOffset, (Read<long>(RecordLayout.RevisionOffset) & ~RecordLayout.RevisionMask) | revision);
+    }
+
+    /// <summary>Copies a whole record over one that nobody else can see yet.</summary>
+    public void CopyFrom(Record other)
+    {
+        var bytes = other.Bytes;
+        bytes.CopyTo(Segment.AsSpan(Offset, bytes.Length));
+
+        // The original may have died while it was copied; the copy's own word decides whether it lives.
+        Write(RecordLayout.KeyBytesOffset, (ushort)(other.Read<ushort>(RecordLayout.KeyBytesOffset) & ~RecordLayout.DeadFlag));
+    }
+
+    /// <summary>Marks the record dead. Only under the lock of the key's shard, after the index has left it.</summary>
+    public void MarkDead() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.DeadFlag));
+
+    /// <summary>Marks a record that nobody else can see yet as that of a deleted key.</summary>
+    public void MarkTombstone() => Write(RecordLayout.KeyBytesOffset, (ushort)(Read<ushort>(RecordLayout.KeyBytesOffset) | RecordLayout.TombstoneFlag));
+
+    /// <summary>The record as a mutation for a persistence provider: views, no copy.</summary>
+    public KvMutation ToMutation(long revision)
+    {
+        var metadataOffset = Offset + HeaderBytes + KeyBytes;
+        return new KvMutation
+        {
+            Key = new ReadOnlyMemory<byte>(Segment, Offset + HeaderBytes, KeyBytes),
+            Metadata = new ReadOnlyMemory<byte>(Segment, metadataOffset, MetadataBytes),
+            Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
+            LargeValue = LargeValue,
+            Revision = revision,
+            DeadlineSeconds = Deadline.Seconds,
+            DeadlineRounding = Deadline.Rounding,
+        };
+    }
+
+    /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
+    public KvValue ToValue(LargeValueView value) => new(value, Offset);
+
+    /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public KvValue ToValue() => new(Segment, Offset);
+
+    // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
+    // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at
+    // instead, in a page of its own.
+    private ref byte Start
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            if (Segment is null)
+            {
+                ThrowNone();
+            }
+
+            return ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Segment), (nuint)(uint)Offset);
+        }
+    }
+
+    [DoesNotReturn]
+    private static void ThrowNone() => throw new InvalidOperationException("There is no record.");
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private T Read<T>(int field)
+        where T : unmanaged => RecordLayout.Read<T>(in Start, field);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Write<T>(int field, T value)
+        where T : unmanaged => RecordLayout.Write(ref Start, field, value);
+}

@@ -1,0 +1,109 @@
+namespace KvStore.Rules;
+
+/// <summary>
+/// Turns a time to live or a date into a deadline. Source: Workers KV, "Expiring keys", and the messages of the runtime.
+/// </summary>
+/// <remarks>
+/// What the runtime takes for a 32-bit number may here be later: every expiration that can be kept can be asked for.
+/// </remarks>
+internal static class ExpirationRules
+{
+    /// <summary>Checks what the options ask for.</summary>
+    /// <param name="options">The options of a put.</param>
+    /// <param name="limits">The least time to live.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="name">The namespace of the put, for messages.</param>
+    /// <param name="key">The key of the put, for messages.</param>
+    /// <returns>The deadline, or the default for none.</returns>
+    /// <exception cref="KvException">It is in the past or too near (400).</exception>
+    /// <exception cref="ArgumentException">It is later than can be kept.</exception>
+    public static Deadline Check(KvPutOptions options, KvLimits limits, DateTimeOffset now, string name, string key)
+    {
+        var leastSeconds = (long)limits.ExpirationTtlMin.TotalSeconds;
+        var nowSeconds = now.ToUnixTimeSeconds();
+        if (options.ExpirationTtl is { } ttl)
+        {
+            var seconds = WholeSeconds(ttl);
+            if (seconds <= 0)
+            {
+                throw Refused($"Invalid expiration_ttl of {seconds}. Please specify integer greater than 0.");
+            }
+
+            if (seconds < leastSeconds)
+            {
+                throw Refused($"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
+            }
+
+            return AfterTtl(options, now, name, key);
+        }
+
+        if (options.Expiration is { } expiration)
+        {
+            var seconds = expiration.ToUnixTimeSeconds();
+            if (seconds <= nowSeconds)
+            {
+                throw Refused($"Invalid expiration of {seconds}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
+            }
+
+            if (seconds < nowSeconds + leastSeconds)
+            {
+                throw Refused($"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
+            }
+
+            return IsKept(UnixTicks(expiration), seconds)
+                ? Deadline.AtTicks(UnixTicks(expiration), seconds)
+                : throw OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key);
+        }
+
+        return default;
+    }
+
+    /// <summary>The deadline after the time to live of options that have been checked.</summary>
+    /// <exception cref="ArgumentException">It is later than can be kept.</exception>
+    public static Deadline AfterTtl(KvPutOptions options, DateTimeOffset now, string name, string key)
+    {
+        var ttl = options.ExpirationTtl.GetValueOrDefault();
+
+        var nowSeconds = now.ToUnixTimeSeconds();
+        var seconds = nowSeconds + WholeSeconds(ttl);
+
+        // Without an overflow: both are within the range of a TimeSpan.
+        var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks, seconds);
+        return isKept
+            ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, seconds)
+            : throw OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), seconds < 1, nowSeconds, name, key);
+    }
+
+    /// <summary>A span in whole seconds, cut off towards zero.</summary>
+    public static long WholeSeconds(TimeSpan span) => span.Ticks / TimeSpan.TicksPerSecond;
+
+    /// <summary>A span in whole seconds, cut off towards zero, that must fit 32 bits, as in the runtime.</summary>
+    /// <exception cref="ArgumentException">It does not.</exception>
+    public static int Seconds32(TimeSpan span, string parameter)
+    {
+        var seconds = WholeSeconds(span);
+        return seconds is >= int.MinValue and <= int.MaxValue
+            ? (int)seconds
+            : throw new ArgumentException(Invariant($"Value out of range. Must be between {int.MinValue} and {int.MaxValue} (inclusive)."), parameter);
+    }
+
+    private const long MaxTicks = Deadline.SecondsMax * TimeSpan.TicksPerSecond;
+
+    // The second that is shown can be put again. The epoch itself stands for "never".
+    private static bool IsKept(long unixTicks, long shownSeconds) => shownSeconds >= 1 && unixTicks <= MaxTicks;
+
+    private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
+
+    private static KvException Refused(FormattableString reason) => new(400, "PUT", Invariant(reason));
+
+    // Only a clock before the epoch leads to an expiration before it, and where the clock is past the latest one, none is possible.
+    private static ArgumentException OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string name, string key)
+    {
+        var clock = Invariant($"The clock stands at {nowSeconds} seconds since the Unix epoch");
+        var reason = isTooEarly ? $"{clock}, and no expiration before 1 can be stored."
+            : nowSeconds < Deadline.SecondsMax ? Deadline.LatestText
+            : $"{clock}. {Deadline.LatestText}";
+        return new ArgumentException(
+            Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key)}"), "options");
+    }
+}

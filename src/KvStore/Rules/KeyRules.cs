@@ -1,0 +1,144 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Unicode;
+using KvStore.Keys;
+
+namespace KvStore.Rules;
+
+/// <summary>
+/// What a key may be, and how the binding says that it isn't. Source: Workers KV, "Write key-value pairs", and the
+/// messages of the runtime.
+/// </summary>
+internal static class KeyRules
+{
+    /// <summary>A surrogate without its other half is not a character, and no key can hold it.</summary>
+    public const string UnpairedSurrogate = "Could not URL-decode key name";
+
+    /// <summary>
+    /// The fast way in: true with the hash when the key is ASCII and within the rules. False says nothing yet; then
+    /// <see cref="Encode"/> decides.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryAscii(string key, int keyBytesMax, out ulong hash)
+    {
+        // One comparison for "1 to the limit"; the dots are short and rare. No key at all is told apart by whoever encodes it.
+        if (key is not null && (uint)(key.Length - 1) < (uint)keyBytesMax && !(key.Length <= 2 && IsDots(key)))
+        {
+            return KeyHash.TryOfAscii(key, out hash);
+        }
+
+        hash = 0;
+        return false;
+    }
+
+    /// <summary>The most bytes that <see cref="Encode"/> may write for a key that is within the limit.</summary>
+    public static int BufferBytes(string key, int keyBytesMax) => Math.Min(key.Length * 3, keyBytesMax);
+
+    /// <summary>Checks a key and writes it as UTF-8.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="keyBytesMax">The longest that is allowed.</param>
+    /// <param name="operation">The operation, for the message.</param>
+    /// <param name="buffer">At least <see cref="BufferBytes"/> long.</param>
+    /// <returns>The number of bytes written.</returns>
+    public static int Encode(string key, int keyBytesMax, string operation, Span<byte> buffer)
+    {
+        CheckShape(key, keyBytesMax, operation);
+        if (Utf8.FromUtf16(key, buffer, out _, out var written, replaceInvalidSequences: false) != System.Buffers.OperationStatus.Done)
+        {
+            throw new KvException(400, operation, UnpairedSurrogate);
+        }
+
+        return written;
+    }
+
+    /// <summary>Checks everything but surrogates, which the binding looks at later.</summary>
+    public static void CheckShape(string key, int keyBytesMax, string operation)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        if (key.Length == 0)
+        {
+            throw new ArgumentException("Key name cannot be empty.", nameof(key));
+        }
+
+        if (IsDots(key))
+        {
+            throw new ArgumentException($"\"{key}\" is not allowed as a key name.", nameof(key));
+        }
+
+        CheckLength(key, keyBytesMax, operation);
+    }
+
+    /// <summary>Checks a key among many, for which the messages differ.</summary>
+    public static void CheckInBulk(string key, int keyBytesMax)
+    {
+        ArgumentNullException.ThrowIfNull(key, "keys");
+        if (key.Length == 0)
+        {
+            throw new KvException(400, "GET_BULK", "Key names must not be empty");
+        }
+
+        if (IsDots(key))
+        {
+            throw new KvException(400, "GET_BULK", $"Illegal key name \"{key}\". Please use a different name.");
+        }
+
+        CheckLength(key, keyBytesMax, "GET_BULK");
+    }
+
+    /// <summary>Whether every surrogate has its other half.</summary>
+    public static bool IsUnicode(string text) => !text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') || IsPaired(text);
+
+    /// <summary>Checks a key in UTF-8 that comes from a caller of the synchronous read.</summary>
+    public static void CheckUtf8(ReadOnlySpan<byte> key, int keyBytesMax, string operation)
+    {
+        if (key.IsEmpty)
+        {
+            throw new ArgumentException("Key name cannot be empty.", nameof(key));
+        }
+
+        if (key.SequenceEqual("."u8) || key.SequenceEqual(".."u8))
+        {
+            throw new ArgumentException($"\"{Encoding.UTF8.GetString(key)}\" is not allowed as a key name.", nameof(key));
+        }
+
+        if (key.Length > keyBytesMax)
+        {
+            throw TooLong(key.Length, keyBytesMax, operation);
+        }
+    }
+
+    /// <summary>Checks the length of a key or prefix; an unpaired surrogate counts three bytes.</summary>
+    public static void CheckLength(string text, int keyBytesMax, string operation)
+    {
+        // No UTF-16 unit takes more than three bytes, so that most text need not be counted.
+        if (text.Length * 3L > keyBytesMax && Encoding.UTF8.GetByteCount(text) is var bytes && bytes > keyBytesMax)
+        {
+            throw TooLong(bytes, keyBytesMax, operation);
+        }
+    }
+
+    private static bool IsPaired(string text)
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (!char.IsSurrogate(text[i]))
+            {
+                continue;
+            }
+
+            if (!(i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1])))
+            {
+                return false;
+            }
+
+            i++;
+        }
+
+        return true;
+    }
+
+    private static bool IsDots(string key) => key is "." or "..";
+
+    private static KvException TooLong(int bytes, int keyBytesMax, string operation) =>
+        new(414, operation, Invariant($"UTF-8 encoded length of {bytes} exceeds key length limit of {keyBytesMax}."));
+}

@@ -1,0 +1,32 @@
+namespace KvStore.Rules;
+
+/// <summary>Seconds as they stand in a request or a bulk file, where they may be any whole number.</summary>
+internal static class PutSeconds
+{
+    public const string TtlName = "expiration_ttl";
+    public const string ExpirationName = "expiration";
+
+    // Within what a date and a span can hold; what is beyond has a message here.
+    private static readonly long s_least = DateTimeOffset.MinValue.ToUnixTimeSeconds();
+    private static readonly long s_most = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
+
+    /// <summary>The number, where it is within what a date or a span can hold.</summary>
+    /// <param name="seconds">The number.</param>
+    /// <param name="name">Which of the two it is.</param>
+    /// <exception cref="KvException">It is beyond every expiration (400).</exception>
+    public static long Check(Int128 seconds, string name) =>
+        seconds < s_least ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {RuleOf(name)}"))
+        : seconds > s_most ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {Deadline.LatestText}"))
+        : (long)seconds;
+
+    /// <summary>What the binding asks of the least of them.</summary>
+    public static string RuleOf(string name) => name == TtlName
+        ? "Please specify integer greater than 0."
+        : "Please specify integer greater than the current number of seconds since the UNIX epoch.";
+
+    /// <summary>The time to live.</summary>
+    public static TimeSpan? ToTtl(long? seconds) => seconds is { } span ? TimeSpan.FromSeconds(span) : null;
+
+    /// <summary>The expiration.</summary>
+    public static DateTimeOffset? ToExpiration(long? seconds) => seconds is { } at ? DateTimeOffset.FromUnixTimeSeconds(at) : null;
+}

@@ -1,0 +1,358 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KvStore.Diagnostics;
+using KvStore.Index;
+using KvStore.Records;
+
+namespace KvStore.Segments;
+
+/// <summary>
+/// The segments of a namespace by number, and the tails to which records are appended.
+/// </summary>
+/// <remarks>
+/// <para>Readers go from a word to its array through <see cref="Arrays"/> without a lock. A word that still stands where it
+/// was found <em>after</em> the array was loaded vouches for that array: a segment is dropped only when no word points into
+/// it, and its number does not come back before 1 TiB more is written.</para>
+/// <para>A number's slot is its low bits. Numbers whose slot is taken are skipped, so a slot never means two segments.</para>
+/// <para>Thread safety: all members, from any thread.</para>
+/// </remarks>
+/// <param name="firstNumber">The number of the first segment.</param>
+internal sealed class SegmentTable(int firstNumber = 1)
+{
+    /// <summary>Records above this get a segment of exactly their size, so that little room is lost at a segment's end.</summary>
+    public const int SharedRecordBytesMax = 256 * 1024;
+
+    private const int SegmentBytesMin = 64 * 1024;
+
+    // A smaller namespace has little to win, and needs little.
+    private const int ReserveBytes = 512 * 1024;
+    private const int ReserveFromBytes = 8 * ReserveBytes;
+
+    private readonly Lock _gate = new();
+
+    // Replaced when it grows, never changed in place but for its elements. Read it after the word, and once.
+    private byte[]?[] _arrays = new byte[]?[16];
+    private Segment?[] _segments = new Segment?[16];
+    private int _count;
+    private int _nextId = firstNumber;
+    private long _bytes;
+
+    private Segment? _tail;
+    private Segment? _cleanerTail;
+
+    // For the cleaner, when there is no memory: it can make room only after it has copied what lives elsewhere.
+    private Segment? _reserve;
+
+    /// <summary>Says that a new segment was begun: a moment to see whether old ones should be cleaned.</summary>
+    public event Action? SegmentAdded;
+
+    /// <summary>The arrays by the low bits of their segment's number.</summary>
+    public byte[]?[] Arrays
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Volatile.Read(ref _arrays);
+    }
+
+    /// <summary>How many slots the numbers of segments have: those of two segments at one time never share one.</summary>
+    public int SlotCount => Arrays.Length;
+
+    /// <summary>The bytes of all segments.</summary>
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    /// <summary>The bytes of all records that are not dead.</summary>
+    public long LiveBytes
+    {
+        get
+        {
+            var bytes = 0L;
+            lock (_gate)
+            {
+                foreach (var segment in _segments)
+                {
+                    bytes += segment is null ? 0 : segment.UsedBytes - segment.DeadBytes;
+                }
+            }
+
+            return bytes;
+        }
+    }
+
+    /// <summary>The array of a word or address; null, or another's, when the segment has been dropped meanwhile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte[]? ArrayOf(long word)
+    {
+        // In bounds: the length is a power of two, and the index is below it. The element is loaded with acquire semantics,
+        // so that a caller who then looks at the word again really does so afterwards.
+        var arrays = Arrays;
+        var slot = (nuint)(HashEntry.SegmentIdAndMoreOf(word) & (uint)(arrays.Length - 1));
+        return Volatile.Read(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(arrays), slot));
+    }
+
+    /// <summary>The record of an address that cannot be dropped meanwhile.</summary>
+    public Record RecordAt(long word) => new(ArrayOf(word)!, HashEntry.OffsetOf(word));
+
+    /// <summary>The segment of an address that cannot be dropped meanwhile.</summary>
+    public Segment SegmentOf(long word)
+    {
+        var segments = Volatile.Read(ref _segments);
+        return segments[HashEntry.SegmentIdOf(word) & (segments.Length - 1)]!;
+    }
+
+    /// <summary>Takes room for a record that a caller writes.</summary>
+    public RecordDraft Reserve(int bytes) => Reserve(ref _tail, bytes, bytesToCome: null);
+
+    /// <summary>Takes room for a record that the cleaner moves: survivors lie together, apart from what is new.</summary>
+    /// <param name="bytes">The room.</param>
+    /// <param name="bytesToCome">How much more the cleaner is about to move, this record included.</param>
+    public RecordDraft ReserveForCleaner(int bytes, long bytesToCome) => Reserve(ref _cleanerTail, bytes, bytesToCome);
+
+    /// <summary>Takes room in a tail that belongs to the caller, who seals it in the end.</summary>
+    public RecordDraft Reserve(ref Segment? tail, int bytes) => Reserve(ref tail, bytes, bytesToCome: null);
+
+    /// <summary>Ends appending to a segment, so that it can be walked once it is settled.</summary>
+    public void Seal(Segment segment)
+    {
+        lock (_gate)
+        {
+            segment.Seal();
+        }
+    }
+
+    /// <summary>Ends appending to the segments in use, so that they can be walked once they are settled.</summary>
+    /// <param name="predicate">Which of them.</param>
+    /// <param name="argument">Handed to the predicate, so that it need not be made for each call.</param>
+    public void SealTails<T>(Func<Segment, T, bool> predicate, T argument)
+    {
+        lock (_gate)
+        {
+            if (_tail is { } tail && tail.UsedBytes > 0 && predicate(tail, argument))
+            {
+                tail.Seal();
+                _tail = null;
+            }
+
+            if (_cleanerTail is { } cleanerTail && cleanerTail.UsedBytes > 0 && predicate(cleanerTail, argument))
+            {
+                cleanerTail.Seal();
+                _cleanerTail = null;
+            }
+        }
+    }
+
+    /// <summary>All segments, as of now.</summary>
+    public List<Segment> ToList()
+    {
+        AllocationProbe.Before();
+        var list = new List<Segment>(Volatile.Read(ref _count));
+        CopyTo(list);
+        return list;
+    }
+
+    /// <summary>All segments, as of now, in a list that is used again and again.</summary>
+    public void CopyTo(List<Segment> list)
+    {
+        list.Clear();
+        lock (_gate)
+        {
+            if (list.Capacity < _count)
+            {
+                AllocationProbe.Before();
+                list.EnsureCapacity(_count);
+            }
+
+            foreach (var segment in _segments)
+            {
+                if (segment is not null)
+                {
+                    list.Add(segment);
+                }
+            }
+        }
+    }
+
+    /// <summary>No record that lives expires before this second; <see cref="uint.MaxValue"/> when none expires.</summary>
+    public uint NextDeadline
+    {
+        get
+        {
+            var next = uint.MaxValue;
+            lock (_gate)
+            {
+                foreach (var segment in _segments)
+                {
+                    next = Math.Min(next, segment?.NextDeadline ?? uint.MaxValue);
+                }
+            }
+
+            return next;
+        }
+    }
+
+    /// <summary>Lets go of segments at which nothing points any more.</summary>
+    public void Drop(List<Segment> segments)
+    {
+        lock (_gate)
+        {
+            foreach (var segment in segments)
+            {
+                var slot = segment.Id & (_arrays.Length - 1);
+                Volatile.Write(ref _arrays[slot], null);
+                _segments[slot] = null;
+                _count--;
+                _bytes -= segment.Bytes.Length;
+            }
+        }
+    }
+
+    /// <summary>Keeps a reserve of memory for the cleaner where the namespace is large enough, if there is memory for one.</summary>
+    public void KeepReserve()
+    {
+        lock (_gate)
+        {
+            if (_bytes < ReserveFromBytes)
+            {
+                _reserve = null;
+            }
+            else if (_reserve is null)
+            {
+                AllocationProbe.Before();
+                _reserve = new Segment(id: 0, ReserveBytes);
+            }
+        }
+    }
+
+    /// <summary>Lets go of everything. Only once no word points anywhere.</summary>
+    public void Clear()
+    {
+        lock (_gate)
+        {
+            _arrays = new byte[]?[16];
+            _segments = new Segment?[16];
+            _tail = null;
+            _cleanerTail = null;
+            _reserve = null;
+            _count = 0;
+            _bytes = 0;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private RecordDraft Reserve(ref Segment? tail, int bytes, long? bytesToCome)
+    {
+        if (Volatile.Read(ref tail) is { } segment && segment.TryReserve(bytes, out var offset))
+        {
+            return new RecordDraft(segment, offset);
+        }
+
+        return ReserveInNew(ref tail, bytes, bytesToCome);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private RecordDraft ReserveInNew(ref Segment? tail, int bytes, long? bytesToCome)
+    {
+        RecordDraft draft;
+        lock (_gate)
+        {
+            if (bytes > SharedRecordBytesMax)
+            {
+                var own = Add(bytes);
+                own.TryReserve(bytes, out var offset);
+                own.Seal();
+                draft = new RecordDraft(own, offset);
+            }
+            else
+            {
+                if (tail is { } current && current.TryReserve(bytes, out var offset))
+                {
+                    // Another thread has begun a new segment meanwhile.
+                    return new RecordDraft(current, offset);
+                }
+
+                // Published only once this record has its room in it, so that the loop cannot starve. Where there is no memory for
+                // a new segment the tail stays as it is.
+                var next = bytesToCome is { } toCome
+                    ? AddForCleaner(bytes, NextSegmentBytes(bytes, toCome))
+                    : Add(NextSegmentBytes(bytes, _bytes / 4));
+                tail?.Seal();
+                next.TryReserve(bytes, out offset);
+                Volatile.Write(ref tail, next);
+                draft = new RecordDraft(next, offset);
+            }
+        }
+
+        SegmentAdded?.Invoke();
+        return draft;
+    }
+
+    // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
+    private static int NextSegmentBytes(int recordBytes, long wantedBytes)
+    {
+        var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, HashEntry.SegmentBytesMax);
+        return (Math.Max(bytes, recordBytes) + 4095) & -4096;
+    }
+
+    private Segment AddForCleaner(int recordBytes, int capacityBytes)
+    {
+        try
+        {
+            return Add(capacityBytes);
+        }
+        catch (OutOfMemoryException) when (_reserve is { } reserve && recordBytes <= reserve.Bytes.Length && _count < _segments.Length)
+        {
+            _reserve = null;
+            Add(reserve);
+            return reserve;
+        }
+    }
+
+    private Segment Add(int capacityBytes)
+    {
+        if (_count > _segments.Length / 2)
+        {
+            Grow();
+        }
+
+        AllocationProbe.Before();
+        var segment = new Segment(id: 0, capacityBytes);
+        Add(segment);
+        return segment;
+    }
+
+    private void Add(Segment segment)
+    {
+        // Mostly at least half of the slots are free, so a free one is found after a few steps.
+        while (_segments[_nextId & (_segments.Length - 1)] is not null)
+        {
+            _nextId = NextId(_nextId);
+        }
+
+        segment.Id = _nextId;
+        var slot = segment.Id & (_segments.Length - 1);
+        _segments[slot] = segment;
+        Volatile.Write(ref _arrays[slot], segment.Bytes);
+        _nextId = NextId(_nextId);
+        _count++;
+        _bytes += segment.Bytes.Length;
+    }
+
+    private void Grow()
+    {
+        AllocationProbe.Before();
+        var arrays = new byte[]?[_arrays.Length * 2];
+        var segments = new Segment?[arrays.Length];
+        foreach (var segment in _segments)
+        {
+            if (segment is not null)
+            {
+                arrays[segment.Id & (arrays.Length - 1)] = segment.Bytes;
+                segments[segment.Id & (arrays.Length - 1)] = segment;
+            }
+        }
+
+        Volatile.Write(ref _segments, segments);
+        Volatile.Write(ref _arrays, arrays);
+    }
+
+    // 0 is no segment: an address of 0 is no address.
+    private static int NextId(int id) => id + 1 == HashEntry.SegmentIdEnd ? 1 : id + 1;
+}

@@ -1,0 +1,60 @@
+using KvStore.Records;
+
+namespace KvStore.Values;
+
+/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory. Made for one read.</summary>
+/// <param name="leases">Keep the value readable.</param>
+/// <param name="lease">What keeps this one.</param>
+/// <param name="record">The record that refers to the value.</param>
+internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, Record record) : IDisposable
+{
+    private int _isDisposed;
+
+    /// <summary>The length in bytes.</summary>
+    public long Length => lease.Reference.Length;
+
+    public byte[] Segment => record.Segment;
+
+    /// <summary>Opens the value, which the stream keeps readable by itself.</summary>
+    public Stream OpenStream()
+    {
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, typeof(KvValue));
+        return leases.Open(lease, record.Key);
+    }
+
+    /// <summary>Reads the whole value.</summary>
+    public byte[] ReadAll()
+    {
+        var bytes = new byte[Length];
+        using var stream = OpenStream();
+        stream.ReadExactly(bytes);
+        return bytes;
+    }
+
+    /// <summary>Reads the whole value without blocking.</summary>
+    public async ValueTask<byte[]> ReadAllAsync(CancellationToken cancellationToken)
+    {
+        var bytes = new byte[Length];
+        await ReadAllAsync(bytes, cancellationToken).ConfigureAwait(false);
+        return bytes;
+    }
+
+    /// <summary>Reads the whole value without blocking, to memory of just its length.</summary>
+    public async ValueTask ReadAllAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var stream = OpenStream();
+        await using (stream.ConfigureAwait(false))
+        {
+            await stream.ReadExactlyAsync(destination, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Lets go of the file. Streams that were opened go on.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+        {
+            leases.Leave(lease);
+        }
+    }
+}
