@@ -77,7 +77,7 @@ public sealed partial class KvNamespace
     /// <exception cref="NotSupportedException">The persistence provider cannot do that.</exception>
     public ValueTask ReopenAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckDisposed();
         return _commit.Log?.Persistence.ReopenAsync(cancellationToken) ?? default;
     }
 

@@ -109,6 +109,12 @@ internal static class WranglerFile
     private static List<string> WarningsOf(string path, string? environment, WranglerConfig config, WranglerSection section)
     {
         List<string> warnings = [];
+        if (ReferenceEquals(section, config.TopLevel) && !section.DeclaresNamespaces)
+        {
+            warnings.Add($"{path} has no \"kv_namespaces\", so no KV namespace is bound.");
+            return warnings;
+        }
+
         if (environment is null)
         {
             return warnings;

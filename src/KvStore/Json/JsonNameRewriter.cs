@@ -26,6 +26,12 @@ internal sealed class JsonNameRewriter
     /// <summary>Whether a name in the text may have an underscore or a hyphen. False is certain.</summary>
     public static bool MayHaveSeparatedName(ReadOnlySpan<byte> utf8)
     {
+        // It may be escaped, as every character may be.
+        if (utf8.IndexOf("\\u00"u8) >= 0)
+        {
+            return true;
+        }
+
         for (var separator = utf8.IndexOfAny((byte)'_', (byte)'-'); separator >= 0; separator = utf8.IndexOfAny((byte)'_', (byte)'-'))
         {
             // Within a name, the next quote ends the name, unless that quote is escaped.

@@ -22,6 +22,11 @@ internal static class NamedJson
         {
             throw NamedEntry.WithNames(e, "GET", kv.Name, key);
         }
+        catch (NotSupportedException e)
+        {
+            // Also of a value: one that does not say which derived type it is.
+            throw new NotSupportedException($"{NamedEntry.Of("GET", kv.Name, key)}: {e.Message}");
+        }
     }
 
     /// <summary>Reads by generated code.</summary>
@@ -35,6 +40,11 @@ internal static class NamedJson
         catch (JsonException e)
         {
             throw NamedEntry.WithNames(e, "GET", kv.Name, key);
+        }
+        catch (NotSupportedException e)
+        {
+            // Also of a value: one that does not say which derived type it is.
+            throw new NotSupportedException($"{NamedEntry.Of("GET", kv.Name, key)}: {e.Message}");
         }
     }
 }

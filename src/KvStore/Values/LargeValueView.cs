@@ -1,4 +1,5 @@
 using KvStore.Records;
+using KvStore.Rules;
 
 namespace KvStore.Values;
 
@@ -18,7 +19,11 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     /// <summary>Opens the value, which the stream keeps readable by itself.</summary>
     public Stream OpenStream()
     {
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, typeof(KvValue));
+        if (Volatile.Read(ref _isDisposed) != 0)
+        {
+            throw new ObjectDisposedException(nameof(KvValue), $"The large value of the key {VisibleKey.Quote(record.Key)} was disposed.");
+        }
+
         return leases.Open(lease, record.Key);
     }
 

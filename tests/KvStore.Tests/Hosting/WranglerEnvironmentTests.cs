@@ -104,6 +104,24 @@ public sealed class WranglerEnvironmentTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("wrangler.jsonc", """{ "kv_namespace": [{ "binding": "A" }] }""")]
+    [InlineData("wrangler.toml", "[[kv-namespaces]]\nbinding = \"A\"")]
+    public async Task File_that_binds_nothing_at_all_is_a_warning_at_start(string file, string content)
+    {
+        var log = new Lines();
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = _directory });
+        builder.Logging.AddProvider(log);
+        File.WriteAllText(Path.Combine(_directory, file), content);
+        builder.Services.AddKvNamespacesFromWrangler(file);
+        using var host = builder.Build();
+
+        await host.StartAsync();
+        await host.StopAsync();
+
+        log.Should().ContainSingle(line => line.StartsWith("Warning ") && line.Contains(file) && line.Contains("has no \"kv_namespaces\", so no KV namespace is bound"));
+    }
+
     [Fact]
     public async Task Without_a_host_what_is_not_inherited_is_a_warning_when_a_namespace_is_opened()
     {

@@ -71,6 +71,22 @@ public sealed class JsonNamingTests : IAsyncLifetime
         (read!.Id, read.Mail, read.NickName).Should().Be((1, "a@b", "n"));
     }
 
+    [Theory]
+    [InlineData("{\"first\\u005fname\":\"Ada\"}")]
+    [InlineData("{\"first\\u002Dname\":\"Ada\"}")]
+    [InlineData("{\"first_name\"\r\n\t:\"Ada\"}")]
+    [InlineData("{\"home\":\"a \\\"b\",\"first_name\" : \"Ada\"}")]
+    [InlineData("{\"home\":-1,\"first_name\":\"Ada\"}")]
+    [InlineData("{\"_firstName\":\"Ada\"}")]
+    [InlineData("{\"first__name_\":\"Ada\"}")]
+    public async Task Separators_are_found_however_the_text_is_written(string json)
+    {
+        await _kv.PutAsync("k", json);
+
+        (await _kv.GetJsonAsync<Buyer>("k"))!.FirstName.Should().Be("Ada");
+        (await _kv.GetJsonAsync("k", PlainJson.Default.Buyer))!.FirstName.Should().Be("Ada");
+    }
+
     [Fact]
     public async Task Exact_name_wins_over_one_that_is_alike_in_any_order()
     {

@@ -134,6 +134,19 @@ public sealed class MessageTests
         }
     }
 
+    [Fact]
+    public async Task Disposed_namespace_is_named_by_its_maintenance()
+    {
+        var kv = KvNamespace.Create("SETTINGS");
+        await kv.DisposeAsync();
+
+        Func<Task>[] late = [() => kv.ReopenAsync().AsTask(), () => kv.FlushAsync().AsTask(), () => kv.CompactAsync().AsTask(), () => kv.SnapshotAsync("elsewhere").AsTask()];
+        foreach (var call in late)
+        {
+            await call.Should().ThrowAsync<ObjectDisposedException>().WithMessage("The namespace \"SETTINGS\" was disposed.*");
+        }
+    }
+
     private static KvTypedFormat<int> NumberFormat => KvTypedFormat.Json<int>(NumberJson.Default);
 
     [Theory]
