@@ -186,7 +186,7 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         ArgumentNullException.ThrowIfNull(key);
         if (content.IsDefault)
         {
-            throw NamedEntry.NoContent(Name, key);
+            throw new ArgumentException(NamedEntry.NoContent(Name, key), nameof(content));
         }
 
         CheckDisposed();

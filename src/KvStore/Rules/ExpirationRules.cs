@@ -52,7 +52,7 @@ internal static class ExpirationRules
 
             return IsKept(UnixTicks(expiration), seconds)
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key);
+                : throw new ArgumentException(OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key), nameof(options));
         }
 
         return default;
@@ -71,7 +71,7 @@ internal static class ExpirationRules
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks, seconds);
         return isKept
             ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, seconds)
-            : throw OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), seconds < 1, nowSeconds, name, key);
+            : throw new ArgumentException(OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), seconds < 1, nowSeconds, name, key), nameof(options));
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>
@@ -97,13 +97,12 @@ internal static class ExpirationRules
     private static KvException Refused(FormattableString reason) => new(400, "PUT", Invariant(reason));
 
     // Only a clock before the epoch leads to an expiration before it, and where the clock is past the latest one, none is possible.
-    private static ArgumentException OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string name, string key)
+    private static string OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string name, string key)
     {
         var clock = Invariant($"The clock stands at {nowSeconds} seconds since the Unix epoch");
         var reason = isTooEarly ? $"{clock}, and no expiration before 1 can be stored."
             : nowSeconds < Deadline.SecondsMax ? Deadline.LatestText
             : $"{clock}. {Deadline.LatestText}";
-        return new ArgumentException(
-            Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key)}"), "options");
+        return Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key)}");
     }
 }

@@ -12,10 +12,9 @@ internal static class NamedEntry
     /// <summary>The sentence at the end of a refusal that is about the content or the options of a put.</summary>
     public static string NothingStored(string namespaceName, string key) => $"Nothing was stored by {Of("PUT", namespaceName, key)}.";
 
-    /// <summary>The exception for a put of the default value of <see cref="KvContent"/>.</summary>
-    public static ArgumentException NoContent(string namespaceName, string key) => new(
-        $"The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array. {NothingStored(namespaceName, key)}",
-        "content");
+    /// <summary>The message for a put of the default value of <see cref="KvContent"/>.</summary>
+    public static string NoContent(string namespaceName, string key) =>
+        $"The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array. {NothingStored(namespaceName, key)}";
 
     /// <summary>An exception with the names before its message.</summary>
     public static JsonException WithNames(JsonException exception, string operation, string namespaceName, string key) => new(
