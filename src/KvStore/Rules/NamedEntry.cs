@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvStore.Keys;
 
 namespace KvStore.Rules;
 
@@ -27,7 +28,8 @@ internal static class NamedEntry
     /// What a persistence provider has failed with, with the names before its message and the same cause. Any other exception
     /// stays as it is, and so does this one when there is no memory for more.
     /// </summary>
-    public static Exception WithNames(Exception exception, string operation, string namespaceName, ReadOnlySpan<byte> key)
+    public static Exception WithNames<TKey>(Exception exception, string operation, string namespaceName, in TKey key)
+        where TKey : struct, IKey, allows ref struct
     {
         if (exception.GetType() != typeof(KvPersistenceException))
         {
@@ -36,8 +38,10 @@ internal static class NamedEntry
 
         try
         {
+            var utf8 = new byte[key.Utf8Bytes];
+            key.CopyTo(utf8);
             return new KvPersistenceException(
-                $"{operation} of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(namespaceName)}: {exception.Message}",
+                $"{operation} of the key {VisibleKey.Quote(utf8.AsSpan())} in the namespace {VisibleKey.Quote(namespaceName)}: {exception.Message}",
                 exception.InnerException ?? exception);
         }
         catch (OutOfMemoryException)

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Text.Json;
+using KvStore.Reads;
 using KvStore.Rules;
 
 namespace KvStore;
@@ -52,7 +53,7 @@ public sealed class KvTypedShape<TValue, TMetadata>(KvTypedFormat<TValue> value,
             }
             finally
             {
-                KvNamespaceExtensions.DisposeIfOwned(kv, entry);
+                kv.DisposeIfOwned(entry);
             }
         }
 
