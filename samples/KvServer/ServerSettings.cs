@@ -15,7 +15,14 @@ internal sealed class ServerSettings
         // Files of settings are looked for beside the program, and not where it was started.
         Host = new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory };
         Urls = configuration["urls"] is { Length: > 0 } urls ? urls : DefaultUrls;
-        BindingUrl = configuration["binding-url"];
+        BindingUrl = configuration["binding-url"] is { Length: > 0 } bindingUrl ? bindingUrl : null;
+        var urlsName = args.Any(static arg => arg.StartsWith("--urls", StringComparison.OrdinalIgnoreCase)) ? "--urls" : "--urls: the variable ASPNETCORE_URLS or URLS";
+        var addresses = ListenAddress.ReadAll(urlsName, Urls);
+        if (BindingUrl is not null)
+        {
+            _ = ListenAddress.ReadAll("--binding-url", BindingUrl, addresses);
+        }
+
         Data = Path.GetFullPath(configuration["data"] is { Length: > 0 } data ? data : "data");
         Hosts = (configuration["allow-host"] ?? "").Split([',', ';'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (Hosts.FirstOrDefault(name => name != "*" && Uri.CheckHostName(name) == UriHostNameType.Unknown) is { } bad)

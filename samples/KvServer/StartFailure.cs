@@ -60,11 +60,33 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
 
     private static StartFailure? OfAddress(string setting, Exception e) => e switch
     {
+        { } when SocketErrorOf(e) is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported =>
+            new($"{setting}: {e.Message} It is no address of this machine. Name one that is, 127.0.0.1 for this machine only, or * for all of them."),
+        { } when SocketErrorOf(e) is SocketError.AccessDenied =>
+            new($"{setting}: {e.Message} This user may not listen there. Name a port of 1024 or more, for example {setting} http://127.0.0.1:8790."),
+
+        // Kestrel's exception for an https address without a certificate has many lines of advice for developers.
+        InvalidOperationException when e.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase) =>
+            new($"{setting}: an address with https needs a certificate, and none is configured. Set Kestrel:Certificates:Default:Path and Kestrel:Certificates:Default:Password, or name an address with http."),
+
         // Of Kestrel, which names the address.
         IOException or SocketException or FormatException or InvalidOperationException or ArgumentException or UriFormatException =>
             new($"{setting}: {e.Message} Stop the program that has the address, or name another with {setting}, for example {setting} http://127.0.0.1:8790."),
         _ => null,
     };
+
+    private static SocketError? SocketErrorOf(Exception? e)
+    {
+        for (; e is not null; e = e.InnerException)
+        {
+            if (e is SocketException socket)
+            {
+                return socket.SocketErrorCode;
+            }
+        }
+
+        return null;
+    }
 
     private static string OneLine(string message) => string.Join(' ', message.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 }

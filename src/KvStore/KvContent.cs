@@ -40,17 +40,8 @@ public readonly struct KvContent
     /// <summary>The bytes, when this is neither text nor streamed.</summary>
     internal ReadOnlyMemory<byte> Bytes => _bytes;
 
-    /// <summary>Refuses the default value.</summary>
-    /// <exception cref="ArgumentException">It is the default value.</exception>
-    internal void ThrowIfDefault()
-    {
-        if (_source is null)
-        {
-            throw new ArgumentException(
-                "The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array.",
-                "content");
-        }
-    }
+    /// <summary>Whether this is the default value, which is no content.</summary>
+    internal bool IsDefault => _source is null;
 
     /// <summary>Stores text as UTF-8.</summary>
     /// <param name="text">The text.</param>

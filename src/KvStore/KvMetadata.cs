@@ -73,14 +73,14 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
-    public T? As<T>() => IsNull ? default : KvJson.Read<T>(_json.Span, KvJson.Options);
+    public T? As<T>() => IsNull ? default : KvJson.Read<T>(_json.Span, KvJson.Options, KvJson.MetadataDoesNotFit);
 
     /// <summary>Reads the metadata as <typeparamref name="T"/> by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may be written with another naming policy.</param>
     /// <returns>The value, or the default of <typeparamref name="T"/> when <see cref="IsNull"/>.</returns>
     /// <exception cref="JsonException">The JSON does not fit <typeparamref name="T"/>.</exception>
-    public T? As<T>(JsonTypeInfo<T> jsonTypeInfo) => IsNull ? default : KvJson.Read(_json.Span, jsonTypeInfo);
+    public T? As<T>(JsonTypeInfo<T> jsonTypeInfo) => IsNull ? default : KvJson.Read(_json.Span, jsonTypeInfo, KvJson.MetadataDoesNotFit);
 
     /// <summary>Whether both hold the same JSON text.</summary>
     public static bool operator ==(KvMetadata left, KvMetadata right) => left.Equals(right);

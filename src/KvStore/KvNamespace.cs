@@ -41,7 +41,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         Limits = options.Limits;
         _clock = CoarseClock.Join(options.TimeProvider, this);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
-        _largeValues = new LargeValueLeases(options.TimeProvider, options.Persistence);
+        _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
             _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release);
         _commit = new CommitPath(name, _store, _largeValues, options);
@@ -270,7 +270,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         return Persistence?.SnapshotAsync(directory, cancellationToken)
-            ?? throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");
+            ?? throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} lives in memory alone; only one with a persistence provider can be copied to a directory.");
     }
 
     /// <inheritdoc/>

@@ -61,24 +61,24 @@ public static class KvNamespaceExtensions
 
             if (objects.TryFindRecord(key, hash, out var record))
             {
-                return new(objects.Keep(JsonForm<T>.Default, hash, record, record.ToValue().GetJson<T>()));
+                return new(objects.Keep(JsonForm<T>.Default, hash, record, NamedJson.Read<T>(kv, key, record.ToValue())));
             }
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(value.GetJson<T>())
-            : Await(kv, get, cancellationToken);
+            ? new(NamedJson.Read<T>(kv, key, value))
+            : Await(kv, key, get, cancellationToken);
 
         static async ValueTask<T?> Await(
-            IKvNamespace kv, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
-            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetJson<T>();
+            IKvNamespace kv, string key, ValueTask<KvValue> get, CancellationToken cancellationToken) =>
+            NamedJson.Read<T>(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Reads a value as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
     /// <param name="kv">The namespace.</param>
     /// <param name="key">The key.</param>
-    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case, so that <see cref="PutJsonAsync{T}(IKvNamespace, string, T, KvPutOptions?, CancellationToken)"/> and generated code read each other.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may be written with another naming policy, so that <see cref="PutJsonAsync{T}(IKvNamespace, string, T, KvPutOptions?, CancellationToken)"/> and generated code read each other.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
@@ -101,17 +101,17 @@ public static class KvNamespaceExtensions
 
             if (objects.TryFindRecord(key, hash, out var record))
             {
-                return new(objects.Keep(jsonTypeInfo, hash, record, record.ToValue().GetJson(jsonTypeInfo)));
+                return new(objects.Keep(jsonTypeInfo, hash, record, NamedJson.Read(kv, key, record.ToValue(), jsonTypeInfo)));
             }
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(value.GetJson(jsonTypeInfo))
-            : Await(kv, get, jsonTypeInfo, cancellationToken);
+            ? new(NamedJson.Read(kv, key, value, jsonTypeInfo))
+            : Await(kv, key, get, jsonTypeInfo, cancellationToken);
 
         static async ValueTask<T?> Await(
-            IKvNamespace kv, ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo, CancellationToken cancellationToken) =>
-            (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetJson(jsonTypeInfo);
+            IKvNamespace kv, string key, ValueTask<KvValue> get, JsonTypeInfo<T> jsonTypeInfo, CancellationToken cancellationToken) =>
+            NamedJson.Read(kv, key, await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false), jsonTypeInfo);
     }
 
     /// <summary>Reads a value as bytes: a view that never changes, not a copy. Null when the key does not exist.</summary>
@@ -234,7 +234,7 @@ public static class KvNamespaceExtensions
     /// <typeparam name="T">The type to read.</typeparam>
     /// <param name="kv">The namespace.</param>
     /// <param name="keys">The keys; one that is named twice is answered once.</param>
-    /// <param name="jsonTypeInfo">How to read them. The names of properties may differ in case.</param>
+    /// <param name="jsonTypeInfo">How to read them. The names of properties may be written with another naming policy.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The values by key, in the order asked for; missing keys have the default of <typeparamref name="T"/>.</returns>

@@ -157,7 +157,7 @@ public readonly struct KvValue : IDisposable
 
     /// <summary>The value read as JSON, with the web defaults of System.Text.Json (camel case).</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="options">How to read; null for the web defaults. The names of properties may differ in case.</param>
+    /// <param name="options">How to read; null for the web defaults. The names of properties may be written with another naming policy.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>. The message says where, and does not quote the value.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
@@ -167,7 +167,7 @@ public readonly struct KvValue : IDisposable
 
     /// <summary>The value read as JSON by generated code.</summary>
     /// <typeparam name="T">The type to read.</typeparam>
-    /// <param name="jsonTypeInfo">How to read it. The names of properties may differ in case.</param>
+    /// <param name="jsonTypeInfo">How to read it. The names of properties may be written with another naming policy.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the key does not exist or holds JSON <c>null</c>.</returns>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>. The message says where, and does not quote the value.</exception>
     public T? GetJson<T>(JsonTypeInfo<T> jsonTypeInfo) =>
@@ -239,7 +239,7 @@ public readonly struct KvValue : IDisposable
         "HIT" => CacheState.Hit,
         "MISS" => CacheState.Miss,
         "EXPIRED" => CacheState.Expired,
-        _ => throw new ArgumentException($"\"{cacheStatus}\" is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
+        _ => throw new ArgumentException($"{VisibleKey.Quote(cacheStatus)} is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
     });
 
     /// <summary>The record of an entry whose value is in memory.</summary>

@@ -66,6 +66,7 @@ public sealed class BindingTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("PUT", "/k?expiration_ttl=", 400, "Invalid expiration_ttl of \"\". Please specify integer greater than 0.")]
     [InlineData("PUT", "/k?expiration_ttl=30", 400, "Invalid expiration_ttl of 30. Expiration TTL must be at least 60.")]
     [InlineData("GET", "/k?cache_ttl=10", 400, "Invalid cache_ttl of 10. Cache TTL must be at least 30.")]
     [InlineData("GET", "/%ED%A0%80", 400, "Could not URL-decode key name")]

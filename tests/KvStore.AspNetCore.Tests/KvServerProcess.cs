@@ -46,9 +46,15 @@ internal sealed partial class KvServerProcess(Process process, string printed) :
 
     /// <summary>Starts a server that must not start.</summary>
     /// <returns>How it ended, and what it said of that.</returns>
-    public static async Task<(int Code, string Printed, string Error)> FailAsync(string directory, string[] arguments, string? token = null, string? secret = null)
+    public static async Task<(int Code, string Printed, string Error)> FailAsync(
+        string directory, string[] arguments, string? token = null, string? secret = null, (string Name, string Value)? environment = null)
     {
         var start = Command(directory, arguments, token, secret);
+        if (environment is { } variable)
+        {
+            Set(start, variable.Name, variable.Value);
+        }
+
         start.RedirectStandardError = true;
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();

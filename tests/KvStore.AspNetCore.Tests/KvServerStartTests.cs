@@ -40,10 +40,58 @@ public sealed class KvServerStartTests : IDisposable
     }
 
     [Theory]
-    [InlineData("nonsense")]
-    [InlineData("ftp://127.0.0.1:0")]
-    public async Task An_address_that_is_none_is_named(string url) =>
-        (await FailAsync(["--urls", url, "--binding-url", "http://127.0.0.1:0"])).Should().Contain("--urls: ");
+    [InlineData("nonsense", "http://")]
+    [InlineData("127.0.0.1:8787", "http://")]
+    [InlineData("8787", "http://")]
+    [InlineData("ftp://127.0.0.1:0", "http://")]
+    [InlineData("http:/127.0.0.1:0", "http://")]
+    [InlineData("http://", "host")]
+    [InlineData("http://:8787", "host")]
+    [InlineData("http://256.1.1.1:0", "host")]
+    [InlineData("http://127.0.0.1.1:0", "host")]
+    [InlineData("http://no-such-host.example:0", "host")]
+    [InlineData("http://::1:0", "[::1]")]
+    [InlineData("http://[::1:0", "host")]
+    [InlineData("http://[127.0.0.1]:0", "host")]
+    [InlineData("http://127.0.0.1:port", "0 to 65535")]
+    [InlineData("http://127.0.0.1:99999", "0 to 65535")]
+    [InlineData("http://127.0.0.1:-1", "0 to 65535")]
+    [InlineData("http://127.0.0.1:", "0 to 65535")]
+    [InlineData("http://localhost:0", "http://127.0.0.1:0")]
+    [InlineData("http://127.0.0.1:0/api", "path")]
+    [InlineData("http://127.0.0.1:0?a=b", "path")]
+    [InlineData("http://user@127.0.0.1:0", "host")]
+    [InlineData("http://unix:/tmp/kv.sock", "host")]
+    [InlineData("http://203.0.113.7:0", "no address of this machine")]
+    [InlineData("https://127.0.0.1:0", "certificate")]
+    [InlineData(";", "http://")]
+    [InlineData("http://127.0.0.1:0;nonsense", "http://")]
+    [InlineData("http://127.0.0.1:18787;http://127.0.0.1:18787", "18787")]
+    [InlineData("http://127.0.0.1:18787;http://*:18787", "18787")]
+    [InlineData("http://localhost:18787;http://127.0.0.1:18787/", "18787")]
+    [InlineData("http://0.0.0.0:18787;http://[::]:18787", "18787")]
+    public async Task An_address_that_cannot_be_had_is_named_with_what_is_allowed(string url, string remedy)
+    {
+        foreach (var setting in new[] { "--urls", "--binding-url" })
+        {
+            var other = setting == "--urls" ? "--binding-url" : "--urls";
+
+            var error = await FailAsync([setting, url, other, "http://127.0.0.1:0"]);
+
+            error.Should().Contain($"{setting}: ").And.Contain(remedy).And.NotContain("Stop the program");
+            File.Exists(Path.Combine(_directory, "data", "token.sha256")).Should().BeFalse("nobody has seen the token");
+        }
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:18789", "http://127.0.0.1:18789")]
+    [InlineData("http://*:18789", "http://localhost:18789")]
+    public async Task Two_settings_with_one_address_are_named(string url, string bindingUrl) =>
+        (await FailAsync(["--urls", url, "--binding-url", bindingUrl])).Should().Contain("--binding-url: ").And.Contain("18789").And.NotContain("Stop the program");
+
+    [Fact]
+    public async Task Address_in_a_variable_of_the_environment_is_checked_too() =>
+        (await FailAsync(["--binding-url", "http://127.0.0.1:0"], environment: ("ASPNETCORE_URLS", "http://256.1.1.1:0"))).Should().Contain("--urls: ").And.Contain("ASPNETCORE_URLS");
 
     [Theory]
     [InlineData("--new-tokne")]
@@ -132,9 +180,9 @@ public sealed class KvServerStartTests : IDisposable
         Directory.Exists(Path.Combine(_directory, "elsewhere")).Should().BeFalse();
     }
 
-    private async Task<string> FailAsync(string[] arguments, string? token = null, string? secret = null)
+    private async Task<string> FailAsync(string[] arguments, string? token = null, string? secret = null, (string Name, string Value)? environment = null)
     {
-        var (code, printed, error) = await KvServerProcess.FailAsync(_directory, arguments, token, secret);
+        var (code, printed, error) = await KvServerProcess.FailAsync(_directory, arguments, token, secret, environment);
         code.Should().Be(1, error + printed);
         printed.Should().BeEmpty();
         error.TrimEnd('\n').Should().StartWith("KvServer did not start. ").And.NotContain("\n").And.NotContain("   at ");

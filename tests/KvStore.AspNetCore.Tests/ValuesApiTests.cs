@@ -112,6 +112,14 @@ public sealed class ValuesApiTests : ApiTest
     [InlineData("expiration_ttl=99999999999")]
     [InlineData("expiration=1")]
     [InlineData("expiration=soon")]
+    [InlineData("expiration_ttl=")]
+    [InlineData("expiration_ttl")]
+    [InlineData("expiration=")]
+    [InlineData("expiration_ttl=%20")]
+    [InlineData("expiration_ttl=60.5")]
+    [InlineData("expiration_ttl=3600&expiration=")]
+    [InlineData("expiration_ttl=&expiration_ttl=3600")]
+    [InlineData("expiration_ttl=3600&expiration_ttl=7200")]
     public async Task An_expiration_that_is_out_of_range_is_400_and_keeps_the_value(string query)
     {
         await Kv.PutAsync("k", "before");

@@ -32,9 +32,15 @@ internal static class PutQuery
 
     private static long? Seconds(HttpRequest request, string name)
     {
-        if (!request.QueryString.HasValue || request.Query[name] is not { Count: > 0 } values || string.IsNullOrEmpty(values[0]))
+        if (!request.QueryString.HasValue || request.Query[name] is not { Count: > 0 } values)
         {
             return null;
+        }
+
+        // An empty value is refused, because a variable that was not set must not make an entry that never expires.
+        if (values.Count > 1)
+        {
+            throw Refused(name, Invariant($"{name} is given {values.Count} times. Please specify it once."));
         }
 
         if (!Int128.TryParse(values[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds))

@@ -1,3 +1,4 @@
+using KvStore.Rules;
 using Microsoft.Extensions.Configuration;
 
 namespace KvStore.Hosting;
@@ -28,7 +29,27 @@ internal static class ConfigurationSections
         return other is null || !section.Exists()
             ? section
             : throw new FormatException(
-                $"{section.Path} would configure the namespace \"{other}\" too, because configuration does not tell upper from lower case. Rename one of them, or remove the section and configure both in code.");
+                $"{section.Path} would configure the namespace {VisibleKey.Quote(other)} too, because configuration does not tell upper from lower case. Rename one of them, or remove the section and configure both in code.");
+    }
+
+    /// <summary>
+    /// Namespaces whose name was written with its colons, so that the section is a part of another one: the name, and the path of the
+    /// section that is there.
+    /// </summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="names">The names of the namespaces.</param>
+    /// <param name="owner">The namespace whose section is looked at; null for all.</param>
+    public static IEnumerable<(string Name, string Path)> Misplaced(IConfiguration configuration, IReadOnlyCollection<string> names, string? owner = null)
+    {
+        foreach (var name in names.Where(static name => name.Contains(ConfigurationPath.KeyDelimiter, StringComparison.Ordinal)))
+        {
+            var isPart = names.Any(other => (owner is null || other == owner) && name.StartsWith(other + ConfigurationPath.KeyDelimiter, StringComparison.OrdinalIgnoreCase));
+            var path = ConfigurationPath.Combine(Root, name);
+            if (isPart && configuration.GetSection(path).GetChildren().Any() && !configuration.GetSection(PathOf(name)).Exists())
+            {
+                yield return (name, path);
+            }
+        }
     }
 
     /// <summary>The paths of sections that belong to no namespace. A value is not a section: the application may read it itself.</summary>

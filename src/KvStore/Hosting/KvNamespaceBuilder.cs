@@ -1,3 +1,4 @@
+using KvStore.Rules;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -121,7 +122,7 @@ public sealed class KvNamespaceBuilder
     {
         foreach (var step in _steps)
         {
-            options = step(services, options) ?? throw new InvalidOperationException($"Configuring the namespace \"{Name}\" returned null options.");
+            options = step(services, options) ?? throw new InvalidOperationException($"Configuring the namespace {VisibleKey.Quote(Name)} returned null options.");
         }
 
         return options;

@@ -1,3 +1,5 @@
+using KvStore.Rules;
+
 namespace KvStore.Hosting;
 
 /// <summary>
@@ -28,7 +30,11 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
     {
         lock (_lock)
         {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_isDisposed)
+            {
+                throw DisposedNamespace.Exception(name);
+            }
+
             if (!_opened.TryGetValue(name, out var task) || task.IsFaulted || task.IsCanceled)
             {
                 task = registry.OpenAsync(services, name, cancellationToken);

@@ -1,3 +1,4 @@
+using KvStore.Rules;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -24,15 +25,20 @@ internal sealed class KvNamespaceRegistry
     /// <summary>The names, in the order of registration.</summary>
     public IReadOnlyCollection<string> Names => _registrations.Keys;
 
+    /// <summary>The message of the exception for a name that is registered a second time.</summary>
+    public static string IsTaken(string name) =>
+        $"A KV namespace named {VisibleKey.Quote(name)} is registered already; each name can be registered once. To put another in its place, for example in a test, call {nameof(KvServiceCollectionExtensions.ReplaceKvNamespace)}.";
+
     /// <summary>The message of the exception for a name that is not registered.</summary>
     public static string IsUnknown(string name, IEnumerable<string> names) =>
-        $"No KV namespace named \"{name}\" is registered. Registered are: {string.Join(", ", names.DefaultIfEmpty("none"))}.";
+        $"No KV namespace named {VisibleKey.Quote(name)} is registered. Registered are: {string.Join(", ", names.DefaultIfEmpty("none"))}.";
 
     /// <summary>Opens a namespace as it was registered and configured.</summary>
     /// <exception cref="OptionsValidationException">An option is not valid; the message names the namespace and the option.</exception>
     /// <exception cref="KvPersistenceException">The persisted namespace cannot be opened.</exception>
     public async Task<KvNamespace> OpenAsync(IServiceProvider services, string name, CancellationToken cancellationToken)
     {
+        services.GetService<WranglerWarnings>()?.LogOnce();
         WarnOfUnusedSections(services);
         var options = OptionsOf(services, _registrations[name]);
         return await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
@@ -62,9 +68,16 @@ internal sealed class KvNamespaceRegistry
         {
             // Without an inner exception: an exception of other code may quote a setting, and a setting may be a secret.
             throw new OptionsValidationException(
-                registration.Name, typeof(KvNamespaceOptions), [$"KV namespace \"{registration.Name}\": {ConfigurationSections.MessageOf(e, section)}"]);
+                registration.Name, typeof(KvNamespaceOptions), [$"KV namespace {VisibleKey.Quote(registration.Name)}: {ConfigurationSections.MessageOf(e, section)}{HintFor(services, registration, e)}"]);
         }
     }
+
+    // What is no option of this namespace may be the section of another one, whose name has a colon.
+    private string HintFor(IServiceProvider services, KvNamespaceRegistration registration, Exception exception) =>
+        exception is FormatException && services.GetService<IConfiguration>() is { } configuration
+            ? string.Concat(ConfigurationSections.Misplaced(configuration, Names, registration.Name)
+                .Select(static other => $" The section of the namespace {VisibleKey.Quote(other.Name)} is {ConfigurationSections.PathOf(other.Name)}, with %3A for the colon."))
+            : "";
 
     private void WarnOfUnusedSections(IServiceProvider services)
     {
@@ -74,6 +87,11 @@ internal sealed class KvNamespaceRegistry
             foreach (var path in ConfigurationSections.Unused(configuration, Names))
             {
                 logger.SectionUnused(path, string.Join(", ", Names.Select(ConfigurationSections.PathOf)));
+            }
+
+            foreach (var (name, path) in ConfigurationSections.Misplaced(configuration, Names))
+            {
+                logger.SectionMisplaced(path, name, ConfigurationSections.PathOf(name));
             }
         }
     }

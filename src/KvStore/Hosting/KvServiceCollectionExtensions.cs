@@ -125,10 +125,11 @@ public static class KvServiceCollectionExtensions
     /// <c>binding</c>.
     /// </summary>
     /// <remarks>
-    /// Bindings are resolved as wrangler resolves them. An environment has the bindings that it lists, and inherits none from the top
-    /// level; a binding that only the top level has is logged as a warning when the host starts. An environment that the file does not
-    /// have is an error; when the file has no environments, it means the top level. The last value of a repeated property counts.
-    /// Files are UTF-8, with or without a byte order mark.
+    /// Bindings are resolved as wrangler resolves them. An environment binds what it lists itself and inherits nothing of the top
+    /// level; what the top level binds and the environment does not is a warning in the log when the host starts. An environment
+    /// without <c>kv_namespaces</c>, where the top level has some, is an error; an empty list says that none are wanted. An environment
+    /// that the file does not have is an error where the file has others, and stands for the top level where it has none.
+    /// Of a property that is given twice the last value counts. Files are UTF-8, with or without a byte order mark.
     /// </remarks>
     /// <param name="services">The services.</param>
     /// <param name="path">
@@ -144,9 +145,10 @@ public static class KvServiceCollectionExtensions
     /// <returns>The same services.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">
-    /// The file cannot be read; an entry has no <c>binding</c>, or one that is registered already; the file has other environments but
-    /// not this one; or no environment is chosen, and only environments have bindings. The message has the line and the column.
-    /// Nothing was registered.
+    /// The file cannot be read; an entry has no <c>binding</c> or one that is taken; the file has environments but not this one;
+    /// no environment is chosen, and only environments bind something; or the environment has no <c>kv_namespaces</c>, and the top
+    /// level has. The message says at which line and column. Nothing
+    /// has been registered.
     /// </exception>
     public static IServiceCollection AddKvNamespacesFromWrangler(
         this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null, string? environment = null)
@@ -179,7 +181,8 @@ public static class KvServiceCollectionExtensions
         foreach (var warning in file.Warnings)
         {
             services.AddSingleton(new WranglerWarning(warning));
-            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WranglerWarnings>());
+            services.TryAddSingleton<WranglerWarnings>();
+            services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WranglerWarnings>(static provider => provider.GetRequiredService<WranglerWarnings>()));
         }
 
         return services;

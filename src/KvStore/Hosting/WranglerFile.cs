@@ -27,14 +27,20 @@ internal static class WranglerFile
     /// <param name="path">The file.</param>
     /// <param name="environment">The environment; null for the top level.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is not valid, does not have the environment, or has bindings only in environments.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is wrong or lacks the environment; or no environment is chosen, and only environments bind something; or the environment
+    /// has no <c>kv_namespaces</c>, and the top level has.
+    /// </exception>
     public static WranglerBindings Read(string path, string? environment) => Resolve(path, Parse(path), environment);
 
     /// <summary>The bindings of an environment of a file that has been read.</summary>
     /// <param name="path">The file, for messages.</param>
     /// <param name="config">Its content.</param>
     /// <param name="environment">The environment; null for the top level.</param>
-    /// <exception cref="InvalidDataException">The file is not valid, does not have the environment, or has bindings only in environments.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is wrong or lacks the environment; or no environment is chosen, and only environments bind something; or the environment
+    /// has no <c>kv_namespaces</c>, and the top level has.
+    /// </exception>
     public static WranglerBindings Resolve(string path, WranglerConfig config, string? environment)
     {
         var section = config.Find(environment);
@@ -59,6 +65,16 @@ internal static class WranglerFile
         {
             throw new InvalidDataException(
                 $"{path}: no KV namespace is bound at the top level, only in {NamesOf(binding)}; name the environment in the call, or in {EnvironmentVariable}.");
+        }
+
+        // wrangler only warns. But it goes on to deploy, and here nothing would be left of the bindings but an error somewhere else.
+        if (!ReferenceEquals(section, config.TopLevel) && !section.DeclaresNamespaces && config.TopLevel.Bindings.Count > 0)
+        {
+            throw Error(
+                path,
+                section.Position,
+                $"the environment \"{environment}\" binds no KV namespace, and the top level binds {NamesOf(config.TopLevel.Bindings)}. "
+                    + $"Environments do not inherit \"kv_namespaces\": list there what it needs, or write {(WranglerConfig.IsToml(path) ? "kv_namespaces = []" : "\"kv_namespaces\": []")} there");
         }
 
         return new WranglerBindings(section.Bindings, WarningsOf(path, environment, config, section));
@@ -93,6 +109,12 @@ internal static class WranglerFile
     private static List<string> WarningsOf(string path, string? environment, WranglerConfig config, WranglerSection section)
     {
         List<string> warnings = [];
+        if (ReferenceEquals(section, config.TopLevel) && !section.DeclaresNamespaces)
+        {
+            warnings.Add($"{path} has no \"kv_namespaces\", so no KV namespace is bound.");
+            return warnings;
+        }
+
         if (environment is null)
         {
             return warnings;
@@ -104,15 +126,18 @@ internal static class WranglerFile
             return warnings;
         }
 
-        var missing = config.TopLevel.Bindings.Where(top => !section.Bindings.Any(binding => binding.Name == top.Name)).ToList();
+        // An empty list says that nothing is wanted.
+        var missing = section.Bindings.Count == 0 ? [] : config.TopLevel.Bindings.Where(top => !section.Bindings.Any(binding => binding.Name == top.Name)).ToList();
         if (missing.Count > 0)
         {
-            var names = string.Join(", ", missing.Select(static binding => $"\"{binding.Name}\""));
-            warnings.Add($"{path}: {names} is bound at the top level, but not in the environment \"{environment}\". Environments do not inherit \"kv_namespaces\": list there what it needs.");
+            warnings.Add($"{path}: {NamesOf(missing)} is bound at the top level, but not in the environment \"{environment}\". Environments do not inherit \"kv_namespaces\": list there what it needs.");
         }
 
         return warnings;
     }
+
+    private static string NamesOf(IEnumerable<WranglerBinding> bindings) =>
+        string.Join(", ", bindings.Select(static binding => $"\"{binding.Name}\""));
 
     private static string NamesOf(IEnumerable<WranglerSection> sections) =>
         string.Join(", ", sections.Select(static section => $"\"{section.Environment}\"")) is { Length: > 0 } names ? names : "none";

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Text.Json;
@@ -6,8 +7,9 @@ using System.Text.Json.Serialization;
 namespace KvStore.Json;
 
 /// <summary>
-/// Reads an enum from its number or its name, because generated code may be set to write names; writes the number, as
-/// System.Text.Json does. A type that names a converter of its own keeps it.
+/// Reads an enum from its number or its name, because generated code may be told to write names; writes the number, as
+/// System.Text.Json does. A name may be written with another naming policy (<c>SentBack</c>, <c>sent_back</c>), unless two names
+/// differ in nothing else. A type that names a converter of its own keeps it.
 /// </summary>
 [RequiresDynamicCode("Makes converters for the enums that it meets.")]
 internal sealed class EnumDialect : JsonConverterFactory
@@ -28,8 +30,13 @@ internal sealed class EnumDialect : JsonConverterFactory
         private static readonly JsonConverter<T> s_names = (JsonConverter<T>)new JsonStringEnumConverter<T>().CreateConverter(typeof(T), new JsonSerializerOptions());
         private static readonly bool s_isUnsigned = Type.GetTypeCode(typeof(T)) == TypeCode.UInt64;
 
+        private static readonly FrozenDictionary<string, T> s_alike = Enum.GetNames<T>()
+            .GroupBy(WithoutSeparators, StringComparer.OrdinalIgnoreCase)
+            .Where(static names => names.Count() == 1)
+            .ToFrozenDictionary(static names => names.Key, static names => Enum.Parse<T>(names.Single()), StringComparer.OrdinalIgnoreCase);
+
         public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            s_names.Read(ref reader, typeToConvert, options);
+            TryReadAlike(ref reader, out var value) ? value : s_names.Read(ref reader, typeToConvert, options);
 
         public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options)
         {
@@ -44,9 +51,23 @@ internal sealed class EnumDialect : JsonConverterFactory
         }
 
         public override T ReadAsPropertyName(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            s_names.ReadAsPropertyName(ref reader, typeToConvert, options);
+            TryReadAlike(ref reader, out var value) ? value : s_names.ReadAsPropertyName(ref reader, typeToConvert, options);
 
         public override void WriteAsPropertyName(Utf8JsonWriter writer, T value, JsonSerializerOptions options) =>
             s_names.WriteAsPropertyName(writer, value, options);
+
+        private static bool TryReadAlike(ref Utf8JsonReader reader, out T value)
+        {
+            value = default;
+            return reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName
+                && reader.ValueSpan.ContainsAny((byte)'_', (byte)'-')
+                && s_alike.TryGetValue(WithoutSeparators(reader.GetString()!), out value);
+        }
+
+        private static string WithoutSeparators(string name)
+        {
+            var likeness = new char[name.Length];
+            return new string(likeness, 0, JsonNames.WithoutSeparators(name, likeness));
+        }
     }
 }

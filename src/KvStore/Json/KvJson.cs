@@ -31,19 +31,25 @@ internal static class KvJson
         Converters = { new EnumDialect() },
     };
 
+    /// <summary>How the message for a value begins; the type follows.</summary>
+    public const string ValueDoesNotFit = "The value is not JSON, or does not fit";
+
+    /// <summary>The same for metadata, which is always JSON.</summary>
+    public const string MetadataDoesNotFit = "The metadata does not fit";
+
     /// <summary>Reads JSON as a type. An exception does not quote the JSON.</summary>
     /// <exception cref="JsonException">It is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode("Reflects over T.")]
     [RequiresDynamicCode("Reflects over T.")]
-    public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonSerializerOptions options)
+    public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonSerializerOptions options, string doesNotFit = ValueDoesNotFit)
     {
         try
         {
-            return ReferenceEquals(options, Options) ? JsonSerializer.Deserialize<T>(utf8, options) : JsonDialect.Read<T>(utf8, options);
+            return JsonDialect.Read<T>(utf8, options);
         }
         catch (JsonException e)
         {
-            throw WithoutContent(e, typeof(T));
+            throw WithoutContent(e, typeof(T), doesNotFit);
         }
         catch (NotSupportedException e)
         {
@@ -53,7 +59,7 @@ internal static class KvJson
 
     /// <summary>Reads JSON by generated code. An exception does not quote the JSON.</summary>
     /// <exception cref="JsonException">It is not JSON, or does not fit <typeparamref name="T"/>.</exception>
-    public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonTypeInfo<T> jsonTypeInfo)
+    public static T? Read<T>(ReadOnlySpan<byte> utf8, JsonTypeInfo<T> jsonTypeInfo, string doesNotFit = ValueDoesNotFit)
     {
         try
         {
@@ -61,7 +67,7 @@ internal static class KvJson
         }
         catch (JsonException e)
         {
-            throw WithoutContent(e, typeof(T));
+            throw WithoutContent(e, typeof(T), doesNotFit);
         }
         catch (NotSupportedException e)
         {
@@ -75,10 +81,11 @@ internal static class KvJson
     /// </summary>
     /// <param name="exception">The exception of System.Text.Json.</param>
     /// <param name="type">What the JSON was read as; null when it was only checked.</param>
-    public static JsonException WithoutContent(JsonException exception, Type? type = null) => new(
+    /// <param name="doesNotFit">How the message begins; the type follows.</param>
+    public static JsonException WithoutContent(JsonException exception, Type? type = null, string doesNotFit = ValueDoesNotFit) => new(
         type is null
             ? $"This is not one JSON value.{PlaceOf(exception)}"
-            : $"The value is not JSON, or does not fit {type}.{PlaceOf(exception)}",
+            : $"{doesNotFit} {type}.{PlaceOf(exception)}",
         path: null,
         exception.LineNumber,
         exception.BytePositionInLine);

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using KvStore.Rules;
 
 namespace KvStore.Reads;
 
@@ -50,7 +51,7 @@ internal sealed class KeyedValues<T> : IReadOnlyDictionary<string, T>
     /// <inheritdoc/>
     public T this[string key] => TryGetValue(key, out var value)
         ? value
-        : throw new KeyNotFoundException($"The key \"{key}\" was not among those that were read.");
+        : throw new KeyNotFoundException($"The key {VisibleKey.Quote(key)} was not among those that were read.");
 
     /// <summary>The keys in their order.</summary>
     public ReadOnlySpan<string> AllKeys => _keys.AsSpan(0, Count);

@@ -332,7 +332,7 @@ internal sealed class ReadPath
     {
         while (record.IsLarge)
         {
-            if (_largeValues.TryView(record.LargeValue, record.Segment, out var large))
+            if (_largeValues.TryView(record.LargeValue, record, out var large))
             {
                 return record.ToValue(large);
             }

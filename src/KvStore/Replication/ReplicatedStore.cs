@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Memory;
+using KvStore.Rules;
 using KvStore.Values;
 
 namespace KvStore.Replication;
@@ -107,7 +108,7 @@ internal sealed class ReplicatedStore : IDisposable
     {
         ArgumentNullException.ThrowIfNull(region);
         return Array.Find(_views, view => view.Region.Name == region)
-            ?? throw new ArgumentException($"There is no region \"{region}\"; the regions are {string.Join(", ", RegionNames)}.", nameof(region));
+            ?? throw new ArgumentException($"There is no region {VisibleKey.Quote(region)}; the regions are {string.Join(", ", RegionNames)}.", nameof(region));
     }
 
     /// <summary>The number of pending deliveries to a region, after those that are due were made.</summary>

@@ -79,7 +79,7 @@ internal sealed class VisibleRecords(
             return true;
         }
 
-        var isThere = largeValues.TryView(record.LargeValue, record.Segment, out var view);
+        var isThere = largeValues.TryView(record.LargeValue, record, out var view);
         value = isThere ? record.ToValue(view!) : default;
         return isThere;
     }

@@ -14,10 +14,12 @@ internal static class ExpirationRules
     /// <param name="options">The options of a put.</param>
     /// <param name="limits">The least time to live.</param>
     /// <param name="now">The current time.</param>
+    /// <param name="name">The namespace of the put, for messages; null where it is not known.</param>
+    /// <param name="key">The key of the put, for messages.</param>
     /// <returns>The deadline, or the default for none.</returns>
     /// <exception cref="KvException">It is in the past or too near (400).</exception>
     /// <exception cref="ArgumentException">It is later than can be kept.</exception>
-    public static Deadline Check(KvPutOptions options, KvLimits limits, DateTimeOffset now)
+    public static Deadline Check(KvPutOptions options, KvLimits limits, DateTimeOffset now, string? name, string key)
     {
         var leastSeconds = (long)limits.ExpirationTtlMin.TotalSeconds;
         var nowSeconds = now.ToUnixTimeSeconds();
@@ -34,7 +36,7 @@ internal static class ExpirationRules
                 throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
             }
 
-            return AfterTtl(options, now);
+            return AfterTtl(options, now, name, key);
         }
 
         if (options.Expiration is { } expiration)
@@ -50,9 +52,9 @@ internal static class ExpirationRules
                 throw Refused("expiration", $"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
             }
 
-            return IsKept(UnixTicks(expiration))
+            return IsKept(UnixTicks(expiration), seconds)
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, seconds, nowSeconds));
+                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key));
         }
 
         return default;
@@ -60,15 +62,18 @@ internal static class ExpirationRules
 
     /// <summary>The deadline after the time to live of options that have been checked.</summary>
     /// <exception cref="ArgumentException">It is later than can be kept.</exception>
-    public static Deadline AfterTtl(KvPutOptions options, DateTimeOffset now)
+    public static Deadline AfterTtl(KvPutOptions options, DateTimeOffset now, string? name, string key)
     {
         var ttl = options.ExpirationTtl.GetValueOrDefault();
 
+        var nowSeconds = now.ToUnixTimeSeconds();
+        var seconds = nowSeconds + WholeSeconds(ttl);
+
         // Without an overflow: both are within the range of a TimeSpan.
-        var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks);
+        var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks, seconds);
         return isKept
-            ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, now.ToUnixTimeSeconds() + WholeSeconds(ttl))
-            : throw NotStorable("expirationTtl", OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), now.ToUnixTimeSeconds()));
+            ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, seconds)
+            : throw NotStorable("expirationTtl", OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), seconds < 1, nowSeconds, name, key));
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>
@@ -86,8 +91,8 @@ internal static class ExpirationRules
 
     private const long MaxTicks = Deadline.SecondsMax * TimeSpan.TicksPerSecond;
 
-    // The epoch itself stands for "never".
-    private static bool IsKept(long unixTicks) => unixTicks is > 0 and <= MaxTicks;
+    // The second that is shown can be put again. The epoch itself stands for "never".
+    private static bool IsKept(long unixTicks, long shownSeconds) => shownSeconds >= 1 && unixTicks <= MaxTicks;
 
     private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
 
@@ -96,11 +101,6 @@ internal static class ExpirationRules
 
     private static KvException Refused(string paramName, FormattableString reason) =>
         new(400, "PUT", Invariant(reason)) { ParamName = paramName };
-
-    // Before the epoch it is the clock that is wrong.
-    private static string OutOfRange(string option, long seconds, long nowSeconds) => nowSeconds < 0
-        ? Invariant($"Invalid {option} of {seconds}. The clock stands at {nowSeconds} seconds since the Unix epoch, and no expiration before 1 can be stored.")
-        : Invariant($"Invalid {option} of {seconds}. {Deadline.LatestText}");
 
     /// <summary>The deadline of an entry that shows an expiration.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The expiration cannot be stored.</exception>
@@ -116,5 +116,15 @@ internal static class ExpirationRules
             ? new Deadline((uint)seconds)
             : throw Rules.OutOfRange.Exception(
                 parameter, at, Invariant($"An expiration is 1 to {Deadline.SecondsMax} seconds since the Unix epoch (until 2106-02-07T06:28:15Z); this one is {seconds}."));
+    }
+
+    // Only a clock before the epoch leads to an expiration before it, and where the clock is past the latest one, none is possible.
+    private static string OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string? name, string key)
+    {
+        var clock = Invariant($"The clock stands at {nowSeconds} seconds since the Unix epoch");
+        var reason = isTooEarly ? $"{clock}, and no expiration before 1 can be stored."
+            : nowSeconds < Deadline.SecondsMax ? Deadline.LatestText
+            : $"{clock}. {Deadline.LatestText}";
+        return Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key)}");
     }
 }

@@ -61,7 +61,7 @@ public static class KvLimitsExtensions
         limits.CheckKey(key, "PUT");
         if (options is not null)
         {
-            _ = ExpirationRules.Check(options, limits, now);
+            _ = ExpirationRules.Check(options, limits, now, name: null, key);
             limits.CheckMetadata(options.Metadata);
         }
 

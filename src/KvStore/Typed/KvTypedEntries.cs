@@ -52,7 +52,7 @@ public sealed class KvTypedEntries<TValue, TMetadata>
         {
             if (_isKey(key.Name))
             {
-                yield return new KvTypedKey<TMetadata>(key.Name, _shape.ReadMetadata(key.Metadata), key.Expiration);
+                yield return new KvTypedKey<TMetadata>(key.Name, _shape.ReadMetadata(key.Metadata, "LIST", _kv, key.Name), key.Expiration);
             }
         }
     }
@@ -99,7 +99,7 @@ public sealed class KvTypedEntries<TValue, TMetadata>
             var (count, values) = await GetAsync(names, done, cancellationToken).ConfigureAwait(false);
             foreach (var name in names.GetRange(done, count))
             {
-                var entry = await _shape.ReadAsync(_kv, values[name], cancellationToken).ConfigureAwait(false);
+                var entry = await _shape.ReadAsync(_kv, name, values[name], cancellationToken).ConfigureAwait(false);
                 if (entry.Exists)
                 {
                     yield return new KvTypedItem<TValue, TMetadata>(name, entry.Value, entry.Metadata, entry.Expiration);

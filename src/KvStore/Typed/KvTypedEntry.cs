@@ -43,7 +43,7 @@ public sealed class KvTypedEntry<TValue, TMetadata>
     public async ValueTask<KvTypedValue<TValue, TMetadata>> GetAsync(KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
         var entry = await Namespace.GetAsync(Key, options, cancellationToken).ConfigureAwait(false);
-        return await _shape.ReadAsync(Namespace, entry, cancellationToken).ConfigureAwait(false);
+        return await _shape.ReadAsync(Namespace, Key, entry, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Writes the entry without metadata, with the time to live of its <see cref="KvKeyAttribute"/>.</summary>

@@ -1,4 +1,7 @@
 using System.ComponentModel;
+using System.Text.Json;
+using KvStore.Reads;
+using KvStore.Rules;
 
 namespace KvStore;
 
@@ -21,10 +24,20 @@ public sealed class KvTypedShape<TValue, TMetadata>(KvTypedFormat<TValue> value,
     internal KvPutOptions OptionsWithoutMetadata => _options;
 
     /// <summary>Reads metadata; the default where there is none.</summary>
-    internal TMetadata? ReadMetadata(in KvMetadata stored) => stored.IsNull ? default : metadata.ReadMetadata(stored);
+    internal TMetadata? ReadMetadata(in KvMetadata stored, string operation, IKvNamespace kv, string key)
+    {
+        try
+        {
+            return stored.IsNull ? default : metadata.ReadMetadata(stored);
+        }
+        catch (JsonException e)
+        {
+            throw NamedEntry.WithNames(e, operation, kv.Name, key);
+        }
+    }
 
     /// <summary>Reads an entry that a namespace returned. A large value is brought into memory, and its file is let go.</summary>
-    internal async ValueTask<KvTypedValue<TValue, TMetadata>> ReadAsync(IKvNamespace kv, KvValue entry, CancellationToken cancellationToken)
+    internal async ValueTask<KvTypedValue<TValue, TMetadata>> ReadAsync(IKvNamespace kv, string key, KvValue entry, CancellationToken cancellationToken)
     {
         if (!entry.Exists)
         {
@@ -40,15 +53,23 @@ public sealed class KvTypedShape<TValue, TMetadata>(KvTypedFormat<TValue> value,
             }
             finally
             {
-                // A namespace of this process makes a new view for each get, so nobody else has this one.
-                if (kv is KvNamespace)
-                {
-                    entry.Release();
-                }
+                kv.DisposeIfOwned(entry);
             }
         }
 
-        return new KvTypedValue<TValue, TMetadata>(true, Value.Read(value), ReadMetadata(entry.Metadata), entry.Expiration);
+        return new KvTypedValue<TValue, TMetadata>(true, ReadValue(kv, key, value), ReadMetadata(entry.Metadata, "GET", kv, key), entry.Expiration);
+    }
+
+    private TValue? ReadValue(IKvNamespace kv, string key, in KvValue value)
+    {
+        try
+        {
+            return Value.Read(value);
+        }
+        catch (JsonException e)
+        {
+            throw NamedEntry.WithNames(e, "GET", kv.Name, key);
+        }
     }
 
     private readonly KvPutOptions _options = new() { ExpirationTtl = ttlSeconds == 0 ? null : TimeSpan.FromSeconds(ttlSeconds) };

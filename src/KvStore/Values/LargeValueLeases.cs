@@ -2,6 +2,8 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using KvStore.Diagnostics;
+using KvStore.Records;
+using KvStore.Rules;
 
 namespace KvStore.Values;
 
@@ -20,7 +22,7 @@ namespace KvStore.Values;
 /// runs while there are leases.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence? persistence) : IDisposable
+internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, IKvPersistence? persistence) : IDisposable
 {
     /// <summary>How long a value that was read and not disposed can be opened after its key has another one.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -67,10 +69,10 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
 
     /// <summary>Finds a value for a reader.</summary>
     /// <param name="reference">Where it is.</param>
-    /// <param name="segment">The memory with the record that refers to it.</param>
+    /// <param name="record">The record that refers to it.</param>
     /// <param name="view">The view, for a <see cref="KvValue"/>.</param>
     /// <returns>False when the value is not kept any more: look the key up again, and when it still leads here, it has expired.</returns>
-    public bool TryView(KvValueReference reference, byte[] segment, [NotNullWhen(true)] out LargeValueView? view)
+    public bool TryView(KvValueReference reference, Record record, [NotNullWhen(true)] out LargeValueView? view)
     {
         lock (_lock)
         {
@@ -89,7 +91,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
                 }
             }
 
-            view = new LargeValueView(this, lease, segment);
+            view = new LargeValueView(this, lease, record);
             lease.Views++;
             lease.LastViewed = timeProvider.GetTimestamp();
             return true;
@@ -101,8 +103,10 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
         Provider is { } values && values.TryOpen(reference, out var value) ? value : null;
 
     /// <summary>Opens a value that is viewed. The stream has a lease of its own.</summary>
+    /// <param name="lease">The lease of the view.</param>
+    /// <param name="key">The key of the value, for the message.</param>
     /// <exception cref="KvException">The value was replaced, and the view is too old (410).</exception>
-    public Stream Open(Lease lease)
+    public Stream Open(Lease lease, ReadOnlySpan<byte> key)
     {
         KvLargeValue? again = null;
         lock (_lock)
@@ -112,7 +116,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
                 throw new KvException(
                     410,
                     "GET",
-                    Invariant($"The large value was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. ")
+                    Invariant($"The large value of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(name)} was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. ")
                         + "Get the key again, or open the stream at once and keep that.");
             }
         }

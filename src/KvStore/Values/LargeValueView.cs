@@ -1,29 +1,30 @@
-using KvStore.Segments;
+using KvStore.Records;
+using KvStore.Rules;
 
 namespace KvStore.Values;
 
-/// <summary>The source of a <see cref="KvValue"/> whose value is kept outside memory. Made for one read.</summary>
-/// <param name="leases">The leases of the namespace.</param>
-/// <param name="lease">The lease that keeps the file of this value.</param>
-/// <param name="segment">The memory with the record.</param>
-internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, byte[] segment) : IDisposable
+/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory. Made for one read.</summary>
+/// <param name="leases">Keep the value readable.</param>
+/// <param name="lease">What keeps this one.</param>
+/// <param name="record">The record that refers to the value.</param>
+internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, Record record) : IDisposable
 {
     private int _isDisposed;
 
     /// <summary>The length in bytes.</summary>
     public long Length => lease.Reference.Length;
 
-    public byte[] Segment { get; } = segment;
+    public byte[] Segment => record.Segment;
 
     /// <summary>Opens the value. The stream has a lease of its own.</summary>
     public Stream OpenStream()
     {
         if (Volatile.Read(ref _isDisposed) != 0)
         {
-            throw new ObjectDisposedException("KvStore.KvValue");
+            throw new ObjectDisposedException(nameof(KvValue), $"The large value of the key {VisibleKey.Quote(record.Key)} was disposed.");
         }
 
-        return leases.Open(lease);
+        return leases.Open(lease, record.Key);
     }
 
     /// <summary>Reads the whole value.</summary>

@@ -23,6 +23,7 @@ namespace KvStore.Writes;
 /// </remarks>
 internal sealed class CommitPath
 {
+    private readonly string _name;
     private readonly ShardedStore _store;
     private readonly LargeValueLeases _largeValues;
     private readonly int _valueBytesMax;
@@ -33,6 +34,7 @@ internal sealed class CommitPath
 
     public CommitPath(string name, ShardedStore store, LargeValueLeases largeValues, KvNamespaceOptions options)
     {
+        _name = name;
         _store = store;
         _largeValues = largeValues;
         _valueBytesMax = options.Limits.ValueBytesMax;
@@ -142,7 +144,7 @@ internal sealed class CommitPath
         var call = _calls.Begin(key);
         try
         {
-            var value = await StreamedValue.ReadAsync(content, _valueBytesMax, _largeValues.Provider, cancellationToken).ConfigureAwait(false);
+            var value = await ReadAsync(call, content, cancellationToken).ConfigureAwait(false);
             await using (value.ConfigureAwait(false))
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -179,13 +181,37 @@ internal sealed class CommitPath
         {
             await using (value.ConfigureAwait(false))
             {
-                await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
+                await CompleteAsync(call, value, cancellationToken).ConfigureAwait(false);
                 await CommitInTurnAsync(call, value, metadata, deadline, origin).ConfigureAwait(false);
             }
         }
         finally
         {
             _calls.End(call);
+        }
+    }
+
+    private async ValueTask<StreamedValue> ReadAsync(PendingCall call, KvContent content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await StreamedValue.ReadAsync(content, _valueBytesMax, _largeValues.Provider, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KvPersistenceException e)
+        {
+            throw NamedEntry.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
+        }
+    }
+
+    private async ValueTask CompleteAsync(PendingCall call, StreamedValue value, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (KvPersistenceException e)
+        {
+            throw NamedEntry.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
         }
     }
 

@@ -33,7 +33,7 @@ namespace KvStore.Writes;
 internal sealed class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
 {
     private readonly bool _isDirect = persistence is null && admission is null;
-    private readonly PendingPublications _inFlight = new(store, calls, admission);
+    private readonly PendingPublications _inFlight = new(name, store, calls, admission);
     private readonly Publisher _publisher = new(store);
     private volatile bool _isClosed;
     private bool _hasRecoveredDeletes;
@@ -162,11 +162,11 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         revision = 0;
         PendingPublication? pending = null;
         var isPublished = false;
+        var isDelete = draft.IsNone;
         try
         {
             ThrowIfClosed();
             CheckHoldingLock(key, draft);
-            var isDelete = draft.IsNone;
             var needsTombstone = isDelete && (store.ExpectsLate || !_inFlight.IsIdle);
             if (isDelete && !needsTombstone && IsWithoutEffect(key, replicated))
             {
@@ -204,6 +204,11 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
 
             _publisher.Publish(key, draft, ref revision, replicated, ref isPublished);
             NoteMadeHoldingLock(key, call);
+        }
+        catch (KvPersistenceException e)
+        {
+            _publisher.AbandonUnless(isPublished, draft);
+            throw NamedEntry.WithNames(e, isDelete ? "DELETE" : "PUT", name, key);
         }
         catch
         {

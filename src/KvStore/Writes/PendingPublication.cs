@@ -130,6 +130,8 @@ internal sealed class PendingPublication : IValueTaskSource
 
     private void Complete(Exception? failure)
     {
+        // Before the draft is given up, because the record has the key.
+        failure = failure is null ? null : _owner.Named(this, failure);
         try
         {
             _owner.Finish(this, failure);

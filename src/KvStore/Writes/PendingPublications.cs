@@ -5,12 +5,13 @@ using KvStore.Memory;
 using KvStore.Records;
 using KvStore.Replication;
 using KvStore.Segments;
+using KvStore.Rules;
 
 namespace KvStore.Writes;
 
 /// <summary>The mutations in flight: appended, and not durable yet. Each is published or abandoned when its append completes.</summary>
 /// <remarks>Thread safety: all members, from any thread; <see cref="Rent"/> and <see cref="Begin"/> only while holding the lock of <see cref="CallOrder"/>.</remarks>
-internal sealed class PendingPublications(ShardedStore store, CallOrder calls, WriteAdmission? admission)
+internal sealed class PendingPublications(string name, ShardedStore store, CallOrder calls, WriteAdmission? admission)
 {
     private const int PooledMax = 4096;
     private const int TombstonesMin = 1024;
@@ -70,6 +71,10 @@ internal sealed class PendingPublications(ShardedStore store, CallOrder calls, W
             }
         }
     }
+
+    /// <summary>The exception that the caller of a mutation gets. Requires: the mutation was not given up.</summary>
+    public Exception Named(PendingPublication pending, Exception failure) => NamedEntry.WithNames(
+        failure, pending.IsDelete ? "DELETE" : "PUT", name, new Utf8Key(pending.Draft.Record.Key));
 
     /// <summary>Publishes a mutation whose append has completed, or gives it up. Called once for each that is in flight.</summary>
     public void Finish(PendingPublication pending, Exception? failure)

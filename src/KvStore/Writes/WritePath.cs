@@ -57,7 +57,7 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
     public void CheckPut(string key, long valueBytes, KvPutOptions? options)
     {
         CheckKey(key, "PUT");
-        _ = OptionsOf(options);
+        _ = OptionsOf(key, options);
         ValueLimit.Check(valueBytes, limits.ValueBytesMax);
     }
 
@@ -76,7 +76,11 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        content.ThrowIfDefault();
+        if (content.IsDefault)
+        {
+            throw new ArgumentException(NamedEntry.NoContent(name, key), nameof(content));
+        }
+
         ThrowIfClosed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
@@ -92,11 +96,11 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         in TKey key, string text, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
-        var (deadline, metadata) = OptionsOf(options);
+        var (deadline, metadata) = OptionsOf(text, options);
         if (content.IsStreamed)
         {
             return commit.PutStreamedAsync(
-                Encoding.UTF8.GetBytes(text), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
+                Encoding.UTF8.GetBytes(text), content, metadata, DeadlineAtEnd(text, options, deadline), origin, cancellationToken);
         }
 
         return content.Text is { } value
@@ -106,8 +110,8 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
 
     // A time to live begins with the entry, and reading a stream may take long. A method of its own, because its closure would cost
     // every put an allocation.
-    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
-        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, clock.Now) : () => deadline;
+    private Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
+        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, clock.Now, name, key) : () => deadline;
 
     private ValueTask Delete(string key, RegionView? origin, CancellationToken cancellationToken)
     {
@@ -123,9 +127,9 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         return commit.DeleteAsync(encoded.Key, origin);
     }
 
-    private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(KvPutOptions? options) => options is null
+    private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
         ? default
-        : (ExpirationRules.Check(options, limits, clock.Now), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
+        : (ExpirationRules.Check(options, limits, clock.Now, name, key), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
 
     private void CheckKey(string key, string operation)
     {

@@ -147,6 +147,105 @@ public sealed class LifeTests
         kv.TryGet("for good", out _).Should().BeTrue();
     }
 
+    public static TheoryData<long, long> ClocksAndExpirations()
+    {
+        TheoryData<long, long> all = [];
+        long[] seconds =
+        [
+            -62_135_596_800, -315_619_200, -100, -1, 0, 1, 59, 60, 61, 1_800_000_000, 4_102_444_800, Latest - 60, Latest - 1, Latest, Latest + 1, 4_354_819_200, 253_402_300_799,
+        ];
+        foreach (var clock in seconds)
+        {
+            foreach (var expiration in seconds)
+            {
+                all.Add(clock, expiration);
+            }
+        }
+
+        return all;
+    }
+
+    [Theory]
+    [MemberData(nameof(ClocksAndExpirations))]
+    public async Task Every_clock_takes_an_expiration_or_gives_the_true_reason(long clock, long expiration)
+    {
+        await using var kv = Create(new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(clock)));
+        var refusal = await RefusalAsync(() => kv.PutAsync("k", "v", new KvPutOptions { Expiration = DateTimeOffset.FromUnixTimeSeconds(expiration) }));
+
+        await MatchesAsync(kv, refusal, expiration, expiration <= clock
+            ? "integer greater than the current number of seconds since the UNIX epoch."
+            : ReasonFor(expiration, clock));
+    }
+
+    [Theory]
+    [MemberData(nameof(ClocksAndExpirations))]
+    public async Task Every_clock_takes_a_time_to_live_or_gives_the_true_reason(long clock, long expiration)
+    {
+        await using var kv = Create(new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(clock)));
+        var refusal = await RefusalAsync(() => kv.PutAsync("k", "v", Ttl(TimeSpan.FromSeconds(expiration - clock))));
+
+        await MatchesAsync(kv, refusal, expiration, expiration <= clock ? "Please specify integer greater than 0." : ReasonFor(expiration, clock));
+    }
+
+    [Theory]
+    [InlineData(-100.5, 0.5)]
+    [InlineData(-100.5, 1.5)]
+    [InlineData(-0.5, 0.9)]
+    [InlineData(-0.5, 1.4)]
+    [InlineData(4294967290.25, 4294967295.5)]
+    [InlineData(4294967290.25, 4294967295)]
+    public async Task Expiration_with_a_fraction_that_is_taken_can_be_put_again(double clock, double expiration)
+    {
+        await using var kv = Create(new ManualTimeProvider(DateTimeOffset.UnixEpoch.AddSeconds(clock)));
+        KvPutOptions[] both = [new() { Expiration = DateTimeOffset.UnixEpoch.AddSeconds(expiration) }, Ttl(TimeSpan.FromSeconds(expiration - clock))];
+        foreach (var options in both)
+        {
+            if (await RefusalAsync(() => kv.PutAsync("k", "v", options)) is null)
+            {
+                var shown = (await kv.GetAsync("k")).Expiration;
+                shown.Should().NotBeNull();
+                await kv.PutAsync("again", "v", new KvPutOptions { Expiration = shown });
+                (await kv.GetAsync("again")).Expiration.Should().Be(shown);
+            }
+        }
+    }
+
+    private const long Latest = uint.MaxValue;
+
+    // Null when the expiration can be kept.
+    private static string? ReasonFor(long expiration, long clock) =>
+        expiration < 1 ? FormattableString.Invariant($"The clock stands at {clock} seconds since the Unix epoch, and no expiration before 1 can be stored.")
+        : expiration > Latest ? "The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z)."
+        : null;
+
+    private static async Task MatchesAsync(KvNamespace kv, Exception? refusal, long expiration, string? reason)
+    {
+        if (reason is null)
+        {
+            refusal.Should().BeNull();
+            (await kv.GetAsync("k")).Expiration.Should().Be(DateTimeOffset.FromUnixTimeSeconds(expiration));
+        }
+        else
+        {
+            refusal.Should().NotBeNull();
+            refusal!.Message.Should().Contain(reason);
+            kv.Count.Should().Be(0);
+        }
+    }
+
+    private static async Task<Exception?> RefusalAsync(Func<ValueTask> put)
+    {
+        try
+        {
+            await put();
+            return null;
+        }
+        catch (Exception e) when (e is KvException or ArgumentException)
+        {
+            return e;
+        }
+    }
+
     private static KvNamespace Create(TimeProvider time) =>
         KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time, Limits = s_oneSecond });
 

@@ -180,6 +180,36 @@ public sealed class ConfigurationTests : IDisposable
         names.Select(name => provider.GetRequiredKeyedService<KvNamespace>(name).Limits.KeyBytesMax).Should().Equal(1, 2, 3, 4);
     }
 
+    [Theory]
+    [InlineData("A:B", "KvStore:A:B:Limits:KeyBytesMax", "KvStore:A%3AB")]
+    [InlineData("a:b", "KvStore:A:B:Limits:KeyBytesMax", "KvStore:a%3Ab")]
+    [InlineData("A:B:C", "KvStore:A:B:C:Persistence:Directory", "KvStore:A%3AB%3AC")]
+    [InlineData("A:Limits:B", "KvStore:A:Limits:B:EnforceWriteRate", "KvStore:A%3ALimits%3AB")]
+    [InlineData("A:Profile", "KvStore:A:Profile:Limits:KeyBytesMax", "KvStore:A%3AProfile")]
+    [InlineData("A:Persistence", "KvStore:A:Persistence:Persistence:Directory", "KvStore:A%3APersistence")]
+    public void Section_of_a_name_with_a_colon_in_another_section_is_an_error_with_the_right_path(string name, string key, string path)
+    {
+        using var provider = new ServiceCollection().AddSingleton(Configuration((key, "1"))).AddKvNamespace("A").AddKvNamespace(name).BuildServiceProvider();
+
+        var open = () => provider.GetRequiredKeyedService<KvNamespace>("A");
+
+        open.Should().Throw<OptionsValidationException>().WithMessage($"*KvStore:A:*The section of the namespace \"{name}\" is {path}*");
+    }
+
+    [Fact]
+    public void Section_of_a_name_with_a_colon_that_another_namespace_reads_is_a_warning()
+    {
+        var log = new LogLines();
+        using var provider = new ServiceCollection()
+            .AddLogging(logging => logging.AddProvider(log))
+            .AddSingleton(Configuration(("KvStore:eu:Limits:KeyBytesMax", "1")))
+            .AddKvNamespace("eu").AddKvNamespace("eu:Limits").BuildServiceProvider();
+
+        provider.GetRequiredKeyedService<KvNamespace>("eu").Limits.KeyBytesMax.Should().Be(1);
+
+        log.Warnings.Should().ContainSingle().Which.Should().Contain("KvStore:eu:Limits").And.Contain("KvStore:eu%3ALimits");
+    }
+
     [Fact]
     public void Names_that_differ_in_case_only_share_no_section()
     {

@@ -17,7 +17,7 @@ public sealed class WranglerEnvironmentTests : IDisposable
           "kv_namespaces": [{ "binding": "TOP", "id": "1" }, { "binding": "BOTH", "id": "2" }],
           "env": {
             "production": { "kv_namespaces": [{ "binding": "BOTH", "id": "3" }, { "binding": "PRODUCTION" }] },
-            "empty": {},
+            "empty": { "kv_namespaces": [] },
           },
         }
         """;
@@ -38,6 +38,7 @@ public sealed class WranglerEnvironmentTests : IDisposable
         ]
 
         [env.empty]
+        kv_namespaces = []
         """;
 
     private readonly string _directory = Directory.CreateTempSubdirectory("kvstore").FullName;
@@ -88,6 +89,52 @@ public sealed class WranglerEnvironmentTests : IDisposable
             .WithMessage("*no KV namespace is bound at the top level, only in \"a\", \"c\"; name the environment in the call, or in CLOUDFLARE_ENV.");
     }
 
+    [Theory]
+    [InlineData("wrangler.jsonc", """{ "kv_namespaces": [{ "binding": "A" }, { "binding": "B" }], "env": { "staging": { "vars": {} }, "other": { "kv_namespaces": [{ "binding": "O" }] } } }""", "\"kv_namespaces\": []", "(1,82)")]
+    [InlineData("wrangler.toml", "kv_namespaces = [{ binding = \"A\" }, { binding = \"B\" }]\n[env.staging]\nworkers_dev = true", "kv_namespaces = []", "(2,")]
+    public void Environment_that_binds_nothing_beside_a_top_level_that_does_is_refused(string file, string content, string remedy, string position)
+    {
+        foreach (var isVariable in new[] { false, true })
+        {
+            Environment.SetEnvironmentVariable(Variable, isVariable ? "staging" : null);
+            var act = () => Add(file, content, isVariable ? null : "staging");
+
+            act.Should().Throw<InvalidDataException>().WithMessage(
+                $"*{file}{position}*: the environment \"staging\" binds no KV namespace, and the top level binds \"A\", \"B\". Environments do not inherit \"kv_namespaces\": list there what it needs, or write {remedy} there.");
+        }
+    }
+
+    [Theory]
+    [InlineData("wrangler.jsonc", """{ "kv_namespace": [{ "binding": "A" }] }""")]
+    [InlineData("wrangler.toml", "[[kv-namespaces]]\nbinding = \"A\"")]
+    public async Task File_that_binds_nothing_at_all_is_a_warning_at_start(string file, string content)
+    {
+        var log = new Lines();
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = _directory });
+        builder.Logging.AddProvider(log);
+        File.WriteAllText(Path.Combine(_directory, file), content);
+        builder.Services.AddKvNamespacesFromWrangler(file);
+        using var host = builder.Build();
+
+        await host.StartAsync();
+        await host.StopAsync();
+
+        log.Should().ContainSingle(line => line.StartsWith("Warning ") && line.Contains(file) && line.Contains("has no \"kv_namespaces\", so no KV namespace is bound"));
+    }
+
+    [Fact]
+    public async Task Without_a_host_what_is_not_inherited_is_a_warning_when_a_namespace_is_opened()
+    {
+        var log = new Lines();
+        var services = Add("wrangler.jsonc", Json, "production");
+        await using var provider = services.AddLogging(logging => logging.AddProvider(log)).BuildServiceProvider();
+
+        provider.GetRequiredKeyedService<IKvNamespace>("BOTH");
+        provider.GetRequiredKeyedService<IKvNamespace>("PRODUCTION");
+
+        log.Should().ContainSingle(line => line.StartsWith("Warning ") && line.Contains("\"TOP\" is bound at the top level, but not in the environment \"production\""));
+    }
+
     [Fact]
     public void File_without_environments_stands_for_each_of_them()
     {
@@ -113,7 +160,6 @@ public sealed class WranglerEnvironmentTests : IDisposable
 
     [Theory]
     [InlineData("production", "\"TOP\" is bound at the top level, but not in the environment \"production\"")]
-    [InlineData("empty", "\"TOP\", \"BOTH\" is bound at the top level, but not in the environment \"empty\"")]
     public async Task Binding_of_the_top_level_that_is_not_inherited_is_a_warning_at_start(string environment, string warning)
     {
         var log = new Lines();

@@ -1,0 +1,53 @@
+using System.Text.Json;
+using KvStore.Keys;
+
+namespace KvStore.Rules;
+
+/// <summary>How messages of our own say which operation failed, of which key, in which namespace.</summary>
+internal static class NamedEntry
+{
+    /// <summary>The operation, the key and the namespace (if it is known), for the middle of a sentence.</summary>
+    public static string Of(string operation, string? namespaceName, string key) => namespaceName is null
+        ? $"{operation} of the key {VisibleKey.Quote(key)}"
+        : $"{operation} of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(namespaceName)}";
+
+    /// <summary>The sentence at the end of a refusal that is about the content or the options of a put.</summary>
+    public static string NothingStored(string? namespaceName, string key) => $"Nothing was stored by {Of("PUT", namespaceName, key)}.";
+
+    /// <summary>The message for a put of the default value of <see cref="KvContent"/>.</summary>
+    public static string NoContent(string namespaceName, string key) =>
+        $"The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array. {NothingStored(namespaceName, key)}";
+
+    /// <summary>An exception with the names before its message.</summary>
+    public static JsonException WithNames(JsonException exception, string operation, string namespaceName, string key) => new(
+        $"{Of(operation, namespaceName, key)}: {char.ToLowerInvariant(exception.Message[0])}{exception.Message.AsSpan(1)}",
+        path: null,
+        exception.LineNumber,
+        exception.BytePositionInLine);
+
+    /// <summary>
+    /// What a persistence provider has failed with, with the names before its message and the same cause. Any other exception
+    /// stays as it is, and so does this one when there is no memory for more.
+    /// </summary>
+    public static Exception WithNames<TKey>(Exception exception, string operation, string namespaceName, in TKey key)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (exception.GetType() != typeof(KvPersistenceException))
+        {
+            return exception;
+        }
+
+        try
+        {
+            var utf8 = new byte[key.Utf8Bytes];
+            key.CopyTo(utf8);
+            return new KvPersistenceException(
+                $"{operation} of the key {VisibleKey.Quote(utf8.AsSpan())} in the namespace {VisibleKey.Quote(namespaceName)}: {exception.Message}",
+                exception.InnerException ?? exception);
+        }
+        catch (OutOfMemoryException)
+        {
+            return exception;
+        }
+    }
+}
