@@ -169,7 +169,7 @@ public sealed class LifeTests
     [MemberData(nameof(ClocksAndExpirations))]
     public async Task Every_clock_takes_an_expiration_or_gives_the_true_reason(long clock, long expiration)
     {
-        await using var kv = Create(new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(clock)));
+        await using var kv = Create(new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(clock)));
         var refusal = await RefusalAsync(() => kv.PutAsync("k", "v", new KvPutOptions { Expiration = DateTimeOffset.FromUnixTimeSeconds(expiration) }));
 
         await MatchesAsync(kv, refusal, expiration, expiration <= clock
@@ -181,7 +181,7 @@ public sealed class LifeTests
     [MemberData(nameof(ClocksAndExpirations))]
     public async Task Every_clock_takes_a_time_to_live_or_gives_the_true_reason(long clock, long expiration)
     {
-        await using var kv = Create(new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(clock)));
+        await using var kv = Create(new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(clock)));
         var refusal = await RefusalAsync(() => kv.PutAsync("k", "v", Ttl(TimeSpan.FromSeconds(expiration - clock))));
 
         await MatchesAsync(kv, refusal, expiration, expiration <= clock ? "Please specify integer greater than 0." : ReasonFor(expiration, clock));
@@ -196,7 +196,7 @@ public sealed class LifeTests
     [InlineData(4294967290.25, 4294967295)]
     public async Task Expiration_with_a_fraction_that_is_taken_can_be_put_again(double clock, double expiration)
     {
-        await using var kv = Create(new ManualTimeProvider(DateTimeOffset.UnixEpoch.AddSeconds(clock)));
+        await using var kv = Create(new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddSeconds(clock)));
         KvPutOptions[] both = [new() { Expiration = DateTimeOffset.UnixEpoch.AddSeconds(expiration) }, Ttl(TimeSpan.FromSeconds(expiration - clock))];
         foreach (var options in both)
         {

@@ -187,7 +187,7 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("A:Limits:B", "KvStore:A:Limits:B:EnforceWriteRate", "KvStore:A%3ALimits%3AB")]
     [InlineData("A:Profile", "KvStore:A:Profile:Limits:KeyBytesMax", "KvStore:A%3AProfile")]
     [InlineData("A:Persistence", "KvStore:A:Persistence:Persistence:Directory", "KvStore:A%3APersistence")]
-    public void Section_of_a_name_with_a_colon_in_another_section_is_an_error_with_the_right_path(string name, string key, string path)
+    public void Section_of_a_name_with_a_colon_in_another_section_names_the_right_path(string name, string key, string path)
     {
         using var provider = new ServiceCollection().AddSingleton(Configuration((key, "1"))).AddKvNamespace("A").AddKvNamespace(name).BuildServiceProvider();
 
