@@ -14,13 +14,13 @@ public sealed class KvServerTests : IDisposable
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     [Fact]
-    public async Task Descriptors_that_ran_out_refuse_no_write_once_there_are_some_again()
+    public async Task Idle_connections_refuse_no_write_while_they_stand_or_afterwards()
     {
         using var server = await Server.StartAsync(Data, descriptors: 300);
         var id = (await server.NamespaceAsync())!;
         (await server.PutAsync(id, "before", CallValue.Of(1, LargeBytes))).Should().Be(200);
 
-        // Connections that nobody uses and that need no token, until there is not one descriptor left for a file.
+        // Connections that nobody uses and that need no token: more than there are descriptors.
         var idle = new List<Socket>();
         for (var i = 0; i < 400; i++)
         {
@@ -29,10 +29,10 @@ public sealed class KvServerTests : IDisposable
             await socket.ConnectAsync(server.Url.Host, server.Url.Port);
         }
 
-        // On the connection that the client has. Refused or not: it is over afterwards.
+        // On the connection that the client has.
         for (var i = 0; i < 5; i++)
         {
-            await server.PutAsync(id, $"during {i}", CallValue.Of(10 + i, LargeBytes));
+            (await server.PutAsync(id, $"during {i}", CallValue.Of(10 + i, LargeBytes))).Should().Be(200, "connections leave descriptors for files");
         }
 
         idle.ForEach(socket => socket.Dispose());
