@@ -1,4 +1,5 @@
 using KvStore;
+using Microsoft.Extensions.Time.Testing;
 
 namespace StaleReads;
 
@@ -10,7 +11,7 @@ internal sealed class Scenario(string title, KvProfile profile, string[] regions
     public async Task DrawAsync(TextWriter output)
     {
         var timeline = new Timeline(regions, step, writes);
-        var time = new SimulatedTime();
+        var time = new FakeTimeProvider();
         var options = profile.Apply(new KvNamespaceOptions
         {
             TimeProvider = time,

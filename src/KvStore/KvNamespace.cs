@@ -1,11 +1,8 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
-using KvStore.Index;
-using KvStore.Keys;
 using KvStore.Memory;
-using KvStore.Order;
+using KvStore.Reads;
 using KvStore.Regions;
 using KvStore.Replication;
 using KvStore.Rules;
@@ -20,54 +17,43 @@ namespace KvStore;
 /// A namespace in this process: the whole Workers KV binding on log-structured memory.
 /// </summary>
 /// <remarks>
-/// <para>Thread safety: all members, from any thread. A read never waits: not for a writer, not for background work, not for a
-/// disk; but for the bytes of a large value (<see cref="KvValue.IsLarge"/>).</para>
+/// <para>Thread safety: all members, from any thread. A read never waits for a writer, for background work or for a disk; only
+/// reading the bytes of a large value does (<see cref="KvValue.IsLarge"/>).</para>
 /// <para>Disposing it makes durable what is not yet, stops its background work and frees its memory; views that were handed
 /// out keep their bytes. Every later call throws <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
-public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDisposable
+public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposable, IDisposable
 {
-    private readonly KvLimits _limits;
-    private readonly int _keyBytesMax;
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
-    private readonly HashIndex _index;
     private readonly CommitPath _commit;
+    private readonly ReadPath _reads;
+    private readonly WritePath _writes;
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
-    private volatile bool _isDisposed;
-
-    // Not replicated and not disposed: a read goes straight to the engine. One question instead of two.
-    private volatile bool _isPlain;
-
-    // The same, nobody observes, and keys may be as long as those that are read from registers. So a hot read asks this one
-    // question; whether somebody observes takes a dozen loads, which cost it more than the search. Changed under its gate.
-    private volatile bool _isDirect;
-    private readonly Lock _directGate = new();
+    private readonly Lock _disposing = new();
+    private Task? _disposal;
 
     private KvNamespace(string name, KvNamespaceOptions options)
     {
         Name = name;
-        _limits = options.Limits;
-        _keyBytesMax = _limits.KeyBytesMax;
+        Limits = options.Limits;
         _clock = CoarseClock.Join(options.TimeProvider, this);
-        ObserverWatch.Begin();
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
-        _store = new ShardedStore(_clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name);
-        _commit = new CommitPath(name, _store, options);
-        _largeValues = new LargeValueLeases(options.TimeProvider, () => _commit.Log?.LargeValues);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, NoticeObservers);
-        if (options.Replication is { } replication)
-        {
-            _replicated = new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues);
-            _home = ViewFrom(_replicated.Home);
-            Replication = new KvReplication(_replicated);
-        }
-
-        _index = _store.Index;
-        _isPlain = _replicated is null;
-        NoticeObservers();
+        _largeValues = new LargeValueLeases(options.TimeProvider, options.Persistence);
+        _store = new ShardedStore(
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release);
+        _commit = new CommitPath(name, _store, _largeValues, options);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
+        var replicated = options.Replication is { } replication
+            ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
+            : null;
+        _reads = new ReadPath(name, Limits, _store, _clock, _largeValues, _telemetry, replicated?.Home);
+        Texts = new TextReads(_reads, _store, _clock, _telemetry, Limits.KeyBytesMax, new DecodedCache());
+        Objects = new ObjectReads(_reads, _store, _clock, Limits.KeyBytesMax);
+        Regions = replicated is null ? null : new NamespaceRegions(name, replicated, _reads, Texts, _writes);
         _logger.NamespaceCreated(name);
     }
 
@@ -77,8 +63,50 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count => _store.Count;
 
+    /// <summary>
+    /// Whether writes are taken, and if not, why: after the disk has failed a namespace goes on serving reads and refuses
+    /// writes until <see cref="ReopenAsync"/>. Degraded while the last write failed and the next one may succeed, as on a full
+    /// disk. Always healthy for a namespace that lives in memory alone.
+    /// </summary>
+    public KvPersistenceHealth Health => _commit.Persistence?.Health ?? KvPersistenceHealth.Healthy;
+
+    /// <summary>
+    /// What opening the namespace found: how much was recovered, what a crash had left half-written, and, for a directory that was
+    /// opened to be read only, what is damaged and missing. Null for a namespace that lives in memory alone.
+    /// </summary>
+    public KvRecovery? Recovery { get; private set; }
+
+    /// <summary>The mutations that are pending between regions; null when the namespace is not replicated.</summary>
+    public KvReplication? Replication => Regions?.Replication;
+
+    /// <summary>The region whose view this namespace is; null when it is not replicated.</summary>
+    public string? HomeRegion => Replication?.HomeRegion;
+
     /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet. Values in files do not count.</summary>
     public long MemoryBytes => _store.MemoryBytes;
+
+    /// <summary>The limits that this namespace was opened with.</summary>
+    public KvLimits Limits { get; }
+
+    /// <summary>The clock that decides when entries expire.</summary>
+    public TimeProvider TimeProvider => _clock.TimeProvider;
+
+    /// <summary>The reads of this namespace: those of its home region, when it is replicated.</summary>
+    internal ReadPath Reads => _reads;
+
+    /// <summary>The reads of values as text.</summary>
+    internal TextReads Texts { get; }
+
+    TextReads ILocalNamespace.Texts => Texts;
+
+    /// <summary>The reads of values as objects.</summary>
+    internal ObjectReads Objects { get; }
+
+    /// <summary>The regions of this namespace; null when it is not replicated.</summary>
+    internal NamespaceRegions? Regions { get; }
+
+    // The region in which writes of this namespace are made.
+    private RegionView? Origin => Regions?.Home;
 
     /// <summary>Makes an empty namespace in memory.</summary>
     /// <param name="name">Its name, not empty.</param>
@@ -102,6 +130,40 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
         return new KvNamespace(name, options);
     }
 
+    /// <summary>Opens a namespace, recovering what its persistence provider holds. The namespace then owns the provider.</summary>
+    /// <param name="name">Its name, not empty.</param>
+    /// <param name="options">How it behaves; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the opening; nothing stays open then.</param>
+    /// <returns>The namespace, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">The name is empty, or an option is out of its range; the message names it.</exception>
+    /// <exception cref="KvPersistenceException">
+    /// The stored data cannot be opened: another process holds it (<see cref="KvDirectoryLockedException"/>), it is damaged
+    /// (<see cref="KvDamagedFileException"/>), or its format is unknown.
+    /// </exception>
+    public static async ValueTask<KvNamespace> OpenAsync(
+        string name, KvNamespaceOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        options ??= new KvNamespaceOptions();
+        options.Validate();
+        cancellationToken.ThrowIfCancellationRequested();
+        var kv = new KvNamespace(name, options);
+        if (options.Persistence is not null)
+        {
+            try
+            {
+                kv.Recovery = await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                await kv.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+
+        return kv;
+    }
+
     /// <summary>The synchronous read, for hot paths: no allocation, no lock, no wait.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">The entry, a view on memory that never changes.</param>
@@ -111,9 +173,9 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryGet(string key, out KvValue value)
     {
-        // Without a reference to the value anywhere, it stays in the registers in which it comes.
-        var found = Find(key);
-        value = found.IsUnknown ? FindElsewhere(key) : found;
+        // No reference to the value is taken before this assignment, so it stays in the registers in which Find returns it.
+        var found = _reads.Find(key);
+        value = found.IsUnknown ? _reads.ReadCounted(key, found.UnknownHash) : found;
         return value.Exists;
     }
 
@@ -125,152 +187,149 @@ public sealed partial class KvNamespace : IKvNamespace, IAsyncDisposable, IDispo
     /// <exception cref="KvException">The key is too long (414).</exception>
     public bool TryGet(ReadOnlySpan<byte> utf8Key, out KvValue value)
     {
-        KeyRules.CheckUtf8(utf8Key, _limits.KeyBytesMax, "GET");
-        var found = Find(utf8Key);
-        value = found.IsUnknown ? FindElsewhere(utf8Key) : found;
+        KeyRules.CheckUtf8(utf8Key, Limits.KeyBytesMax, "GET");
+        var found = _reads.Find(utf8Key);
+        value = found.IsUnknown ? _reads.ReadCounted(utf8Key, found.UnknownHash) : found;
         return value.Exists;
     }
 
     /// <inheritdoc/>
     public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
-        if (options is null && LookNow(key, cancellationToken) is { IsUnknown: false } value)
-        {
-            return new(value);
-        }
-
-        return GetElsewhere(key, options, cancellationToken);
-    }
-
-    // What is rare, apart, so that what is common saves no register and clears no memory for it.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ValueTask<KvValue> GetElsewhere(string key, KvGetOptions? options, CancellationToken cancellationToken) =>
-        KvMetrics.IsObserved ? GetObserved(key, options, cancellationToken) : Get(key, options, cancellationToken);
-
-    private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
-    {
-        if (options is not null || cancellationToken.IsCancellationRequested)
-        {
-            return GetCarefully(key, options, cancellationToken);
-        }
-
-        // Also one that does not exist: it may have the status of a cache.
-        return new(FindAnywhere(key));
+        var value = options is null && !cancellationToken.IsCancellationRequested ? _reads.Find(key) : KvValue.Unknown;
+        return value.IsUnknown ? _reads.GetAsync(key, value.UnknownHash, options, cancellationToken) : new(value);
     }
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
         IReadOnlyCollection<string> keys, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
-        GetManyAsync(keys, options, _home, cancellationToken);
-
-    private ValueTask<IReadOnlyDictionary<string, KvValue>> GetMany(
-        IReadOnlyCollection<string> keys, KvGetOptions? options, KvRegion? region, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(keys);
-        cancellationToken.ThrowIfCancellationRequested();
-        CheckDisposed();
-        var cacheTtl = ReadRules.CacheTtlSeconds(options);
-        ReadRules.CheckKeyCount(keys.Count, _limits);
-        var result = region is null ? FindMany(keys, cacheTtl, out var totalBytes) : FindMany(keys, region, cacheTtl, out totalBytes);
-        ReadRules.CheckTotal(totalBytes, _limits);
-        return new(result);
-    }
+        _reads.GetManyAsync(keys, options, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutAsync(
         string key, KvContent content, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
-        PutAsync(key, content, options, _home, cancellationToken);
-
-    private ValueTask Put(string key, KvContent content, KvPutOptions? options, KvRegion? region, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(key);
-        content.ThrowIfDefault();
-        CheckDisposed();
-        cancellationToken.ThrowIfCancellationRequested();
-        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-        {
-            return Put(new AsciiKey(key, hash), key, content, options, region?.View, cancellationToken);
-        }
-
-        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
-        return Put(encoded.Key, key, content, options, region?.View, cancellationToken);
-    }
+        _writes.PutAsync(key, content, options, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask DeleteAsync(string key, CancellationToken cancellationToken = default) =>
-        DeleteAsync(key, _home, cancellationToken);
-
-    private ValueTask Delete(string key, KvRegion? region, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(key);
-        CheckDisposed();
-        cancellationToken.ThrowIfCancellationRequested();
-        if (KeyRules.TryAscii(key, _limits.KeyBytesMax, out var hash))
-        {
-            return _commit.DeleteAsync(new AsciiKey(key, hash), region?.View);
-        }
-
-        using var encoded = new EncodedKey(key, _limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
-        return _commit.DeleteAsync(encoded.Key, region?.View);
-    }
+        _writes.DeleteAsync(key, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
-        ListAsync(options, _home, cancellationToken);
+        _reads.ListAsync(options, cancellationToken);
 
-    private ValueTask<KvListPage> List(KvListOptions? options, KvRegion? region, CancellationToken cancellationToken)
+    /// <summary>
+    /// The same namespace as a region sees it: get, list and everything else show what has arrived there, and what is
+    /// written through it is visible there at once and elsewhere later.
+    /// </summary>
+    /// <param name="region">The name of the region, one of <see cref="KvReplicationOptions.Regions"/>.</param>
+    /// <returns>The view, which lives as long as this namespace.</returns>
+    /// <exception cref="ArgumentException">There is no such region.</exception>
+    /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
+    public IKvNamespace InRegion(string region) => (Regions ?? throw KvReplicationOptions.NotReplicated(Name)).Of(region);
+
+    /// <summary>
+    /// Flushes every put and delete that has completed before to the disk, whatever the configured durability. Does nothing for
+    /// a namespace that lives in memory alone.
+    /// </summary>
+    /// <param name="cancellationToken">Checked before anything happens.</param>
+    /// <returns>A task that completes when they are on the disk.</returns>
+    /// <exception cref="KvPersistenceException">The flush failed.</exception>
+    public ValueTask FlushAsync(CancellationToken cancellationToken = default) =>
+        Persistence?.FlushAsync(cancellationToken) ?? default;
+
+    /// <summary>
+    /// Takes writes again after the disk has failed (<see cref="Health"/> is <see cref="KvPersistenceStatus.Failed"/>) and its
+    /// cause is gone, without closing the namespace. Every write that completed is kept, and none that failed comes back. Reads
+    /// go on meanwhile. Does nothing when nothing has failed, or for a namespace that lives in memory alone.
+    /// </summary>
+    /// <param name="cancellationToken">Abandons the attempt; writes are refused as before.</param>
+    /// <returns>A task that completes when writes are taken again.</returns>
+    /// <exception cref="KvPersistenceException">The cause still stands, or the stored data is damaged; writes are refused as before.</exception>
+    /// <exception cref="NotSupportedException">The persistence provider cannot do that.</exception>
+    public ValueTask ReopenAsync(CancellationToken cancellationToken = default) =>
+        Persistence?.ReopenAsync(cancellationToken) ?? default;
+
+    /// <summary>
+    /// Rewrites what the persistence provider keeps so that only live entries take up space. Happens by itself when dead bytes
+    /// outweigh live ones; reads and writes go on meanwhile. Does nothing for a namespace that lives in memory alone.
+    /// </summary>
+    /// <param name="cancellationToken">Abandons the attempt; nothing is lost by it.</param>
+    /// <returns>A task that completes when the space is free.</returns>
+    /// <exception cref="KvPersistenceException">It failed; the message says whether writes go on.</exception>
+    public ValueTask CompactAsync(CancellationToken cancellationToken = default) =>
+        Persistence?.CompactAsync(cancellationToken) ?? default;
+
+    /// <summary>
+    /// Writes a copy of the namespace as it is at one moment during the call; it can be opened as it is. Reads and writes go
+    /// on meanwhile.
+    /// </summary>
+    /// <param name="directory">A directory that is empty or does not exist.</param>
+    /// <param name="cancellationToken">Abandons the attempt; what was written so far can be removed.</param>
+    /// <returns>A task that completes when the copy is on the disk.</returns>
+    /// <exception cref="InvalidOperationException">The namespace lives in memory alone.</exception>
+    /// <exception cref="KvPersistenceException">The directory is not empty, or cannot be written.</exception>
+    public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default)
     {
-        CheckDisposed();
-        cancellationToken.ThrowIfCancellationRequested();
-        var asked = ListRequest.Parse(options, _limits);
-        return new(asked.Prefix is not { } prefix ? new KvListPage([], cursor: null)
-            : region is null ? ListPage.Read(_store, prefix, asked.After, asked.Limit)
-            : region.View.List(prefix, asked.After, asked.Limit));
+        ArgumentException.ThrowIfNullOrWhiteSpace(directory);
+        return Persistence?.SnapshotAsync(directory, cancellationToken)
+            ?? throw new InvalidOperationException($"The namespace \"{Name}\" lives in memory alone; only one with a persistence provider can be copied to a directory.");
     }
 
-    private ValueTask Put<TKey>(
-        in TKey key, string name, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
-        where TKey : struct, IKey, allows ref struct
+    /// <inheritdoc/>
+    /// <exception cref="KvPersistenceException">A mutation that was acknowledged before it was on the disk could not be written there.</exception>
+    public ValueTask DisposeAsync()
     {
-        Deadline deadline = default;
-        ReadOnlyMemory<byte> metadata = default;
-        if (options is not null)
+        lock (_disposing)
         {
-            deadline = ExpirationRules.Check(options, _limits, _clock.Now);
-            metadata = MetadataCodec.Encode(options.Metadata, _limits.MetadataBytesMax);
+            return new(_disposal ??= CloseAsync());
         }
-
-        if (content.IsStreamed)
-        {
-            return _commit.PutStreamedAsync(
-                Encoding.UTF8.GetBytes(name), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
-        }
-
-        return content.Text is { } text
-            ? _commit.PutAsync(key, text, metadata, deadline, origin, cancellationToken)
-            : _commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
 
-    // The time to live begins when the entry does, and reading a stream may take long.
-    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
-        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, _clock.Now) : () => deadline;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ValueTask<KvValue> GetCarefully(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    /// <summary>
+    /// Does what <see cref="DisposeAsync"/> does, for containers that are disposed synchronously. Blocks while a persistence
+    /// provider writes.
+    /// </summary>
+    public void Dispose()
     {
-        if (!_isPlain)
-        {
-            return Home().Get(key, options, cancellationToken);
-        }
-
-        CheckRead(key, options, cancellationToken);
-        return new(FindAnywhere(key));
+        // The one place that blocks: returning before everything is on the disk would lose it. The provider's work runs on the
+        // thread pool and needs no thread of the caller's.
+        DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    internal void CheckRead(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    /// <summary>Checks everything about a put except the limits of the namespace and the rate of writes.</summary>
+    internal void CheckPut(string key, long valueBytes, KvPutOptions? options) => _writes.CheckPut(key, valueBytes, options);
+
+    /// <summary>Checks the key of a delete.</summary>
+    internal void CheckDelete(string key) => _writes.CheckDelete(key);
+
+    /// <summary>Shows what a read in a region (null: the home region) would return, without being a read.</summary>
+    internal KvValue Peek(string key, string? region = null) =>
+        (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
+
+    /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
+    internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
+
+    // Null for a namespace that lives in memory alone.
+    private IKvPersistence? Persistence => _writes.IsClosed ? throw DisposedNamespace.Exception(Name) : _commit.Persistence;
+
+    private async Task CloseAsync()
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        ReadRules.Check(key, options, _limits);
+        _reads.Close();
+        Regions?.Close();
+        _writes.Close();
+        _largeValues.Dispose();
+        try
+        {
+            await _commit.CloseProviderAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            _telemetry.Dispose();
+            Regions?.Dispose();
+            _store.Dispose();
+            _clock.Leave(this);
+            _logger.NamespaceDisposed(Name);
+        }
     }
 }

@@ -4,8 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using KvStore.Json;
 using KvStore.Reads;
-using KvStore.Regions;
-using KvStore.Rules;
+using KvStore.Values;
 
 namespace KvStore;
 
@@ -28,7 +27,7 @@ public static class KvNamespaceExtensions
     {
         // A namespace in this process has a cache of decoded text, so that a hot key allocates nothing.
         return kv is KvNamespace local
-            ? local.GetCachedTextAsync(key, options, cancellationToken)
+            ? local.Texts.GetAsync(key, options, cancellationToken)
             : GetTextElsewhereAsync(kv, key, options, cancellationToken);
     }
 
@@ -51,13 +50,22 @@ public static class KvNamespaceExtensions
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        if (options is null && kv is KvNamespace local && local.TryGetDecoded(key, JsonForm<T>.Default, cancellationToken, out T? decoded))
+        if (options is null && kv is KvNamespace local)
         {
-            return new(decoded);
+            var objects = local.Objects;
+            if (objects.TryFind(key, JsonForm<T>.Default, cancellationToken, out T? decoded, out var hash))
+            {
+                return new(decoded);
+            }
+
+            if (objects.TryFindRecord(key, hash, out var record))
+            {
+                return new(objects.Keep(JsonForm<T>.Default, hash, record, record.ToValue().GetJson<T>()));
+            }
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(Keep(kv, key, JsonForm<T>.Default, value, value.GetJson<T>()))
+            ? new(value.GetJson<T>())
             : Await(kv, get, cancellationToken);
 
         static async ValueTask<T?> Await(
@@ -82,13 +90,22 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        if (options is null && kv is KvNamespace local && local.TryGetDecoded(key, jsonTypeInfo, cancellationToken, out T? decoded))
+        if (options is null && kv is KvNamespace local)
         {
-            return new(decoded);
+            var objects = local.Objects;
+            if (objects.TryFind(key, jsonTypeInfo, cancellationToken, out T? decoded, out var hash))
+            {
+                return new(decoded);
+            }
+
+            if (objects.TryFindRecord(key, hash, out var record))
+            {
+                return new(objects.Keep(jsonTypeInfo, hash, record, record.ToValue().GetJson(jsonTypeInfo)));
+            }
         }
 
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
-            ? new(Keep(kv, key, jsonTypeInfo, value, value.GetJson(jsonTypeInfo)))
+            ? new(value.GetJson(jsonTypeInfo))
             : Await(kv, get, jsonTypeInfo, cancellationToken);
 
         static async ValueTask<T?> Await(
@@ -105,7 +122,7 @@ public static class KvNamespaceExtensions
     public static ValueTask<ReadOnlyMemory<byte>?> GetBytesAsync(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
-        if (options is null && kv is KvNamespace local && local.LookNow(key, cancellationToken) is { IsUnknown: false } found)
+        if (options is null && kv is KvNamespace local && !cancellationToken.IsCancellationRequested && local.Reads.Find(key) is { IsUnknown: false } found)
         {
             return found.Exists ? new(found.GetBytesInMemory()) : default;
         }
@@ -113,14 +130,14 @@ public static class KvNamespaceExtensions
         return GetBytesElsewhereAsync(kv, key, options, cancellationToken);
     }
 
-    // What is rare, apart, so that what is common saves no register and clears no memory for it.
+    // The rare branches are methods of their own, so that the common one saves no register and clears no memory for them.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static ValueTask<string?> GetTextElsewhereAsync(
         IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        if (kv is KvRegion region)
+        if (kv is ILocalNamespace local)
         {
-            return region.GetTextAsync(key, options, cancellationToken);
+            return local.Texts.GetAsync(key, options, cancellationToken);
         }
 
         ArgumentNullException.ThrowIfNull(kv);
@@ -131,7 +148,6 @@ public static class KvNamespaceExtensions
             (await LoadAsync(kv, get, cancellationToken).ConfigureAwait(false)).GetText();
     }
 
-    // The same for bytes.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static ValueTask<ReadOnlyMemory<byte>?> GetBytesElsewhereAsync(
         IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)
@@ -168,7 +184,7 @@ public static class KvNamespaceExtensions
             }
             finally
             {
-                DisposeIfOwned(kv, value);
+                kv.DisposeIfOwned(value);
             }
         }
 
@@ -188,9 +204,8 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
-        values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
-        return Project(values, static value => Unmarked(value).GetText());
+        return ManyValues.ToTexts(
+            await ManyValues.LoadAsync(kv, kv.GetManyAsync(keys, options, cancellationToken), cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>Reads 1 to 100 values as JSON, with the web defaults of System.Text.Json (camel case).</summary>
@@ -210,9 +225,8 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
-        values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
-        return ProjectJson(kv, values, static value => value.GetJson<T>());
+        var values = await ManyValues.LoadAsync(kv, kv.GetManyAsync(keys, options, cancellationToken), cancellationToken).ConfigureAwait(false);
+        return ManyValues.ToObjects(kv, values, static value => value.GetJson<T>());
     }
 
     /// <summary>Reads 1 to 100 values as JSON by generated code.</summary>
@@ -232,9 +246,8 @@ public static class KvNamespaceExtensions
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        var values = await kv.GetManyAsync(keys, options, cancellationToken).ConfigureAwait(false);
-        values = await LoadAsync(kv, values, cancellationToken).ConfigureAwait(false);
-        return ProjectJson(kv, values, value => value.GetJson(jsonTypeInfo));
+        var values = await ManyValues.LoadAsync(kv, kv.GetManyAsync(keys, options, cancellationToken), cancellationToken).ConfigureAwait(false);
+        return ManyValues.ToObjects(kv, values, value => value.GetJson(jsonTypeInfo));
     }
 
     /// <summary>Writes a value as JSON, with the web defaults of System.Text.Json (camel case).</summary>
@@ -307,16 +320,6 @@ public static class KvNamespaceExtensions
         while (cursor is not null);
     }
 
-    private static T? Keep<T>(IKvNamespace kv, string key, object form, in KvValue value, T? decoded)
-    {
-        if (kv is KvNamespace local)
-        {
-            local.KeepDecoded(key, form, value, decoded);
-        }
-
-        return decoded;
-    }
-
     // Whether the value has been found already, and is in memory. A task's result may be taken only once, so one that is taken
     // for nothing becomes a new task.
     private static bool TryTake(ValueTask<KvValue> get, out KvValue value, out ValueTask<KvValue> stillToAwait)
@@ -347,106 +350,13 @@ public static class KvNamespaceExtensions
         }
         finally
         {
-            DisposeIfOwned(kv, value);
+            kv.DisposeIfOwned(value);
         }
     }
 
-    private static async ValueTask<IReadOnlyDictionary<string, KvValue>> LoadAsync(
-        IKvNamespace kv, IReadOnlyDictionary<string, KvValue> values, CancellationToken cancellationToken)
-    {
-        if (!values.Values.Any(static value => value.IsLarge))
-        {
-            return values;
-        }
-
-        try
-        {
-            var loaded = new OrderedDictionary<string, KvValue>(values.Count, StringComparer.Ordinal);
-            foreach (var (key, value) in values)
-            {
-                loaded.Add(key, await value.LoadAsync(cancellationToken).ConfigureAwait(false));
-            }
-
-            return loaded;
-        }
-        finally
-        {
-            foreach (var value in values.Values)
-            {
-                DisposeIfOwned(kv, value);
-            }
-        }
-    }
-
-    // A namespace of this process makes a new view for each get, so nobody else has this one.
-    private static void DisposeIfOwned(IKvNamespace kv, in KvValue value)
-    {
-        if (value.IsLarge && kv is KvNamespace or KvRegion)
-        {
-            value.Dispose();
-        }
-    }
-
-    private static IReadOnlyDictionary<string, T?> ProjectJson<T>(
-        IKvNamespace kv, IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
-    {
-        try
-        {
-            return Project(values, value => read(Unmarked(value)));
-        }
-        catch (JsonException e)
-        {
-            throw new KvException(400, "GET_BULK", NotJson(kv, typeof(T), values, read), e);
-        }
-    }
-
-    // The binding's message for what is no JSON; one of our own for JSON that a type does not fit, which the binding does not know.
-    private static string NotJson<T>(IKvNamespace kv, Type type, IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
-    {
-        if (values.Values.Any(static value => value.Exists && !KvJson.IsOneValue(KvJson.Repair(Unmarked(value).GetBytes().Span))))
-        {
-            return "At least one of the requested keys corresponds to a non-json value";
-        }
-
-        var key = values.First(pair => pair.Value.Exists && !Fits(pair.Value)).Key;
-        return $"The value of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(kv.Name)} is JSON, but not a {type}.";
-
-        bool Fits(in KvValue value)
-        {
-            try
-            {
-                _ = read(Unmarked(value));
-                return true;
-            }
-            catch (JsonException)
-            {
-                return false;
-            }
-        }
-    }
-
-    private static IReadOnlyDictionary<string, T?> Project<T>(IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
-    {
-        if (values is KeyedValues<KvValue> keyed)
-        {
-            return keyed.Select(value => value.Exists ? read(value) : default);
-        }
-
-        var result = new OrderedDictionary<string, T?>(values.Count);
-        foreach (var (key, value) in values)
-        {
-            result.Add(key, value.Exists ? read(value) : default);
-        }
-
-        return result;
-    }
-
-    // Tells reading as this type with the defaults from every other way of reading.
+    // Identifies reading as this type with the defaults, among all ways of reading.
     private static class JsonForm<T>
     {
         public static readonly object Default = new();
     }
-
-    // The binding drops a byte order mark when it reads many keys, and keeps it when it reads one.
-    private static KvValue Unmarked(in KvValue value) => value.WithoutByteOrderMark();
 }

@@ -30,6 +30,7 @@ public readonly struct KvValue : IDisposable
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
     private const int CacheStateShift = 32;
+    private const ulong UnknownPlace = (ulong)CacheState.Unknown << CacheStateShift;
 
     // An array with a record in it; or a LargeValueView, whose array has the record.
     private readonly object? _source;
@@ -49,21 +50,36 @@ public readonly struct KvValue : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private KvValue(ulong place)
+    {
+        _source = null;
+        _place = place;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private KvValue(in KvValue entry, CacheState cacheState)
     {
         _source = entry._source;
         _place = (uint)entry._place | ((ulong)cacheState << CacheStateShift);
     }
 
-    /// <summary>What a search returns that has not come to an end: whether the key exists is not known. Callers never see it.</summary>
+    /// <summary>The result of a probe that did not decide whether the key exists. Callers never see it.</summary>
     internal static KvValue Unknown
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => new(default, CacheState.Unknown);
+        get => new(UnknownPlace);
     }
 
-    /// <summary>Whether it is that, and not an entry.</summary>
-    internal bool IsUnknown => _source is null && _place == (ulong)CacheState.Unknown << CacheStateShift;
+    /// <summary>Whether this is the result of a probe that did not decide, and not an entry.</summary>
+    internal bool IsUnknown => _source is null && _place >= UnknownPlace;
+
+    /// <summary>The hash of the key that was probed; 0 where it is not known.</summary>
+    internal ulong UnknownHash => _place > UnknownPlace ? _place : 0;
+
+    /// <summary>The result of a probe that did not decide, with the hash of the key, so that nobody hashes the key again.</summary>
+    /// <remarks>One hash in 2^29 does not fit, and is not passed on.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static KvValue UnknownOf(ulong hash) => new(Math.Max(hash, UnknownPlace));
 
     private enum CacheState : byte
     {
@@ -226,8 +242,13 @@ public readonly struct KvValue : IDisposable
         _ => throw new ArgumentException($"\"{cacheStatus}\" is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
     });
 
-    /// <summary>Whether both are views on the same memory.</summary>
-    internal bool IsSameAs(in KvValue other) => ReferenceEquals(_source, other._source) && _place == other._place;
+    /// <summary>The record of an entry whose value is in memory.</summary>
+    /// <returns>False when the entry does not exist, or its value is outside memory.</returns>
+    internal bool TryGetRecord(out Record record)
+    {
+        record = _source is byte[] segment ? new Record(segment, Offset) : default;
+        return !record.IsNone;
+    }
 
     /// <summary>The same entry; its value without the UTF-8 byte order mark, if it begins with one.</summary>
     internal KvValue WithoutByteOrderMark() => GetBytes().Span is var bytes && bytes.StartsWith("\uFEFF"u8)

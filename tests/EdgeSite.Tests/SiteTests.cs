@@ -192,7 +192,7 @@ public sealed partial class SiteTests : IAsyncLifetime
     [InlineData("/flags/add", "acme", "name", "", "Say who adds the flag")]
     [InlineData("/flags/switch", "acme", " ", "", "A flag's name must have 1 to 60 characters.")]
     [InlineData("/flags/delete", "nobody", "name", "", "The tenant must be one of acme, globex.")]
-    public async Task A_form_that_is_filled_in_wrongly_is_told_why(string path, string tenant, string name, string by, string why)
+    public async Task Wrongly_filled_form_shows_why(string path, string tenant, string name, string by, string why)
     {
         var response = await Post(_visitor, "/flags", path, ("tenant", tenant), ("name", name), ("by", by));
 

@@ -1,11 +1,12 @@
 using System.Runtime.CompilerServices;
-using KvStore;
 using KvStore.AotTests;
 using KvStore.TestKit;
+using KvStore;
+using Microsoft.Extensions.Time.Testing;
 
 try
 {
-    var clock = new ManualTimeProvider();
+    var clock = new FakeTimeProvider();
     var options = new KvNamespaceOptions { TimeProvider = clock };
     await using (var kv = KvNamespace.Create("AOT_KV", options))
     {

@@ -1,13 +1,14 @@
 using System.IO.Pipelines;
 using System.Text;
 using KvStore.TestKit;
+using Microsoft.Extensions.Time.Testing;
 
 namespace KvStore.AotTests;
 
 /// <summary>Every kind of content, what is stored with it, and deletes.</summary>
 internal static class PutChecks
 {
-    public static async Task RunAsync(IKvNamespace kv, ManualTimeProvider clock)
+    public static async Task RunAsync(IKvNamespace kv, FakeTimeProvider clock)
     {
         await PutContentAsync(kv);
         await PutOptionsAsync(kv, clock);
@@ -38,7 +39,7 @@ internal static class PutChecks
         Check.That((await kv.GetBytesAsync("put:large")).GetValueOrDefault().Span.SequenceEqual(large), "3 MiB come back as they were put");
     }
 
-    private static async Task PutOptionsAsync(IKvNamespace kv, ManualTimeProvider clock)
+    private static async Task PutOptionsAsync(IKvNamespace kv, FakeTimeProvider clock)
     {
         var now = clock.GetUtcNow();
         await kv.PutAsync("put:ttl", "1", new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(60) });

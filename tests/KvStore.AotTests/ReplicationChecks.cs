@@ -1,6 +1,7 @@
-using KvStore;
 using KvStore.TestKit;
+using KvStore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 
 namespace KvStore.AotTests;
 
@@ -9,7 +10,7 @@ internal static class ReplicationChecks
 {
     public static async Task RunAsync()
     {
-        var clock = new ManualTimeProvider();
+        var clock = new FakeTimeProvider();
         await using var provider = new ServiceCollection()
             .AddSingleton<TimeProvider>(clock)
             .AddKvNamespace("FLAGS", kv => kv.Replicate(r => r.Regions("jnb", "lhr").Lag(KvLag.Fixed(TimeSpan.FromSeconds(5)))))

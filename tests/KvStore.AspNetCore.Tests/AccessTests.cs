@@ -107,7 +107,7 @@ public sealed class AccessTests : ApiTest
     }
 
     [Fact]
-    public async Task A_catalog_that_is_not_registered_is_said_so()
+    public async Task Missing_catalog_registration_is_reported()
     {
         await using var app = WebApplication.CreateSlimBuilder().Build();
 

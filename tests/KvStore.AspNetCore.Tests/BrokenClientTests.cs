@@ -184,7 +184,7 @@ public sealed class BrokenClientTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Of_two_lengths_that_contradict_each_other_the_chunks_count_and_the_connection_ends()
+    public async Task Contradicting_lengths_use_the_chunks_and_end_the_connection()
     {
         using var client = await WireClient.ConnectAsync(_api.Url);
         await client.SendAsync($"{Head("PUT /values/k")}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nafter\r\n0\r\n\r\nDELETE / HTTP/1.1\r\n");

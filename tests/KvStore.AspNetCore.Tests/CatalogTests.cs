@@ -141,7 +141,7 @@ public sealed class CatalogTests : IDisposable
     }
 
     [Fact]
-    public async Task Namespaces_registered_in_code_belong_to_it_under_an_id_that_stays_and_are_not_changed_by_it()
+    public async Task Namespaces_registered_in_code_keep_their_id_and_are_not_changed_by_the_catalog()
     {
         await using var registered = KvNamespace.Create("CACHE_KV");
         string id;

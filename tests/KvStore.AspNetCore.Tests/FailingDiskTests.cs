@@ -16,7 +16,7 @@ public sealed class FailingDiskTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Fact]
-    public async Task A_namespace_whose_disk_fails_refuses_writes_with_503_goes_on_reading_and_is_unhealthy()
+    public async Task Failing_disk_refuses_writes_with_503_keeps_reads_and_is_unhealthy()
     {
         var disk = new SimulatedDisk();
         var kv = await KvNamespace.OpenAsync("registered", new KvNamespaceOptions
@@ -65,7 +65,7 @@ public sealed class FailingDiskTests : IDisposable
     }
 
     [Fact]
-    public async Task A_namespace_that_cannot_be_compacted_is_degraded_takes_writes_and_is_healthy_again_when_it_can()
+    public async Task Failing_compaction_is_degraded_takes_writes_and_becomes_healthy_again()
     {
         var disk = new SimulatedDisk();
         var isFailing = true;

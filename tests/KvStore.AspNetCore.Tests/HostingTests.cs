@@ -15,7 +15,7 @@ public sealed class HostingTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Fact]
-    public async Task A_host_opens_the_catalog_with_what_is_registered_in_code_and_keeps_what_is_created()
+    public async Task Host_opens_the_catalog_with_registered_namespaces_and_keeps_created_ones()
     {
         await using (var app = await StartAsync())
         {

@@ -42,7 +42,7 @@ public sealed partial class KvServerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_token_and_a_secret_that_are_given_are_asked_for_and_kept_nowhere()
+    public async Task Configured_token_and_secret_are_required_and_stored_nowhere()
     {
         const string Token = "a-token-that-is-given-to-it";
         const string Secret = "a-secret-that-is-given-to-it";

@@ -73,7 +73,7 @@ public sealed class MalformedBodyTests : IAsyncLifetime
     [InlineData("PUT /values/new", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\nv\r\n--bLONG\r\n\r\n")]
     [InlineData("PUT /values/new", "multipart/form-data; boundary=b", "--b\r\nno header\r\n\r\nv\r\n--b--\r\n")]
     [InlineData("PUT /values/new", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n1\r\n--bLONG")]
-    public async Task What_was_once_the_servers_fault_is_400(string request, string type, string body)
+    public async Task Body_that_once_caused_a_server_error_is_400(string request, string type, string body)
     {
         body = body.Replace("LONG", new string('G', 300));
 

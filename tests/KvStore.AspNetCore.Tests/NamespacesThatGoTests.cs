@@ -17,7 +17,7 @@ public sealed class NamespacesThatGoTests : ApiTest
     }
 
     [Fact]
-    public async Task Clients_at_work_in_a_namespace_that_is_deleted_are_told_that_it_is_gone_and_nothing_else()
+    public async Task Clients_of_a_namespace_that_is_deleted_get_not_found_and_nothing_else()
     {
         for (var round = 0; round < 5; round++)
         {
@@ -70,7 +70,7 @@ public sealed class NamespacesThatGoTests : ApiTest
     [Theory]
     [InlineData(true, "HTTP/1.1 404 Not Found")]
     [InlineData(false, "HTTP/1.1 400 namespace not found")]
-    public async Task An_upload_into_a_namespace_that_is_deleted_under_way_is_told_so_and_leaves_no_file(bool isApi, string status)
+    public async Task Upload_into_a_namespace_deleted_meanwhile_is_not_found_and_leaves_no_file(bool isApi, string status)
     {
         const int length = 2_000_000;
         var entry = await Catalog.CreateAsync("going");
@@ -100,7 +100,7 @@ public sealed class NamespacesThatGoTests : ApiTest
     }
 
     [Fact]
-    public void What_a_namespace_that_has_gone_explains_is_told_as_such_and_is_a_failure_of_the_server_otherwise()
+    public void Error_caused_by_a_deleted_namespace_is_not_found_and_else_a_server_error()
     {
         foreach (var (e, otherwise) in new (Exception, int?)[]
         {
@@ -122,7 +122,7 @@ public sealed class NamespacesThatGoTests : ApiTest
     }
 
     [Fact]
-    public async Task A_namespace_that_the_code_it_belongs_to_has_closed_is_unavailable_and_not_unknown()
+    public async Task Namespace_closed_by_the_code_that_registered_it_is_unavailable_not_unknown()
     {
         await using var kv = KvNamespace.Create("CACHE_KV");
         await using var catalog = await KvNamespaceCatalog.OpenAsync(registered: [kv]);
@@ -169,7 +169,7 @@ public sealed class NamespacesThatGoTests : ApiTest
     }
 
     [Fact]
-    public async Task A_namespace_registered_in_code_is_used_like_any_other_and_neither_renamed_nor_deleted()
+    public async Task Namespace_registered_in_code_is_usable_but_cannot_be_renamed_or_deleted()
     {
         await using var kv = KvNamespace.Create("CACHE_KV");
         await using var catalog = await KvNamespaceCatalog.OpenAsync(registered: [kv]);

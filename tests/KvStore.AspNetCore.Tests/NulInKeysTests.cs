@@ -94,7 +94,7 @@ public sealed class NulInKeysTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_connection_that_is_split_at_any_byte_stores_the_same()
+    public async Task Request_split_at_any_byte_stores_an_equal_value()
     {
         var requests = Encoding.ASCII.GetBytes(Put("%00", "", Bait, isChunked: true) + Put("%00%00", "Connection: close\r\n", Bait, isChunked: false));
         for (var at = 1; at < requests.Length; at++)

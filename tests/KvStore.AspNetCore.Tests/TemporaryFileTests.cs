@@ -35,7 +35,7 @@ public sealed class TemporaryFileTests : ApiTest
     }
 
     [Fact]
-    public async Task It_is_gone_when_the_value_has_been_put()
+    public async Task Temporary_file_is_gone_when_the_value_has_been_put()
     {
         var (status, _) = await UploadAsync(MiB, "\r\n--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n[1]\r\n--b--\r\n");
 
@@ -49,7 +49,7 @@ public sealed class TemporaryFileTests : ApiTest
     [InlineData("\r\n--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\nno JSON\r\n--b--\r\n")]
     [InlineData("\r\n--b\r\nno header\r\n\r\nx\r\n--b--\r\n")]
     [InlineData("\r\n--c--\r\n")]
-    public async Task It_is_gone_when_the_upload_is_refused(string end)
+    public async Task Temporary_file_is_gone_when_the_upload_is_refused(string end)
     {
         var (status, _) = await UploadAsync(MiB, end);
 
@@ -59,7 +59,7 @@ public sealed class TemporaryFileTests : ApiTest
     }
 
     [Fact]
-    public async Task It_is_gone_when_the_value_is_too_long()
+    public async Task Temporary_file_is_gone_when_the_value_is_too_long()
     {
         var content = new MultipartFormDataContent { { new ByteArrayContent(new byte[(25 * MiB) + 1]), "value" } };
 
@@ -69,7 +69,7 @@ public sealed class TemporaryFileTests : ApiTest
     }
 
     [Fact]
-    public async Task It_is_gone_when_the_namespace_refuses_the_value()
+    public async Task Temporary_file_is_gone_when_the_namespace_refuses_the_value()
     {
         var content = new MultipartFormDataContent { { new ByteArrayContent(new byte[MiB]), "value" } };
 
@@ -81,7 +81,7 @@ public sealed class TemporaryFileTests : ApiTest
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task It_is_gone_when_the_client_goes_away(bool isReset)
+    public async Task Temporary_file_is_gone_when_the_client_goes_away(bool isReset)
     {
         using (var client = await BeginAsync(MiB, announced: 2 * MiB))
         {

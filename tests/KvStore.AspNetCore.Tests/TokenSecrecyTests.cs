@@ -29,7 +29,7 @@ public sealed class TokenSecrecyTests
     }
 
     [Fact]
-    public void Hashes_are_compared_by_the_frameworks_comparison_of_fixed_time_and_by_nothing_else()
+    public void Hashes_are_compared_only_by_the_fixed_time_comparison_of_the_framework()
     {
         var matches = typeof(KvToken).GetMethod("Matches", BindingFlags.Instance | BindingFlags.NonPublic)!;
 

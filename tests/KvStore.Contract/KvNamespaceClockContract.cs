@@ -4,7 +4,7 @@ namespace KvStore.Contract;
 public abstract class KvNamespaceClockContract : KvNamespaceContract
 {
     /// <summary>The clock that the namespace goes by, which only the test moves.</summary>
-    protected ManualTimeProvider Clock { get; } = new();
+    protected FakeTimeProvider Clock { get; } = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
 
     protected sealed override TimeProvider Time => Clock;
 
@@ -24,7 +24,7 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     }
 
     [Fact]
-    public async Task Entry_lives_its_time_to_live_at_any_fraction_of_a_second_and_shows_the_whole_second()
+    public async Task Entry_lives_its_full_ttl_at_any_fraction_of_a_second_and_shows_whole_seconds()
     {
         var random = new Random(20261126);
         for (var i = 0; i < 40; i++)
@@ -212,7 +212,7 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     }
 
     [Fact]
-    public async Task What_was_read_stays_as_it_was_when_the_entry_has_expired()
+    public async Task Value_that_was_read_is_unchanged_when_the_entry_has_expired()
     {
         await Kv.PutAsync("k", "value", Ttl(60) with { Metadata = KvMetadata.FromJson("[1]") });
         var entry = await Kv.GetAsync("k");
@@ -264,7 +264,7 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     }
 
     /// <summary>A stream of one byte, before whose end the clock moves.</summary>
-    private sealed class ClockMovingStream(ManualTimeProvider clock, TimeSpan span) : Stream
+    private sealed class ClockMovingStream(FakeTimeProvider clock, TimeSpan span) : Stream
     {
         private int _reads;
 

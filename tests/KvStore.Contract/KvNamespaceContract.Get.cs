@@ -159,12 +159,12 @@ public abstract partial class KvNamespaceContract
             .Should().ThrowAsync<ArgumentException>().WithMessage(WrongSeconds);
 
     [Fact]
-    public async Task A_wrong_key_is_told_before_a_wrong_CacheTtl() =>
+    public async Task Wrong_key_is_reported_before_a_wrong_CacheTtl() =>
         await Kv.Invoking(kv => kv.GetAsync("", new KvGetOptions { CacheTtl = TimeSpan.Zero }).AsTask())
             .Should().ThrowAsync<ArgumentException>().WithMessage("Key name*");
 
     [Fact]
-    public async Task What_was_read_stays_as_it_was_whatever_happens_to_the_key()
+    public async Task Value_that_was_read_is_unchanged_whatever_happens_to_the_key()
     {
         var bytes = Noise(10_000);
         await Kv.PutAsync("k", bytes, new KvPutOptions { Metadata = KvMetadata.FromJson("""{"a":1}""") });

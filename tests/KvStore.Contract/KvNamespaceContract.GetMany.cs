@@ -6,7 +6,7 @@ namespace KvStore.Contract;
 public abstract partial class KvNamespaceContract
 {
     [Fact]
-    public async Task Many_keys_come_back_in_the_order_asked_each_once_and_missing_ones_are_there_as_missing()
+    public async Task Get_many_returns_each_key_once_in_the_requested_order_and_missing_as_missing()
     {
         await Kv.PutAsync("a", "1", new KvPutOptions { Metadata = KvMetadata.FromJson("false") });
         await Kv.PutAsync("10", "ten");
@@ -37,7 +37,7 @@ public abstract partial class KvNamespaceContract
     }
 
     [Fact]
-    public async Task One_value_that_is_no_JSON_fails_them_all()
+    public async Task Get_many_as_JSON_fails_when_a_single_value_is_no_JSON()
     {
         await Kv.PutAsync("good", "1");
         await Kv.PutAsync("bad", "not json");

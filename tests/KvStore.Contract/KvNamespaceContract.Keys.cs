@@ -48,7 +48,7 @@ public abstract partial class KvNamespaceContract
 
     [Theory]
     [MemberData(nameof(Operations))]
-    public async Task One_and_two_dots_are_refused(string operation)
+    public async Task Keys_of_a_single_dot_and_of_two_dots_are_refused(string operation)
     {
         await Invoking(operation, ".").Should().ThrowAsync<ArgumentException>().WithMessage("\".\" is not allowed as a key name.*");
         await Invoking(operation, "..").Should().ThrowAsync<ArgumentException>().WithMessage("\"..\" is not allowed as a key name.*");

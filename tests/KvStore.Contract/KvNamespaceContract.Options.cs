@@ -92,7 +92,7 @@ public abstract partial class KvNamespaceContract
     }
 
     [Fact]
-    public async Task A_time_to_live_is_told_as_a_whole_second_of_expiration()
+    public async Task Time_to_live_is_returned_as_a_whole_second_of_expiration()
     {
         var earliest = Time.GetUtcNow().ToUnixTimeSeconds() + 3600;
         await Kv.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(3600.9) });

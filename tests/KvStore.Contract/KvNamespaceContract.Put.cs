@@ -116,7 +116,7 @@ public abstract partial class KvNamespaceContract
     }
 
     [Fact]
-    public async Task A_put_that_is_wrong_in_several_ways_is_refused_for_the_first_in_the_order_of_the_binding()
+    public async Task Put_with_several_errors_reports_the_first_in_the_order_of_the_binding()
     {
         var tooLongMetadata = KvMetadata.FromJson($"\"{new string('m', 1023)}\"");
         var options = new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(1), Metadata = tooLongMetadata };
@@ -169,7 +169,7 @@ public abstract partial class KvNamespaceContract
     }
 
     [Fact]
-    public async Task What_a_put_serialises_wrongly_changes_nothing()
+    public async Task Put_whose_serialisation_fails_changes_nothing()
     {
         await Kv.PutAsync("k", "old");
 

@@ -5,6 +5,7 @@
 // Or: "read" and a directory, which is opened to be read only; says how many entries there are, or what is wrong.
 // Or: "short-of-memory", directory, seed and seconds.
 // Or: "few-descriptors" and a directory, under a low limit of open files.
+// Or: "many-idle", directory, how many namespaces, and their durability.
 using System.Globalization;
 using System.Text;
 using KvStore;
@@ -35,6 +36,11 @@ if (args[0] == "short-of-memory")
 if (args[0] == "few-descriptors")
 {
     return await FewDescriptors.RunAsync(args[1]);
+}
+
+if (args[0] == "many-idle")
+{
+    return await ManyIdle.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture), Enum.Parse<Durability>(args[3]));
 }
 
 var directory = args[0];

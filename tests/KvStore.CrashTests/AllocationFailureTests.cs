@@ -23,7 +23,7 @@ public sealed class AllocationFailureTests : IDisposable
 
     public void Dispose() => AllocationProbe.SucceedBeforeFailure = long.MaxValue;
 
-    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "regions", "a limit"];
+    public static TheoryData<string> Kinds => ["memory", "a provider that completes at once", "a log on a disk", "a disk that fails", "a disk that fails, and an interval", "regions", "regions that lag", "regions that lag, and a log on a disk", "a limit"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -32,7 +32,7 @@ public sealed class AllocationFailureTests : IDisposable
         var isReached = true;
         for (var succeed = 0; isReached; succeed++)
         {
-            var time = new ManualTimeProvider();
+            var time = new FakeTimeProvider();
             var kept = new MemoryPersistence();
             using var disk = new SimulatedDisk();
             var options = new KvNamespaceOptions
@@ -41,23 +41,50 @@ public sealed class AllocationFailureTests : IDisposable
                 Persistence = kind switch
                 {
                     "a provider that completes at once" => kept,
-                    "a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
+                    "a disk that fails, and an interval" => new FilePersistence(
+                        "disk", new FilePersistenceOptions { Durability = Durability.Interval, LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
+                    "a log on a disk" or "a disk that fails" or "regions that lag, and a log on a disk" => new FilePersistence("disk", new FilePersistenceOptions { LargeValueBytes = 1024, LogFileBytes = 16 * 1024 }, _ => disk),
                     _ => null,
                 },
-                Replication = kind == "regions" ? new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = KvLag.None } : null,
+                Replication = kind switch
+                {
+                    "regions" => new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = KvLag.None },
+                    "regions that lag" or "regions that lag, and a log on a disk" => new KvReplicationOptions
+                    {
+                        Regions = ["jnb", "lhr", "syd"], Lag = KvLag.Fixed(TimeSpan.FromSeconds(3)), EdgeCache = new KvEdgeCacheOptions { EntriesMax = 50 },
+                    },
+                    _ => null,
+                },
                 Limits = kind == "a limit" ? new KvLimits { NamespaceKeysMax = 10_000 } : new KvLimits(),
             };
             var kv = await KvNamespace.OpenAsync("KV", options);
             var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
 
             AllocationProbe.SucceedBeforeFailure = succeed;
-            await RunAsync(kv, time, model, kind == "a log on a disk" ? 600 : 1100);
+            if (kind.StartsWith("a disk that fails", StringComparison.Ordinal))
+            {
+                disk.BeforeStep = FailNowAndThen();
+            }
+
+            await RunAsync(kv, time, model, operations: kind switch
+            {
+                "a log on a disk" => 600,
+                "regions" => 300,
+                _ when kind.Contains("lag", StringComparison.Ordinal) => 100,
+                _ when options.Persistence is FilePersistence => 150,
+                _ => 1100,
+            });
+            disk.BeforeStep = null;
             isReached = AllocationProbe.SucceedBeforeFailure < 0;
             AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+            await kv.ReopenAsync().AsTask().WaitAsync(s_patience);
+            kv.Replication?.Heal("jnb");
 
+            await CheckRegionsAsync(kv, time, model, succeed);
             await CheckAsync(kv, model, succeed);
             await kv.PutAsync("afterwards", "v");
             model["afterwards"] = "v";
+            await CheckRegionsAsync(kv, time, model, succeed);
             await kv.CompactAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
             await CheckAsync(kv, model, succeed);
             if (options.Persistence is not null)
@@ -130,7 +157,7 @@ public sealed class AllocationFailureTests : IDisposable
     {
         using var disk = new SimulatedDisk();
         using var clock = new CoarseClock(TimeProvider.System);
-        using var store = new ShardedStore(clock, new ManualTimeProvider());
+        using var store = new ShardedStore(clock, new FakeTimeProvider());
         for (var i = 0; i < 500; i++)
         {
             var key = Encoding.UTF8.GetBytes($"key {i}");
@@ -141,7 +168,8 @@ public sealed class AllocationFailureTests : IDisposable
         store.Ordered.Merge();
         store.Ordered.LoseForTest(count: 100);
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(400);
-        using var host = new PersistenceHost(store, new KvNamespaceOptions());
+        var committer = new Committer("KV", store, persistence: null, new CallOrder(), admission: null);
+        var host = new PersistenceHost(store, committer, new KvNamespaceOptions());
         var shown = new HashSet<string>(StringComparer.Ordinal);
 
         await host.WriteLiveAsync(store.Revision, (in mutation) => shown.Add(Encoding.UTF8.GetString(mutation.Key.Span)), default);
@@ -150,7 +178,58 @@ public sealed class AllocationFailureTests : IDisposable
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(500, "it was made anew");
     }
 
-    private static async Task RunAsync(KvNamespace kv, ManualTimeProvider time, SortedDictionary<string, string> model, int operations)
+    // Some writes have no room, and once in a while a flush fails.
+    private static Action<string, string> FailNowAndThen()
+    {
+        var writes = 0;
+        var flushes = 0;
+        return (operation, name) =>
+        {
+            if (operation == "write" && name.Contains(".log", StringComparison.Ordinal) && ++writes % 11 == 10)
+            {
+                throw new IOException("No space left on device");
+            }
+
+            if (operation == "flush" && name.Contains(".log", StringComparison.Ordinal) && ++flushes % 37 == 36)
+            {
+                throw new IOException("Input/output error");
+            }
+        };
+    }
+
+    // What was made in one region arrives in every other, whichever allocation failed on the way.
+    private static async Task CheckRegionsAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int succeed)
+    {
+        if (kv.Replication is not { } replication)
+        {
+            return;
+        }
+
+        for (var second = 0; second < 70; second += 5)
+        {
+            time.Advance(TimeSpan.FromSeconds(5));
+        }
+
+        await replication.WaitForConvergenceAsync().WaitAsync(s_patience);
+        replication.PendingCount.Should().Be(0, "{0} allocations succeeded", succeed);
+        foreach (var name in replication.Regions)
+        {
+            var region = kv.InRegion(name);
+            var listed = new List<string>();
+            await foreach (var key in region.ListAllAsync())
+            {
+                listed.Add(key.Name);
+            }
+
+            listed.SequenceEqual(model.Keys).Should().BeTrue("{0} lists what is there; {1} allocations succeeded", name, succeed);
+            foreach (var (key, value) in model)
+            {
+                (await region.GetTextAsync(key)).Should().Be(value, "{0} has heard of {1}; {2} allocations succeeded", name, key, succeed);
+            }
+        }
+    }
+
+    private static async Task RunAsync(KvNamespace kv, FakeTimeProvider time, SortedDictionary<string, string> model, int operations)
     {
         for (var i = 0; i < operations; i++)
         {
@@ -165,15 +244,45 @@ public sealed class AllocationFailureTests : IDisposable
                     await kv.DeleteAsync(key);
                     model.Remove(key);
                 }
+                else if (kv.Replication is not null && i % 4 == 0)
+                {
+                    // Another region writes, and reads what it has read before; one is cut off for a while.
+                    var region = kv.InRegion("lhr");
+                    if (i % 40 == 0)
+                    {
+                        kv.Replication.Partition("jnb");
+                    }
+                    else if (i % 40 == 20)
+                    {
+                        kv.Replication.Heal("jnb");
+                    }
+
+                    await region.PutAsync(key, value);
+                    model[key] = value;
+                    _ = await region.GetTextAsync(key);
+                    _ = await region.ListAsync();
+                }
                 else
                 {
                     await kv.PutAsync(key, i % 193 == 0 ? new MemoryStream(Encoding.UTF8.GetBytes(value)) : (KvContent)value);
                     model[key] = value;
                 }
             }
-            catch (Exception e) when (IsShortOfMemory(e))
+            catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
             {
                 // Refused; the check says that nothing has changed.
+            }
+
+            if (i % 50 == 49 && kv.Health.Status == KvPersistenceStatus.Failed)
+            {
+                try
+                {
+                    await kv.ReopenAsync().AsTask().WaitAsync(s_patience);
+                }
+                catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
+                {
+                    // The disk still fails.
+                }
             }
 
             if (i % 100 == 99)
@@ -184,7 +293,7 @@ public sealed class AllocationFailureTests : IDisposable
                     _ = await kv.ListAsync();
                     await (i % 300 == 299 ? kv.CompactAsync() : default);
                 }
-                catch (Exception e) when (IsShortOfMemory(e))
+                catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
                 {
                     // A list or a compaction can fail; the next one is whole.
                 }

@@ -56,7 +56,7 @@ public sealed class ClockSetBackTests
     public async Task A_key_that_was_deleted_stays_deleted_when_the_clock_is_set_back(Forgotten forgotten, int length, Ending end)
     {
         var disk = new SimulatedDisk();
-        var time = new ManualTimeProvider(s_start);
+        var time = new FakeTimeProvider(s_start);
         var host = await OpenAsync(disk, time);
         if (forgotten is Forgotten.ByRecoveryOverAnOlderOne or Forgotten.BySweepOverAnOlderOne)
         {
@@ -72,7 +72,7 @@ public sealed class ClockSetBackTests
         else
         {
             await host.DisposeAsync();
-            host = await OpenAsync(disk, new ManualTimeProvider(s_start.AddDays(1)));
+            host = await OpenAsync(disk, new FakeTimeProvider(s_start.AddDays(1)));
         }
 
         host.State.Keys.Should().Equal("other");
@@ -102,24 +102,24 @@ public sealed class ClockSetBackTests
         // Twice, since opening changes the files.
         for (var i = 0; i < 2; i++)
         {
-            await using var corrected = await OpenAsync(disk, new ManualTimeProvider(s_start));
+            await using var corrected = await OpenAsync(disk, new FakeTimeProvider(s_start));
             corrected.State.Keys.Should().Equal("other");
         }
     }
 
     [Fact]
-    public async Task A_large_value_gone_at_half_a_second_does_not_count_as_lost_when_the_clock_is_set_back()
+    public async Task Large_value_expired_at_half_a_second_is_not_lost_when_the_clock_is_set_back()
     {
         // The time is kept in whole seconds, and a time to live may end at a half.
         var disk = new SimulatedDisk();
-        var host = await OpenAsync(disk, new ManualTimeProvider(s_start.AddMilliseconds(400)));
+        var host = await OpenAsync(disk, new FakeTimeProvider(s_start.AddMilliseconds(400)));
         await host.Namespace.PutAsync("key", new byte[3000], new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(60) });
         await host.DisposeAsync();
-        await (await OpenAsync(disk, new ManualTimeProvider(s_start.AddMilliseconds(60_600)))).DisposeAsync();
+        await (await OpenAsync(disk, new FakeTimeProvider(s_start.AddMilliseconds(60_600)))).DisposeAsync();
 
         for (var i = 0; i < 2; i++)
         {
-            await using var corrected = await OpenAsync(disk, new ManualTimeProvider(s_start));
+            await using var corrected = await OpenAsync(disk, new FakeTimeProvider(s_start));
             corrected.State.Should().BeEmpty();
         }
     }

@@ -5,7 +5,7 @@ namespace KvStore.CrashTests;
 
 /// <summary>
 /// Every order in which the steps of callers, workers and the disk can follow each other, on the real queue: each caller is
-/// completed exactly once, and disposing ends.
+/// completed exactly once, those who dispose or open again among them.
 /// </summary>
 /// <remarks>
 /// A step is what <see cref="GroupCommit"/> does under its lock, or between two times that it holds it. A worker that was called may come
@@ -27,11 +27,12 @@ public sealed class CommitQueueTests
         Close,
         Dispose,
         Reopen,
+        Rest,
     }
 
     [Theory]
-    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen")]
-    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen")]
+    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen, Rest")]
+    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen, Rest")]
     public void In_every_order_of_a_put_and_two_events_each_caller_completes_once(Durability durability, string events)
     {
         var runs = 0L;
@@ -69,13 +70,54 @@ public sealed class CommitQueueTests
         }
     }
 
-    private static long ExploreAll(Durability durability, Step[] steps)
+    [Fact]
+    public void A_write_beside_a_failure_from_outside_says_that_its_outcome_is_unknown()
+    {
+        var queue = new CommitQueue(Durability.Immediate, TimeProvider.System);
+        var mutation = new KvMutation { Key = "k"u8.ToArray(), Value = new byte[20], Revision = 1 };
+        queue.Append(mutation, LogRecord.SizeOf(mutation), out var pending, out _);
+        queue.Next(hasJustCome: true, out var batch, out _);
+        queue.Fail(new KvPersistenceException("from outside"));
+        queue.Settle(batch!, new WriteOutcome { KeptBytes = 0, Error = new IOException("fatal"), IsFatal = true, IsUndone = false });
+
+        pending!.Failure.Should().BeOfType<KvPersistenceException>().Which.Message.Should().Contain("unknown");
+        queue.Failure!.Message.Should().Be("from outside");
+    }
+
+    // A test that finds nothing proves nothing unless it finds what is known to be wrong: these queues have faults that there were, or
+    // that are close by.
+    [Fact]
+    public void A_queue_that_leaves_waiters_of_a_failure_to_the_writer_is_found_out()
+    {
+        var explore = () => ExploreAll(
+            Durability.Immediate, [Step.Append, Step.Append, Step.Fail], static (durability, time, bytes) => new LeavesWaitersToTheWriter(durability, time, bytes));
+
+        explore.Should().Throw<InvalidOperationException>().WithMessage("*A caller (Append) was completed 0 times*Fail*");
+    }
+
+    [Fact]
+    public void A_queue_that_forgets_waiters_of_any_failure_is_found_out()
+    {
+        var explore = () => ExploreAll(
+            Durability.Immediate, [Step.Append, Step.Append, Step.Append], static (durability, time, bytes) => new ForgetsWaiters(durability, time, bytes));
+
+        explore.Should().Throw<InvalidOperationException>().WithMessage("*A caller (Append) was completed 0 times*fatal*");
+    }
+
+    [Fact]
+    public void A_sound_queue_passes_where_those_with_faults_are_found_out()
+    {
+        ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Fail]).Should().BePositive();
+        ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Append]).Should().BePositive();
+    }
+
+    private static long ExploreAll(Durability durability, Step[] steps, Func<Durability, TimeProvider, int, CommitQueue>? newQueue = null)
     {
         var runs = 0L;
         var choices = new Choices(random: null);
         do
         {
-            Run(durability, steps, choices, string.Join(", ", steps));
+            Run(durability, steps, choices, string.Join(", ", steps), newQueue);
             runs++;
         }
         while (choices.Advance());
@@ -83,9 +125,10 @@ public sealed class CommitQueueTests
         return runs;
     }
 
-    private static void Run(Durability durability, Step[] steps, Choices choices, string scenario)
+    private static void Run(
+        Durability durability, Step[] steps, Choices choices, string scenario, Func<Durability, TimeProvider, int, CommitQueue>? newQueue = null)
     {
-        var model = new Model(durability, steps, choices);
+        var model = new Model(durability, steps, choices, newQueue ?? (static (durability, time, bytes) => new CommitQueue(durability, time, bytes)));
         try
         {
             model.Run();
@@ -93,6 +136,29 @@ public sealed class CommitQueueTests
         catch (Exception e)
         {
             throw new InvalidOperationException($"{durability}, {scenario}: {e.Message} After: {string.Join("; ", model.Trace)}.", e);
+        }
+    }
+
+    /// <summary>A fault that there was: a failure from outside leaves the waiters to the thread that writes, which does not look.</summary>
+    private sealed class LeavesWaitersToTheWriter(Durability durability, TimeProvider time, int unwrittenBytesMax)
+        : CommitQueue(durability, time, unwrittenBytesMax)
+    {
+        protected override void FailOpen(KvPersistenceException failure, bool isWriting)
+        {
+            if (!isWriting)
+            {
+                base.FailOpen(failure, isWriting);
+            }
+        }
+    }
+
+    /// <summary>A flush that fails completes its own batch, and nobody who came meanwhile.</summary>
+    private sealed class ForgetsWaiters(Durability durability, TimeProvider time, int unwrittenBytesMax)
+        : CommitQueue(durability, time, unwrittenBytesMax)
+    {
+        protected override void FailOpen(KvPersistenceException failure, bool isWriting)
+        {
+            // Nothing.
         }
     }
 
@@ -159,36 +225,29 @@ public sealed class CommitQueueTests
         public int Completed { get; set; }
     }
 
-    private sealed class Clock : TimeProvider
-    {
-        public long Now { get; set; }
-
-        public override long GetTimestamp() => Now;
-    }
-
     private sealed class Model
     {
         private static readonly KvMutation s_put = new() { Key = "k"u8.ToArray(), Value = new byte[20], Revision = 1 };
         private static readonly KvMutation s_delete = new() { Key = "k"u8.ToArray(), Revision = 2, IsDelete = true };
 
-        private readonly Clock _clock = new();
+        private readonly FakeTimeProvider _clock = new();
         private readonly Durability _durability;
         private readonly CommitQueue _queue;
         private readonly List<Step> _steps;
         private readonly Choices _choices;
         private readonly List<Worker> _workers = [];
         private readonly List<Caller> _callers = [];
-        private readonly List<Task> _disposals = [];
         private bool _isCalled;
         private int _blocked;
-        private Task? _reopenWaits;
+        private Caller? _reopenWaits;
         private bool _isReopening;
+        private bool _isResting;
 
-        public Model(Durability durability, Step[] steps, Choices choices)
+        public Model(Durability durability, Step[] steps, Choices choices, Func<Durability, TimeProvider, int, CommitQueue> newQueue)
         {
             _durability = durability;
             // So little that in the relaxed modes the second put waits.
-            _queue = new CommitQueue(durability, _clock, unwrittenBytesMax: 60);
+            _queue = newQueue(durability, _clock, 60);
             _steps = [.. steps];
             _choices = choices;
         }
@@ -226,8 +285,8 @@ public sealed class CommitQueueTests
                 worker.Batch is { } batch ? $"writes {batch.Length} {Ids(batch.FirstWaiting)}"
                 : worker.Completion is { } completion ? $"completes {Ids(completion)}"
                 : $"asks {worker.HasJustCome}");
-            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_reopenWaits?.IsCompleted}|"
-                + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{string.Join(',', _disposals.Select(idle => idle.IsCompleted))}|{_queue.Describe(Ids)}";
+            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_isResting} {_reopenWaits?.Completed}|"
+                + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{_queue.Describe(Ids)}";
         }
 
         private string Ids(PendingAppend? first)
@@ -249,11 +308,6 @@ public sealed class CommitQueueTests
                 {
                     throw new InvalidOperationException($"A caller ({caller.Name}) was completed {caller.Completed} times.");
                 }
-            }
-
-            if (_disposals.Exists(idle => !idle.IsCompleted))
-            {
-                throw new InvalidOperationException("Disposing does not end.");
             }
         }
 
@@ -291,7 +345,12 @@ public sealed class CommitQueueTests
                 yield return ("reopened", () => EndReopen());
             }
 
-            if (_reopenWaits is { IsCompleted: true })
+            if (_isResting)
+            {
+                yield return ("rested", EndRest);
+            }
+
+            if (_reopenWaits is { Completed: > 0 })
             {
                 yield return ("reopen again", BeginReopen);
             }
@@ -313,11 +372,11 @@ public sealed class CommitQueueTests
                 case Step.Append or Step.Delete when _queue.Refusal() is null:
                     var mutation = step == Step.Append ? s_put : s_delete;
                     Do(_queue.Append(mutation, LogRecord.SizeOf(mutation), out var pending, out _));
-                    Await(pending, step);
+                    Await(pending, step.ToString());
                     break;
                 case Step.Flush or Step.Roll or Step.Close when _queue.Refusal() is null:
                     Do(_queue.Command(step == Step.Roll, step == Step.Close, out pending));
-                    Await(pending, step);
+                    Await(pending, step.ToString());
                     break;
                 case Step.Tick:
                     Do(_queue.Tick(hasUnflushed: false));
@@ -327,22 +386,25 @@ public sealed class CommitQueueTests
                     break;
                 case Step.Dispose:
                     Do(_queue.Dispose(out var idle));
-                    _disposals.Add(idle);
+                    Await(idle, "Dispose");
                     break;
                 case Step.Reopen:
                     BeginReopen();
                     break;
+                case Step.Rest:
+                    _isResting |= _queue.TryBeginRest();
+                    break;
             }
         }
 
-        private void Await(PendingAppend? pending, Step step)
+        private Caller? Await(PendingAppend? pending, string name)
         {
             if (pending is null)
             {
-                return;
+                return null;
             }
 
-            var caller = new Caller(step.ToString(), pending);
+            var caller = new Caller(name, pending);
             _callers.Add(caller);
             var awaiter = pending.AsResultTask.ConfigureAwait(false).GetAwaiter();
             awaiter.UnsafeOnCompleted(() =>
@@ -357,6 +419,7 @@ public sealed class CommitQueueTests
                     // Whether it fails is not what is asked here.
                 }
             });
+            return caller;
         }
 
         private void Ask(Worker worker)
@@ -371,7 +434,7 @@ public sealed class CommitQueueTests
             }
             else if (batch is not null)
             {
-                if (_isReopening || _workers.Count(other => other.Batch is not null) > 1)
+                if (_isReopening || _isResting || _workers.Count(other => other.Batch is not null) > 1)
                 {
                     throw new InvalidOperationException("Two write at a time.");
                 }
@@ -380,7 +443,7 @@ public sealed class CommitQueueTests
 
         private void Settle(Worker worker)
         {
-            _clock.Now += 100;
+            _clock.Advance(TimeSpan.FromTicks(1));
             var batch = worker.Batch!;
             worker.Batch = null;
             var outcome = _choices.Next(3) switch
@@ -407,14 +470,27 @@ public sealed class CommitQueueTests
 
         private void BeginReopen()
         {
-            _reopenWaits = null;
-            _isReopening |= _queue.TryBeginReopen(out _reopenWaits);
+            _isReopening |= _queue.TryBeginReopen(out var busy);
+            _reopenWaits = Await(busy, "Reopen");
         }
 
         private void EndReopen()
         {
             _isReopening = false;
             Do(_queue.EndReopen(isWritable: _choices.Next(2) == 0));
+        }
+
+        private void EndRest()
+        {
+            _isResting = false;
+
+            // What is not flushed is flushed then, and that may fail.
+            var isFailed = _choices.Next(2) == 1;
+            Do(_queue.EndRest());
+            if (isFailed)
+            {
+                Do(_queue.Fail(new KvPersistenceException("a flush at rest")).Call);
+            }
         }
 
         // Calls are not counted: one that has not been answered stands for all of them, as in FlushThreads.

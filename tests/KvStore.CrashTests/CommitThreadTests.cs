@@ -116,6 +116,7 @@ public sealed class CommitThreadTests
     public void Work_is_begun_although_all_threads_are_blocked()
     {
         var threads = new FlushThreads();
+        threads.Ensure();
 
         // Not disposed: the threads may still be on their way out of them when the test ends.
         var release = new ManualResetEventSlim();
@@ -127,6 +128,63 @@ public sealed class CommitThreadTests
 
         begun.Wait(TimeSpan.FromSeconds(60)).Should().BeTrue();
         release.Set();
+    }
+
+    [Fact]
+    public void Where_no_first_thread_can_be_started_nothing_is_taken()
+    {
+        var threads = new FlushThreads(static (_, _) => throw new OutOfMemoryException());
+        var ensure = threads.Ensure;
+
+        ensure.Should().Throw<KvPersistenceException>().WithMessage("*ulimit -u*");
+        ensure.Should().Throw<KvPersistenceException>("it is tried again");
+        threads.Count.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData("out of memory")]
+    [InlineData("no start")]
+    [InlineData("false")]
+    public void Work_is_begun_although_no_more_threads_can_be_started(string failure)
+    {
+        var started = 0;
+        var threads = new FlushThreads((run, name) =>
+        {
+            // The watchdog and one thread.
+            if (Interlocked.Increment(ref started) <= 2)
+            {
+                new Thread(() => run()) { IsBackground = true, Name = name }.Start();
+                return true;
+            }
+
+            return failure switch
+            {
+                "out of memory" => throw new OutOfMemoryException(),
+                "no start" => throw Activator.CreateInstance(typeof(ThreadStartException), nonPublic: true) as Exception ?? new InvalidOperationException(),
+                _ => false,
+            };
+        });
+        threads.Ensure();
+        threads.Ensure();
+        var free = new CountdownEvent(40);
+        var neverBlocks = new ManualResetEventSlim(initialState: true);
+        for (var i = 0; i < 40; i++)
+        {
+            threads.Queue(new Blocking(free, neverBlocks), isParallel: i % 2 == 0);
+        }
+
+        free.Wait(TimeSpan.FromSeconds(60)).Should().BeTrue("the one thread takes one after the other");
+        var release = new ManualResetEventSlim();
+        var begun = new CountdownEvent(4);
+        for (var i = 0; i < 4; i++)
+        {
+            threads.Queue(new Blocking(begun, release), isParallel: false);
+        }
+
+        begun.Wait(TimeSpan.FromSeconds(60)).Should().BeTrue("the thread is blocked, and the thread pool helps");
+        release.Set();
+        threads.Count.Should().Be(1);
+        started.Should().BeGreaterThan(2);
     }
 
     private sealed class Blocking(CountdownEvent begun, ManualResetEventSlim release) : FlushWork

@@ -32,7 +32,7 @@ public sealed class CompactionTests
     }
 
     [Fact]
-    public async Task Entries_written_while_a_compaction_runs_are_kept_and_what_was_deleted_meanwhile_stays_deleted()
+    public async Task Compaction_keeps_entries_written_and_deletes_made_while_it_runs()
     {
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk);
@@ -56,7 +56,7 @@ public sealed class CompactionTests
     }
 
     [Fact]
-    public async Task It_begins_by_itself_when_dead_bytes_outweigh_live_ones_and_brings_the_disk_back_to_twice_the_live_data()
+    public async Task More_dead_than_live_bytes_start_a_compaction_to_at_most_twice_the_live_data()
     {
         var options = Stores.Small with { LogFileBytes = 8192, CompactionBytesMin = 8192 };
         var disk = new SimulatedDisk();
@@ -119,7 +119,7 @@ public sealed class CompactionTests
     }
 
     [Fact]
-    public async Task What_was_in_a_recycled_log_before_is_never_read_again()
+    public async Task Old_content_of_a_recycled_log_is_never_read_again()
     {
         // Every record has the same length, so that old ones stand exactly behind the last new one.
         var disk = new SimulatedDisk();
@@ -137,7 +137,7 @@ public sealed class CompactionTests
     [Fact]
     public async Task Expired_entries_are_not_written_again()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, time: time);
         var soon = (uint)time.GetUtcNow().ToUnixTimeSeconds() + 60;

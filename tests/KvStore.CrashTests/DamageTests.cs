@@ -80,7 +80,7 @@ public sealed class DamageTests
     }
 
     [Fact]
-    public async Task A_log_that_is_not_the_last_one_is_refused_wherever_it_is_cut_off_or_a_bit_is_flipped()
+    public async Task Log_before_the_last_one_is_refused_when_cut_off_or_a_bit_is_flipped_anywhere()
     {
         var disk = await Stores.CrashedAsync(
             async host =>

@@ -19,7 +19,7 @@ public sealed class DirectoryIdentityTests : IDisposable
         await host.PutAsync("a", "one");
         File.Delete(Path.Combine(_directory, "lock"));
 
-        var second = OpenAsync;
+        var second = () => OpenAsync();
 
         await second.Should().ThrowAsync<KvDirectoryLockedException>();
         await host.PutAsync("a", "two");
@@ -107,6 +107,85 @@ public sealed class DirectoryIdentityTests : IDisposable
         again.State.Should().Equal(host.State);
     }
 
+    [RealPartTheory(RealPart.Linux)]
+    [InlineData(Durability.Immediate, "put")]
+    [InlineData(Durability.Immediate, "large")]
+    [InlineData(Durability.Immediate, "compact")]
+    [InlineData(Durability.Interval, "put")]
+    [InlineData(Durability.Buffered, "put")]
+    public async Task When_the_directory_is_back_in_its_place_it_can_be_opened_again(Durability durability, string action)
+    {
+        var host = await OpenAsync(durability);
+        for (var i = 0; i < 10; i++)
+        {
+            await host.PutAsync($"{i}", new string('1', 1000));
+        }
+
+        for (var round = 0; round < 3; round++)
+        {
+            Directory.Move(_directory, _directory + ".old");
+            Func<Task> act = action switch
+            {
+                "large" => () => host.PutLargeAsync("late", new string('L', 2000)),
+                "compact" => () => host.Persistence.CompactAsync().AsTask(),
+                _ when durability != Durability.Immediate => () => host.Persistence.FlushAsync().AsTask(),
+                _ => () => host.PutAsync("late", "x"),
+            };
+            if (durability != Durability.Immediate)
+            {
+                // Acknowledged, so it is kept, although it is on no disk.
+                await host.PutAsync($"relaxed {round}", "x");
+            }
+
+            await act.Should().ThrowAsync<KvPersistenceException>();
+            var reopen = () => host.Persistence.ReopenAsync().AsTask();
+            (await reopen.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*it was moved or removed*");
+            Directory.CreateDirectory(_directory);
+            (await reopen.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*another one stands in its place*");
+            Directory.GetFiles(_directory).Should().BeEmpty("nothing of another one is touched");
+            Directory.Delete(_directory);
+            Directory.Move(_directory + ".old", _directory);
+
+            await reopen();
+
+            host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+            await host.PutAsync($"again {round}", "x");
+            await host.PutLargeAsync($"large {round}", new string('L', 2000));
+            await host.Persistence.CompactAsync();
+        }
+
+        var state = host.State;
+        state.Should().NotContainKey("late").And.HaveCount(durability == Durability.Immediate ? 16 : 19);
+        await host.Persistence.DisposeAsync();
+        await using var opened = await OpenAsync();
+        opened.State.Should().Equal(state);
+    }
+
+    [RealPartFact(RealPart.Linux)]
+    public async Task When_the_directory_was_changed_while_it_was_away_it_is_not_opened_again()
+    {
+        var host = await OpenAsync();
+        await host.PutAsync("a", "one");
+        var before = await File.ReadAllBytesAsync(Path.Combine(_directory, "manifest"));
+        await host.Persistence.CompactAsync();
+        Directory.Move(_directory, _directory + ".old");
+        await ExpectStoppedAsync(host, "*it was moved or removed*");
+        var now = await File.ReadAllBytesAsync(Path.Combine(_directory + ".old", "manifest"));
+        await File.WriteAllBytesAsync(Path.Combine(_directory + ".old", "manifest"), before);
+        Directory.Move(_directory + ".old", _directory);
+        var reopen = () => host.Persistence.ReopenAsync().AsTask();
+
+        (await reopen.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*manifest is not the one*");
+        await ExpectStoppedAsync(host, "*");
+        await File.WriteAllBytesAsync(Path.Combine(_directory, "manifest"), now);
+        await reopen();
+        await host.PutAsync("b", "two");
+
+        await host.Persistence.DisposeAsync();
+        await using var opened = await OpenAsync();
+        opened.State.Should().Equal(host.State).And.HaveCount(2);
+    }
+
     [RealPartFact(RealPart.Unix)]
     public async Task A_setting_that_switches_off_the_locks_of_NET_does_not_let_a_second_one_in()
     {
@@ -126,7 +205,7 @@ public sealed class DirectoryIdentityTests : IDisposable
             (await child.StandardOutput.ReadLineAsync()).Should().NotBeNull("the child writes when it is open");
             _ = child.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
 
-            var act = OpenAsync;
+            var act = () => OpenAsync();
 
             (await act.Should().ThrowAsync<KvDirectoryLockedException>()).Which.ProcessId.Should().Be(child.Id);
         }
@@ -149,5 +228,6 @@ public sealed class DirectoryIdentityTests : IDisposable
         host.State.Should().NotContainKey("late");
     }
 
-    private Task<DictionaryHost> OpenAsync() => DictionaryHost.OpenAsync(new FilePersistence(_directory, Stores.Small));
+    private Task<DictionaryHost> OpenAsync(Durability durability = Durability.Immediate) =>
+        DictionaryHost.OpenAsync(new FilePersistence(_directory, Stores.Small with { Durability = durability }));
 }

@@ -35,6 +35,41 @@ public abstract class FaultTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_flush_that_failed_says_that_the_outcome_is_unknown_when_the_cut_fails_too(bool isCutRefused)
+    {
+        var disk = new SimulatedDisk();
+        var host = await OpenAsync(disk);
+        await host.PutAsync("a", "one");
+        disk.BeforeStep = (operation, name) =>
+        {
+            if (name.Contains(".log", StringComparison.Ordinal) && (operation == "flush" || (isCutRefused && operation is "set length")))
+            {
+                throw new IOException(InputOutputError);
+            }
+
+            // The first flush is the one that counts; cutting off takes another one.
+            if (operation == "set length")
+            {
+                disk.BeforeStep = null;
+            }
+        };
+        var put = () => host.PutAsync("a", "two");
+
+        var failure = (await put.Should().ThrowAsync<KvPersistenceException>()).Which;
+
+        failure.Message.Contains("the outcome of what was being written is unknown", StringComparison.Ordinal).Should().Be(isCutRefused, failure.Message);
+        host.State.Should().ContainKey("a").WhoseValue.Should().Be("one");
+        disk.BeforeStep = null;
+        await host.DisposeAsync();
+        if (!isCutRefused)
+        {
+            (await Stores.StateOfAsync(disk)).Should().ContainKey("a").WhoseValue.Should().Be("one", "it was cut off");
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Faults))]
     public async Task A_failure_at_any_call_fails_the_put_and_loses_nothing_that_was_acknowledged(
         string operation, string message, bool isForGood, Durability durability)

@@ -97,7 +97,7 @@ public sealed class FilePermissionTests : IDisposable
     }
 
     [Fact]
-    public async Task What_the_file_system_cannot_do_shows_in_the_health_and_writes_go_on()
+    public async Task Feature_that_the_file_system_lacks_shows_in_the_health_and_writes_go_on()
     {
         var disk = new SimulatedDisk { Weakness = "It cannot flush directories." };
         await using var host = await Stores.OpenAsync(disk);

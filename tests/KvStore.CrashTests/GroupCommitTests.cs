@@ -91,7 +91,7 @@ public sealed class GroupCommitTests
     [Fact]
     public async Task With_an_interval_everything_is_on_the_disk_when_it_has_passed()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = Durability.Interval, Interval = TimeSpan.FromSeconds(2) }, time);
         await host.PutAsync("a", "one");
@@ -115,7 +115,7 @@ public sealed class GroupCommitTests
     [Fact]
     public async Task Buffered_puts_are_handed_to_the_operating_system_when_the_interval_has_passed()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = Durability.Buffered }, time);
         await host.PutAsync("a", "one");

@@ -10,7 +10,7 @@ public sealed class KilledProcessTests
     [InlineData(Durability.Immediate)]
     [InlineData(Durability.Interval)]
     [InlineData(Durability.Buffered)]
-    public async Task What_was_recovered_after_a_kill_survives_a_power_cut(Durability durability)
+    public async Task Data_recovered_after_a_kill_survives_a_power_cut(Durability durability)
     {
         var options = Stores.Small with { Durability = durability };
         for (var step = 1; ; step++)

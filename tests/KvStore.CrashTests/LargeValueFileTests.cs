@@ -74,7 +74,7 @@ public sealed class LargeValueFileTests
     }
 
     [Fact]
-    public async Task What_a_crash_left_without_a_reference_is_removed_when_it_is_opened()
+    public async Task File_left_unreferenced_by_a_crash_is_removed_on_opening()
     {
         var disk = await Stores.CrashedAsync(async host =>
         {
@@ -112,9 +112,9 @@ public sealed class LargeValueFileTests
     [Fact]
     public async Task An_expired_value_whose_file_is_gone_is_no_damage_when_the_clock_was_set_back()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
-        var later = new ManualTimeProvider(time.GetUtcNow());
+        var later = new FakeTimeProvider(time.GetUtcNow());
         var host = await Stores.OpenAsync(disk, time: later);
         await host.PutLargeAsync("a", s_value, (uint)time.GetUtcNow().ToUnixTimeSeconds() + 60);
         later.Advance(TimeSpan.FromSeconds(61));

@@ -12,7 +12,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
     private const int LargeBytes = 8 * 1024;
 
     private readonly SimulatedDisk _disk = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly List<object> _reachable = [];
     private KvNamespace _kv = null!;
 
@@ -173,7 +173,7 @@ public sealed class LargeValueLeaseTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Regions_that_have_heard_everything_keep_no_file(bool isCached)
+    public async Task Regions_that_have_received_every_write_keep_no_file(bool isCached)
     {
         using var disk = new SimulatedDisk();
         await using var kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions

@@ -14,12 +14,12 @@ public sealed class LargeValueNumberTests
     public async Task An_expired_value_does_not_become_another_one_when_the_clock_is_set_back(bool isClosed)
     {
         var disk = new SimulatedDisk();
-        var host = await Stores.OpenAsync(disk, time: new ManualTimeProvider(s_start));
+        var host = await Stores.OpenAsync(disk, time: new FakeTimeProvider(s_start));
         await host.PutLargeAsync("expires", s_first, s_deadline);
         await host.Persistence.DisposeAsync();
 
         // The clock is ahead.
-        var ahead = await Stores.OpenAsync(disk, time: new ManualTimeProvider(s_start.AddDays(1)));
+        var ahead = await Stores.OpenAsync(disk, time: new FakeTimeProvider(s_start.AddDays(1)));
         ahead.State.Should().BeEmpty();
         await ahead.PutLargeAsync("stays", s_second);
         if (isClosed)
@@ -31,7 +31,7 @@ public sealed class LargeValueNumberTests
         disk = SimulatedDisk.With(disk.Files);
         for (var i = 0; i < 3; i++)
         {
-            var corrected = await Stores.OpenAsync(disk, time: new ManualTimeProvider(s_start));
+            var corrected = await Stores.OpenAsync(disk, time: new FakeTimeProvider(s_start));
             corrected.State.Should().Equal(new SortedDictionary<string, string> { ["stays"] = s_second });
             await corrected.DeleteAsync("expires");
             corrected.State.Should().ContainKey("stays");
@@ -70,7 +70,7 @@ public sealed class LargeValueNumberTests
     }
 
     [Fact]
-    public async Task Numbers_are_reserved_again_when_many_are_used_and_a_crash_skips_what_was_reserved()
+    public async Task Used_up_numbers_are_reserved_again_and_a_crash_skips_the_reserved_ones()
     {
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk);

@@ -11,7 +11,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     private static readonly byte[] s_large = [.. Enumerable.Range(0, 200_000).Select(i => (byte)('a' + (i % 26)))];
 
     private readonly SimulatedDisk _disk = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private KvNamespace _kv = null!;
 
     public async Task InitializeAsync() => await OpenAsync();
@@ -100,7 +100,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
 
     [Theory]
     [MemberData(nameof(Contents))]
-    public async Task One_that_is_too_long_is_refused_and_leaves_no_file(string kind)
+    public async Task Large_value_that_is_too_long_is_refused_and_leaves_no_file(string kind)
     {
         var put = async () => await _kv.PutAsync("k", Content(kind, new byte[1_000_001]));
 
@@ -110,7 +110,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task One_whose_stream_fails_in_the_middle_is_refused_and_leaves_no_file()
+    public async Task Large_value_whose_stream_fails_in_the_middle_is_refused_and_leaves_no_file()
     {
         var pipe = new Pipe();
         var put = _kv.PutAsync("k", pipe.Reader).AsTask();
@@ -126,7 +126,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task One_that_is_being_written_when_its_namespace_is_closed_is_refused_and_leaves_no_file()
+    public async Task Large_value_being_written_at_closing_is_refused_and_leaves_no_file()
     {
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 1, resumeWriterThreshold: 1));
         var put = _kv.PutAsync("k", pipe.Reader).AsTask();
@@ -148,7 +148,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task One_that_becomes_large_after_its_namespace_was_closed_begins_no_file_in_a_directory_that_may_be_another_s()
+    public async Task Value_that_becomes_large_after_closing_creates_no_file()
     {
         var pipe = new Pipe();
         var put = _kv.PutAsync("late", pipe.Reader).AsTask();
@@ -245,7 +245,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task One_that_stands_in_a_snapshot_and_in_the_log_after_it_keeps_its_file()
+    public async Task Large_value_in_a_snapshot_and_in_the_log_after_it_keeps_its_file()
     {
         await _kv.PutAsync("before", "x");
         var puts = 0;

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-
 namespace KvStore.CrashTests;
 
 /// <summary>What an operator reads of a failure: which directory it is about.</summary>
@@ -50,17 +48,6 @@ public sealed class LogLineTests
         KvNamespace.OpenAsync("KV", new KvNamespaceOptions
         {
             Persistence = Stores.On(disk, Stores.Small with { CompactionBytesMin = 16 * 1024 }),
-            LoggerFactory = new LoggerFactoryOf(log),
+            LoggerFactory = log,
         });
-
-    private sealed class LoggerFactoryOf(LogLines log) : ILoggerFactory
-    {
-        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
-
-        public ILogger CreateLogger(string categoryName) => log;
-
-        public void Dispose()
-        {
-        }
-    }
 }

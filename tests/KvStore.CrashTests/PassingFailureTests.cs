@@ -122,7 +122,7 @@ public sealed class PassingFailureTests
     }
 
     [Fact]
-    public async Task Of_a_batch_whose_second_flush_fails_the_parts_that_are_on_the_disk_succeed_and_no_other_comes_back()
+    public async Task Second_flush_of_a_batch_fails_and_only_the_durable_part_succeeds_and_returns()
     {
         for (var failing = 1; failing <= 6; failing++)
         {
@@ -169,9 +169,9 @@ public sealed class PassingFailureTests
     }
 
     [Fact]
-    public async Task What_passes_is_tried_again_with_a_pause_and_what_lasts_is_not()
+    public async Task Passing_failure_is_retried_after_a_pause_and_a_lasting_one_is_not()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var disk = new SimulatedDisk();
         using var storage = new RetryingStorage(disk, time);
         disk.Create("a").Dispose();

@@ -6,7 +6,7 @@ namespace KvStore.CrashTests;
 public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
 {
     private readonly SimulatedDisk _disk = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly List<KvNamespace> _opened = [];
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -61,7 +61,7 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task What_was_deleted_overwritten_or_has_expired_does_not_come_back()
+    public async Task Deleted_overwritten_and_expired_entries_do_not_come_back()
     {
         var kv = await OpenAsync();
         await kv.PutAsync("deleted", "x");
@@ -81,7 +81,7 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task The_last_write_wins_whatever_callers_did_at_the_same_time_and_is_the_same_after_recovery()
+    public async Task Last_write_of_concurrent_callers_wins_before_and_after_recovery()
     {
         var kv = await OpenAsync(Stores.Small with { LogFileBytes = 64 * 1024, CompactionBytesMin = 128 * 1024 });
         await Task.WhenAll(Enumerable.Range(0, 8).Select(caller => Task.Run(async () =>
@@ -277,7 +277,7 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_copy_of_a_namespace_in_memory_is_refused_and_flushing_and_compacting_it_have_nothing_to_do()
+    public async Task Namespace_in_memory_refuses_a_snapshot_and_flush_and_compaction_do_nothing()
     {
         await using var kv = KvNamespace.Create("KV");
 
@@ -297,7 +297,7 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task What_is_closed_refuses_everything_and_closing_it_twice_is_no_error()
+    public async Task Closed_namespace_refuses_everything_and_may_be_closed_twice()
     {
         var kv = await OpenAsync();
         await kv.DisposeAsync();
@@ -319,7 +319,7 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_namespace_that_is_closed_while_callers_write_keeps_what_they_were_told_is_kept()
+    public async Task Namespace_closed_while_callers_write_keeps_every_acknowledged_write()
     {
         for (var round = 0; round < 20; round++)
         {

@@ -61,7 +61,7 @@ public abstract class PowerCutTests
     }
 
     [Fact]
-    public async Task Many_callers_at_once_each_keep_what_they_were_told_is_kept()
+    public async Task Concurrent_callers_keep_every_acknowledged_write()
     {
         for (var step = 5; step < 400; step += 7)
         {

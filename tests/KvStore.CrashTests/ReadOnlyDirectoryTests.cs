@@ -45,7 +45,7 @@ public sealed class ReadOnlyDirectoryTests : IDisposable
     }
 
     [Fact]
-    public async Task Beside_a_writer_a_reader_is_refused_and_told_what_to_do()
+    public async Task Reader_beside_a_writer_is_refused_with_what_to_do()
     {
         await using var writer = await DictionaryHost.OpenAsync(new FilePersistence(_directory));
         await writer.PutAsync("a", "one");
@@ -61,7 +61,7 @@ public sealed class ReadOnlyDirectoryTests : IDisposable
     }
 
     [Fact]
-    public async Task Beside_a_reader_a_writer_is_refused_and_told_why()
+    public async Task Writer_beside_a_reader_is_refused_with_the_reason()
     {
         await WriteSomeAsync();
         await using (var reader = await ReadAsync())

@@ -41,7 +41,7 @@ public sealed class DashboardAccessTests : DashboardTest
     }
 
     [Fact]
-    public async Task Every_route_that_is_not_a_page_refuses_a_change_without_a_valid_token_and_changes_nothing()
+    public async Task Change_without_a_valid_token_is_refused_on_every_route_and_changes_nothing()
     {
         using var other = new DashboardClient(Host.Url);
         var ofAnotherSession = await other.TokenAsync();
@@ -95,7 +95,7 @@ public sealed class DashboardAccessTests : DashboardTest
     }
 
     [Fact]
-    public async Task The_token_stands_first_in_a_form_in_parts_so_that_nothing_else_is_read_without_it()
+    public async Task Token_is_the_first_part_of_a_multipart_form_and_nothing_is_read_before_it()
     {
         var token = await Browser.TokenAsync();
         var content = DashboardClient.Parts(null, s_file);
@@ -107,7 +107,7 @@ public sealed class DashboardAccessTests : DashboardTest
     }
 
     [Fact]
-    public async Task Every_answer_tells_the_browser_to_run_nothing_but_the_dashboards_own_script()
+    public async Task Every_response_allows_only_the_script_of_the_dashboard()
     {
         foreach (var (_, path) in Routes().Where(route => route.Method == "GET" && !route.Path.Contains("stream")))
         {
@@ -129,7 +129,7 @@ public sealed class DashboardAccessTests : DashboardTest
     }
 
     [Fact]
-    public async Task The_style_and_the_script_may_be_kept_for_ever_since_their_names_follow_from_what_is_in_them()
+    public async Task Style_and_script_have_content_hashes_in_their_names_and_are_cached_forever()
     {
         var page = await Browser.GetAsync("");
         var assets = Regex.Matches(page.Text, "(?:href|src)=\"/dashboard(/assets/[^\"]+)\"").Select(match => match.Groups[1].Value).Distinct().ToList();
@@ -175,7 +175,7 @@ public sealed class DashboardAccessTests : DashboardTest
     }
 
     [Fact]
-    public async Task What_is_missing_is_said_when_the_dashboard_is_mapped()
+    public async Task Misconfiguration_is_reported_when_the_dashboard_is_mapped()
     {
         var unknown = () => DashboardHost.StartAsync(Catalog, Time, options => options.RequirePolicy("unknown"));
         await unknown.Should().ThrowAsync<InvalidOperationException>().WithMessage("*\"unknown\"*");
@@ -210,7 +210,7 @@ public sealed class DashboardAccessTests : DashboardTest
     }
 
     [Fact]
-    public async Task It_works_below_a_path_base_and_in_a_group()
+    public async Task Dashboard_works_below_a_path_base_and_in_a_group()
     {
         await using var host = await DashboardHost.StartAsync(
             Catalog,

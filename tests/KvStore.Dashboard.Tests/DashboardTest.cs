@@ -5,7 +5,7 @@ public abstract class DashboardTest : IAsyncLifetime
 {
     private DashboardHost? _host;
 
-    internal ManualTimeProvider Time { get; } = new();
+    internal FakeTimeProvider Time { get; } = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
 
     internal KvNamespaceCatalog Catalog { get; private set; } = null!;
 

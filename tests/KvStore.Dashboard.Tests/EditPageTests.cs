@@ -63,7 +63,7 @@ public sealed class EditPageTests : DashboardTest
     [InlineData("at", "9999-12-31T23:59", "2106-02-07T06:28:15")]
     [InlineData("expiry", "sometimes", "Choose")]
     [InlineData("unit", "7", "whole number")]
-    public async Task What_is_wrong_is_said_beside_its_field_and_nothing_changes_and_nothing_typed_is_lost(string field, string typed, string message)
+    public async Task Wrong_field_shows_its_error_keeps_the_typed_input_and_changes_nothing(string field, string typed, string message)
     {
         await Kv.PutAsync("k", "old", new KvPutOptions { Metadata = KvMetadata.FromJson("1") });
         var fields = new Dictionary<string, string>
@@ -98,7 +98,7 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task Everything_that_is_wrong_is_said_at_once()
+    public async Task All_errors_of_a_form_are_shown_at_once()
     {
         var page = await Browser.PostPartsAsync(Ns + "/new", null, ("stamp", "absent"), ("key", "k"), ("value", new string('v', 300_001)), ("metadata", "{"), ("expiry", "ttl"), ("ttl", "x"));
 
@@ -118,7 +118,7 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task A_text_that_is_too_long_to_be_typed_and_a_file_that_is_too_long_are_refused_and_change_nothing()
+    public async Task Too_long_text_and_too_long_file_are_refused_and_change_nothing()
     {
         await Kv.PutAsync("k", "old");
         var stamp = (await Browser.GetAsync(EditPath("k"))).Field("stamp");
@@ -133,7 +133,7 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task What_somebody_else_has_written_is_not_overwritten_unseen()
+    public async Task Concurrent_edit_by_somebody_else_is_not_overwritten_unseen()
     {
         await Kv.PutAsync("k", "first");
         var form = await Browser.GetAsync(EditPath("k"));
@@ -178,7 +178,7 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task Of_many_who_save_what_they_have_edited_at_one_time_one_wins_and_the_others_are_told()
+    public async Task Of_many_simultaneous_saves_one_wins_and_the_others_see_a_conflict()
     {
         await Kv.PutAsync("k", "0");
         var stamp = (await Browser.GetAsync(EditPath("k"))).Field("stamp");
@@ -228,7 +228,7 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
-    public void A_text_that_is_offered_to_be_edited_and_saved_unchanged_stays_as_it_was_byte_for_byte()
+    public void Text_saved_unchanged_in_the_editor_keeps_its_bytes()
     {
         var texts = Gen.Elements("a", "\n", "\r\n", "\r", "\t", " ", "<", "&amp;", "\"", "é", "\U0001F600", "\uFEFF", "\0", "\u0085", "\uFFFE", "\u2028", "</textarea>").ListOf().Select(parts => string.Concat(parts.Take(12)));
         var offered = 0;
@@ -256,7 +256,7 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task Bytes_that_are_not_text_are_not_offered_to_be_edited_but_replaced_by_a_file_or_kept()
+    public async Task Bytes_that_are_not_text_can_only_be_replaced_by_a_file_or_kept()
     {
         byte[] bytes = [0xFF, 0, 0x80];
         await Kv.PutAsync("k", bytes);

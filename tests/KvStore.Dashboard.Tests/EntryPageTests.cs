@@ -58,7 +58,7 @@ public sealed class EntryPageTests : DashboardTest, IDisposable
     [InlineData("plain", null, "text")]
     [InlineData("plain", "hex", "hex")]
     [InlineData("42", "json", "json")]
-    public async Task A_value_is_shown_in_the_view_that_suits_it_or_the_one_that_was_asked_for(string value, string? view, string shown)
+    public async Task Value_is_shown_in_the_view_that_suits_it_or_in_the_requested_one(string value, string? view, string shown)
     {
         await Kv.PutAsync("k", value);
 
@@ -143,7 +143,7 @@ public sealed class EntryPageTests : DashboardTest, IDisposable
     [InlineData("entry?key=..", HttpStatusCode.BadRequest)]
     [InlineData("value?key=.", HttpStatusCode.BadRequest)]
     [InlineData("edit?key=..", HttpStatusCode.BadRequest)]
-    public async Task A_key_that_is_not_there_or_cannot_be_is_said_so(string path, HttpStatusCode status)
+    public async Task Missing_and_impossible_keys_are_reported(string path, HttpStatusCode status)
     {
         var page = await Browser.GetAsync($"{Ns}/{path}");
 

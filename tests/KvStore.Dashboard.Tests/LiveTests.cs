@@ -14,7 +14,7 @@ public sealed class LiveTests : DashboardTest
 {
     private const string Name = "watched-by-the-tests-of-the-live-page";
 
-    private readonly ManualTimeProvider _clock = new();
+    private readonly FakeTimeProvider _clock = new();
     private readonly LiveFeed _feed;
     private readonly KvNamespace _kv = KvNamespace.Create(Name);
 
@@ -62,7 +62,7 @@ public sealed class LiveTests : DashboardTest
     }
 
     [Fact]
-    public async Task Hits_and_misses_are_told_apart_and_a_synchronous_read_counts_too()
+    public async Task Hits_and_misses_are_distinguished_and_a_synchronous_read_counts_too()
     {
         using var watcher = _feed.TryWatch()!;
         await _kv.PutAsync("k", "v");
@@ -116,7 +116,7 @@ public sealed class LiveTests : DashboardTest
     }
 
     [Fact]
-    public async Task Whoever_has_watched_longest_makes_place_once_ten_seconds_are_over()
+    public async Task Longest_watching_client_is_replaced_once_ten_seconds_are_over()
     {
         var watchers = Enumerable.Range(0, 3).Select(_ => _feed.TryWatch()!).ToList();
         var dropped = new TaskCompletionSource();
@@ -183,7 +183,7 @@ public sealed class LiveTests : DashboardTest
     }
 
     [Fact]
-    public async Task The_page_of_a_namespace_streams_one_sample_a_second_and_nothing_is_observed_when_it_is_closed()
+    public async Task Namespace_page_streams_a_sample_a_second_and_stops_observing_when_closed()
     {
         var id = Catalog.FindByIdOrTitle(Name)!.Id;
         using (var response = await Browser.OpenAsync($"/live/stream?ns={id}"))

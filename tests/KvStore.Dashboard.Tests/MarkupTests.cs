@@ -40,7 +40,7 @@ public sealed class MarkupTests
     [InlineData(11_520, "in 3 h 12 min")]
     [InlineData(86_400, "in 1 d")]
     [InlineData(360_000, "in 4 d 4 h")]
-    public void What_is_left_of_a_time_is_said_in_its_two_largest_units(double seconds, string text) =>
+    public void Remaining_time_is_shown_in_its_two_largest_units(double seconds, string text) =>
         Format.Remaining(TimeSpan.FromSeconds(seconds)).Should().Be(text);
 
     [Theory]
@@ -50,5 +50,5 @@ public sealed class MarkupTests
     [InlineData(1536, "1.5 KiB")]
     [InlineData(26_214_400, "25.0 MiB")]
     [InlineData(200_000_000_000, "186 GiB")]
-    public void Bytes_are_said_in_the_unit_that_suits_them(long bytes, string text) => Format.Bytes(bytes).Should().Be(text);
+    public void Bytes_are_shown_in_a_fitting_unit(long bytes, string text) => Format.Bytes(bytes).Should().Be(text);
 }

@@ -29,7 +29,7 @@ public sealed class NamespacesPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task One_is_created_renamed_and_deleted()
+    public async Task Namespace_is_created_renamed_and_deleted()
     {
         var created = await Browser.PostAsync("/create", ("title", "of the café"));
         created.Status.Should().Be(HttpStatusCode.SeeOther);
@@ -94,7 +94,7 @@ public sealed class NamespacesPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task One_that_is_registered_in_code_stays()
+    public async Task Namespace_registered_in_code_cannot_be_deleted()
     {
         var id = Catalog.FindByIdOrTitle("IN_CODE")!.Id;
 

@@ -38,7 +38,7 @@ public sealed class RegionsTests : DashboardTest
     }
 
     [Fact]
-    public async Task What_a_region_does_not_have_is_said_and_a_region_that_is_cut_off_as_well()
+    public async Task Missing_key_in_a_region_and_a_region_that_is_cut_off_are_shown()
     {
         _kv.Replication!.Partition("lhr");
         await _kv.PutAsync("k", "v");
@@ -95,7 +95,7 @@ public sealed class RegionsTests : DashboardTest
     }
 
     [Fact]
-    public async Task What_is_saved_is_shown_at_once_although_the_home_region_caches()
+    public async Task Saved_value_is_shown_at_once_although_the_home_region_caches()
     {
         await _kv.PutAsync("k", "old");
         await _kv.GetAsync("k");

@@ -15,7 +15,7 @@ public sealed class TransferTests : DashboardTest
     }
 
     [Fact]
-    public async Task What_is_exported_and_imported_is_the_same()
+    public async Task Exported_entries_are_equal_after_import()
     {
         await Kv.PutAsync("text", "déjà <vu> 😀");
         await Kv.PutAsync("bytes", new byte[] { 0, 0xFF, 0x80 });
@@ -75,7 +75,7 @@ public sealed class TransferTests : DashboardTest
     [InlineData("[{\"key\":\"a\",\"value\":\"v\"},", 1)]
     [InlineData("[{\"key\":\"a\",\"value\":\"v\"}] trailing", 1)]
     [InlineData("[{\"key\":\"a\",\"value\":\"v\"},{\"key\":\"b\",\"val", 1)]
-    public async Task A_file_that_is_malformed_or_breaks_off_is_said_so_with_what_was_put(string file, int put)
+    public async Task Malformed_or_truncated_file_is_reported_with_the_number_of_entries_put(string file, int put)
     {
         var page = await ImportAsync(file);
 
@@ -85,7 +85,7 @@ public sealed class TransferTests : DashboardTest
     }
 
     [Fact]
-    public async Task An_upload_that_breaks_off_is_said_so()
+    public async Task Truncated_upload_is_reported()
     {
         var whole = await DashboardClient.Parts(await Browser.TokenAsync(), Encoding.UTF8.GetBytes($"[{{\"key\":\"a\",\"value\":\"v\"}},{{\"key\":\"b\",\"value\":\"{new string('v', 50_000)}\"}}]")).ReadAsByteArrayAsync();
         var content = new ByteArrayContent(whole[..^1000]);

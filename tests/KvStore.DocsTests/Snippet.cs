@@ -61,6 +61,15 @@ public sealed class Snippet : IXunitSerializable
         return found;
     }
 
+    /// <summary>All Markdown in the root, in <c>docs</c> and beside the sources of packages and samples, by path below the root.</summary>
+    public static IEnumerable<string> Documents() => new[] { ".", "docs", "src", "samples" }
+        .Select(folder => Path.Combine(Root, folder))
+        .SelectMany(folder => Directory.EnumerateFiles(
+            folder, "*.md", folder == Path.Combine(Root, ".") ? SearchOption.TopDirectoryOnly : SearchOption.AllDirectories))
+        .Select(file => Path.GetRelativePath(Root, file).Replace('\\', '/'))
+        .Where(file => !file.Contains("/bin/", StringComparison.Ordinal) && !file.Contains("/obj/", StringComparison.Ordinal))
+        .Order(StringComparer.Ordinal);
+
     public void Deserialize(IXunitSerializationInfo info)
     {
         Place = info.GetValue<string>(nameof(Place));
@@ -78,14 +87,6 @@ public sealed class Snippet : IXunitSerializable
     public override string ToString() => Place;
 
     private static IEnumerable<Snippet> Of(string document) => In(document, File.ReadAllLines(Path.Combine(Root, document)));
-
-    private static IEnumerable<string> Documents() => new[] { ".", "docs", "src", "samples" }
-        .Select(folder => Path.Combine(Root, folder))
-        .SelectMany(folder => Directory.EnumerateFiles(
-            folder, "*.md", folder == Path.Combine(Root, ".") ? SearchOption.TopDirectoryOnly : SearchOption.AllDirectories))
-        .Select(file => Path.GetRelativePath(Root, file).Replace('\\', '/'))
-        .Where(file => !file.Contains("/bin/", StringComparison.Ordinal) && !file.Contains("/obj/", StringComparison.Ordinal))
-        .Order(StringComparer.Ordinal);
 
     private static string FindRoot([CallerFilePath] string thisFile = "")
     {

@@ -44,10 +44,10 @@ public sealed class SnippetTests : IDisposable
 
     [Fact]
     public void Snippets_are_found_in_the_documents_that_have_some() =>
-        Snippet.All.Select(snippet => snippet.Document).Distinct().Should().Contain(["README.md", "docs/http.md", "docs/replication.md"]);
+        Snippet.All.Select(snippet => snippet.Document).Distinct().Should().Contain(["README.md", "docs/getting-started.md", "docs/http.md", "docs/recipes.md", "docs/replication.md"]);
 
     [Fact]
-    public void Error_in_a_snippet_is_told_with_its_line_in_the_document()
+    public void Error_in_a_snippet_is_reported_with_its_line_in_the_document()
     {
         var snippet = Snippet.In("docs/made-up.md", ["text", "```csharp", "await kv.PutAsync(\"k\", \"v\");", "await kv.PutNothing();", "```"]).Single();
 

@@ -21,7 +21,7 @@ public sealed class DiagnosticTests
         "wrangler.json(2,15): KV0004: the environment \"x\" does not bind A: environments do not inherit kv_namespaces, and what is not bound cannot be used there")]
     [InlineData("wrangler.json", "{ \"env\": { \"x\": { \"kv_namespaces\": [{ \"binding\": \"A\" }] }, \"y\": { \"kv_namespaces\": [{ \"binding\": \"A\" }] } } }")]
     [InlineData("other.json", "{")]
-    public void Wrong_file_is_told_in_the_file(string name, string content, params string[] expected)
+    public void Error_in_a_file_is_reported_in_the_file(string name, string content, params string[] expected)
     {
         var result = Drive.Run("", new Drive.File(name, content));
 
@@ -30,7 +30,7 @@ public sealed class DiagnosticTests
     }
 
     [Fact]
-    public void File_in_UTF16_is_told()
+    public void File_in_UTF16_is_reported()
     {
         var result = Drive.Run("", new Drive.File("wrangler.json", "{}", Encoding.Unicode));
 
@@ -38,7 +38,7 @@ public sealed class DiagnosticTests
     }
 
     [Fact]
-    public void Second_file_is_told_in_the_order_of_wrangler()
+    public void Second_file_is_reported_in_the_order_of_wrangler()
     {
         var result = Drive.Run(
             "",
@@ -50,7 +50,7 @@ public sealed class DiagnosticTests
     }
 
     [Fact]
-    public void Namespace_that_is_not_bound_is_told_at_its_name()
+    public void Namespace_that_is_not_bound_is_reported_at_its_name()
     {
         const string Source = """
             using KvStore;
@@ -64,7 +64,7 @@ public sealed class DiagnosticTests
     }
 
     [Fact]
-    public void Name_that_is_a_generated_constant_is_told()
+    public void Name_that_is_a_generated_constant_is_reported()
     {
         const string Source = """
             using KvStore;
@@ -80,7 +80,7 @@ public sealed class DiagnosticTests
     [InlineData("public interface ITyped { }", "(4,18): KV0007: ITyped must be a partial interface without type parameters, *")]
     [InlineData("public partial interface ITyped<T> { }", "(4,26): KV0007: *")]
     [InlineData("class Outer { [KvNamespace(\"A\")] public partial interface ITyped { } } interface IUnused { }", "(4,59): KV0007: *")]
-    public void Interface_that_cannot_be_extended_is_told(string declaration, string expected)
+    public void Interface_that_cannot_be_extended_is_reported(string declaration, string expected)
     {
         var source = $"using KvStore;\n\n{(declaration.StartsWith("class", StringComparison.Ordinal) ? "" : "[KvNamespace(\"A\")]")}\n{declaration}";
 
@@ -100,7 +100,7 @@ public sealed class DiagnosticTests
     [InlineData("{s}k", "KV0011: The text behind {s} must begin with punctuation*")]
     [InlineData("{s}%", "KV0011: *")]
     [InlineData("{s}1", "KV0011: *")]
-    public void Wrong_template_is_told(string template, string expected)
+    public void Wrong_template_is_reported(string template, string expected)
     {
         Show(Method($"[KvKey(\"{template}\")] KvTypedEntry<string, KvMetadata> Entry(string s);"))
             .Should().ContainSingle(line => Regex.IsMatch(line, "^File0.cs\\(\\d+,\\d+\\): " + Regex.Escape(expected).Replace("\\*", ".*") + "$"));
@@ -127,7 +127,7 @@ public sealed class DiagnosticTests
     [InlineData(
         "[KvKey(\"a:{x}\")] KvTypedEntry<string, KvMetadata> A(string x); [KvKey(\"a:b\")] KvTypedEntry<string, KvMetadata> B();",
         "(6,116): KV0019: \"a:b\" and \"a:{x}\" can make the same key; let them begin with different text")]
-    public void Wrong_method_is_told(string method, string expected)
+    public void Wrong_method_is_reported(string method, string expected)
     {
         Show(Method(method)).Should().ContainSingle().Which.Should().Match("File0.cs" + expected);
     }
@@ -138,7 +138,7 @@ public sealed class DiagnosticTests
     [InlineData("[KvKey(\"a:{x}\")] KvTypedEntry<string, KvMetadata> A(string x); [KvKey(\"b:{x}\")] KvTypedEntry<string, KvMetadata> B(string x); [KvKey(\"b:{x}\")] KvTypedEntries<string, KvMetadata> C();")]
     [InlineData("[KvKey(\"{x}\", TtlSeconds = 60)] KvTypedEntry<string, KvMetadata> A(string x);")]
     [InlineData("static int Helper() => 1; [KvKey(\"{x}\")] KvTypedEntry<string, KvMetadata> A(string x);")]
-    public void Right_methods_are_told_nothing(string methods) => Show(Method(methods)).Should().BeEmpty();
+    public void Right_methods_have_no_diagnostics(string methods) => Show(Method(methods)).Should().BeEmpty();
 
     [Fact]
     public void Length_is_checked_as_far_as_it_is_known()
@@ -158,7 +158,7 @@ public sealed class DiagnosticTests
     }
 
     [Fact]
-    public void Type_that_the_context_does_not_list_is_told()
+    public void Type_that_the_context_does_not_list_is_reported()
     {
         const string Source = """
             using KvStore;

@@ -7,7 +7,7 @@ namespace KvStore.Generators.Tests;
 /// <summary>The interface that the generator has completed in this project, at work.</summary>
 public sealed class TypedNamespaceTests : IAsyncDisposable
 {
-    private readonly ManualTimeProvider _clock = new();
+    private readonly FakeTimeProvider _clock = new();
     private readonly KvNamespace _kv;
     private readonly IFlags _flags;
 

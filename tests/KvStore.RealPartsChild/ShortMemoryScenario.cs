@@ -8,6 +8,8 @@ internal static class ShortMemoryScenario
 {
     private const int Keys = 3000;
 
+    private static readonly TimeSpan s_pressure = TimeSpan.FromSeconds(40);
+
     public static async Task RunAsync(Arguments arguments)
     {
         // The histories of this process would take the memory that is being measured out: the reader of the pipe keeps it.
@@ -19,16 +21,20 @@ internal static class ShortMemoryScenario
 
         // As in a process that has been running for a while: what the runtime prepares at the first use of something is there.
         var warm = 0L;
-        Write(kv, history, new Random(1), 300, ref warm);
+        Write(kv, history, new Random(1), 300, long.MaxValue, ref warm);
         await kv.CompactAsync();
         await StateAsync(kv, "before memory is short");
         Warm(() => GC.KeepAlive(new byte[int.MaxValue / 2]));
         Warm(() => ArgumentNullException.ThrowIfNull((object?)null, nameof(kv)));
+
+        // Where the last bytes go, every allocation is a collection of everything: on a busy machine ten puts a second. So the time is
+        // bounded as well, and what is a hang is decided by whether it goes on.
+        var end = Environment.TickCount64 + (long)s_pressure.TotalMilliseconds;
         var eater = new Thread(() => Eat(ref isOver, new Random((int)arguments.Number("seed")))) { IsBackground = true };
         var writers = Enumerable.Range(0, 3).Select(writer =>
         {
             var its = new Random((int)arguments.Number("seed") + writer + 1);
-            return new Thread(() => Write(kv, history, its, arguments.Number("steps"), ref steps)) { IsBackground = true };
+            return new Thread(() => Write(kv, history, its, arguments.Number("steps"), end, ref steps)) { IsBackground = true };
         }).ToArray();
         Array.ForEach(writers, writer => writer.Start());
         var compacting = Task.Run(async () =>
@@ -48,7 +54,7 @@ internal static class ShortMemoryScenario
         });
 
         // Last, so that nothing here is left to be allocated while there is no memory.
-        var written = Task.Run(() => Array.ForEach(writers, writer => writer.Join())).BoundedAsync(history, "puts while memory is short", patience: 4);
+        var written = Task.Run(() => Array.ForEach(writers, writer => writer.Join())).WhileItGoesOnAsync(history, "puts while memory is short", () => Volatile.Read(ref steps));
         eater.Start();
         await written;
         Volatile.Write(ref isOver, true);
@@ -223,9 +229,9 @@ internal static class ShortMemoryScenario
         }
     }
 
-    private static void Write(KvNamespace kv, History history, Random random, long count, ref long steps)
+    private static void Write(KvNamespace kv, History history, Random random, long count, long end, ref long steps)
     {
-        for (var i = 0L; i < count; i++)
+        for (var i = 0L; i < count && Environment.TickCount64 < end; i++)
         {
             try
             {
@@ -238,6 +244,8 @@ internal static class ShortMemoryScenario
             }
             catch (OutOfMemoryException)
             {
+                Interlocked.Increment(ref steps);
+
                 // In this method, not in the namespace: nothing is known about the call.
             }
         }

@@ -2,10 +2,13 @@ using System.Diagnostics;
 
 namespace KvStore.RealPartsChild;
 
-/// <summary>Ends the process when something stands still: nothing here takes longer than a few seconds.</summary>
+/// <summary>
+/// Ends the process when something stands still. Nothing here takes longer than a few seconds; on a machine that has much else to do,
+/// or without memory, it may take many times as long.
+/// </summary>
 internal static class Waiting
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     public static async Task BoundedAsync(this Task task, History history, Func<string> what, int patience = 1)
     {
@@ -17,6 +20,31 @@ internal static class Waiting
         {
             history.Violation($"hang: {what()}");
             Process.GetCurrentProcess().Kill();
+        }
+    }
+
+    /// <summary>The same for something that may take as long as it likes, provided that it goes on.</summary>
+    /// <param name="task">What is waited for.</param>
+    /// <param name="history">Where it is said that it stands still.</param>
+    /// <param name="what">What stands still.</param>
+    /// <param name="progress">Something that changes while it goes on.</param>
+    public static async Task WhileItGoesOnAsync(this Task task, History history, string what, Func<long> progress)
+    {
+        for (var before = progress(); ; before = progress())
+        {
+            try
+            {
+                await task.WaitAsync(s_patience);
+                return;
+            }
+            catch (TimeoutException) when (!task.IsCompleted)
+            {
+                if (progress() == before)
+                {
+                    history.Violation($"hang: {what}{OpenCalls(history)}");
+                    Process.GetCurrentProcess().Kill();
+                }
+            }
         }
     }
 

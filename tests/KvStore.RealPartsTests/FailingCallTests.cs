@@ -104,7 +104,7 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
             $"action={action}",
             $"error={error}",
             $"for-good={(isForGood ? 1 : 0)}",
-            $"runs={8L * LongForm.Factor}",
+            $"runs={LongForm.Times(8)}",
             $"seed={LongForm.Seed}");
         child.Environment["LD_PRELOAD"] = FailingCalls.Library;
 

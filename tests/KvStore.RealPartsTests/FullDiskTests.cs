@@ -13,7 +13,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
         using var disk = SmallDisk.Mount(kind, megabytes: 24);
 
         var child = await new Child(
-            "full-disk", $"disk={disk.Directory}", $"rounds={(kind == "ext4" ? 12 : 25) * LongForm.Factor}", $"seed={LongForm.Seed}").RunAsync();
+            "full-disk", $"disk={disk.Directory}", $"rounds={LongForm.Times(kind == "ext4" ? 12 : 25)}", $"seed={LongForm.Seed}").RunAsync();
 
         foreach (var note in child.Notes)
         {

@@ -128,7 +128,7 @@ public sealed class HandledFileTests : IAsyncLifetime
         foreach (var file in Prepared.Files(Original))
         {
             var length = new FileInfo(Path.Combine(Original, file)).Length;
-            var step = Math.Max(8, length / (24 * LongForm.Factor) / 8 * 8);
+            var step = Math.Max(8, length / LongForm.Times(24) / 8 * 8);
             for (var end = 0L; end < length; end += step)
             {
                 await TryAsync($"{file} of {length} bytes cut off at {end}", directory =>
@@ -157,7 +157,7 @@ public sealed class HandledFileTests : IAsyncLifetime
                     stream.SetLength(end);
                     stream.SetLength(length);
                 });
-                end += 72 / LongForm.Factor / 8 * 8;
+                end += Math.Max(8, (int)(72 / LongForm.Factor) / 8 * 8);
             }
         }
 
@@ -387,7 +387,7 @@ public sealed class HandledFileTests : IAsyncLifetime
         (await Prepared.OutcomeAsync(copy, _state)).Text.Should().Be("whole");
         var files = Prepared.Files(copy);
         var random = new Random(LongForm.Seed);
-        for (var i = 0; i < 60 * LongForm.Factor; i++)
+        for (var i = 0; i < LongForm.Times(60); i++)
         {
             var kept = files.Where(_ => random.Next(2) == 0).ToArray();
             if (kept.Length == 0 || kept.Length == files.Length)

@@ -23,7 +23,7 @@ public sealed class KilledNamespaceTests(ITestOutputHelper output) : IDisposable
     public async Task Kill_in_any_phase_loses_nothing_acknowledged_and_leaves_no_false_copy()
     {
         var random = new Random(LongForm.Seed);
-        var cycles = 25 * LongForm.Factor;
+        var cycles = LongForm.Times(25);
         var survivors = new Survivors();
         for (var cycle = 0; cycle < cycles; cycle++)
         {
@@ -59,7 +59,7 @@ public sealed class KilledNamespaceTests(ITestOutputHelper output) : IDisposable
         var library = FailingCalls.Library;
         var random = new Random(LongForm.Seed);
         var survivors = new Survivors();
-        var kills = 6 * LongForm.Factor;
+        var kills = LongForm.Times(6);
         for (var i = 0; i < kills; i++)
         {
             // Dense where a phase begins, then ever wider apart.

@@ -45,6 +45,12 @@ public sealed class KvServerTests : IDisposable
         }
 
         status.Should().Be(200, "there are descriptors again");
+        for (var attempt = 0; attempt < 100 && await server.StatusOfGetAsync(id, "before") != 200; attempt++)
+        {
+            // It sees one after the other, so a read may find no descriptor yet.
+            await Task.Delay(100);
+        }
+
         (await server.PutAsync(id, "small", CallValue.Of(3, 100))).Should().Be(200);
         CallValue.IdOf(await server.GetAsync(id, "before")).Should().Be(1);
         CallValue.IdOf(await server.GetAsync(id, "after")).Should().Be(2);
@@ -62,7 +68,7 @@ public sealed class KvServerTests : IDisposable
         var random = new Random(LongForm.Seed);
         var basis = new Dictionary<string, long>(StringComparer.Ordinal);
         var nextId = 1L;
-        for (var run = 0; run < 2 * LongForm.Factor; run++)
+        for (var run = 0; run < LongForm.Times(2); run++)
         {
             var call = random.Next(1, 40);
             var because = $"{kind} {call}: {action} {error}, {LongForm.Again}";

@@ -14,9 +14,9 @@ public sealed class ShortMemoryTests(ITestOutputHelper output) : IDisposable
     public async Task Memory_short_for_a_moment_loses_nothing_acknowledged()
     {
         var ended = 0;
-        for (var round = 0; ended < LongForm.Factor; round++)
+        for (var round = 0; ended < LongForm.Times(1); round++)
         {
-            round.Should().BeLessThan(5 + (3 * LongForm.Factor), "a thread that ends the process each time, because it has no memory, is one of the namespace's own, {0}", LongForm.Again);
+            round.Should().BeLessThan(5 + LongForm.Times(3), "a thread that ends the process each time, because it has no memory, is one of the namespace's own, {0}", LongForm.Again);
             var directory = Path.Combine(_root, round.ToString(CultureInfo.InvariantCulture));
             var child = await RunAsync(
                 "short-memory", megabytes: 64, $"directory={directory}", $"steps={4000}", $"seed={LongForm.Seed + round}");

@@ -56,7 +56,7 @@ public sealed class WrongClockTests : IDisposable
     [Fact]
     public async Task Any_walk_of_the_clock_keeps_every_value_its_own_and_what_does_not_expire()
     {
-        for (var round = 0; round < 30 * LongForm.Factor; round++)
+        for (var round = 0; round < LongForm.Times(30); round++)
         {
             var random = new Random(LongForm.Seed + round);
             var directory = Path.Combine(_directory, $"{round}");

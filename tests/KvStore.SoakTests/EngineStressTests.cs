@@ -6,6 +6,8 @@ using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Order;
 using KvStore.Records;
+using KvStore.Reads;
+using KvStore.Values;
 using KvStore.Rules;
 using Xunit.Abstractions;
 using Record = KvStore.Records.Record;
@@ -26,7 +28,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
     private static readonly int s_operations =
         int.TryParse(Environment.GetEnvironmentVariable("KVSTORE_STRESS_OPERATIONS"), out var n) ? n : 400_000;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private volatile bool _isOver;
     private Exception? _failure;
 
@@ -81,7 +83,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             HalvesKey.TryRead(name, out var key);
             while (!_isOver)
             {
-                var looked = store.Index.Look<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
+                var looked = store.Index.Probe<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
                 Check(!looked.Exists || looked.Length > 0, "a tombstone was read as a value");
                 Check(!store.TryFind(key, out Record found) || found.ValueBytes > 0, "a tombstone was found as a value");
             }
@@ -91,7 +93,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         for (var n = 1L; !_isOver && n < s_operations; n++)
         {
             Put(store, name, version: n, default);
-            store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)), store.TakeRevision());
+            store.Bury(new Utf8Key(Encoding.UTF8.GetBytes(name)), store.TakeRevision());
         }
 
         _isOver = true;
@@ -206,7 +208,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
             if (isStable && HalvesKey.TryRead(name, out var key))
             {
                 // It may not be where it most likely is; but then nothing is said, and never that it is absent.
-                var looked = store.Index.Look<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
+                var looked = store.Index.Probe<HalvesKey, ValueOutcome, KvValue>(key, clock, default);
                 Check(looked.Exists || looked.IsUnknown, $"{name}: stable key absent on the short way");
             }
 
@@ -286,7 +288,7 @@ public sealed class EngineStressTests(ITestOutputHelper output)
         store.Publish(key, draft);
     }
 
-    private static void Delete(ShardedStore store, string name) => store.Delete(new Utf8Key(Encoding.UTF8.GetBytes(name)));
+    private static void Delete(ShardedStore store, string name) => store.Remove(new Utf8Key(Encoding.UTF8.GetBytes(name)));
 
     private static bool TryRead(ShardedStore store, string name, out long version, out Record record)
     {

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.TestKit;
 
 /// <summary>A log that a test reads. Thread safety: all members, from any thread.</summary>
-public sealed class LogLines : ILoggerProvider, ILogger
+public sealed class LogLines : ILoggerFactory, ILoggerProvider, ILogger
 {
     /// <summary>Each line: its level, its text, and its exception as a console would print it.</summary>
     public ConcurrentQueue<string> Lines { get; } = new();
@@ -16,6 +16,8 @@ public sealed class LogLines : ILoggerProvider, ILogger
         || line.StartsWith(nameof(LogLevel.Critical), StringComparison.Ordinal));
 
     public ILogger CreateLogger(string categoryName) => this;
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
         Lines.Enqueue($"{logLevel} {formatter(state, exception)}{(exception is null ? "" : Environment.NewLine)}{exception}");

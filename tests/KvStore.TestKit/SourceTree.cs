@@ -16,11 +16,22 @@ public static class SourceTree
     /// <summary>The folder of the package that puts it on the network.</summary>
     public static string AspNetCore { get; } = Path.Combine(Root, "src", "KvStore.AspNetCore");
 
+    /// <summary>The folder of the test projects.</summary>
+    public static string Tests { get; } = Path.Combine(Root, "tests");
+
     /// <summary>The C# files below a folder, by their path below it, with forward slashes.</summary>
     public static IReadOnlyDictionary<string, string> FilesOf(string project) => Directory
         .EnumerateFiles(project, "*.cs", SearchOption.AllDirectories)
         .Select(path => (Name: Path.GetRelativePath(project, path).Replace('\\', '/'), Path: path))
-        .Where(file => !file.Name.StartsWith("bin/", StringComparison.Ordinal) && !file.Name.StartsWith("obj/", StringComparison.Ordinal))
+        .Where(file => !IsBuildOutput(file.Name))
+        .ToDictionary(file => file.Name, file => File.ReadAllText(file.Path));
+
+    /// <summary>The Markdown files of the root, of the documentation and beside the sources, by their path below the root.</summary>
+    public static IReadOnlyDictionary<string, string> Documents() => Directory.EnumerateFiles(Root, "*.md")
+        .Concat(new[] { "docs", "src", "samples", "tests", "benchmarks" }
+            .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Root, folder), "*.md", SearchOption.AllDirectories)))
+        .Select(path => (Name: Path.GetRelativePath(Root, path).Replace('\\', '/'), Path: path))
+        .Where(file => !IsBuildOutput(file.Name))
         .ToDictionary(file => file.Name, file => File.ReadAllText(file.Path));
 
     /// <summary>The files that are longer than one idea is, or that lie in a drawer.</summary>
@@ -29,6 +40,8 @@ public static class SourceTree
         where file.Value.Count(c => c == '\n') > linesMax
             || file.Key.Split('/', '.').Any(part => s_drawers.Any(drawer => part.EndsWith(drawer, StringComparison.Ordinal)))
         select file.Key;
+
+    private static bool IsBuildOutput(string path) => path.Split('/') is var folders && (folders.Contains("bin") || folders.Contains("obj"));
 
     private static string FindRoot([CallerFilePath] string thisFile = "")
     {

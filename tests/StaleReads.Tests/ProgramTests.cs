@@ -16,7 +16,7 @@ public sealed class ProgramTests
     }
 
     [Fact]
-    public async Task It_shows_the_same_whenever_it_is_run()
+    public async Task Output_is_identical_in_every_run()
     {
         (await DrawAsync()).Should().Be(await DrawAsync());
     }

@@ -1,4 +1,5 @@
 using KvStore;
+using Microsoft.Extensions.Time.Testing;
 
 namespace StaleReads.Tests;
 
@@ -8,7 +9,7 @@ namespace StaleReads.Tests;
 /// </summary>
 public sealed class TeamsTests
 {
-    private readonly SimulatedTime _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task In_one_place_the_first_version_works()

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using KvStore.Bulk;
-using KvStore.Regions;
+using KvStore.Reads;
 
 namespace KvStore;
 
@@ -83,11 +83,7 @@ public static class KvBulk
                 }
                 finally
                 {
-                    if (kv is KvNamespace or KvRegion)
-                    {
-                        // Nobody else has this view.
-                        value.Dispose();
-                    }
+                    kv.DisposeIfOwned(value);
                 }
             }
 

@@ -37,7 +37,10 @@ internal static class KvMetrics
     /// <summary>The source of activities.</summary>
     public static ActivitySource Activities { get; } = new(KvDiagnostics.ActivitySourceName);
 
-    /// <summary>Whether anybody wants to know of operations.</summary>
+    /// <summary>Whether there are namespaces to be measured.</summary>
+    public static bool HasNamespaces => s_namespaces.Any();
+
+    /// <summary>Whether somebody observes operations.</summary>
     public static bool IsObserved => Requests.Enabled || Duration.Enabled || Activities.HasListeners();
 
     /// <summary>Begins to measure a namespace.</summary>
@@ -47,8 +50,8 @@ internal static class KvMetrics
     public static void Remove(KvTelemetry telemetry) => s_namespaces.Remove(telemetry);
 
     /// <summary>
-    /// Has every namespace look whether somebody observes, for a listener of this library's own that wants to hear of the very
-    /// next read.
+    /// Notifies every namespace that an observer may have come or gone. A listener of this library calls it, so that the very next
+    /// read is counted.
     /// </summary>
     public static void NoticeObservers()
     {

@@ -7,12 +7,11 @@ namespace KvStore.Diagnostics;
 internal sealed class KvTelemetry : IDisposable
 {
     private readonly TimeProvider _timeProvider;
-    private readonly Action _noticeObservers;
+    private Action? _noticeObservers;
 
     public KvTelemetry(
-        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount, Action noticeObservers)
+        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount)
     {
-        _noticeObservers = noticeObservers;
         _timeProvider = timeProvider;
         NamespaceTag = new KeyValuePair<string, object?>("db.namespace", name);
         EntryCount = entryCount;
@@ -32,12 +31,23 @@ internal sealed class KvTelemetry : IDisposable
 
     public void Dispose() => KvMetrics.Remove(this);
 
-    /// <summary>Has the namespace look whether somebody observes.</summary>
-    public void NoticeObservers() => _noticeObservers();
+    /// <summary>
+    /// Calls back some time after an observer has come or gone, as well as before every operation that is observed. The callback
+    /// asks <see cref="KvMetrics.IsObserved"/>.
+    /// </summary>
+    public void WatchObservers(Action noticeObservers)
+    {
+        _noticeObservers = noticeObservers;
+        ObserverWatch.Start();
+    }
 
-    /// <summary>Carries out an operation, and tells what became of it.</summary>
+    /// <summary>Calls the callback of <see cref="WatchObservers"/>.</summary>
+    public void NoticeObservers() => _noticeObservers?.Invoke();
+
+    /// <summary>Carries out an operation, and reports its outcome and duration.</summary>
     public async ValueTask<T> ObserveAsync<T>(string operation, Func<ValueTask<T>> carryOut, Func<T, string> outcomeOf)
     {
+        NoticeObservers();
         using var activity = StartActivity(operation);
         var started = _timeProvider.GetTimestamp();
         try
@@ -55,7 +65,7 @@ internal sealed class KvTelemetry : IDisposable
         }
     }
 
-    /// <summary>Carries out an operation that has no result, and tells what became of it.</summary>
+    /// <summary>Carries out an operation that has no result, and reports its outcome and duration.</summary>
     public async ValueTask ObserveAsync(string operation, Func<ValueTask> carryOut) => await ObserveAsync(
         operation,
         async () =>
@@ -68,7 +78,7 @@ internal sealed class KvTelemetry : IDisposable
     /// <summary>Counts a synchronous read.</summary>
     public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
 
-    // With its tags from the start: whoever samples decides by them.
+    // With its tags from the start, because a sampler decides by them.
     private Activity? StartActivity(string operation) => KvMetrics.Activities.HasListeners()
         ? KvMetrics.Activities.StartActivity(
             ActivityKind.Client, parentContext: default, TagsOf(operation, errorType: null), name: $"{operation} {NamespaceTag.Value}")

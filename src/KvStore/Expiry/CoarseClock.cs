@@ -49,9 +49,6 @@ internal sealed class CoarseClock : IDisposable
         }
     }
 
-    /// <summary>Called at every tick of the clock that is shared, by its timer; for what the whole process looks at now and then.</summary>
-    public static event Action? Ticked;
-
     /// <summary>Whether there is a timer, and not every question goes to the clock.</summary>
     public bool Ticks => _timer is not null;
 
@@ -161,7 +158,6 @@ internal sealed class CoarseClock : IDisposable
             return;
         }
 
-        Ticked?.Invoke();
         if (--_ticksToPruning == 0)
         {
             _ticksToPruning = TicksBetweenPrunings;

@@ -94,9 +94,9 @@ internal sealed partial class HashIndex
     /// <param name="outcome">Makes the result. A type parameter, so that nothing has to be carried out of here and asked again.</param>
     /// <returns>What the outcome makes of the record, where it is certain that this is the value of the key.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TResult Look<TKey, TOutcome, TResult>(in TKey key, CoarseClock clock, TOutcome outcome)
+    public TResult Probe<TKey, TOutcome, TResult>(in TKey key, CoarseClock clock, TOutcome outcome)
         where TKey : struct, IKey, allows ref struct
-        where TOutcome : struct, IProbeOutcome<TResult>
+        where TOutcome : struct, IProbeOutcome<TResult>, allows ref struct
     {
         // In bounds: the shard is below ShardCount by its six bits; the line is by the comparison; the word is in the line.
         var hash = key.Hash;
@@ -107,14 +107,14 @@ internal sealed partial class HashIndex
         // A table that became smaller since its mask was read ends before the line.
         if ((offset / sizeof(long)) + HashBucket.Words > (uint)table.Length)
         {
-            return outcome.Unknown;
+            return outcome.Uncertain(hash);
         }
 
         ref var line = ref Unsafe.AddByteOffset(ref MemoryMarshal.GetArrayDataReference(table), offset);
         var candidates = HashBucket.FindTop(in line, HashEntry.TopOf(key.HashInRegister));
         if (candidates == 0)
         {
-            return Unsafe.AreSame(ref line, ref HomeLineOf(table, hash)) && IsLastOfSearch(in line) ? outcome.Absent : outcome.Unknown;
+            return Unsafe.AreSame(ref line, ref HomeLineOf(table, hash)) && IsLastOfSearch(in line) ? outcome.Absent() : outcome.Uncertain(hash);
         }
 
         ref var place = ref HashBucket.FirstOf(ref line, candidates);
@@ -122,7 +122,7 @@ internal sealed partial class HashIndex
         var array = _segments.ArrayOf(word);
         if (word >= 0 || Volatile.Read(ref place) != word || array is null)
         {
-            return outcome.Unknown;
+            return outcome.Uncertain(hash);
         }
 
         // Never null here; that it is asked for spares a read the beginning of the array, which the runtime would look at instead.
@@ -134,10 +134,10 @@ internal sealed partial class HashIndex
             || clock.MayHavePassed(RecordLayout.Read<uint>(in start, RecordLayout.DeadlineOffset))
             || key.DiffersFrom(in Unsafe.Add(ref start, RecordLayout.HeaderBytes)))
         {
-            return outcome.Unknown;
+            return outcome.Uncertain(hash);
         }
 
-        return outcome.Value(array, (int)units * Record.Alignment, hash);
+        return outcome.Found(array, (int)units * Record.Alignment, hash);
     }
 
     /// <summary>Finds the word and the record of a key; also a tombstone, which the word tells.</summary>
@@ -195,7 +195,7 @@ internal sealed partial class HashIndex
     }
 
     /// <summary>Fetches the words at which a search for a hash will begin, so that they need not be waited for.</summary>
-    public unsafe void PrefetchWords(ulong hash)
+    public unsafe void PrefetchBucket(ulong hash)
     {
         if (Sse.IsSupported)
         {

@@ -180,7 +180,7 @@ internal sealed class Cleaner(ShardedStore store)
             for (; fetched < RecordsAhead && ahead < victim.EndBytes; fetched++)
             {
                 var next = new Record(victim.Bytes, ahead);
-                store.PrefetchWords(KeyHash.OfUtf8(next.Key));
+                store.PrefetchBucket(KeyHash.OfUtf8(next.Key));
                 ahead += next.SizeInSegment;
             }
 
@@ -212,8 +212,8 @@ internal sealed class Cleaner(ShardedStore store)
         }
         else
         {
-            // Overwritten or removed meanwhile.
-            ShardedStore.Abandon(copy);
+            // Overwritten or removed meanwhile. A large value belongs to the original.
+            ShardedStore.Discard(copy);
         }
     }
 }

@@ -11,27 +11,26 @@ using KvStore.Segments;
 namespace KvStore.Memory;
 
 /// <summary>
-/// The writers' side of one slice of the key space: its lock, what happens under it, its counts, and the keys that the
-/// ordered index has yet to learn of.
+/// The writers' side of one slice of the key space: its lock, the changes of its table, which happen under the lock, and its counts.
 /// </summary>
 /// <remarks>
-/// Every member is for the holder of <see cref="Gate"/>, except where it says otherwise. In whatever happens here the word
-/// is written first and the record it left is marked dead afterwards: so whoever sees a dead record finds the newer state
-/// in the index. A mutation takes what memory it needs before it writes the word, and nothing fails afterwards.
+/// Methods named <c>HoldingLock</c> require <see cref="Lock"/>; properties may be read by any thread. Each change writes the entry of
+/// the index first and marks the record that it replaced dead afterwards: so a thread that sees a dead record finds the newer state in
+/// the index. A mutation takes the memory that it needs before it writes the entry, and nothing fails afterwards.
 /// </remarks>
-internal sealed class Shard(int number, SegmentTable segments, HashIndex index, string name)
+internal sealed class Shard
 {
     // What is announced may be much more than what comes.
     private const int PreparedWordsMax = 1 << 20;
 
-    // What is kept for the next ones: twice what a shard collects before it asks for a merge.
-    private const int NewKeysKept = 1024;
-
     // A few microseconds' worth.
     private const int WordsAtOnce = 4096;
 
-    private long[] _newKeys = [];
-    private int _newKeyCount;
+    private readonly int _number;
+    private readonly SegmentTable _segments;
+    private readonly HashIndex _index;
+    private readonly string _name;
+    private readonly Action<KvValueReference>? _releaseLargeValue;
     private int _live;
     private int _tombstones;
 
@@ -39,79 +38,71 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     private int _occupied;
     private long _removedCount;
     private long _liveBytes;
-    private bool _hasLostNewKeys;
     private bool _isClosed;
 
-    /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers don't take it.</summary>
-    public Lock Gate { get; } = new();
+    /// <param name="number">Its number.</param>
+    /// <param name="segments">Where the records are.</param>
+    /// <param name="index">Where its table is.</param>
+    /// <param name="name">The name of the namespace, for the exception after closing.</param>
+    /// <param name="releaseLargeValue">See <see cref="ShardedStore"/>.</param>
+    public Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue)
+    {
+        _number = number;
+        _segments = segments;
+        _index = index;
+        _name = name;
+        _releaseLargeValue = releaseLargeValue;
+        NewKeys = new NewKeys(number, index, Lock);
+    }
 
-    /// <summary>
-    /// Called under the lock, once for each record whose value is kept outside memory and that the index has left for good, or
-    /// that came too late.
-    /// </summary>
-    public Action<KvValueReference>? LargeValueGone { get; set; }
+    /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers do not take it.</summary>
+    public Lock Lock { get; } = new();
 
-    /// <summary>How many deletes are remembered. Any thread may ask.</summary>
+    /// <summary>The keys that wait for the ordered _index.</summary>
+    public NewKeys NewKeys { get; }
+
+    /// <summary>How many deletes are remembered.</summary>
     public int Tombstones => Volatile.Read(ref _tombstones);
 
-    /// <summary>Keys that have a value. Any thread may ask.</summary>
+    /// <summary>Keys that have a value.</summary>
     public int Live => Volatile.Read(ref _live);
 
-    /// <summary>How many keys have lost their value without a new one, ever. Any thread may ask.</summary>
+    /// <summary>How many keys have lost their value without a new one, ever.</summary>
     public long RemovedCount => Volatile.Read(ref _removedCount);
-
-    /// <summary>How many new keys wait for the ordered index. Any thread may ask.</summary>
-    public int NewKeyCount => Volatile.Read(ref _newKeyCount);
-
-    /// <summary>
-    /// Whether there was no memory to keep new keys for the ordered index, which has to be rebuilt from the words. Any thread may ask.
-    /// </summary>
-    public bool HasLostNewKeys => Volatile.Read(ref _hasLostNewKeys);
 
     /// <summary>Whether <see cref="LiveBytes"/> is kept. Set before anything is published.</summary>
     public bool CountsLiveBytes { get; set; }
 
-    /// <summary>The bytes of keys, metadata and values of all entries, where that is counted. Any thread may ask.</summary>
+    /// <summary>The bytes of keys, metadata and values of all entries, where that is counted.</summary>
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
-    /// <summary>Whether the table is much too large. Any thread may ask.</summary>
-    public bool IsSparse => index.WordsOf(number).Length is var words && words > HashIndex.WordsMin
+    /// <summary>Whether the table is much too large.</summary>
+    public bool IsSparse => _index.WordsOf(_number).Length is var words && words > HashIndex.WordsMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < words;
 
-    /// <summary>Makes a numbered draft the newest record of its key, unless there is a newer one, or this one already.</summary>
-    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isTombstone)
+    /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="draft">The draft.</param>
+    /// <param name="isRepeat">Whether the key has the same mutation already: recovery may meet one in a snapshot and in the log after it.</param>
+    /// <returns>False when the key has a newer one, or the same one.</returns>
+    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, out bool isRepeat)
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
-        var newWord = HashEntry.TagOf(key.Hash) | draft.Address;
-        if (isTombstone)
-        {
-            newWord |= HashEntry.TombstoneBit;
-            draft.Record.MarkTombstone();
-        }
-
+        Debug.Assert(draft.Record.Revision > 0, "A mutation has its revision when it is published.");
+        isRepeat = false;
+        var isTombstone = draft.Record.IsTombstone;
+        var newWord = HashEntry.TagOf(key.Hash) | draft.Address | (isTombstone ? HashEntry.TombstoneBit : 0);
         var hadValue = false;
-        if (index.TryFindSlotHoldingLock(key, out var slot, out var old))
+        if (_index.TryFindSlotHoldingLock(key, out var slot, out var old))
         {
             if (old.Revision >= draft.Record.Revision)
             {
-                if (old.Revision != draft.Record.Revision)
-                {
-                    TellGone(draft.Record.LargeValue);
-                }
-
-                // The same mutation again: recovery may meet it in a snapshot and in the log after it.
+                isRepeat = old.Revision == draft.Record.Revision;
                 return false;
             }
 
-            ref var word = ref index.WordsOf(number)[slot];
-            var oldWord = word;
-            Volatile.Write(ref word, newWord | (oldWord & HomeBucket.Mask));
-            var gone = old.LargeValue;
-            hadValue = (oldWord & HashEntry.TombstoneBit) == 0;
-            CountGone(old, hadValue);
-            Kill(old, oldWord);
-            TellGone(gone);
+            hadValue = ReplaceAt(slot, old, newWord);
         }
         else
         {
@@ -133,9 +124,27 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
 
         if (!hadValue)
         {
-            AddNewKey(draft.Address);
+            NewKeys.AddHoldingLock(draft.Address);
         }
 
+        return true;
+    }
+
+    /// <summary>Puts a tombstone in the place of the record at an address, if the index still leads there.</summary>
+    public bool TryBuryHoldingLock(ulong hash, long address, in RecordDraft tombstone)
+    {
+        ThrowIfClosed();
+        Debug.Assert(tombstone.Record.IsTombstone);
+        var slot = _index.SlotOfAddressHoldingLock(hash, address);
+        if (slot < 0)
+        {
+            return false;
+        }
+
+        var old = _segments.RecordAt(address);
+        Debug.Assert(old.Revision == tombstone.Record.Revision, "An older put must lose against the tombstone as it did against the record.");
+        _removedCount += ReplaceAt(slot, old, HashEntry.TagOf(hash) | tombstone.Address | HashEntry.TombstoneBit) ? 1 : 0;
+        _tombstones++;
         return true;
     }
 
@@ -144,7 +153,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
-        if (!index.TryFindSlotHoldingLock(key, out var slot, out record))
+        if (!_index.TryFindSlotHoldingLock(key, out var slot, out record))
         {
             return false;
         }
@@ -156,7 +165,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public bool TryRemoveHoldingLock(ulong hash, long address)
     {
         ThrowIfClosed();
-        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
         {
             return false;
@@ -170,15 +179,15 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public bool TryRelocateHoldingLock(ulong hash, long address, in RecordDraft copy)
     {
         ThrowIfClosed();
-        var slot = index.SlotOfAddressHoldingLock(hash, address);
+        var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
         {
             return false;
         }
 
-        ref var word = ref index.WordsOf(number)[slot];
+        ref var word = ref _index.WordsOf(_number)[slot];
         Volatile.Write(ref word, (word & ~HashEntry.AddressMask) | copy.Address);
-        Kill(segments.RecordAt(address), address);
+        MarkDead(_segments.RecordAt(address), address);
         return true;
     }
 
@@ -186,11 +195,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void ForgetTombstonesHoldingLock(long throughRevision)
     {
         ThrowIfClosed();
-        var words = index.WordsOf(number);
+        var words = _index.WordsOf(_number);
         for (var slot = 0; slot < words.Length && _tombstones > 0; slot++)
         {
             var isOld = words[slot] < 0 && (words[slot] & HashEntry.TombstoneBit) != 0
-                && segments.RecordAt(words[slot]).Revision <= throughRevision;
+                && _segments.RecordAt(words[slot]).Revision <= throughRevision;
             if (isOld)
             {
                 RemoveAt(slot);
@@ -204,7 +213,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     {
         ThrowIfClosed();
         // One word stays empty, so that a search ends.
-        if (index.WordsOf(number).Length - _occupied <= keys)
+        if (_index.WordsOf(_number).Length - _occupied <= keys)
         {
             ResizeHoldingLock(keys);
         }
@@ -220,9 +229,9 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             wordCount *= 2;
         }
 
-        if (wordCount > index.WordsOf(number).Length)
+        if (wordCount > _index.WordsOf(_number).Length)
         {
-            index.ResizeHoldingLock(number, wordCount);
+            _index.ResizeHoldingLock(_number, wordCount);
             _occupied = _live + _tombstones;
         }
     }
@@ -240,7 +249,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             wordCount *= 2;
         }
 
-        index.ResizeHoldingLock(number, wordCount);
+        _index.ResizeHoldingLock(_number, wordCount);
         _occupied = _live + _tombstones;
     }
 
@@ -248,11 +257,10 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void CloseHoldingLock()
     {
         _isClosed = true;
-        index.CloseHoldingLock(number);
+        _index.CloseHoldingLock(_number);
         _live = _tombstones = _occupied = 0;
         _liveBytes = 0;
-        _newKeys = [];
-        Volatile.Write(ref _newKeyCount, 0);
+        NewKeys.ClearHoldingLock();
     }
 
     /// <summary>
@@ -261,10 +269,10 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor place, Span<Record> results, ref int count, CoarseClock clock)
     {
         ThrowIfClosed();
-        var words = index.WordsOf(number);
-        if (place.WordCount != words.Length || place.Table != index.NumberOfTable(number))
+        var words = _index.WordsOf(_number);
+        if (place.WordCount != words.Length || place.Table != _index.NumberOfTable(_number))
         {
-            place = new HashIndexCursor(number, Slot: 0, words.Length, index.NumberOfTable(number));
+            place = new HashIndexCursor(_number, Slot: 0, words.Length, _index.NumberOfTable(_number));
         }
 
         var slot = place.Slot;
@@ -274,7 +282,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             var word = words[slot];
             if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
             {
-                var record = segments.RecordAt(word);
+                var record = _segments.RecordAt(word);
                 if (record.Revision <= throughRevision && !shown.Contains(record) && !clock.HasPassed(record.Deadline))
                 {
                     results[count++] = record;
@@ -282,47 +290,15 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             }
         }
 
-        place = slot == words.Length ? new HashIndexCursor(number + 1, Slot: 0, WordCount: 0, Table: 0) : place with { Slot = slot };
-    }
-
-    /// <summary>Hands the new keys over, by the addresses of their records.</summary>
-    public void MoveNewKeysTo(KeyBatch batch)
-    {
-        batch.Add(_newKeys.AsSpan(0, _newKeyCount));
-        ForgetNewKeys();
-    }
-
-    /// <summary>Hands all keys over, by the addresses of their newest records, whatever was handed over before.</summary>
-    public void CopyKeysTo(KeyBatch batch)
-    {
-        batch.Reserve(_live);
-        foreach (var word in index.WordsOf(number))
-        {
-            if (word < 0 && (word & HashEntry.TombstoneBit) == 0)
-            {
-                batch.Add(word & HashEntry.AddressMask);
-            }
-        }
-
-        ForgetNewKeys();
-        Volatile.Write(ref _hasLostNewKeys, false);
+        place = slot == words.Length ? new HashIndexCursor(_number + 1, Slot: 0, WordCount: 0, Table: 0) : place with { Slot = slot };
     }
 
     private void ThrowIfClosed()
     {
-        Debug.Assert(Gate.IsHeldByCurrentThread);
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         if (_isClosed)
         {
-            throw DisposedNamespace.Exception(name);
-        }
-    }
-
-    private void ForgetNewKeys()
-    {
-        Volatile.Write(ref _newKeyCount, 0);
-        if (_newKeys.Length > NewKeysKept)
-        {
-            _newKeys = [];
+            throw DisposedNamespace.Exception(_name);
         }
     }
 
@@ -330,11 +306,11 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         where TKey : struct, IKey, allows ref struct
     {
         // Three quarters full is where searches begin to grow long.
-        var words = index.WordsOf(number);
+        var words = _index.WordsOf(_number);
         if (words[slot] == HashEntry.Empty && (_occupied + 1) * 4 > words.Length * 3 && TryResize())
         {
-            words = index.WordsOf(number);
-            index.TryFindSlotHoldingLock(key, out slot, out _);
+            words = _index.WordsOf(_number);
+            _index.TryFindSlotHoldingLock(key, out slot, out _);
         }
 
         if (words[slot] == HashEntry.Empty)
@@ -353,34 +329,7 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
             ResizeHoldingLock();
             return true;
         }
-        catch (OutOfMemoryException) when (_occupied + 1 < index.WordsOf(number).Length)
-        {
-            return false;
-        }
-    }
-
-    private void AddNewKey(long address)
-    {
-        if (_newKeyCount == _newKeys.Length && !TryGrowNewKeys())
-        {
-            // The key has its word already: the ordered index will have to ask the words.
-            Volatile.Write(ref _hasLostNewKeys, true);
-            return;
-        }
-
-        _newKeys[_newKeyCount] = address;
-        Volatile.Write(ref _newKeyCount, _newKeyCount + 1);
-    }
-
-    private bool TryGrowNewKeys()
-    {
-        try
-        {
-            AllocationProbe.Before();
-            Array.Resize(ref _newKeys, Math.Max(16, _newKeys.Length * 2));
-            return true;
-        }
-        catch (OutOfMemoryException)
+        catch (OutOfMemoryException) when (_occupied + 1 < _index.WordsOf(_number).Length)
         {
             return false;
         }
@@ -389,16 +338,26 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
     // Whether it was a value, and not a tombstone.
     private bool RemoveAt(int slot)
     {
-        var word = index.WordsOf(number)[slot];
-        var record = segments.RecordAt(word);
+        var word = _index.WordsOf(_number)[slot];
+        var record = _segments.RecordAt(word);
         var isValue = (word & HashEntry.TombstoneBit) == 0;
-        _occupied -= index.RemoveHoldingLock(number, slot) ? 1 : 0;
+        _occupied -= _index.RemoveHoldingLock(_number, slot) ? 1 : 0;
         _removedCount += isValue ? 1 : 0;
         CountGone(record, isValue);
-        var gone = record.LargeValue;
         Kill(record, word);
-        TellGone(gone);
         return isValue;
+    }
+
+    // Returns whether the record that is replaced was a value, and not a tombstone.
+    private bool ReplaceAt(int slot, Record old, long newWord)
+    {
+        ref var word = ref _index.WordsOf(_number)[slot];
+        var oldWord = word;
+        var hadValue = (oldWord & HashEntry.TombstoneBit) == 0;
+        Volatile.Write(ref word, newWord | (oldWord & HomeBucket.Mask));
+        CountGone(old, hadValue);
+        Kill(old, oldWord);
+        return hadValue;
     }
 
     private void CountGone(Record record, bool wasValue)
@@ -417,18 +376,21 @@ internal sealed class Shard(int number, SegmentTable segments, HashIndex index, 
         }
     }
 
-    private void TellGone(KvValueReference reference)
+    // The index has left the record for good: it is dead, and its large value is released.
+    private void Kill(Record record, long word)
     {
-        if (!reference.IsNone)
+        var largeValue = record.LargeValue;
+        MarkDead(record, word);
+        if (!largeValue.IsNone)
         {
-            LargeValueGone?.Invoke(reference);
+            _releaseLargeValue?.Invoke(largeValue);
         }
     }
 
-    private void Kill(Record record, long word)
+    private void MarkDead(Record record, long word)
     {
         // Looked up first: once the record is dead, the cleaner may drop its segment at any moment.
-        var segment = segments.SegmentOf(word);
+        var segment = _segments.SegmentOf(word);
         record.MarkDead();
         segment.CountDead(record.SizeInSegment);
     }

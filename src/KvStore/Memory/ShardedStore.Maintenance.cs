@@ -38,7 +38,7 @@ internal sealed partial class ShardedStore
         while (count < results.Length && !place.IsEnd)
         {
             var shard = _shards[place.Shard];
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.FindOthersHoldingLock(shown, throughRevision, ref place, results, ref count, _clock);
             }
@@ -86,7 +86,7 @@ internal sealed partial class ShardedStore
     public void ReserveIndex(ulong hash, int keys)
     {
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             shard.ReserveHoldingLock(keys);
         }
@@ -97,7 +97,7 @@ internal sealed partial class ShardedStore
     {
         foreach (var shard in _shards)
         {
-            lock (shard.Gate)
+            lock (shard.Lock)
             {
                 shard.ForgetTombstonesHoldingLock(throughRevision);
             }
@@ -108,14 +108,10 @@ internal sealed partial class ShardedStore
     public bool RemoveExpired(Record record, long address)
     {
         var hash = KeyHash.OfUtf8(record.Key);
-        var shard = ShardOf(hash);
         Volatile.Write(ref _hasRemovedExpired, true);
-        lock (shard.Gate)
+        if (!(ExpectsLate ? TryBury(record, hash, address) : TryRemove(hash, address)))
         {
-            if (!shard.TryRemoveHoldingLock(hash, address))
-            {
-                return false;
-            }
+            return false;
         }
 
         Interlocked.Increment(ref _expiredCount);
@@ -127,7 +123,7 @@ internal sealed partial class ShardedStore
     {
         var hash = KeyHash.OfUtf8(record.Key);
         var shard = ShardOf(hash);
-        lock (shard.Gate)
+        lock (shard.Lock)
         {
             return shard.TryRelocateHoldingLock(hash, address, copy);
         }
@@ -140,7 +136,7 @@ internal sealed partial class ShardedStore
         {
             if (shard.IsSparse)
             {
-                lock (shard.Gate)
+                lock (shard.Lock)
                 {
                     shard.ResizeHoldingLock();
                 }
@@ -162,5 +158,38 @@ internal sealed partial class ShardedStore
             _removedBeforeRefresh = removed;
             _ordered.Refresh(concerns: null);
         }
+    }
+
+    private bool TryRemove(ulong hash, long address)
+    {
+        var shard = ShardOf(hash);
+        lock (shard.Lock)
+        {
+            return shard.TryRemoveHoldingLock(hash, address);
+        }
+    }
+
+    // An older put that arrives later must not bring the key back.
+    private bool TryBury(Record record, ulong hash, long address)
+    {
+        var tombstone = DraftTombstone(new Utf8Key(record.Key, hash));
+        tombstone.Record.SetRevision(record.Revision);
+        var shard = ShardOf(hash);
+        bool isBuried;
+        lock (shard.Lock)
+        {
+            isBuried = shard.TryBuryHoldingLock(hash, address, tombstone);
+        }
+
+        if (isBuried)
+        {
+            tombstone.Segment.Settle(tombstone.Record.SizeInSegment);
+        }
+        else
+        {
+            Discard(tombstone);
+        }
+
+        return isBuried;
     }
 }

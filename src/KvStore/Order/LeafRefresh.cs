@@ -73,7 +73,7 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Segmen
             if (IsConcerned(entries[i]) && segments.RecordAt(entries[i]) is { IsDead: true } record)
             {
                 hashes[i] = KeyHash.OfUtf8(record.Key);
-                index.PrefetchWords(hashes[i]);
+                index.PrefetchBucket(hashes[i]);
             }
         }
 

@@ -46,14 +46,11 @@ internal sealed partial class OrderedIndex
         BeginChange();
         try
         {
-            foreach (var shard in shards)
+            foreach (var keys in newKeys)
             {
-                if (shard.NewKeyCount > 0)
+                if (keys.Count > 0)
                 {
-                    lock (shard.Gate)
-                    {
-                        shard.MoveNewKeysTo(_batch);
-                    }
+                    keys.MoveTo(_batch);
                 }
             }
 
@@ -80,12 +77,9 @@ internal sealed partial class OrderedIndex
         DropHoldingGate();
         try
         {
-            foreach (var shard in shards)
+            foreach (var keys in newKeys)
             {
-                lock (shard.Gate)
-                {
-                    shard.CopyKeysTo(_batch);
-                }
+                keys.CopyAllTo(_batch);
             }
 
             _batch.Sort();

@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using KvStore.Expiry;
 using KvStore.Index;
 using KvStore.Keys;
-using KvStore.Memory;
 using KvStore.Records;
 using KvStore.Segments;
 
@@ -32,7 +31,7 @@ namespace KvStore.Order;
 /// entries to arrays, and trusts them if the version is still the same. Only when keys wait to be merged, or a change is
 /// going on, does it take the gate. A put never takes it.</para>
 /// </remarks>
-internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, Shard[] shards, CoarseClock clock, string name)
+internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, NewKeys[] newKeys, CoarseClock clock, string name)
 {
     private const int FetchAhead = 24;
     private const int FetchAtOnce = 8;
@@ -164,9 +163,9 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
 
     private bool HasNewKeys()
     {
-        foreach (var shard in shards)
+        foreach (var keys in newKeys)
         {
-            if (shard.NewKeyCount > 0 || shard.HasLostNewKeys)
+            if (keys.Count > 0 || keys.HasLost)
             {
                 return true;
             }
@@ -177,9 +176,9 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
 
     private bool HasLostNewKeys()
     {
-        foreach (var shard in shards)
+        foreach (var keys in newKeys)
         {
-            if (shard.HasLostNewKeys)
+            if (keys.HasLost)
             {
                 return true;
             }

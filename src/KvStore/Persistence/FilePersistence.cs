@@ -152,7 +152,15 @@ public sealed class FilePersistence : IKvPersistence
     {
         try
         {
-            return _openStorage(directory);
+            try
+            {
+                return _openStorage(directory);
+            }
+            catch (IOException e) when (!OperatingSystem.IsWindows() && DescriptorLimit.HasFreed(e.HResult))
+            {
+                // Logs that rest have closed their files.
+                return _openStorage(directory);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -58,6 +58,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Whether the index has left this record for another, or for none.</summary>
     public bool IsDead => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.DeadFlag) != 0;
 
+    /// <summary>Whether this is the record of a deleted key.</summary>
+    public bool IsTombstone => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.TombstoneFlag) != 0;
+
     /// <summary>Whether the value is kept outside memory.</summary>
     public bool IsLarge => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.LargeFlag) != 0;
 
@@ -161,17 +164,11 @@ internal readonly struct Record(byte[] segment, int offset)
             Value = IsLarge ? default : new ReadOnlyMemory<byte>(Segment, metadataOffset + MetadataBytes, ValueBytes),
             LargeValue = LargeValue,
             Revision = revision,
+            IsDelete = IsTombstone,
             DeadlineSeconds = Deadline.Seconds,
             DeadlineRounding = Deadline.Rounding,
         };
     }
-
-    /// <summary>A view for a caller on a record whose value was found outside memory.</summary>
-    public KvValue ToValue(LargeValueView value) => new(value, Offset);
-
-    /// <summary>A view on the record for a caller. Only for one whose value is in memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public KvValue ToValue() => new(Segment, Offset);
 
     // In bounds: a record is only ever made from an offset that a reservation in this segment gave out, with at least the
     // header's length behind it. That null is asked for spares the beginning of the array, which the runtime would look at

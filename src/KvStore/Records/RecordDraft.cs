@@ -9,6 +9,12 @@ namespace KvStore.Records;
 /// </summary>
 internal readonly struct RecordDraft(Segment segment, int offset)
 {
+    /// <summary>Whether this is no draft, which stands for the delete of a key that needs no tombstone.</summary>
+    public bool IsNone => Segment is null;
+
+    /// <summary>Whether the key is deleted: by a tombstone, or without one.</summary>
+    public bool IsDelete => IsNone || Record.IsTombstone;
+
     /// <summary>The segment in which it lies.</summary>
     public Segment Segment { get; } = segment;
 

@@ -11,21 +11,17 @@ public static class KvRegionExtensions
     /// <returns>The view.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
     /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
-    public static IKvNamespace InRegion(this IKvNamespace kv, string region) => Replicated(kv).InRegion(region);
+    public static IKvNamespace InRegion(this IKvNamespace kv, string region) => RegionsOf(kv).Of(region);
 
     /// <summary>What is on its way between the regions of a namespace.</summary>
     /// <param name="kv">The namespace, or its view from a region.</param>
     /// <returns>The same as <see cref="KvNamespace.Replication"/>.</returns>
     /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
-    public static KvReplication GetReplication(this IKvNamespace kv) => Replicated(kv).Replication
-        ?? throw NotReplicated(kv.Name);
+    public static KvReplication GetReplication(this IKvNamespace kv) => RegionsOf(kv).Replication;
 
-    internal static InvalidOperationException NotReplicated(string name) => new(
-        $"The namespace \"{name}\" is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
-
-    private static KvNamespace Replicated(IKvNamespace kv)
+    private static NamespaceRegions RegionsOf(IKvNamespace kv)
     {
         ArgumentNullException.ThrowIfNull(kv);
-        return kv as KvNamespace ?? (kv as KvRegion)?.Owner ?? throw NotReplicated(kv.Name);
+        return ((kv as KvRegion)?.Regions ?? (kv as KvNamespace)?.Regions) ?? throw KvReplicationOptions.NotReplicated(kv.Name);
     }
 }

@@ -14,7 +14,7 @@ public sealed class KvReplication
     internal KvReplication(ReplicatedStore replicated)
     {
         _replicated = replicated;
-        Regions = [.. replicated.Queue.Regions.Select(static region => region.Name)];
+        Regions = [.. replicated.RegionNames];
     }
 
     /// <summary>The names of the regions.</summary>
@@ -27,26 +27,22 @@ public sealed class KvReplication
     /// How many mutations are on their way, counted once for each region that has not heard of them. What was superseded
     /// before it arrived is not counted any more. What regions have cached is not counted: that is stale, but on no way.
     /// </summary>
-    public long PendingCount => _replicated.Queue.PendingCount;
+    public long PendingCount => _replicated.PendingCount;
 
     /// <summary>Whether nothing is on its way: every region has heard of everything.</summary>
     public bool IsConverged => PendingCount == 0;
 
     /// <summary>Whether nothing arrives by itself.</summary>
-    public bool IsPaused => _replicated.Queue.IsPaused;
+    public bool IsPaused => _replicated.IsPaused;
 
     /// <summary>Of how many keys some region has not heard everything.</summary>
-    internal int InFlightKeyCount => _replicated.Queue.InFlight.KeyCount;
+    internal int PendingKeyCount => _replicated.PendingKeyCount;
 
     /// <summary>How many mutations are on their way to a region.</summary>
     /// <param name="region">The region.</param>
     /// <returns>The number.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
-    public long PendingCountOf(string region)
-    {
-        _replicated.Queue.Sweep();
-        return Find(region).PendingCount;
-    }
+    public long PendingCountOf(string region) => _replicated.PendingCountOf(Find(region));
 
     /// <summary>
     /// Completes as soon as nothing is on its way. While a region is cut off, or replication is paused, that may be never.
@@ -54,14 +50,14 @@ public sealed class KvReplication
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>A task.</returns>
     public Task WaitForConvergenceAsync(CancellationToken cancellationToken = default) =>
-        _replicated.Queue.WaitForConvergenceAsync(cancellationToken);
+        _replicated.WaitForConvergenceAsync(cancellationToken);
 
     /// <summary>
     /// What becomes of mutations in regions other than their own, as it happens, from the beginning of the enumeration on.
     /// It ends when the namespace is disposed. Each enumeration gets all events; those it has not taken yet are kept for it.
     /// </summary>
     /// <returns>The events.</returns>
-    public IAsyncEnumerable<KvReplicationEvent> ReadEventsAsync() => _replicated.Feed;
+    public IAsyncEnumerable<KvReplicationEvent> ReadEventsAsync() => _replicated.Events;
 
     /// <summary>
     /// Cuts a region off: nothing that is on its way to it or from it arrives, until <see cref="Heal"/>. It goes on serving
@@ -69,7 +65,7 @@ public sealed class KvReplication
     /// </summary>
     /// <param name="region">The region.</param>
     /// <exception cref="ArgumentException">There is no such region.</exception>
-    public void Partition(string region) => _replicated.Queue.SetCutOff(Find(region), isCutOff: true);
+    public void Partition(string region) => _replicated.SetCutOff(Find(region), isCutOff: true);
 
     /// <summary>
     /// Connects a region again. What was held up sets out now, and takes its whole lag; of several writes to a key the
@@ -77,7 +73,7 @@ public sealed class KvReplication
     /// </summary>
     /// <param name="region">The region.</param>
     /// <exception cref="ArgumentException">There is no such region.</exception>
-    public void Heal(string region) => _replicated.Queue.SetCutOff(Find(region), isCutOff: false);
+    public void Heal(string region) => _replicated.SetCutOff(Find(region), isCutOff: false);
 
     /// <summary>Whether a region is cut off.</summary>
     /// <param name="region">The region.</param>
@@ -105,17 +101,17 @@ public sealed class KvReplication
     /// <summary>
     /// Lets nothing arrive by itself from now on, not even what has no lag. Writes go on being visible where they are made.
     /// </summary>
-    public void Pause() => _replicated.Queue.Pause();
+    public void Pause() => _replicated.Pause();
 
     /// <summary>Lets the next arrival happen, in the order of their times, without waiting for its time.</summary>
     /// <returns>What arrived; null when nothing is on its way, or only to or from regions that are cut off.</returns>
     /// <exception cref="InvalidOperationException">Replication is not paused.</exception>
     public KvReplicationEvent? Step() => IsPaused
-        ? _replicated.Queue.Step()
+        ? _replicated.Step()
         : throw new InvalidOperationException($"Replication is stepped by hand while it is paused; call {nameof(Pause)} first.");
 
     /// <summary>Lets arrivals happen by themselves again; those whose time has come meanwhile, at once.</summary>
-    public void Resume() => _replicated.Queue.Resume();
+    public void Resume() => _replicated.Resume();
 
-    private Region Find(string region) => _replicated.ViewOf(region).Region;
+    private Region Find(string region) => _replicated.Find(region).Region;
 }

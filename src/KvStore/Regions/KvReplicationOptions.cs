@@ -59,5 +59,9 @@ public sealed record KvReplicationOptions
         EdgeCache?.Validate(limits);
     }
 
+    /// <summary>The exception for a namespace without regions that is used as if it had some.</summary>
+    internal static InvalidOperationException NotReplicated(string name) => new(
+        $"The namespace \"{name}\" is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
+
     private static ArgumentException Wrong(string option, string what) => new($"{nameof(KvReplicationOptions)}.{option} {what}.", option);
 }

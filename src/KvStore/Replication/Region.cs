@@ -1,49 +1,59 @@
+using System.Diagnostics;
+
 namespace KvStore.Replication;
 
-/// <summary>A region: its name, its faults, and how many keys it has yet to hear something about.</summary>
+/// <summary>A region: its name, its faults, and how much it has not received.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class Region(int index, string name)
 {
-    private long _flights;
-    private long _pending;
+    private long _backlogVersion;
+    private long _pendingCount;
     private long _skewTicks;
     private volatile bool _isCutOff;
 
-    /// <summary>Its place among the regions.</summary>
+    /// <summary>The position among the regions of the namespace, from 0.</summary>
     public int Index { get; } = index;
 
-    /// <summary>Its name.</summary>
+    /// <summary>The name.</summary>
     public string Name { get; } = name;
 
     /// <summary>
-    /// The number of keys with a backlog in the low 32 bits, and in the high ones how often such a key was added. So equal
-    /// values before and after a read, with no key in either, mean that there was none in between.
+    /// Low 32 bits: the number of keys with a backlog in this region. High 32 bits: how many backlogs were added so far. When a
+    /// read sees the same value before and after, and the low half is 0, the region had no backlog in between.
     /// </summary>
-    public long Flights => Volatile.Read(ref _flights);
+    public long BacklogVersion => Volatile.Read(ref _backlogVersion);
 
-    /// <summary>How many mutations are on their way to here.</summary>
-    public long PendingCount => Volatile.Read(ref _pending);
+    /// <summary>The number of pending writes that this region has not received.</summary>
+    public long PendingCount => Volatile.Read(ref _pendingCount);
 
-    /// <summary>Whether nothing comes in or goes out.</summary>
+    /// <summary>Whether the region is partitioned: nothing is delivered to it or from it.</summary>
     public bool IsCutOff
     {
         get => _isCutOff;
         set => _isCutOff = value;
     }
 
-    /// <summary>By how much its clock is fast.</summary>
+    /// <summary>The error of the region's clock in ticks; positive when the clock is fast.</summary>
     public long SkewTicks
     {
         get => Volatile.Read(ref _skewTicks);
         set => Volatile.Write(ref _skewTicks, value);
     }
 
-    /// <summary>A key got a backlog here. Told before readers can see what it is about.</summary>
-    public void CountFlight() => Interlocked.Add(ref _flights, (1L << 32) + 1);
+    /// <summary>Counts a key that gets a backlog. Call before readers can see the write that the backlog is about.</summary>
+    public void AddBacklog() => Interlocked.Add(ref _backlogVersion, (1L << 32) + 1);
 
-    /// <summary>A key has no backlog here any more.</summary>
-    public void CountLanding() => Interlocked.Decrement(ref _flights);
+    /// <summary>Counts a key that has no backlog any more.</summary>
+    public void RemoveBacklog()
+    {
+        var version = Interlocked.Decrement(ref _backlogVersion);
+        Debug.Assert((uint)version != uint.MaxValue, "A backlog is removed once for each time that one was added.");
+    }
 
-    /// <summary>More or fewer mutations are on their way to here.</summary>
-    public void CountPending(int change) => Interlocked.Add(ref _pending, change);
+    /// <summary>Adds to <see cref="PendingCount"/>.</summary>
+    public void AddPending(int change)
+    {
+        var count = Interlocked.Add(ref _pendingCount, change);
+        Debug.Assert(count >= 0, "A write is delivered once to each region.");
+    }
 }

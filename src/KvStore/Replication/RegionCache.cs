@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Keys;
@@ -7,77 +8,68 @@ using KvStore.Rules;
 namespace KvStore.Replication;
 
 /// <summary>
-/// What a region has read and goes on serving: entries, and the fact that there is no such key. Source: Workers KV, "How KV
-/// works" and "Read key-value pairs", <c>cacheTtl</c>.
+/// What a region has read and serves again: entries, the absence of a key, and pages of lists. Source: Workers KV, "How KV works"
+/// and "Read key-value pairs", <c>cacheTtl</c>.
 /// </summary>
 /// <remarks>
-/// <para>A read that finds nothing here, or nothing young enough, takes what has arrived in the region and keeps it for its
-/// time. A later read with a shorter time shortens what is kept, never lengthens it. An entry whose own expiration has
-/// passed is not served, however young the cache is. A write in the region drops what is kept of its key.</para>
-/// <para>What has run out is remembered for a minute or two, so that the next read can say <c>EXPIRED</c>. What is kept is a
-/// view on a record, not a copy.</para>
-/// <para>Thread safety: all members, from any thread; one at a time. A read that fills the cache looks at the store under
-/// the same lock under which a writer, after publishing, drops the key: so nothing older than an own write is kept.</para>
+/// <para>A read that finds nothing in the cache, or nothing young enough, reads the record that the region shows, and caches it for
+/// the read's time to live. A later read with a shorter time shortens the time of the entry, and never lengthens it. An entry whose
+/// own expiration has passed is not served. A write in the region removes its key from the cache.</para>
+/// <para>An entry that has run out is remembered for one to two minutes, so that the next read can report <c>EXPIRED</c>. An entry
+/// is a view of a record, not a copy.</para>
+/// <para>Thread safety: all members, from any thread, one at a time. A read fills the cache under the lock under which a writer,
+/// after the publication, removes the key. So nothing older than a write of this region stays in the cache.</para>
 /// </remarks>
-internal sealed class RegionCache(RegionView view, CoarseClock clock, ReplicationQueue queue, KvEdgeCacheOptions options, string name)
+internal sealed class RegionCache(
+    Region region, VisibleRecords records, CoarseClock clock, TimeProvider timeProvider, KvEdgeCacheOptions options, ReplicationEvents events)
 {
-    /// <summary>How often a key must have been served from here to be refreshed ahead of time.</summary>
+    /// <summary>How often a key must have been served from the cache to be refreshed ahead of time.</summary>
     private const int HotHits = 3;
 
     private static readonly long s_rememberedTicks = TimeSpan.FromMinutes(1).Ticks;
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly KeyTable<CachedKey> _keys = new();
     private readonly Queue<CachedKey> _oldestFirst = new();
-    private readonly CachedListings _listings = new(options.EntriesMax);
+    private readonly CachedPages _pages = new(options.EntriesMax);
 
-    /// <summary>How many keys are kept or remembered.</summary>
-    public int KeyCount
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _keys.Count;
-            }
-        }
-    }
+    private long NowTicks => timeProvider.GetUtcNow().UtcTicks;
 
     /// <summary>Reads a key.</summary>
     public KvValue Get<TKey>(in TKey key, int? cacheTtlSeconds)
         where TKey : struct, IKey, allows ref struct
     {
         var ttlTicks = cacheTtlSeconds is { } seconds ? seconds * TimeSpan.TicksPerSecond : options.CacheTtl.Ticks;
-        lock (_gate)
+        lock (_lock)
         {
-            var nowTicks = queue.NowTicks;
+            var nowTicks = NowTicks;
             var cached = _keys.Find(key);
             var status = "MISS";
-            if (cached is { IsKept: true })
+            if (cached is { IsFilled: true })
             {
                 cached.EndTicks = Math.Min(cached.EndTicks, cached.ReadTicks + ttlTicks);
                 if (nowTicks < cached.EndTicks && !clock.HasPassed(cached.Deadline))
                 {
-                    return Serve(key, cached, nowTicks, ttlTicks);
+                    return ServeHoldingLock(key, cached, nowTicks, ttlTicks);
                 }
 
                 status = "EXPIRED";
             }
 
-            cached ??= Add(key);
-            Fill(key, cached, nowTicks, ttlTicks);
+            cached ??= AddHoldingLock(key);
+            FillHoldingLock(key, cached, nowTicks, ttlTicks);
             return ToValue(cached, status);
         }
     }
 
-    /// <summary>What a read would be served from here, without being one: nothing is counted, filled or kept for longer.</summary>
-    /// <returns>False when a read would not be served from here.</returns>
+    /// <summary>Returns what a read would be served from the cache, without the effects of a read: no count, no refresh, no other time.</summary>
+    /// <returns>False when a read would not be served from the cache.</returns>
     public bool TryPeek<TKey>(in TKey key, out KvValue value)
         where TKey : struct, IKey, allows ref struct
     {
-        lock (_gate)
+        lock (_lock)
         {
-            if (_keys.Find(key) is { IsKept: true } cached && queue.NowTicks < cached.EndTicks && !clock.HasPassed(cached.Deadline))
+            if (_keys.Find(key) is { IsFilled: true } cached && NowTicks < cached.EndTicks && !clock.HasPassed(cached.Deadline))
             {
                 value = ToValue(cached, "HIT");
                 return true;
@@ -91,40 +83,40 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
     /// <summary>Lists keys.</summary>
     public KvListPage List(byte[] prefix, byte[] after, int limit)
     {
-        lock (_gate)
+        lock (_lock)
         {
-            var nowTicks = queue.NowTicks;
-            var page = _listings.Find(prefix, after, limit, nowTicks, clock.Now, out var status);
+            var nowTicks = NowTicks;
+            var page = _pages.Find(prefix, after, limit, nowTicks, clock.Now, out var status);
             if (page is null)
             {
-                var arrived = view.ListArrived(prefix, after, limit);
-                page = new KvListPage(arrived.Keys, arrived.Cursor, status);
-                _listings.Keep(prefix, after, limit, page, nowTicks, nowTicks + options.CacheTtl.Ticks);
+                var visible = records.List(prefix, after, limit);
+                page = new KvListPage(visible.Keys, visible.Cursor, status);
+                _pages.Add(prefix, after, limit, page, nowTicks + options.CacheTtl.Ticks);
             }
 
             return page;
         }
     }
 
-    /// <summary>Drops what is kept of a key, and the listings that it belongs to: it was written here.</summary>
+    /// <summary>Removes a key that was written in this region, and the pages that it belongs to. Cannot fail for lack of memory.</summary>
     public void Drop<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
         Span<byte> utf8 = stackalloc byte[key.Utf8Bytes];
         key.CopyTo(utf8);
-        lock (_gate)
+        lock (_lock)
         {
-            _keys.Find(key)?.Drop();
-            _listings.Drop(utf8);
+            _keys.Find(key)?.Clear();
+            _pages.Drop(utf8);
         }
     }
 
-    /// <summary>Forgets what ran out a while ago.</summary>
+    /// <summary>Forgets the entries and pages that ran out at least a minute ago.</summary>
     public void Prune()
     {
-        lock (_gate)
+        lock (_lock)
         {
-            var nowTicks = queue.NowTicks;
+            var nowTicks = NowTicks;
             for (var i = _oldestFirst.Count; i > 0; i--)
             {
                 var cached = _oldestFirst.Dequeue();
@@ -134,15 +126,15 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
                 }
                 else
                 {
-                    Remove(cached);
+                    RemoveHoldingLock(cached);
                 }
             }
 
-            _listings.Prune(nowTicks - s_rememberedTicks);
+            _pages.Prune(nowTicks - s_rememberedTicks);
         }
     }
 
-    private KvValue Serve<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
+    private KvValue ServeHoldingLock<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
         where TKey : struct, IKey, allows ref struct
     {
         cached.Hits++;
@@ -150,52 +142,60 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
         var served = ToValue(cached, "HIT");
         if (options.RefreshHotKeys && cached.Hits >= HotHits && (cached.EndTicks - nowTicks) * 4 <= cached.EndTicks - cached.ReadTicks)
         {
-            Fill(key, cached, nowTicks, ttlTicks);
+            FillHoldingLock(key, cached, nowTicks, ttlTicks);
         }
 
         return served;
     }
 
-    private void Fill<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
+    private void FillHoldingLock<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
         where TKey : struct, IKey, allows ref struct
     {
-        var kept = view.TryFind(key, out var arrived) ? view.TryHold(key, arrived) : null;
-        cached.Keep(kept ?? default, nowTicks, nowTicks + ttlTicks);
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        var leased = records.TryFind(key, out var visible) ? records.TryLease(key, visible) : null;
+        cached.Fill(leased ?? default, nowTicks, nowTicks + ttlTicks);
     }
 
-    private CachedKey Add<TKey>(in TKey key)
+    private CachedKey AddHoldingLock<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
     {
-        if (_keys.Count >= options.EntriesMax)
-        {
-            Remove(_oldestFirst.Dequeue());
-        }
-
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        AllocationProbe.Before();
         var utf8 = new byte[key.Utf8Bytes];
         key.CopyTo(utf8);
         var cached = new CachedKey(utf8, key.Hash);
+        AllocationProbe.Before();
+        _oldestFirst.EnsureCapacity(_oldestFirst.Count + 1);
+        if (_keys.Count >= options.EntriesMax)
+        {
+            RemoveHoldingLock(_oldestFirst.Dequeue());
+        }
+
+        AllocationProbe.Before();
         _keys.Add(cached);
         _oldestFirst.Enqueue(cached);
+        Debug.Assert(_keys.Count == _oldestFirst.Count, "Each key is in the queue once.");
         return cached;
     }
 
-    private void Remove(CachedKey cached)
+    private void RemoveHoldingLock(CachedKey cached)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         _keys.Remove(cached);
-        cached.Drop();
+        cached.Clear();
     }
 
     private void ReportIfStale<TKey>(in TKey key, CachedKey cached, long nowTicks)
         where TKey : struct, IKey, allows ref struct
     {
-        // Since when it is stale nobody has noted; not longer than it has been here.
-        if (ReplicationFeed.IsStalenessObserved)
+        // The time at which the entry became stale is not known. It is at most as old as the entry.
+        if (ReplicationEvents.IsStalenessObserved)
         {
-            var isFound = view.TryFind(key, out var arrived);
-            var isStale = isFound == cached.Record.IsNone || (isFound && arrived.Record.Revision != cached.Record.Revision);
+            var isFound = records.TryFind(key, out var visible);
+            var isStale = isFound == cached.Record.IsNone || (isFound && visible.Record.Revision != cached.Record.Revision);
             if (isStale)
             {
-                ReplicationMetrics.RecordStaleness(name, view.Region.Name, nowTicks - cached.ReadTicks);
+                events.ReportStaleRead(region, nowTicks - cached.ReadTicks);
             }
         }
     }
@@ -203,51 +203,143 @@ internal sealed class RegionCache(RegionView view, CoarseClock clock, Replicatio
     private KvValue ToValue(CachedKey cached, string status)
     {
         KvValue value = default;
-        _ = !cached.Record.IsNone && view.TryView(cached.Record, out value);
+        _ = !cached.Record.IsNone && records.TryView(cached.Record, out value);
         return value.WithCacheStatus(status);
     }
 
-    /// <summary>A key as it was read.</summary>
+    /// <summary>The result of a read of one key.</summary>
     private sealed class CachedKey(byte[] key, ulong hash) : KeyedItem<CachedKey>(key, hash)
     {
-        /// <summary>Whether something is kept; not, when the key was written here since it was read.</summary>
-        public bool IsKept { get; private set; }
+        private KvLargeValue? _lease;
 
-        /// <summary>What was read; none for no such key.</summary>
+        /// <summary>Whether there is a result. False after the key was written in this region.</summary>
+        public bool IsFilled { get; private set; }
+
+        /// <summary>The record; none when the key had no value.</summary>
         public Record Record { get; private set; }
 
-        /// <summary>Its value, when that is kept outside memory: held until something else is kept, or nothing.</summary>
-        public KvLargeValue? Held { get; private set; }
-
-        /// <summary>When it was read.</summary>
+        /// <summary>When the key was read.</summary>
         public long ReadTicks { get; private set; }
 
-        /// <summary>When it runs out.</summary>
+        /// <summary>When the result runs out.</summary>
         public long EndTicks { get; set; }
 
-        /// <summary>How often it was served since.</summary>
+        /// <summary>How often the result was served.</summary>
         public int Hits { get; set; }
 
         /// <summary>When the entry itself expires.</summary>
         public Deadline Deadline => Record.IsNone ? default : Record.Deadline;
 
-        public void Keep(in ArrivedRecord arrived, long readTicks, long endTicks)
+        public void Fill(in VisibleRecord visible, long readTicks, long endTicks)
         {
-            Held?.Dispose();
-            IsKept = true;
-            Record = arrived.Record;
-            Held = arrived.Held;
+            _lease?.Dispose();
+            IsFilled = true;
+            Record = visible.Record;
+            _lease = visible.Lease;
             ReadTicks = readTicks;
             EndTicks = endTicks;
             Hits = 0;
         }
 
-        public void Drop()
+        public void Clear()
         {
-            IsKept = false;
+            IsFilled = false;
             Record = default;
-            Held?.Dispose();
-            Held = null;
+            _lease?.Dispose();
+            _lease = null;
         }
+    }
+
+    /// <summary>The pages that a region has listed and serves again.</summary>
+    /// <remarks>Thread safety: none; it is used under the lock of the cache.</remarks>
+    private sealed class CachedPages(int pagesMax)
+    {
+        private readonly Dictionary<Request, CachedPage> _pages = [];
+        private readonly Queue<Request> _oldestFirst = new();
+
+        /// <summary>Finds a page that has not run out, without the keys that have expired since.</summary>
+        public KvListPage? Find(byte[] prefix, byte[] after, int limit, long nowTicks, DateTimeOffset now, out string status)
+        {
+            status = "MISS";
+            if (!_pages.TryGetValue(RequestOf(prefix, after, limit), out var cached))
+            {
+                return null;
+            }
+
+            if (nowTicks >= cached.EndTicks)
+            {
+                status = "EXPIRED";
+                return null;
+            }
+
+            status = "HIT";
+            var alive = cached.Page.Keys.Where(key => !key.Deadline.HasPassedAt(now));
+            return new KvListPage([.. alive], cached.Page.Cursor, status);
+        }
+
+        /// <summary>Caches a page.</summary>
+        public void Add(byte[] prefix, byte[] after, int limit, KvListPage page, long endTicks)
+        {
+            AllocationProbe.Before();
+            var request = RequestOf(prefix, after, limit);
+            var cached = new CachedPage(page, prefix, endTicks);
+            if (_pages.ContainsKey(request))
+            {
+                _pages[request] = cached;
+                return;
+            }
+
+            if (_pages.Count >= pagesMax)
+            {
+                _pages.Remove(_oldestFirst.Dequeue());
+            }
+
+            AllocationProbe.Before();
+            _oldestFirst.EnsureCapacity(_oldestFirst.Count + 1);
+            AllocationProbe.Before();
+            _pages.Add(request, cached);
+            _oldestFirst.Enqueue(request);
+            Debug.Assert(_pages.Count == _oldestFirst.Count, "Each page is in the queue once.");
+        }
+
+        /// <summary>Removes the pages that a key belongs to, or would belong to.</summary>
+        public void Drop(ReadOnlySpan<byte> key)
+        {
+            for (var i = _oldestFirst.Count; i > 0; i--)
+            {
+                var request = _oldestFirst.Dequeue();
+                KeepOrRemove(request, isKept: !key.StartsWith(_pages[request].Prefix));
+            }
+        }
+
+        /// <summary>Removes the pages that ran out at a time or before.</summary>
+        public void Prune(long endedTicks)
+        {
+            for (var i = _oldestFirst.Count; i > 0; i--)
+            {
+                var request = _oldestFirst.Dequeue();
+                KeepOrRemove(request, isKept: _pages[request].EndTicks > endedTicks);
+            }
+        }
+
+        private static Request RequestOf(byte[] prefix, byte[] after, int limit) =>
+            new(Convert.ToBase64String(prefix), Convert.ToBase64String(after), limit);
+
+        // The request was just taken from the queue, so the queue has room for it.
+        private void KeepOrRemove(Request request, bool isKept)
+        {
+            if (isKept)
+            {
+                _oldestFirst.Enqueue(request);
+            }
+            else
+            {
+                _pages.Remove(request);
+            }
+        }
+
+        private readonly record struct Request(string Prefix, string After, int Limit);
+
+        private sealed record CachedPage(KvListPage Page, byte[] Prefix, long EndTicks);
     }
 }

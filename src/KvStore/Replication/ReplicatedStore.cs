@@ -6,14 +6,17 @@ using KvStore.Values;
 
 namespace KvStore.Replication;
 
-/// <summary>A store as several regions see it: a view for each, and what is on its way between them.</summary>
+/// <summary>A store with regions: a view for each region, and the deliveries between them.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class ReplicatedStore : IDisposable
 {
-    private static readonly TimeSpan s_pruning = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_pruneInterval = TimeSpan.FromMinutes(1);
 
     private readonly string _name;
+    private readonly DeliverySchedule _schedule;
+    private readonly PendingWriteTable _pendingWrites;
     private readonly RegionView[] _views;
+    private readonly Lock _cutOffLock = new();
     private readonly ITimer? _timer;
 
     public ReplicatedStore(
@@ -26,62 +29,153 @@ internal sealed class ReplicatedStore : IDisposable
     {
         _name = name;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();
-        Feed = new ReplicationFeed(name);
-        Queue = new ReplicationQueue(store, clock, timeProvider, options.Lag, regions, Feed, largeValues);
-        _views = [.. regions.Select(region => new RegionView(region, store, clock, Queue, largeValues, options.EdgeCache, name))];
-        Home = options.HomeRegion is { } home ? ViewOf(home) : _views[0];
+        Events = new ReplicationEvents(name);
+        _schedule = new DeliverySchedule(timeProvider, (in delivery, deliveredTicks) => _pendingWrites!.Deliver(delivery, deliveredTicks));
+        var delivery = new WriteDelivery(_schedule, options.Lag, regions, Events);
+        _pendingWrites = new PendingWriteTable(store, clock, _schedule, delivery, regions, Events, largeValues);
+        _views = [.. regions.Select(ViewOf)];
+        Home = options.HomeRegion is { } home ? Find(home) : _views[0];
         foreach (var (region, skew) in options.ClockSkew ?? new Dictionary<string, TimeSpan>())
         {
-            ViewOf(region).Region.SkewTicks = skew.Ticks;
+            Find(region).Region.SkewTicks = skew.Ticks;
         }
 
         if (options.EdgeCache is not null)
         {
-            // Weakly, so that a namespace that nobody disposed can be collected.
+            // A weak reference, so that a namespace that nobody disposed can be collected.
             _timer = timeProvider.CreateTimer(
                 static weak =>
                 {
-                    if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                    try
                     {
-                        replicated.Prune();
+                        if (((WeakReference<ReplicatedStore>)weak!).TryGetTarget(out var replicated))
+                        {
+                            replicated.PruneCaches();
+                        }
+                    }
+                    catch (OutOfMemoryException)
+                    {
+                        // An exception on a timer's thread would end the process. The next tick prunes.
                     }
                 },
                 new WeakReference<ReplicatedStore>(this),
-                s_pruning,
-                s_pruning);
+                s_pruneInterval,
+                s_pruneInterval);
         }
 
-        ReplicationMetrics.Add(this, Measure);
+        ReplicationMetrics.Add(this, MeasurePending);
+
+        RegionView ViewOf(Region region)
+        {
+            var records = new VisibleRecords(region, store, clock, _pendingWrites, _schedule, largeValues);
+            var cache = options.EdgeCache is { } edgeCache ? new RegionCache(region, records, clock, timeProvider, edgeCache, Events) : null;
+            return new RegionView(region, store, _pendingWrites, delivery, records, cache);
+        }
     }
 
-    /// <summary>What is on its way.</summary>
-    public ReplicationQueue Queue { get; }
+    /// <summary>The names of the regions.</summary>
+    public IEnumerable<string> RegionNames => _views.Select(static view => view.Region.Name);
 
-    /// <summary>What becomes of it.</summary>
-    public ReplicationFeed Feed { get; }
-
-    /// <summary>The view of the namespace itself.</summary>
+    /// <summary>The view of the home region, which is that of the namespace itself.</summary>
     public RegionView Home { get; }
 
+    /// <summary>The views of all regions.</summary>
+    public IReadOnlyList<RegionView> Views => _views;
+
+    /// <summary>What became of writes.</summary>
+    public ReplicationEvents Events { get; }
+
+    /// <summary>Whether deliveries are made only by <see cref="Step"/>.</summary>
+    public bool IsPaused => _schedule.IsPaused;
+
+    /// <summary>The number of pending deliveries, after those that are due were made.</summary>
+    public long PendingCount
+    {
+        get
+        {
+            _schedule.DeliverDue();
+            return _schedule.PendingCount;
+        }
+    }
+
+    /// <summary>The number of keys with pending writes.</summary>
+    public int PendingKeyCount => _pendingWrites.KeyCount;
+
     /// <summary>The view of a region.</summary>
-    /// <exception cref="ArgumentException">There is no such region; the message names those that there are.</exception>
-    public RegionView ViewOf(string region)
+    /// <exception cref="ArgumentException">There is no such region; the message names the regions.</exception>
+    public RegionView Find(string region)
     {
         ArgumentNullException.ThrowIfNull(region);
         return Array.Find(_views, view => view.Region.Name == region)
-            ?? throw new ArgumentException(
-                $"There is no region \"{region}\"; the regions are {string.Join(", ", _views.Select(view => view.Region.Name))}.", nameof(region));
+            ?? throw new ArgumentException($"There is no region \"{region}\"; the regions are {string.Join(", ", RegionNames)}.", nameof(region));
     }
+
+    /// <summary>The number of pending deliveries to a region, after those that are due were made.</summary>
+    public long PendingCountOf(Region region)
+    {
+        _schedule.DeliverDue();
+        return region.PendingCount;
+    }
+
+    /// <summary>Completes when no delivery is pending.</summary>
+    public Task WaitForConvergenceAsync(CancellationToken cancellationToken)
+    {
+        _schedule.DeliverDue();
+        return _schedule.WaitForConvergenceAsync(cancellationToken);
+    }
+
+    /// <summary>
+    /// Partitions a region, or heals it. Deliveries to it and from it are held back, and sent again when the partition ends. On
+    /// failure nothing has changed.
+    /// </summary>
+    public void SetCutOff(Region region, bool isCutOff)
+    {
+        lock (_cutOffLock)
+        {
+            if (region.IsCutOff == isCutOff)
+            {
+                return;
+            }
+
+            _schedule.DeliverDue();
+            region.IsCutOff = isCutOff;
+            try
+            {
+                _pendingWrites.Reroute();
+            }
+            catch
+            {
+                // A partition takes no memory, so only healing fails, and holding back again does not.
+                region.IsCutOff = !isCutOff;
+                _pendingWrites.Reroute();
+                throw;
+            }
+
+            _schedule.DeliverDue();
+        }
+    }
+
+    /// <summary>Makes no more deliveries, except by <see cref="Step"/>.</summary>
+    public void Pause() => _schedule.Pause();
+
+    /// <summary>Makes the next delivery, even before its time.</summary>
+    /// <returns>What happened; null when no delivery can be made.</returns>
+    public KvReplicationEvent? Step() => _schedule.Step() is var (delivery, deliveredTicks)
+        ? ReplicationEvents.ToEvent(delivery.Key.Key, delivery.Write, delivery.Region, KvReplicationOutcome.Visible, deliveredTicks)
+        : null;
+
+    /// <summary>Ends the pause. Deliveries whose time has passed are made now.</summary>
+    public void Resume() => _schedule.Resume();
 
     public void Dispose()
     {
         ReplicationMetrics.Remove(this);
         _timer?.Dispose();
-        Queue.Dispose();
-        Feed.Complete();
+        _schedule.Dispose();
+        Events.Complete();
     }
 
-    private void Prune()
+    private void PruneCaches()
     {
         foreach (var view in _views)
         {
@@ -89,6 +183,6 @@ internal sealed class ReplicatedStore : IDisposable
         }
     }
 
-    private IEnumerable<Measurement<long>> Measure() =>
+    private IEnumerable<Measurement<long>> MeasurePending() =>
         _views.Select(view => ReplicationMetrics.Measure(_name, view.Region.Name, view.Region.PendingCount));
 }

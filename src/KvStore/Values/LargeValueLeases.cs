@@ -1,31 +1,70 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 
 namespace KvStore.Values;
 
 /// <summary>
-/// Decides for how long the file of a large value is kept for its readers.
+/// Owns the large values of a namespace: decides for how long the file of each is kept, for its record and for its readers.
 /// </summary>
 /// <remarks>
-/// <para>The one rule: a stream keeps the file until it is disposed. A <see cref="KvValue"/> keeps it until it is disposed, or for
-/// <see cref="Patience"/> when nobody disposes it; afterwards it can be opened only as long as the key still has this value.
-/// Whoever else needs a value longer (<see cref="TryHold"/>) disposes what it got. Nothing waits for the garbage collector.</para>
+/// <para><b>Who owns a value.</b> Exactly one at a time, which releases it (<see cref="Release"/>) or hands it on: first the
+/// <see cref="StreamedValue"/> that writes it, then the draft of the record that refers to it, then the index. A draft that is
+/// abandoned and a record that leaves the index release their value; that is the only place of the engine that does.</para>
+/// <para><b>Who reads a value</b> has a lease, and the file is kept until the value is released and the last lease has ended. A stream
+/// has a lease until it is disposed. A <see cref="KvValue"/> has a lease until it is disposed, or for <see cref="Patience"/> when
+/// nobody disposes it; afterwards it can be opened only as long as the key still has this value. A region has a lease
+/// (<see cref="TryLease"/>) on what it still sees. No lease depends on the garbage collector.</para>
 /// <para>All <see cref="KvValue"/>s of one large value share one lease, so that reading it often costs nothing but a count. The timer
 /// runs while there are leases.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeValues?> largeValues) : IDisposable
+internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence? persistence) : IDisposable
 {
-    /// <summary>For how long a value can be opened that was read and not disposed, though its key has another one by now.</summary>
+    /// <summary>How long a value that was read and not disposed can be opened after its key has another one.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<long, Lease> _leases = [];
+
+    // Values that were replaced while the provider recovers; null once it is open.
+    private ConcurrentQueue<KvValueReference>? _releasedWhileOpening = new();
     private ITimer? _timer;
     private bool _isArmed;
     private bool _isDisposed;
 
-    /// <summary>Looks at a value.</summary>
+    /// <summary>Keeps large values outside memory; null when the namespace has no provider that does.</summary>
+    public IKvLargeValues? Provider => persistence?.LargeValues;
+
+    /// <summary>
+    /// The provider is open: it is notified of the values that were released while it opened, and of each one from now on. Requires:
+    /// nothing is released meanwhile.
+    /// </summary>
+    public void Open()
+    {
+        var released = Interlocked.Exchange(ref _releasedWhileOpening, null);
+        Debug.Assert(released is not null, "A provider is opened once.");
+        while (released.TryDequeue(out var reference))
+        {
+            Provider?.Release(reference);
+        }
+    }
+
+    /// <summary>No record refers to a value any more. Its file is removed when its last lease has ended and that is durable.</summary>
+    public void Release(KvValueReference reference)
+    {
+        Debug.Assert(!reference.IsNone);
+        if (Volatile.Read(ref _releasedWhileOpening) is { } opening)
+        {
+            opening.Enqueue(reference);
+        }
+        else
+        {
+            Provider?.Release(reference);
+        }
+    }
+
+    /// <summary>Finds a value for a reader.</summary>
     /// <param name="reference">Where it is.</param>
     /// <param name="segment">The memory with the record that refers to it.</param>
     /// <param name="view">The view, for a <see cref="KvValue"/>.</param>
@@ -36,7 +75,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         {
             if (!_leases.TryGetValue(reference.Id, out var lease))
             {
-                if (largeValues() is not { } values || !values.TryOpen(reference, out var value))
+                if (TryLease(reference) is not { } value)
                 {
                     view = null;
                     return false;
@@ -46,7 +85,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
                 if (!_isDisposed)
                 {
                     _leases.Add(reference.Id, lease);
-                    Arm();
+                    ArmHoldingLock();
                 }
             }
 
@@ -57,18 +96,18 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         }
     }
 
-    /// <summary>Holds a value until what is returned is disposed; null when it is not kept any more.</summary>
-    public KvLargeValue? TryHold(KvValueReference reference) =>
-        largeValues() is { } values && values.TryOpen(reference, out var value) ? value : null;
+    /// <summary>Keeps a value readable until the returned object is disposed; null when it is not kept any more.</summary>
+    public KvLargeValue? TryLease(KvValueReference reference) =>
+        Provider is { } values && values.TryOpen(reference, out var value) ? value : null;
 
-    /// <summary>Opens a value that is viewed. The stream keeps it by itself.</summary>
-    /// <exception cref="KvException">It was replaced, and the view is too old (410).</exception>
+    /// <summary>Opens a value that is viewed. The stream has a lease of its own.</summary>
+    /// <exception cref="KvException">The value was replaced, and the view is too old (410).</exception>
     public Stream Open(Lease lease)
     {
         KvLargeValue? again = null;
         lock (_lock)
         {
-            if (lease.IsEnded && (again = TryHold(lease.Reference)) is null)
+            if (lease.IsEnded && (again = TryLease(lease.Reference)) is null)
             {
                 throw new KvException(
                     410,
@@ -84,7 +123,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         }
     }
 
-    /// <summary>A view is not needed any more.</summary>
+    /// <summary>A view is disposed.</summary>
     public void Leave(Lease lease)
     {
         lock (_lock)
@@ -92,12 +131,12 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
             Debug.Assert(lease.Views > 0, "A view leaves once.");
             if (--lease.Views == 0)
             {
-                End(lease);
+                EndHoldingLock(lease);
             }
         }
     }
 
-    /// <summary>Gives everything back. Streams go on.</summary>
+    /// <summary>Ends the leases of all views. Streams go on.</summary>
     public void Dispose()
     {
         lock (_lock)
@@ -106,13 +145,14 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
             _timer?.Dispose();
             foreach (var lease in _leases.Values.ToArray())
             {
-                End(lease);
+                EndHoldingLock(lease);
             }
         }
     }
 
-    private void End(Lease lease)
+    private void EndHoldingLock(Lease lease)
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (!lease.IsEnded)
         {
             lease.IsEnded = true;
@@ -131,16 +171,17 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
                 if (timeProvider.GetElapsedTime(lease.LastViewed) >= Patience)
                 {
                     // Removing while enumerating is allowed.
-                    End(lease);
+                    EndHoldingLock(lease);
                 }
             }
 
-            Arm();
+            ArmHoldingLock();
         }
     }
 
-    private void Arm()
+    private void ArmHoldingLock()
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_isArmed || _isDisposed || _leases.Count == 0)
         {
             return;
@@ -160,7 +201,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, Func<IKvLargeV
         _isArmed = true;
     }
 
-    /// <summary>What keeps the file of one large value for all <see cref="KvValue"/>s. Its state belongs to the owner's lock.</summary>
+    /// <summary>Keeps the file of one large value for all <see cref="KvValue"/>s. Its state belongs to the lock of the owner.</summary>
     internal sealed class Lease(KvValueReference reference, KvLargeValue value)
     {
         public KvValueReference Reference { get; } = reference;

@@ -23,7 +23,9 @@ internal sealed class StreamedValue : IAsyncDisposable
     /// <summary>The length of the whole value.</summary>
     public int Length { get; private set; }
 
-    /// <summary>Where the value is kept, when that is outside memory. Whoever doesn't use it releases it.</summary>
+    /// <summary>
+    /// Where the value is kept, when that is outside memory. This object owns it until <see cref="HandOver"/>, and releases it otherwise.
+    /// </summary>
     public KvValueReference Reference { get; private set; }
 
     /// <summary>Reads a value to its end.</summary>
@@ -31,7 +33,7 @@ internal sealed class StreamedValue : IAsyncDisposable
     /// <param name="valueBytesMax">The limit on its length.</param>
     /// <param name="largeValues">Takes long values; null when all are kept in memory.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
-    /// <exception cref="KvException">It is longer than the limit (413), told at the first byte over it.</exception>
+    /// <exception cref="KvException">It is longer than the limit (413). Thrown at the first byte over the limit.</exception>
     public static async ValueTask<StreamedValue> ReadAsync(
         KvContent content, int valueBytesMax, IKvLargeValues? largeValues, CancellationToken cancellationToken)
     {
@@ -57,7 +59,7 @@ internal sealed class StreamedValue : IAsyncDisposable
         }
     }
 
-    /// <summary>Copies a value that is there as a whole and will be kept outside memory: by <see cref="CompleteAsync"/>.</summary>
+    /// <summary>Copies a value that is in memory as a whole. <see cref="CompleteAsync"/> stores it outside memory.</summary>
     public static StreamedValue Copy(ReadOnlySpan<byte> bytes, IKvLargeValues largeValues)
     {
         var value = new StreamedValue(largeValues);
@@ -83,10 +85,22 @@ internal sealed class StreamedValue : IAsyncDisposable
         }
     }
 
-    /// <summary>Gives the chunks back, and abandons what was begun. The value must not be used afterwards.</summary>
+    /// <summary>The draft of a record owns the value outside memory from now on.</summary>
+    public void HandOver() => Reference = default;
+
+    /// <summary>
+    /// Returns the chunks, and abandons or releases what was written outside memory and not handed over. The value must not be used
+    /// afterwards.
+    /// </summary>
     public ValueTask DisposeAsync()
     {
         FreeChunks();
+        if (!Reference.IsNone)
+        {
+            _largeValues!.Release(Reference);
+            Reference = default;
+        }
+
         return _writer?.DisposeAsync() ?? default;
     }
 

@@ -10,12 +10,12 @@ namespace KvStore.Writes;
 /// </summary>
 /// <remarks>
 /// <para>Such a put is a <see cref="PendingCall"/> from its call until it is decided. A mutation of the same key that is called
-/// later and decided earlier overtakes it. An overtaken put is never made: it counts as made before the mutation that overtook it,
-/// and completes with it. Where that mutation fails, the put is no longer overtaken. So a revision is only taken when a mutation
-/// is decided, and the order of the log is the order of the revisions.</para>
-/// <para>Nobody waits for a put that is pending: a stream may take hours, or never end.</para>
+/// later and decided earlier overtakes it. A put that was overtaken is never made: it counts as made before the mutation that overtook
+/// it, and completes with that mutation. When that mutation fails, the put is no longer overtaken. So a revision is only taken when a
+/// mutation is decided, and the order of the log is the order of the revisions.</para>
+/// <para>Nothing waits for a pending put: a stream may take hours, or never end.</para>
 /// <para>Thread safety: <see cref="IsEmpty"/> from any thread; every other member only while holding <see cref="Lock"/>, under which
-/// mutations are decided: by an append to the log, or where there is none by their publication.</para>
+/// mutations are decided (<see cref="Committer"/>). <see cref="Begin"/> and <see cref="End"/> take the lock themselves.</para>
 /// </remarks>
 internal sealed class CallOrder
 {
@@ -24,13 +24,13 @@ internal sealed class CallOrder
     private long _lastNumber;
     private int _count;
 
-    /// <summary>Held while a mutation is decided. A namespace in memory alone takes it only where calls are pending.</summary>
+    /// <summary>Held while a mutation is decided.</summary>
     public Lock Lock { get; } = new();
 
-    /// <summary>Whether no call is pending, as seen by the thread that asks. A call that another thread begins now is a later one.</summary>
+    /// <summary>Whether no call is pending, as seen by this thread. A call that another thread begins now is a later one.</summary>
     public bool IsEmpty => Volatile.Read(ref _count) == 0;
 
-    /// <summary>Begins a call. End it with <see cref="End"/>, whatever becomes of it.</summary>
+    /// <summary>Begins a call. Call <see cref="End"/> afterwards, whether it succeeds or fails.</summary>
     public PendingCall Begin(byte[] key)
     {
         var hash = KeyHash.OfUtf8(key);
@@ -48,11 +48,12 @@ internal sealed class CallOrder
         return call;
     }
 
-    /// <summary>Ends a call, which was decided or will never be.</summary>
+    /// <summary>Ends a call that was decided, or that never will be.</summary>
     public void End(PendingCall call)
     {
         lock (Lock)
         {
+            Debug.Assert(_count > 0 && _pending.ContainsKey(call.Hash), "A call ends once.");
             var first = _pending[call.Hash];
             if (first == call)
             {
@@ -79,10 +80,11 @@ internal sealed class CallOrder
         }
     }
 
-    /// <summary>Whether a mutation that is decided now overtakes a pending call of its key.</summary>
+    /// <summary>Takes the memory for <see cref="Overtake"/> by a mutation whose outcome is not known yet.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="call">The call that is decided, where it was pending; null for one that was called just now.</param>
-    public bool WouldOvertake<TKey>(in TKey key, PendingCall? call)
+    /// <param name="call">The call that is decided, when it was pending; null for a mutation that is called just now.</param>
+    /// <returns>Null when the mutation overtakes no pending call of its key.</returns>
+    public Overtaking? PrepareOvertaking<TKey>(in TKey key, PendingCall? call)
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(Lock.IsHeldByCurrentThread);
@@ -90,14 +92,15 @@ internal sealed class CallOrder
         {
             if (pending.IsBefore(key, call))
             {
-                return true;
+                AllocationProbe.Before();
+                return new Overtaking();
             }
         }
 
-        return false;
+        return null;
     }
 
-    /// <summary>Notes that all pending calls of a key before a mutation have been overtaken by it. Allocates nothing.</summary>
+    /// <summary>Notes that a mutation overtakes all pending calls of its key that began before it. Allocates nothing.</summary>
     public void Overtake<TKey>(in TKey key, PendingCall? call, Overtaking overtaking)
         where TKey : struct, IKey, allows ref struct
     {
@@ -131,7 +134,7 @@ internal sealed class PendingCall(byte[] key, ulong hash)
     /// <summary>The last mutation that overtook it; null when none did, or when that mutation failed.</summary>
     public Overtaking? OvertakenBy { get; set; }
 
-    /// <summary>Whether it is a call for a key before another one; null for one that is called now.</summary>
+    /// <summary>Whether this is a call for a key that began before another one; null for a mutation that is called now.</summary>
     public bool IsBefore<TKey>(in TKey key, PendingCall? call)
         where TKey : struct, IKey, allows ref struct =>
         (call is null || Number < call.Number) && Key.Length == key.Utf8Bytes && !key.DiffersFrom(in Key[0]);
@@ -140,15 +143,27 @@ internal sealed class PendingCall(byte[] key, ulong hash)
 /// <summary>A mutation that overtook pending calls, which wait for its outcome.</summary>
 internal sealed class Overtaking
 {
+    // Continuations never run where the outcome is set, which may be under a lock.
     private readonly TaskCompletionSource<bool> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>An outcome that is known: it was made.</summary>
+    /// <summary>The outcome of a mutation that was made already.</summary>
     public static Overtaking Made { get; } = CreateMade();
 
-    /// <summary>Whether it was made. Never fails.</summary>
+    /// <summary>Whether the mutation was made. Never fails.</summary>
     public Task<bool> Outcome => _outcome.Task;
 
-    public void Complete(bool isMade) => _outcome.TrySetResult(isMade);
+    /// <summary>Sets the outcome. Throws nothing: by now the mutation is made, or not.</summary>
+    public void Complete(bool isMade)
+    {
+        try
+        {
+            _outcome.TrySetResult(isMade);
+        }
+        catch (OutOfMemoryException)
+        {
+            // The task has completed. Its continuations could not be handed to the thread pool.
+        }
+    }
 
     private static Overtaking CreateMade()
     {

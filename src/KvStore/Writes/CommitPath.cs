@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Text;
 using KvStore.Diagnostics;
 using KvStore.Keys;
@@ -12,61 +11,76 @@ using KvStore.Values;
 namespace KvStore.Writes;
 
 /// <summary>
-/// The way of every mutation: encode one record, make it durable where that is asked for, then publish it. The only place
-/// that writes to the engine on behalf of a caller.
+/// The write path: encodes the value of each mutation into a draft, and commits it.
 /// </summary>
 /// <remarks>
-/// <para>Each mutation has the region where it is made; null where nothing is replicated. A record is complete before it is
-/// published, and nothing is published when encoding it or making it durable fails.</para>
+/// <para>A mutation may have the region where it is made; null where nothing is replicated. A record is complete before it is
+/// committed, and nothing is visible when encoding it or making it durable fails.</para>
 /// <para>Of two mutations of a key the one called later wins. Most are decided in the call; a put whose value takes time to read or
-/// to store is a <see cref="PendingCall"/> meanwhile, and begins to be one before anything is read.</para>
-/// <para>Thread safety: all members, from any thread, but for <see cref="OpenAsync"/>, which comes first.</para>
+/// to store is a <see cref="PendingCall"/> meanwhile, which begins before anything is read.</para>
+/// <para>Thread safety: all members, from any thread; <see cref="OpenAsync"/> comes first.</para>
 /// </remarks>
 internal sealed class CommitPath
 {
-    private readonly string _name;
     private readonly ShardedStore _store;
+    private readonly LargeValueLeases _largeValues;
     private readonly int _valueBytesMax;
     private readonly CallOrder _calls = new();
     private readonly WriteAdmission? _admission;
+    private readonly Committer _committer;
+    private bool _isProviderOpen;
 
-    public CommitPath(string name, ShardedStore store, KvNamespaceOptions options)
+    public CommitPath(string name, ShardedStore store, LargeValueLeases largeValues, KvNamespaceOptions options)
     {
-        _name = name;
         _store = store;
+        _largeValues = largeValues;
         _valueBytesMax = options.Limits.ValueBytesMax;
+        Persistence = options.Persistence;
         _admission = WriteAdmission.For(name, options, store, _calls.Lock);
+        _committer = new Committer(name, store, options.Persistence, _calls, _admission);
     }
 
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
-    public MutationLog? Log { get; private set; }
+    public IKvPersistence? Persistence { get; }
 
-    /// <summary>Whether nothing is taken any more. A stream that is still being read then ends in an exception.</summary>
-    public bool IsClosed { get; set; }
-
-    /// <summary>Recovers what a provider keeps, and hands it every mutation from then on.</summary>
-    public async ValueTask<KvRecovery> OpenAsync(KvNamespaceOptions options, IKvPersistence persistence, CancellationToken cancellationToken)
+    /// <summary>Recovers what the provider keeps. It receives every mutation from then on.</summary>
+    public async ValueTask<KvRecovery> OpenAsync(KvNamespaceOptions options, CancellationToken cancellationToken)
     {
-        // Those that are replaced before the provider stands ready are none of its concern, or are told afterwards.
-        var goneWhileOpening = new ConcurrentQueue<KvValueReference>();
-        _store.LargeValueGone = goneWhileOpening.Enqueue;
-        var host = new PersistenceHost(_store, options);
+        var persistence = Persistence ?? throw new InvalidOperationException("A namespace in memory alone has nothing to recover.");
+        var host = new PersistenceHost(_store, _committer, options);
         _store.HoldMaintenance();
+        _store.ExpectLate(arrivedThrough: 0);
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
-        host.Dispose();
-        var log = new MutationLog(_name, _store, persistence, _calls, _admission) { HasRecoveredDeletes = host.HasRecoveredDeletes };
+        _isProviderOpen = true;
+        var hasDeletes = host.EndRecovery();
         _store.ContinueAfter(recovery.HighestRevision);
+        _store.ExpectNoLate();
         _store.ForgetTombstones(recovery.HighestRevision);
+        _largeValues.Open();
+        _committer.Open(hasDeletes);
         _store.ReleaseMaintenance();
-        _store.LargeValueGone = log.Release;
-        while (goneWhileOpening.TryDequeue(out var gone))
+        return recovery;
+    }
+
+    /// <summary>Takes no more mutations. A stream that is still being read ends in an exception.</summary>
+    public void Close() => _committer.Close();
+
+    /// <summary>Makes durable what was taken, and closes the provider. Requires: <see cref="Close"/> was called.</summary>
+    public async ValueTask CloseProviderAsync()
+    {
+        if (!_isProviderOpen)
         {
-            log.Release(gone);
+            return;
         }
 
-        host.Log = log;
-        Log = log;
-        return recovery;
+        try
+        {
+            await Persistence!.DisposeAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            await _committer.WhenSettledAsync(long.MaxValue - 1).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Puts text.</summary>
@@ -76,7 +90,7 @@ internal sealed class CommitPath
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
         ValueLimit.Check(valueBytes, _valueBytesMax);
-        if (Log?.LargeValues is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
+        if (_largeValues.Provider is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
         {
             CheckRoomForLarge(key, metadata.Length + valueBytes);
             AllocationProbe.Before();
@@ -95,7 +109,7 @@ internal sealed class CommitPath
         }
         catch
         {
-            ShardedStore.Abandon(draft);
+            _store.Abandon(draft);
             throw;
         }
 
@@ -108,7 +122,7 @@ internal sealed class CommitPath
         where TKey : struct, IKey, allows ref struct
     {
         ValueLimit.Check(value.Length, _valueBytesMax);
-        if (Log?.LargeValues is { } largeValues && value.Length >= largeValues.ThresholdBytes)
+        if (_largeValues.Provider is { } largeValues && value.Length >= largeValues.ThresholdBytes)
         {
             CheckRoomForLarge(key, metadata.Length + value.Length);
             return PutLargeAsync(KeyOf(key), StreamedValue.Copy(value, largeValues), metadata, deadline, origin, cancellationToken);
@@ -120,17 +134,18 @@ internal sealed class CommitPath
         return CommitAsync(key, draft, origin);
     }
 
-    /// <summary>Puts what a stream or pipe yields until its end. Its deadline is asked for then.</summary>
+    /// <summary>Puts the bytes of a stream or pipe, read to its end. The deadline is computed then.</summary>
     public async ValueTask PutStreamedAsync(
         byte[] key, KvContent content, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         var call = _calls.Begin(key);
         try
         {
-            var value = await StreamedValue.ReadAsync(content, _valueBytesMax, Log?.LargeValues, cancellationToken).ConfigureAwait(false);
+            var value = await StreamedValue.ReadAsync(content, _valueBytesMax, _largeValues.Provider, cancellationToken).ConfigureAwait(false);
             await using (value.ConfigureAwait(false))
             {
-                await CommitInTurnAsync(call, value, metadata, deadline, origin, cancellationToken).ConfigureAwait(false);
+                cancellationToken.ThrowIfCancellationRequested();
+                await CommitInTurnAsync(call, value, metadata, deadline(), origin).ConfigureAwait(false);
             }
         }
         finally
@@ -141,31 +156,10 @@ internal sealed class CommitPath
 
     /// <summary>Deletes a key.</summary>
     public ValueTask DeleteAsync<TKey>(in TKey key, RegionView? origin)
-        where TKey : struct, IKey, allows ref struct
-    {
-        var departure = origin?.Depart();
-        if (Log is { } log)
-        {
-            return log.DeleteAsync(key, departure);
-        }
+        where TKey : struct, IKey, allows ref struct => CommitAsync(key, draft: default, origin);
 
-        if (_admission is null && _calls.IsEmpty)
-        {
-            Delete(key, departure);
-            return default;
-        }
-
-        lock (_calls.Lock)
-        {
-            _admission?.CheckDelete(key);
-            _admission?.Reserve();
-            Delete(key, departure);
-            _calls.Overtake(key, call: null, Overtaking.Made);
-            _admission?.NoteWrite(key);
-        }
-
-        return default;
-    }
+    /// <summary>Every mutation from elsewhere up to a revision has arrived: see <see cref="ShardedStore.ExpectLate"/>.</summary>
+    public void ExpectLate(long arrivedThrough) => _committer.ExpectLate(arrivedThrough);
 
     private static byte[] KeyOf<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
@@ -185,7 +179,7 @@ internal sealed class CommitPath
             await using (value.ConfigureAwait(false))
             {
                 await value.CompleteAsync(cancellationToken).ConfigureAwait(false);
-                await CommitInTurnAsync(call, value, metadata, () => deadline, origin, CancellationToken.None).ConfigureAwait(false);
+                await CommitInTurnAsync(call, value, metadata, deadline, origin).ConfigureAwait(false);
             }
         }
         finally
@@ -194,30 +188,10 @@ internal sealed class CommitPath
         }
     }
 
-    private async ValueTask CommitInTurnAsync(
-        PendingCall call, StreamedValue value, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
+    private ValueTask<long> CommitInTurnAsync(PendingCall call, StreamedValue value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin)
     {
-        RecordDraft draft;
-        try
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            draft = DraftOf(call.Key, value, metadata.Span, deadline());
-        }
-        catch when (!value.Reference.IsNone)
-        {
-            Log!.Release(value.Reference);
-            throw;
-        }
-
-        var departure = DepartureOf(draft, origin);
-        if (Log is { } log)
-        {
-            await log.PutInTurnAsync(call, draft, departure).ConfigureAwait(false);
-        }
-        else
-        {
-            PublishInTurn(new Utf8Key(call.Key), draft, departure, call);
-        }
+        var draft = DraftOf(call, value, metadata.Span, deadline);
+        return _committer.CommitInTurnAsync(call, draft, BeginWrite(draft, origin));
     }
 
     // Before a large value is written; it is checked again when the put is decided.
@@ -233,147 +207,43 @@ internal sealed class CommitPath
         }
     }
 
-    private RecordDraft DraftOf(byte[] key, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
+    private RecordDraft DraftOf(PendingCall call, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
-        var utf8Key = new Utf8Key(key);
-        var draft = value.Reference.IsNone
-            ? _store.Draft(utf8Key, metadata.Length, value.Length, deadline)
-            : _store.Draft(utf8Key, metadata.Length, value.Reference, deadline);
-        metadata.CopyTo(draft.Record.DraftMetadata);
+        var key = new Utf8Key(call.Key, call.Hash);
+        RecordDraft draft;
         if (value.Reference.IsNone)
         {
+            draft = _store.Draft(key, metadata.Length, value.Length, deadline);
             value.CopyTo(draft.Record.DraftValue);
         }
+        else
+        {
+            draft = _store.Draft(key, metadata.Length, value.Reference, deadline);
+            value.HandOver();
+        }
 
+        metadata.CopyTo(draft.Record.DraftMetadata);
         return draft;
     }
 
     private ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, RegionView? origin)
-        where TKey : struct, IKey, allows ref struct
-    {
-        var departure = origin is null ? null : DepartureOf(draft, origin);
-        if (Log is { } log)
-        {
-            return log.PutAsync(key, draft, departure);
-        }
+        where TKey : struct, IKey, allows ref struct =>
+        _committer.CommitAsync(key, draft, origin is null ? null : BeginWrite(draft, origin), out _);
 
-        if (_admission is null && departure is null && _calls.IsEmpty)
-        {
-            CheckOpen(draft);
-            try
-            {
-                _store.Publish(key, draft);
-            }
-            catch
-            {
-                ShardedStore.Abandon(draft);
-                throw;
-            }
-
-            return default;
-        }
-
-        PublishInTurn(key, draft, departure, call: null);
-        return default;
-    }
-
-    private Departure? DepartureOf(in RecordDraft draft, RegionView? origin)
+    private ReplicatedWrite? BeginWrite(in RecordDraft draft, RegionView? origin)
     {
         try
         {
-            return origin?.Depart();
+            return origin?.BeginWrite();
         }
         catch
         {
-            GiveUp(draft);
+            if (!draft.IsNone)
+            {
+                _store.Abandon(draft);
+            }
+
             throw;
-        }
-    }
-
-    // In memory alone: decided by the publication.
-    private void PublishInTurn<TKey>(in TKey key, in RecordDraft draft, Departure? departure, PendingCall? call)
-        where TKey : struct, IKey, allows ref struct
-    {
-        CheckOpen(draft);
-        lock (_calls.Lock)
-        {
-            if (call?.OvertakenBy is not null)
-            {
-                if (departure is null)
-                {
-                    ShardedStore.Abandon(draft);
-                    return;
-                }
-
-                departure.Lose();
-            }
-
-            try
-            {
-                _admission?.CheckPut(key, draft.Record.LiveBytes);
-                _admission?.Reserve();
-            }
-            catch
-            {
-                ShardedStore.Abandon(draft);
-                throw;
-            }
-
-            Publish(key, draft, departure);
-            _calls.Overtake(key, call, Overtaking.Made);
-            _admission?.NoteWrite(key);
-        }
-    }
-
-    private void Publish<TKey>(in TKey key, in RecordDraft draft, Departure? departure)
-        where TKey : struct, IKey, allows ref struct
-    {
-        try
-        {
-            if (departure is null)
-            {
-                _store.Publish(key, draft);
-            }
-            else
-            {
-                _store.Publish(key, draft, revision: 0, departure);
-            }
-        }
-        catch
-        {
-            // Nothing was published: a publication fails before it changes anything.
-            ShardedStore.Abandon(draft);
-            throw;
-        }
-
-        departure?.Complete(key);
-    }
-
-    private void Delete<TKey>(in TKey key, Departure? departure)
-        where TKey : struct, IKey, allows ref struct
-    {
-        _store.Delete(key, departure);
-        departure?.Complete(key);
-    }
-
-    private void GiveUp(in RecordDraft draft)
-    {
-        if (Log is { } log)
-        {
-            log.GiveUp(draft);
-        }
-        else
-        {
-            ShardedStore.Abandon(draft);
-        }
-    }
-
-    private void CheckOpen(in RecordDraft draft)
-    {
-        if (IsClosed)
-        {
-            ShardedStore.Abandon(draft);
-            throw DisposedNamespace.Exception(_name);
         }
     }
 }

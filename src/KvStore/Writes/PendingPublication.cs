@@ -12,12 +12,12 @@ namespace KvStore.Writes;
 /// </summary>
 /// <remarks>
 /// It exists before the append, and nothing that it does afterwards allocates. An async method would allocate its state when it
-/// first waits, after the append: where memory is short at that moment, nobody would be left to publish the mutation or to
-/// settle it, and whoever waits for it would wait for ever.
+/// first waits, after the append: when memory is short at that moment, nothing would publish or settle the mutation, and its caller
+/// would wait for ever.
 /// </remarks>
 internal sealed class PendingPublication : IValueTaskSource
 {
-    private readonly MutationLog _log;
+    private readonly PendingPublications _owner;
     private readonly Action _onAppended;
 
     // Continuations run where the append completes, which is never under a lock.
@@ -25,9 +25,9 @@ internal sealed class PendingPublication : IValueTaskSource
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _append;
     private Exception? _failure;
 
-    public PendingPublication(MutationLog log)
+    public PendingPublication(PendingPublications owner)
     {
-        _log = log;
+        _owner = owner;
         _onAppended = Finish;
     }
 
@@ -37,29 +37,30 @@ internal sealed class PendingPublication : IValueTaskSource
 
     public long Place { get; private set; }
 
-    public bool IsDelete { get; private set; }
+    public bool IsDelete => Draft.IsDelete;
 
-    public Departure? Departure { get; private set; }
+    public ReplicatedWrite? Replicated { get; private set; }
 
     public Overtaking? Overtaking { get; private set; }
 
-    /// <summary>The next one in the pool.</summary>
+    /// <summary>The next one in the pool; belongs to the pool.</summary>
     public PendingPublication? Next { get; set; }
 
     /// <summary>Describes the mutation.</summary>
-    public void Prepare(in RecordDraft draft, long revision, long place, bool isDelete, Departure? departure, Overtaking? overtaking)
+    public void Prepare(in RecordDraft draft, long revision, long place, ReplicatedWrite? replicated, Overtaking? overtaking)
     {
+        Debug.Assert(Draft.IsNone && !draft.IsNone && revision > 0, "An object is used for one mutation at a time.");
         Draft = draft;
         Revision = revision;
         Place = place;
-        IsDelete = isDelete;
-        Departure = departure;
+        Replicated = replicated;
         Overtaking = overtaking;
     }
 
     /// <summary>Publishes the mutation when its append completes. Requires: <see cref="Prepare"/> was called.</summary>
     public ValueTask RunAsync(ValueTask append)
     {
+        Debug.Assert(!Draft.IsNone, "Prepare comes before RunAsync.");
         var task = new ValueTask(this, _core.Version);
         _append = append.ConfigureAwait(false).GetAwaiter();
         if (_append.IsCompleted)
@@ -74,8 +75,8 @@ internal sealed class PendingPublication : IValueTaskSource
         }
         catch (OutOfMemoryException e)
         {
-            // An append that completes meanwhile hands its continuation to the thread pool, which may need memory; then nobody
-            // will call, and the result is there. The rest is a provider of somebody else's whose outcome cannot be heard of.
+            // An append that completes meanwhile hands its continuation to the thread pool, which may need memory. Then nothing
+            // calls back, and the result is there. Otherwise a provider failed to take the callback, and its outcome stays unknown.
             if (_append.IsCompleted)
             {
                 Finish();
@@ -104,7 +105,7 @@ internal sealed class PendingPublication : IValueTaskSource
         var failure = _failure;
         _failure = null;
         _core.Reset();
-        _log.Return(this);
+        _owner.Return(this);
         if (failure is not null)
         {
             ExceptionDispatchInfo.Throw(failure);
@@ -130,17 +131,17 @@ internal sealed class PendingPublication : IValueTaskSource
     {
         try
         {
-            _log.Finish(this, failure);
+            _owner.Finish(this, failure);
         }
         catch (Exception e)
         {
-            Debug.Assert(e is not NullReferenceException and not IndexOutOfRangeException, "The mutation was not published because of a fault of ours.");
+            Debug.Assert(e is not NullReferenceException and not IndexOutOfRangeException, "A publication fails for lack of memory or because the namespace was disposed, not because of a bug.");
             failure ??= e;
         }
 
         _append = default;
         Draft = default;
-        Departure = null;
+        Replicated = null;
         Overtaking = null;
         _failure = failure;
         _core.SetResult(true);

@@ -9,20 +9,13 @@ using Microsoft.Extensions.Logging;
 
 namespace KvStore.Writes;
 
-/// <summary>The engine as a persistence provider sees it: what takes the recovered state, and shows the live one.</summary>
-internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions options) : IKvPersistenceHost, IDisposable
+/// <summary>The engine as a persistence provider sees it: takes the recovered state, and shows the live one.</summary>
+internal sealed class PersistenceHost(ShardedStore store, Committer committer, KvNamespaceOptions options) : IKvPersistenceHost
 {
     private const int PageEntries = 1024;
 
     // One for each thread that recovers.
-    private readonly ThreadLocal<RecoveryIntake> _intakes = new(() => new RecoveryIntake(store), trackAllValues: true);
-    private volatile bool _hasRecoveredDeletes;
-
-    /// <summary>What the provider's appends are in flight with; null while it opens.</summary>
-    public MutationLog? Log { get; set; }
-
-    /// <summary>Whether a delete was recovered, or a put that had expired: those look alike here.</summary>
-    public bool HasRecoveredDeletes => _hasRecoveredDeletes;
+    private readonly ThreadLocal<MutationIntake> _intakes = new(() => new MutationIntake(store), trackAllValues: true);
 
     public TimeProvider TimeProvider => options.TimeProvider;
 
@@ -34,37 +27,28 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
 
     public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
 
-    public void Recover(in KvMutation mutation)
-    {
-        if (mutation.IsDelete && !_hasRecoveredDeletes)
-        {
-            _hasRecoveredDeletes = true;
-        }
-
-        _intakes.Value!.Add(mutation);
-    }
+    public void Recover(in KvMutation mutation) => _intakes.Value!.Add(mutation);
 
     public bool IsCurrent(ReadOnlySpan<byte> key, long revision)
     {
-        // Asked by one thread, when no other recovers any more.
+        // Called by one thread, when no other recovers any more.
         CompleteIntakes();
         return store.TryFind(new Utf8Key(key), out var record) && record.Revision == revision;
     }
 
-    /// <summary>Ends recovery: everything that came can be found afterwards, and nothing comes any more.</summary>
-    public void Dispose()
+    /// <summary>Ends recovery: everything that was recovered is visible, and nothing is recovered any more.</summary>
+    /// <returns>Whether a delete was recovered, or a put that had expired: the two are the same here.</returns>
+    public bool EndRecovery()
     {
         CompleteIntakes();
+        var hasDeletes = _intakes.Values.Any(static intake => intake.HasDeletes);
         _intakes.Dispose();
+        return hasDeletes;
     }
 
     public async ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken)
     {
-        if (Log is { } log)
-        {
-            await log.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-
+        await committer.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
         AllocationProbe.Before();
         var page = ArrayPool<Record>.Shared.Rent(PageEntries);
         try
@@ -94,7 +78,7 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
         }
     }
 
-    // The order of the keys is derived, and what a compaction does not see is lost for good. So the hash index has the last word.
+    // The ordered index is derived, and an entry that a compaction does not see is lost for good. So the hash index is walked as well.
     private void WriteMissed(ShownRecords shown, long throughRevision, Record[] page, KvMutationHandler write, CancellationToken cancellationToken)
     {
         var missed = 0;
@@ -113,7 +97,8 @@ internal sealed class PersistenceHost(ShardedStore store, KvNamespaceOptions opt
         while (!place.IsEnd);
         if (missed > 0)
         {
-            // Those are in the hash index and not in the order. What the cleaner has moved meanwhile is in both.
+            // Some keys are in the hash index and not in the ordered one, which is made anew from the hash index. Records that the
+            // cleaner has moved meanwhile are in both, and not counted.
             store.Ordered.Drop();
         }
     }

@@ -4,30 +4,31 @@ using KvStore.Diagnostics;
 namespace KvStore.Writes;
 
 /// <summary>
-/// Knows up to which revision every mutation has been settled: made visible, or given up.
+/// Knows up to which revision every appended mutation has been settled: made visible, or given up.
 /// </summary>
 /// <remarks>
 /// Mutations in flight stand in a ring in the order of their revisions. Each is settled by its place, in any order; the ring's
-/// head moves on when the oldest has settled. Settling allocates nothing, because nobody could repeat it after a failure.
+/// head moves on when the oldest has settled. Settling allocates nothing, because it could not be repeated after a failure.
 /// Thread safety: all members, from any thread; but <see cref="Reserve"/> and <see cref="Begin"/> are called one after the other
 /// under one lock, in the order of the revisions.
 /// </remarks>
 internal sealed class SettledRevisions
 {
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly List<(long Revision, TaskCompletionSource Settled)> _waiting = [];
 
     // The revision of each mutation in flight, or its complement once it has settled.
     private long[] _ring = new long[64];
     private long _head;
     private long _tail;
+    private long _lastBegun;
 
     /// <summary>Whether no mutation is in flight.</summary>
     public bool IsIdle
     {
         get
         {
-            lock (_gate)
+            lock (_lock)
             {
                 return _head == _tail;
             }
@@ -37,11 +38,11 @@ internal sealed class SettledRevisions
     /// <summary>Takes the memory that the next <see cref="Begin"/> needs, and returns how many mutations are in flight.</summary>
     public long Reserve()
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_tail - _head == _ring.Length)
             {
-                Grow();
+                GrowHoldingLock();
             }
 
             return _tail - _head;
@@ -52,10 +53,11 @@ internal sealed class SettledRevisions
     /// <returns>Its place, for <see cref="Settle"/>.</returns>
     public long Begin(long revision)
     {
-        lock (_gate)
+        lock (_lock)
         {
             Debug.Assert(_tail - _head < _ring.Length, "Reserve comes before Begin.");
-            Debug.Assert(revision > 0, "A complement must be negative.");
+            Debug.Assert(revision > _lastBegun, "Revisions grow, and the complement of one is negative.");
+            _lastBegun = revision;
             _ring[_tail & (_ring.Length - 1)] = revision;
             return _tail++;
         }
@@ -64,8 +66,9 @@ internal sealed class SettledRevisions
     /// <summary>A mutation is visible, or will never be. Allocates nothing.</summary>
     public void Settle(long place)
     {
-        lock (_gate)
+        lock (_lock)
         {
+            Debug.Assert(place >= _head && place < _tail, "The place of a mutation in flight.");
             ref var revision = ref _ring[place & (_ring.Length - 1)];
             Debug.Assert(revision > 0, "A mutation settles once.");
             revision = ~revision;
@@ -76,11 +79,18 @@ internal sealed class SettledRevisions
 
             for (var i = _waiting.Count - 1; i >= 0; i--)
             {
-                if (OldestHoldingGate > _waiting[i].Revision)
+                if (OldestHoldingLock > _waiting[i].Revision)
                 {
                     var settled = _waiting[i].Settled;
                     _waiting.RemoveAt(i);
-                    settled.SetResult();
+                    try
+                    {
+                        settled.SetResult();
+                    }
+                    catch (OutOfMemoryException)
+                    {
+                        // The task has completed. Its continuations could not be handed to the thread pool.
+                    }
                 }
             }
         }
@@ -89,18 +99,18 @@ internal sealed class SettledRevisions
     /// <summary>The oldest mutation in flight; <see cref="long.MaxValue"/> when there is none.</summary>
     public long Oldest()
     {
-        lock (_gate)
+        lock (_lock)
         {
-            return OldestHoldingGate;
+            return OldestHoldingLock;
         }
     }
 
     /// <summary>Completes when every mutation up to a revision that has been added has settled.</summary>
     public Task WhenSettledAsync(long throughRevision)
     {
-        lock (_gate)
+        lock (_lock)
         {
-            if (OldestHoldingGate > throughRevision)
+            if (OldestHoldingLock > throughRevision)
             {
                 return Task.CompletedTask;
             }
@@ -113,10 +123,18 @@ internal sealed class SettledRevisions
         }
     }
 
-    private long OldestHoldingGate => _head == _tail ? long.MaxValue : _ring[_head & (_ring.Length - 1)];
-
-    private void Grow()
+    private long OldestHoldingLock
     {
+        get
+        {
+            Debug.Assert(_lock.IsHeldByCurrentThread);
+            return _head == _tail ? long.MaxValue : _ring[_head & (_ring.Length - 1)];
+        }
+    }
+
+    private void GrowHoldingLock()
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         AllocationProbe.Before();
         var larger = new long[_ring.Length * 2];
         for (var place = _head; place < _tail; place++)

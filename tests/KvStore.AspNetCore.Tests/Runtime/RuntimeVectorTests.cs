@@ -34,7 +34,7 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
     public async Task The_real_binding_answers_as_recorded(ScenarioCase scenarioCase)
     {
         var scenario = scenarioCase.Scenario;
-        var time = new ManualTimeProvider(scenario.Start);
+        var time = new FakeTimeProvider(scenario.Start);
         await workerd.BeginAsync(time);
         var differences = DifferencesOf(scenario.Id);
         var mismatches = new Dictionary<int, string>();

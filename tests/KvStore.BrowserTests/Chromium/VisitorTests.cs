@@ -24,7 +24,7 @@ public sealed class VisitorTests(ChromiumFixture chromium) : BrowserTest(chromiu
 
     [RealPartTheory(RealPart.Chromium)]
     [MemberData(nameof(Misdeeds))]
-    public async Task What_must_not_happen_to_a_visitor_is_noticed(string html, string description)
+    public async Task Fault_on_a_page_is_noticed(string html, string description)
     {
         await Visitor.GoToAsync("/?html=" + Uri.EscapeDataString(html));
         await Page.EvaluateAsync("() => new Promise(done => setTimeout(done, 0))");

@@ -40,7 +40,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task A_new_entry_that_is_not_right_says_so_keeps_what_was_typed_and_is_right_the_second_time()
+    public async Task Wrong_new_entry_shows_its_error_keeps_the_input_and_succeeds_when_corrected()
     {
         Visitor.Expect("status of 400");
         await Visitor.GoToAsync(Ns);
@@ -62,7 +62,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task What_somebody_else_saved_meanwhile_is_not_overwritten_unseen()
+    public async Task Value_saved_by_somebody_else_meanwhile_is_not_overwritten_unseen()
     {
         Visitor.Expect("status of 409");
         await Kv.PutAsync("k", "first");
@@ -104,7 +104,7 @@ public sealed class EntriesTests(ChromiumFixture chromium) : DashboardBrowserTes
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task A_hundred_thousand_keys_are_paged_with_one_request_and_one_page_of_rows_at_a_time()
+    public async Task Paging_a_hundred_thousand_keys_takes_one_request_and_one_page_of_rows_each()
     {
         for (var i = 0; i < 100_000; i++)
         {

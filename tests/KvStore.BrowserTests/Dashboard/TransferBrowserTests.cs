@@ -38,7 +38,7 @@ public sealed class TransferBrowserTests(ChromiumFixture chromium) : DashboardBr
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task A_file_that_is_no_bulk_file_is_said_so()
+    public async Task File_that_is_no_bulk_file_is_reported()
     {
         Visitor.Expect("status of 400");
         await Visitor.GoToAsync($"{Ns}/transfer");

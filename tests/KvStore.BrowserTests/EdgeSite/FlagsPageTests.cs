@@ -58,7 +58,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task A_form_that_is_filled_in_wrongly_is_told_why_in_words_on_a_page_of_the_site()
+    public async Task Wrongly_filled_form_shows_why_on_a_page_of_the_site()
     {
         await Visitor.GoToAsync("/flags");
         Visitor.Expect("console error: .*400");
@@ -71,7 +71,7 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task A_tenant_that_there_is_not_is_told_on_a_page_of_the_site()
+    public async Task Unknown_tenant_is_reported_on_a_page_of_the_site()
     {
         Visitor.Expect("console error: .*404");
 

@@ -83,7 +83,7 @@ public sealed class MessagePageTests(ChromiumFixture chromium) : EdgeSiteTest(ch
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task A_form_from_before_the_cookies_were_cleared_is_refused_with_a_page_that_says_what_to_do()
+    public async Task Form_from_before_the_cookies_were_cleared_is_refused_with_what_to_do()
     {
         await Visitor.GoToAsync("/message");
         await Page.Context.ClearCookiesAsync();

@@ -18,7 +18,7 @@ public sealed partial class SignInPageTests(ChromiumFixture chromium) : BrowserT
     private ILocator Alert => Page.GetByRole(AriaRole.Alert);
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task The_token_lets_in_another_is_told_so_and_signing_out_shuts_the_door()
+    public async Task Right_token_signs_in_a_wrong_one_is_refused_and_signing_out_ends_the_session()
     {
         await Visitor.GoToAsync("/dashboard/live");
         new Uri(Page.Url).PathAndQuery.Should().Be("/sign-in?ReturnUrl=%2Fdashboard%2Flive", "who has not signed in is led to where to");
@@ -42,7 +42,7 @@ public sealed partial class SignInPageTests(ChromiumFixture chromium) : BrowserT
     }
 
     [RealPartFact(RealPart.Chromium)]
-    public async Task Too_many_wrong_tokens_are_told_so_and_another_browser_of_the_address_is_no_way_around()
+    public async Task Too_many_wrong_tokens_lock_out_the_address_in_every_browser()
     {
         Visitor.Expect("400|429");
         await Visitor.GoToAsync("/sign-in");

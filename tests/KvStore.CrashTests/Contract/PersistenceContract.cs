@@ -7,7 +7,7 @@ public abstract class PersistenceContract : IAsyncLifetime
 {
     private readonly List<IKvPersistence> _opened = [];
 
-    private protected ManualTimeProvider Time { get; } = new();
+    private protected FakeTimeProvider Time { get; } = new();
 
     /// <summary>The provider; always the same place.</summary>
     protected abstract IKvPersistence Create();
@@ -54,7 +54,7 @@ public abstract class PersistenceContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_put_is_there_after_reopening_with_metadata_and_deadline()
+    public async Task Put_entry_is_there_after_reopening_with_metadata_and_deadline()
     {
         var host = await OpenAsync();
         var deadline = SecondsFromNow(Time, 100);
@@ -90,7 +90,7 @@ public abstract class PersistenceContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_deleted_stays_deleted_and_its_revision_is_not_used_again()
+    public async Task Deleted_key_stays_deleted_and_its_revision_is_not_used_again()
     {
         var host = await OpenAsync();
         await host.PutAsync("a", "one");
@@ -107,7 +107,7 @@ public abstract class PersistenceContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_expired_meanwhile_is_not_recovered_nor_is_what_it_had_replaced()
+    public async Task Entry_expired_meanwhile_is_not_recovered_nor_is_the_one_it_replaced()
     {
         var host = await OpenAsync();
         await host.PutAsync("a", "older, without a deadline");
@@ -389,7 +389,7 @@ public abstract class PersistenceContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task It_is_open_once_and_closed_often()
+    public async Task Persistence_opens_once_and_may_be_closed_often()
     {
         var host = await OpenAsync();
         var act = async () => await host.Persistence.OpenAsync(new DictionaryHost(Time));

@@ -68,7 +68,7 @@ public sealed class LogFormatTests
             LogRecord.TryRead(Written(mutation), Seed + 1, out _).Should().Be(RecordOutcome.Wrong)).QuickCheckThrowOnFailure();
 
     [Fact]
-    public void A_record_that_is_cut_off_is_told_from_one_that_is_wrong() =>
+    public void Truncated_record_is_distinguished_from_a_corrupt_one() =>
         Prop.ForAll(Mutations.ToArbitrary(), mutation =>
         {
             var bytes = Written(mutation);

@@ -5,7 +5,7 @@ namespace KvStore.RealPartsTests.Parts;
 /// <summary>The program that runs a scenario, and the history that it writes.</summary>
 internal sealed class Child(string scenario, params string[] arguments)
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(8);
     private readonly List<string> _notes = [];
 
     public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
@@ -52,7 +52,7 @@ internal sealed class Child(string scenario, params string[] arguments)
         using var patience = new CancellationTokenSource();
         await using var end = patience.Token.Register(process.Kill);
         var isKilled = false;
-        patience.CancelAfter(s_patience * LongForm.Factor);
+        patience.CancelAfter(s_patience * Math.Max(1, LongForm.Factor));
         while (await process.StandardOutput.ReadLineAsync() is { } line)
         {
             History.Read(line);

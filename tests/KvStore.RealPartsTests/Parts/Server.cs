@@ -93,6 +93,13 @@ internal sealed partial class Server : IDisposable
         return (int?)response?.StatusCode ?? 0;
     }
 
+    /// <returns>The status; 0 when there was no answer.</returns>
+    public async Task<int> StatusOfGetAsync(string id, string key)
+    {
+        using var response = await SendAsync(HttpMethod.Get, $"namespaces/{id}/values/{Uri.EscapeDataString(key)}");
+        return (int?)response?.StatusCode ?? 0;
+    }
+
     /// <returns>The value; null when there is none.</returns>
     public async Task<byte[]?> GetAsync(string id, string key)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 
 namespace KvStore.TestKit.Persistence;
 
@@ -17,7 +18,7 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
     private IKvPersistence? _persistence;
     private long _revision;
 
-    public TimeProvider TimeProvider { get; } = timeProvider ?? new ManualTimeProvider();
+    public TimeProvider TimeProvider { get; } = timeProvider ?? new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
 
     public ILoggerFactory? LoggerFactory { get; init; }
 

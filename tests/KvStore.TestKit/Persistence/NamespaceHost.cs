@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 
 namespace KvStore.TestKit.Persistence;
 
@@ -43,7 +44,7 @@ internal sealed class NamespaceHost(KvNamespace kv, IKvPersistence persistence) 
         var kv = await KvNamespace.OpenAsync("CRASH_KV", new KvNamespaceOptions
         {
             Persistence = persistence,
-            TimeProvider = timeProvider ?? new ManualTimeProvider(),
+            TimeProvider = timeProvider ?? new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)),
             Limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) },
         });
         return new NamespaceHost(kv, persistence);

@@ -48,6 +48,18 @@ internal sealed class SimulatedDisk : IStorage
     public string? Weakness { get; init; }
 
     /// <summary>The bytes of all files.</summary>
+    /// <summary>How many files are open to be written.</summary>
+    public int OpenWriters
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _writers.Count;
+            }
+        }
+    }
+
     public long Bytes
     {
         get

@@ -26,7 +26,7 @@ public sealed class BulkFileTests : IDisposable
     }
 
     [Fact]
-    public async Task A_break_is_told_with_its_line_and_byte()
+    public async Task Syntax_error_is_reported_with_its_line_and_byte()
     {
         var act = () => Import("[{\"key\":\"a\",\"value\":\"1\"},\n {\"key\":}]"u8.ToArray());
 
@@ -101,7 +101,7 @@ public sealed class BulkFileTests : IDisposable
     [InlineData("{\"key\":\"k\",\"value\":\"\u00FF\"}", "*\"value\" holds*not UTF-8*")]
     [InlineData("{\"key\":\"\u00FF\",\"value\":\"v\"}", "*\"key\" holds*not UTF-8*")]
     [InlineData("{\"\\ud800a\":1,\"k\\u0065y\":\"k\",\"value\":\"v\"}", "*name of a property*surrogate pair*")]
-    public async Task What_is_not_Unicode_is_a_bad_entry_and_the_rest_goes_in(string entry, string reason)
+    public async Task Entry_that_is_not_Unicode_is_bad_and_the_rest_is_imported(string entry, string reason)
     {
         var result = await Import([.. "["u8, .. Encoding.Latin1.GetBytes(entry), .. ",{\"key\":\"after\",\"value\":\"x\"}]"u8]);
 
@@ -127,7 +127,7 @@ public sealed class BulkFileTests : IDisposable
     [Theory]
     [InlineData("metadata", 1001)]
     [InlineData("unknown", 100_000)]
-    public async Task What_is_nested_too_deeply_is_a_bad_entry_and_the_rest_goes_in(string name, int depth)
+    public async Task Entry_nested_too_deeply_is_bad_and_the_rest_is_imported(string name, int depth)
     {
         var deep = new string('[', depth) + new string(']', depth);
 

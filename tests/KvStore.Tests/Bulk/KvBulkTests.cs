@@ -7,7 +7,7 @@ namespace KvStore.Tests.Bulk;
 
 public sealed class KvBulkTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
     private readonly KvNamespace _kv;
 
     public KvBulkTests() => _kv = Create();
@@ -94,7 +94,7 @@ public sealed class KvBulkTests : IDisposable
     [InlineData("[{\"key\":\"a\",\"value\":\"1\"},]")]
     [InlineData("[{\"key\":\"a\",\"value\":\"1\"}]x")]
     [InlineData("not json")]
-    public async Task What_is_not_an_array_of_entries_is_an_error(string file)
+    public async Task File_that_is_not_an_array_of_entries_is_an_error(string file)
     {
         var act = () => Import(file);
 
@@ -137,7 +137,7 @@ public sealed class KvBulkTests : IDisposable
     }
 
     [Fact]
-    public void What_is_exported_and_imported_is_the_same()
+    public void Exported_entries_are_equal_after_import()
     {
         var keys = Gen.Elements("a", "é", "\U0001F600", "\0", "a/b", "\uFFFF", "\"\\\n").NonEmptyListOf().Select(parts => string.Concat(parts.Take(20)));
         var entries =

@@ -8,7 +8,7 @@ namespace KvStore.Tests.Diagnostics;
 public sealed class DiagnosticsTests : IDisposable
 {
     private readonly string _name = $"KV_{Guid.NewGuid():N}";
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly KvNamespace _kv;
 
     public DiagnosticsTests() => _kv = KvNamespace.Create(_name, new KvNamespaceOptions { TimeProvider = _time });
@@ -62,7 +62,7 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
-    public async Task An_operation_is_an_activity_that_tells_of_its_failure()
+    public async Task Failed_operation_is_an_activity_with_error_status()
     {
         var activities = new List<Activity>();
         using var listener = new ActivityListener
@@ -92,7 +92,7 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
-    public async Task Whoever_samples_sees_the_tags_and_an_activity_is_the_child_of_the_one_around_it()
+    public async Task Sampler_sees_the_tags_and_an_activity_has_the_surrounding_one_as_parent()
     {
         var sampled = new List<string>();
         Activity? stopped = null;
@@ -117,7 +117,7 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
-    public void Durations_of_a_read_of_memory_are_told_apart()
+    public void Histogram_boundaries_distinguish_reads_from_memory()
     {
         using var listener = new MeterListener();
         IReadOnlyList<double>? boundaries = null;

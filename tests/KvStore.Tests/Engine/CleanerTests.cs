@@ -8,7 +8,7 @@ namespace KvStore.Tests.Engine;
 /// <summary>What bringing memory back costs by itself.</summary>
 public sealed class CleanerTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly Cleaner _cleaner;
@@ -32,7 +32,7 @@ public sealed class CleanerTests : IDisposable
     [Theory]
     [InlineData(0)]
     [InlineData(50_000)]
-    public void Overwriting_one_key_fills_a_segment_before_it_begins_another_however_often_the_cleaner_runs(int others)
+    public void Overwriting_a_key_fills_a_segment_before_the_next_however_often_it_is_cleaned(int others)
     {
         for (var i = 0; i < others; i++)
         {

@@ -2,6 +2,7 @@ using KvStore.Expiry;
 using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
+using KvStore.Reads;
 using KvStore.Records;
 using Record = KvStore.Records.Record;
 
@@ -13,7 +14,7 @@ public sealed class DecodedCacheTests : IDisposable
     // All of one set.
     private const ulong Hash = 0x0123_4567_89AB_CDEF;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly DecodedCache _cache = new();
@@ -31,7 +32,7 @@ public sealed class DecodedCacheTests : IDisposable
     }
 
     [Fact]
-    public void What_is_read_once_is_not_kept_and_what_is_read_again_is()
+    public void Value_is_cached_at_its_second_read_and_not_at_its_first()
     {
         var record = RecordOf(1);
         _cache.Offer(Hash, record, "one");
@@ -59,7 +60,7 @@ public sealed class DecodedCacheTests : IDisposable
     }
 
     [Fact]
-    public void One_more_than_a_set_has_room_for_displaces_one_and_is_kept()
+    public void Offer_to_a_full_set_evicts_an_entry_and_is_kept()
     {
         var records = RecordsOf(5);
         foreach (var record in records)
@@ -73,7 +74,7 @@ public sealed class DecodedCacheTests : IDisposable
     }
 
     [Fact]
-    public async Task Whoever_finds_something_finds_what_belongs_to_the_revision_while_others_displace_it()
+    public async Task Find_returns_only_the_value_of_its_revision_while_others_evict_it()
     {
         var records = RecordsOf(12);
         var isOver = false;
@@ -114,7 +115,7 @@ public sealed class DecodedCacheTests : IDisposable
     }
 
     [Fact]
-    public async Task What_leaves_its_place_and_comes_back_while_it_is_read_is_never_taken_for_what_was_there_between()
+    public async Task Entry_evicted_and_offered_again_during_a_read_is_never_mixed_up()
     {
         // The set is full, and both displace the same way of it, and so each other.
         var records = RecordsOf(12);

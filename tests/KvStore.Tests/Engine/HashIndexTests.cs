@@ -16,7 +16,7 @@ public sealed class HashIndexTests
     private static readonly string[] s_names = [.. Enumerable.Range(0, 3000).Select(i => $"key-{i * 7919:x8}")];
 
     [Fact]
-    public void A_line_tells_exactly_the_words_that_fit()
+    public void Bucket_search_finds_exactly_the_matching_entries()
     {
         var random = new Random(1);
         var line = new long[HashBucket.Words];
@@ -35,7 +35,7 @@ public sealed class HashIndexTests
     }
 
     [Fact]
-    public void A_line_tells_exactly_the_halves_of_words_that_fit()
+    public void Bucket_search_finds_exactly_the_matching_halves_of_entries()
     {
         var random = new Random(2);
         var halves = new uint[2 * HashBucket.Words];
@@ -54,7 +54,7 @@ public sealed class HashIndexTests
     }
 
     [Fact]
-    public void A_line_tells_exactly_the_words_that_begin_with_the_bits_of_a_tag_and_the_first_of_them()
+    public void Bucket_search_finds_exactly_the_entries_with_a_tag_and_the_first_of_them()
     {
         var random = new Random(3);
         var words = new long[HashBucket.Words];
@@ -108,11 +108,11 @@ public sealed class HashIndexTests
     }
 
     [Fact]
-    public async Task Every_key_is_found_after_tables_have_grown_by_all_their_sizes_and_become_small_again()
+    public async Task Every_key_is_found_after_tables_grew_through_all_sizes_and_shrank_again()
     {
         // Beyond 200,000 keys a table reads them again to grow; up to there it does so four doublings earlier.
         const int Keys = 300_000;
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         for (var i = 0; i < Keys; i++)
         {

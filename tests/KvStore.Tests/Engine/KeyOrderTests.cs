@@ -10,7 +10,7 @@ namespace KvStore.Tests.Engine;
 /// <summary>The ordered index against a sorted set, with keys of every shape that its numbers may fail to tell apart.</summary>
 public sealed class KeyOrderTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
     private readonly SortedSet<byte[]> _expected = new(Comparer<byte[]>.Create((x, y) => x.AsSpan().SequenceCompareTo(y)));
@@ -56,7 +56,7 @@ public sealed class KeyOrderTests : IDisposable
         // A put and a delete before anyone looks, and keys that are there again.
         foreach (var key in _expected.Where((_, i) => i % 7 == 0).ToList())
         {
-            _store.Delete(new Utf8Key(key));
+            _store.Remove(new Utf8Key(key));
             _expected.Remove(key);
         }
 

@@ -38,7 +38,7 @@ public sealed class KeyWindowTests
     }
 
     [Fact]
-    public void Letters_and_digits_are_told_apart()
+    public void Letters_and_digits_are_distinguished()
     {
         var windows = "0123456789abcdefghijklmnopqrstuvwxyz".Select(c => AbbreviatedKey.Of([(byte)c], 0)).ToList();
 
@@ -46,7 +46,7 @@ public sealed class KeyWindowTests
     }
 
     [Fact]
-    public void What_lies_beyond_the_end_of_a_key_counts_as_the_lowest()
+    public void Position_beyond_the_end_of_a_key_sorts_lowest()
     {
         AbbreviatedKey.Of("abc"u8, 3).Should().Be(0);
         AbbreviatedKey.Of("abc"u8, 1).Should().Be(AbbreviatedKey.Of("abc\0"u8, 1));

@@ -6,7 +6,7 @@ public sealed class MemoryComesBackTests
 {
     private const int Keys = 100_000;
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task After_every_key_was_overwritten_ten_times()

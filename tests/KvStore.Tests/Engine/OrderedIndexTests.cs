@@ -13,7 +13,7 @@ public sealed class OrderedIndexTests
     [Fact]
     public async Task A_key_is_listed_from_the_moment_it_is_put_whatever_is_being_merged()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         using var clock = new CoarseClock(time);
         using var store = new ShardedStore(clock, time);
         var wanted = 0;

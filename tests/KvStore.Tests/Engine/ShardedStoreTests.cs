@@ -6,6 +6,7 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
+using KvStore.Values;
 using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
@@ -13,7 +14,7 @@ namespace KvStore.Tests.Engine;
 /// <summary>Revisions, tombstones and order, where mutations bring their numbers along and may be late.</summary>
 public sealed class ShardedStoreTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
 
@@ -210,7 +211,7 @@ public sealed class ShardedStoreTests : IDisposable
     private static bool Delete(ShardedStore store, string name, long revision)
     {
         var key = new Utf8Key(Encoding.UTF8.GetBytes(name));
-        return revision == 0 ? store.Delete(key) : store.Delete(key, revision);
+        return revision == 0 ? store.Remove(key) : store.Bury(key, revision);
     }
 
     private static string? Read(ShardedStore store, string name) =>

@@ -13,7 +13,7 @@ public sealed class WordPlaceTests
         Gen.Choose(int.MinValue, int.MaxValue).Two().Select(halves => ((ulong)(uint)halves.Item1 << 32) | (uint)halves.Item2);
 
     [Fact]
-    public void A_word_in_its_home_line_tells_where_it_goes_in_every_table_for_which_that_is_said_to_be_told()
+    public void Entry_in_its_home_bucket_can_be_rehashed_without_reading_the_key()
     {
         Prop.ForAll(s_hashes.ToArbitrary(), hash => Sizes().All(from =>
         {
@@ -29,7 +29,7 @@ public sealed class WordPlaceTests
     }
 
     [Fact]
-    public void A_word_in_another_line_says_that_it_has_strayed()
+    public void Entry_in_another_bucket_is_marked_as_displaced()
     {
         Prop.ForAll(s_hashes.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (hash, line) => Sizes().All(words =>
         {
@@ -39,7 +39,7 @@ public sealed class WordPlaceTests
     }
 
     [Fact]
-    public void Three_of_four_doublings_and_all_that_makes_a_table_smaller_are_told()
+    public void Three_of_four_doublings_and_every_shrinking_rehash_without_reading_the_key()
     {
         Sizes().Zip(Sizes().Skip(1)).Where(pair => !HomeBucket.AreTold(pair.First, pair.Second))
             .Select(pair => pair.Second / HashBucket.Words).Should().Equal(1 << 2, 1 << 6, 1 << 10, 1 << 14, 1 << 18);
@@ -48,7 +48,7 @@ public sealed class WordPlaceTests
     }
 
     [Fact]
-    public void What_is_said_of_a_place_touches_no_other_part_of_a_word()
+    public void Displacement_bits_overlap_no_other_part_of_an_entry()
     {
         (HomeBucket.Mask & (HashEntry.TagMask | HashEntry.TombstoneBit | HashEntry.AddressMask)).Should().Be(0);
         HashEntry.AddressOf(HashEntry.SegmentIdEnd - 1, HashEntry.SegmentBytesMax - 8).Should().Be(HashEntry.AddressMask);

@@ -8,7 +8,7 @@ public sealed class CoarseClockTests
     [Fact]
     public void A_deadline_has_passed_from_its_own_second_on()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         using var clock = new CoarseClock(time);
         var deadline = new Deadline((uint)clock.NowSeconds + 60);
 
@@ -22,7 +22,7 @@ public sealed class CoarseClockTests
     [Fact]
     public void No_deadline_never_passes()
     {
-        using var manual = new CoarseClock(new ManualTimeProvider());
+        using var manual = new CoarseClock(new FakeTimeProvider());
         using var system = new CoarseClock(TimeProvider.System);
 
         manual.HasPassed(default(Deadline)).Should().BeFalse();

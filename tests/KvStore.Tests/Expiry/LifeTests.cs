@@ -9,9 +9,9 @@ public sealed class LifeTests
     private static readonly KvLimits s_oneSecond = new() { ExpirationTtlMin = TimeSpan.FromSeconds(1) };
 
     [Fact]
-    public async Task One_second_put_at_the_end_of_a_second_lives_one_second()
+    public async Task Ttl_of_a_second_put_at_the_end_of_a_second_lives_a_whole_second()
     {
-        var time = new ManualTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_985));
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_985));
         await using var kv = Create(time);
         await kv.PutAsync("k", "v", Ttl(TimeSpan.FromSeconds(1)));
 
@@ -25,7 +25,7 @@ public sealed class LifeTests
     public async Task Any_time_to_live_at_any_time_lasts_as_long_and_at_most_a_second_longer()
     {
         var random = new Random(4711);
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = Create(time);
         for (var i = 0; i < 300; i++)
         {
@@ -47,7 +47,7 @@ public sealed class LifeTests
     {
         for (var milliseconds = 0; milliseconds < 1000; milliseconds += 90)
         {
-            var time = new ManualTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000 + milliseconds));
+            var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000 + milliseconds));
             var options = new KvNamespaceOptions { TimeProvider = time, Limits = s_oneSecond, Persistence = new MemoryPersistence() };
             await using (var kv = await KvNamespace.OpenAsync("KV", options))
             {
@@ -66,7 +66,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Bulk_file_gives_each_entry_its_time_to_live()
     {
-        var time = new ManualTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_985));
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_985));
         await using var kv = Create(time);
         var result = await KvBulk.ImportAsync(kv, new MemoryStream("""[{"key":"k","value":"v","expiration_ttl":2}]"""u8.ToArray()));
 
@@ -78,7 +78,7 @@ public sealed class LifeTests
     }
 
     [Fact]
-    public async Task What_is_exported_can_be_imported_until_2106()
+    public async Task Exported_entries_can_be_imported_until_2106()
     {
         await using var kv = KvNamespace.Create("KV");
         await kv.PutAsync("20 years", "v", Ttl(TimeSpan.FromDays(20 * 365)));
@@ -114,7 +114,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Clock_before_1970_does_not_wrap_around()
     {
-        var time = new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(-100));
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(-100));
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
 
         await kv.Invoking(k => k.PutAsync("k", "v", Ttl(TimeSpan.FromSeconds(60))).AsTask())
@@ -133,7 +133,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Clock_after_2106_does_not_wrap_around()
     {
-        var time = new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(uint.MaxValue - 100));
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(uint.MaxValue - 100));
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         await kv.PutAsync("k", "v", Ttl(TimeSpan.FromSeconds(100)));
         await kv.PutAsync("for good", "v");

@@ -116,7 +116,7 @@ public sealed class AddKvNamespaceTests
     [Fact]
     public async Task The_clock_is_the_one_of_the_container()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var provider = new ServiceCollection().AddSingleton<TimeProvider>(time).AddKvNamespace("KV").BuildServiceProvider();
         var kv = provider.GetRequiredService<IKvNamespace>();
         await kv.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });

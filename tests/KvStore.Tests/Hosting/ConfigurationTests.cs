@@ -139,7 +139,7 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Fact]
-    public void What_code_binds_comes_before_the_section_of_the_namespace()
+    public void Section_bound_in_code_comes_before_the_section_of_the_namespace()
     {
         var configuration = Configuration(("Own:Limits:KeyBytesMax", "7"), ("Own:Limits:ValueBytesMax", "7"), ("KvStore:KV:Limits:KeyBytesMax", "4"));
         using var provider = new ServiceCollection().AddSingleton(configuration)

@@ -12,7 +12,7 @@ public sealed class PersistToTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Fact]
-    public async Task What_was_put_is_there_in_the_next_container()
+    public async Task Put_entry_is_there_in_the_next_container()
     {
         await using (var provider = Provider())
         {
@@ -41,7 +41,7 @@ public sealed class PersistToTests : IDisposable
     }
 
     [Fact]
-    public async Task A_host_recovers_before_its_first_service_starts_and_flushes_after_the_last_has_stopped()
+    public async Task Host_recovers_before_the_first_service_starts_and_flushes_after_the_last_stops()
     {
         await using (var provider = Provider())
         {
@@ -131,7 +131,7 @@ public sealed class PersistToTests : IDisposable
     }
 
     [Fact]
-    public void What_could_not_be_opened_is_tried_again_when_it_is_asked_for_again()
+    public void Failed_opening_is_retried_at_the_next_resolution()
     {
         using var provider = Provider();
         using (var holder = Provider())

@@ -43,7 +43,7 @@ public sealed class ReplaceKvNamespaceTests : IDisposable
     [Fact]
     public async Task The_replacement_has_its_own_options()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var builder = Application();
         builder.Services.ReplaceKvNamespace("CACHE_KV", kv => kv.PersistTo("replaced").Configure(o => o with { TimeProvider = time }));
         using var host = builder.Build();

@@ -6,7 +6,7 @@ namespace KvStore.Tests.Hosting;
 
 public sealed class ReplicateTests
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task A_registered_namespace_has_the_regions_that_code_gives_it()
@@ -131,7 +131,7 @@ public sealed class ReplicateTests
     [InlineData("Replication:HomeRegion", "", "*KvStore:KV:Replication:HomeRegion*name of one of the regions*")]
     [InlineData("Replication:Lag", "-00:00:01", "*KvStore:KV:Replication:Lag*")]
     [InlineData("Replication:ClockSkew", "00:00:01", "*KvStore:KV:Replication:ClockSkew*")]
-    public void What_cannot_be_understood_is_named(string key, string value, string message)
+    public void Replication_setting_that_cannot_be_parsed_is_named(string key, string value, string message)
     {
         using var provider = Configured((key, value));
 
@@ -141,7 +141,7 @@ public sealed class ReplicateTests
     }
 
     [Fact]
-    public async Task Regions_of_a_namespace_that_has_none_cannot_be_asked_for()
+    public async Task Regions_of_a_namespace_without_regions_cannot_be_resolved()
     {
         await using var provider = new ServiceCollection().AddKvNamespace("PLAIN").BuildServiceProvider();
         var kv = provider.GetRequiredService<IKvNamespace>();

@@ -177,7 +177,7 @@ public sealed class WranglerEnvironmentTests : IDisposable
     [InlineData("kv_namespaces = [ { binding = \"A\\e\" } ]", "(1,33): not TOML: an escape is one of")]
     [InlineData("[[kv_namespaces]]\nid = \"1\"", "(1,3): an entry of \"kv_namespaces\" has no \"binding\"")]
     [InlineData("[kv_namespaces]\nbinding = \"A\"", "(1,2): \"kv_namespaces\" must be an array of objects")]
-    public void TOML_that_is_wrong_is_told_with_its_position_and_not_quoted(string toml, string message)
+    public void Wrong_TOML_is_reported_with_its_position_and_not_quoted(string toml, string message)
     {
         var act = () => Add("wrangler.toml", toml, null);
 

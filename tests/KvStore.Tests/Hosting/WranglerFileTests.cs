@@ -79,7 +79,7 @@ public sealed class WranglerFileTests : IDisposable
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\\ud800\" } ] }", "(1,35): \"binding\" holds what is not Unicode.")]
     [InlineData("{ \"kv_namespaces\": [ { \"binding\": \"\" } ] }", "(1,35): *empty*")]
     [InlineData("{ \"kv_namespaces\": [ { \"\\ud800ding\": \"A\" } ] }", "(1,22): an entry of \"kv_namespaces\" has no \"binding\".")]
-    public void What_is_wrong_is_told_with_its_position(string json, string message)
+    public void Error_in_a_wrangler_file_is_reported_with_its_position(string json, string message)
     {
         var path = Write(json);
 
@@ -101,7 +101,7 @@ public sealed class WranglerFileTests : IDisposable
     }
 
     [Fact]
-    public void A_binding_that_code_has_registered_is_told_with_its_position()
+    public void Binding_registered_in_code_too_is_reported_with_its_position()
     {
         var path = Write("""{ "kv_namespaces": [ { "binding": "A" } ] }""");
         var services = new ServiceCollection().AddKvNamespace("A");

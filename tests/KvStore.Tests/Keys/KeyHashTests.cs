@@ -68,7 +68,7 @@ public sealed class KeyHashTests
     }
 
     [Fact]
-    public void A_key_in_registers_tells_itself_from_every_key_that_differs_in_one_byte()
+    public void Key_in_registers_differs_from_every_key_that_differs_in_a_single_byte()
     {
         for (var length = 8; length <= TwoBlockKey.BytesMax; length++)
         {
@@ -107,7 +107,7 @@ public sealed class KeyHashTests
     }
 
     [Fact]
-    public void What_keys_have_in_common_does_not_bring_their_hashes_together()
+    public void Keys_with_much_in_common_have_unrelated_hashes()
     {
         foreach (var shape in s_shapes)
         {

@@ -15,7 +15,7 @@ internal sealed class SideBySide : IDisposable
     private static readonly KvLimits s_limits = new() { ExpirationTtlMin = TimeSpan.FromSeconds(1), ValueBytesMax = 4_900_000 };
     private static readonly byte[] s_noise = Noise();
 
-    private readonly ManualTimeProvider _time = new(OperationSource.ManualStart);
+    private readonly FakeTimeProvider _time = new(OperationSource.ManualStart);
     private readonly KvNamespace _actual;
     private readonly ReferenceStore _expected;
     private readonly List<(string? Prefix, string Actual, string Expected)> _cursors = [];

@@ -37,7 +37,7 @@ public sealed class DecodedObjectsTests : IAsyncDisposable
     [Fact]
     public async Task A_key_that_expires_is_gone_however_often_it_was_read()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         await kv.PutJsonAsync("k", new Place("London"), new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(60) });
         for (var i = 0; i < 5; i++)
@@ -51,7 +51,7 @@ public sealed class DecodedObjectsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Each_way_of_reading_gets_what_it_asked_for()
+    public async Task Each_way_of_reading_returns_its_own_type()
     {
         await _kv.PutAsync("k", """{"name":"London"}""");
         var other = new JsonSerializerOptions { TypeInfoResolver = new System.Text.Json.Serialization.Metadata.DefaultJsonTypeInfoResolver() };

@@ -73,7 +73,7 @@ public sealed class DirectReadTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Whoever_begins_to_listen_hears_of_reads_after_the_next_operation_that_is_none()
+    public async Task Listener_sees_reads_after_the_next_operation_that_is_no_read()
     {
         await _kv.PutAsync("a-key-of-sixteen", "v");
         _kv.TryGet("a-key-of-sixteen", out _).Should().BeTrue();
@@ -89,7 +89,7 @@ public sealed class DirectReadTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_listener_of_the_library_hears_of_the_very_next_read()
+    public async Task Listener_of_the_library_sees_the_very_next_read()
     {
         await _kv.PutAsync("a-key-of-sixteen", "v");
         using var listener = Listen(out var heard);

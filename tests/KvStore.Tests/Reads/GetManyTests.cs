@@ -17,7 +17,7 @@ public sealed class GetManyTests
     }
 
     [Fact]
-    public async Task The_result_finds_what_was_asked_for_and_nothing_else()
+    public async Task Result_of_get_many_holds_the_requested_keys_and_nothing_else()
     {
         await using var kv = await Filled();
 

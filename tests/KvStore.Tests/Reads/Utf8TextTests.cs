@@ -50,7 +50,7 @@ public sealed class Utf8TextTests
     }
 
     [Fact]
-    public void What_stands_beside_the_bytes_is_not_read_as_a_part_of_them()
+    public void Bytes_beside_the_text_are_not_decoded()
     {
         for (var length = 0; length <= 64; length++)
         {

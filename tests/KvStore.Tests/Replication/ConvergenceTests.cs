@@ -5,7 +5,7 @@ namespace KvStore.Tests.Replication;
 public sealed class ConvergenceTests
 {
     [Fact]
-    public async Task What_is_on_its_way_is_counted_for_each_region_that_has_not_heard()
+    public async Task Pending_writes_are_counted_for_each_region_that_has_not_received_them()
     {
         using var regions = new Regions(Regions.Lags(("jnb", "lhr", 5), ("jnb", "sfo", 10)));
         regions.Replication.IsConverged.Should().BeTrue();

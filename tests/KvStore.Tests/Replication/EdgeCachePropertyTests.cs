@@ -22,7 +22,7 @@ public sealed class EdgeCachePropertyTests
     private static async Task Play(int seed)
     {
         var random = new Random(seed);
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         var cache = new KvEdgeCacheOptions { RefreshHotKeys = random.Next(2) == 0, EntriesMax = random.Next(2) == 0 ? 3 : 100 };
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions
         {

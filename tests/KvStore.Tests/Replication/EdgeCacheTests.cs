@@ -161,7 +161,7 @@ public sealed class EdgeCacheTests
     }
 
     [Fact]
-    public async Task What_ran_out_long_ago_is_a_miss()
+    public async Task Cache_entry_that_expired_long_ago_is_a_miss()
     {
         using var regions = Cached();
         await regions.Jnb.PutAsync("k", "v");

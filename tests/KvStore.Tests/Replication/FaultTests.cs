@@ -3,7 +3,7 @@ namespace KvStore.Tests.Replication;
 public sealed class FaultTests
 {
     [Fact]
-    public async Task A_region_that_is_cut_off_goes_on_serving_and_accepting_writes_which_travel_after_healing()
+    public async Task Partitioned_region_serves_reads_and_accepts_writes_delivered_after_healing()
     {
         using var regions = new Regions(Regions.Fixed(10));
         await regions.Jnb.PutAsync("k", "before");
@@ -26,7 +26,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task What_is_on_its_way_when_a_region_is_cut_off_sets_out_anew_after_healing()
+    public async Task Write_pending_when_a_region_is_cut_off_is_sent_anew_after_healing()
     {
         using var regions = new Regions(Regions.Fixed(10));
         await regions.Jnb.PutAsync("k", "v");
@@ -44,7 +44,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task What_has_arrived_in_time_is_not_taken_back_by_a_partition()
+    public async Task Write_delivered_before_a_partition_stays_visible()
     {
         using var regions = new Regions(Regions.Fixed(10));
         await regions.Jnb.PutAsync("k", "v");
@@ -162,7 +162,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task A_write_wins_over_what_its_region_has_heard_of_whatever_the_clocks_say()
+    public async Task Write_wins_over_all_its_region_has_received_whatever_the_clocks_say()
     {
         using var regions = new Regions(Regions.Lags(("jnb", "lhr", 1), ("jnb", "sfo", 60), ("lhr", "sfo", 60)));
         regions.Replication.SetClockSkew("jnb", TimeSpan.FromHours(1));

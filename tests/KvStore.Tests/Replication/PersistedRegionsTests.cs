@@ -5,7 +5,7 @@ namespace KvStore.Tests.Replication;
 /// <summary>Regions of a namespace that is kept: what is durable is the newest state, not who has heard of it.</summary>
 public sealed class PersistedRegionsTests : IAsyncDisposable
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly MemoryPersistence _kept = new();
     private readonly GatedPersistence _gated;
     private KvNamespace? _kv;
@@ -55,7 +55,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Writes_that_become_durable_in_another_order_end_with_the_higher_revision_everywhere()
+    public async Task Writes_durable_in_another_order_end_with_the_highest_revision_everywhere()
     {
         await Open(KvLag.Fixed(TimeSpan.FromSeconds(10)));
         _gated.CloseGate();
@@ -74,7 +74,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
         (await See("k")).Should().Be("newer newer newer");
         _time.Advance(TimeSpan.FromSeconds(10));
         (await See("k")).Should().Be("newer newer newer");
-        _kv!.Replication!.InFlightKeyCount.Should().Be(0);
+        _kv!.Replication!.PendingKeyCount.Should().Be(0);
     }
 
     [Fact]
@@ -137,7 +137,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_region_that_has_not_heard_goes_on_reading_a_large_value_that_was_replaced()
+    public async Task Region_reads_a_replaced_large_value_until_the_new_one_is_delivered()
     {
         await Open(KvLag.Fixed(TimeSpan.FromSeconds(10)));
         var large = new string('x', 5000);

@@ -2,7 +2,7 @@ namespace KvStore.Tests.Replication;
 
 public sealed class ProfileTests
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task The_classic_service_caches_in_each_region()
@@ -136,7 +136,7 @@ public sealed class ProfileTests
     }
 
     [Fact]
-    public async Task What_is_refused_for_another_reason_does_not_use_up_the_second()
+    public async Task Put_refused_for_another_reason_does_not_count_for_the_write_rate()
     {
         await using var kv = Create(KvProfile.WorkersKv, limits => limits with { ValueBytesMax = 10 }, enforceWriteRate: true);
 
@@ -153,7 +153,7 @@ public sealed class ProfileTests
     }
 
     [Fact]
-    public void A_profile_keeps_the_regions_and_the_clock_and_has_one_region_where_there_are_none()
+    public void Profile_keeps_regions_and_clock_and_has_a_single_region_where_there_are_none()
     {
         var options = KvProfile.Instant.Apply(new KvNamespaceOptions
         {

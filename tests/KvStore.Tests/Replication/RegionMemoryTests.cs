@@ -7,7 +7,7 @@ public sealed class RegionMemoryTests
     private const int Keys = 50_000;
     private static readonly string[] s_regions = ["jnb", "lhr", "sfo", "syd", "gru"];
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly FakeTimeProvider _time = new();
 
     [Fact]
     public async Task Five_regions_take_no_more_memory_than_one_place_when_nothing_is_in_flight()

@@ -5,7 +5,7 @@ namespace KvStore.Tests.Replication;
 public sealed class RegionTests
 {
     [Fact]
-    public async Task Text_that_is_read_again_and_again_stays_the_old_one_where_the_new_one_has_not_arrived_and_the_new_one_where_it_has()
+    public async Task Text_read_repeatedly_is_the_old_one_until_the_new_one_is_delivered()
     {
         using var regions = new Regions(Regions.Fixed(10));
         await regions.Jnb.PutAsync("k", "old");
@@ -93,7 +93,7 @@ public sealed class RegionTests
     }
 
     [Fact]
-    public async Task What_arrives_after_something_newer_is_never_seen()
+    public async Task Write_delivered_after_a_newer_one_is_never_seen()
     {
         var lags = new Queue<double>([10, 10, 1, 1]);
         using var regions = new Regions(new Scripted(() => lags.Dequeue()));
@@ -226,7 +226,7 @@ public sealed class RegionTests
     }
 
     [Fact]
-    public async Task What_expires_on_its_way_is_never_seen()
+    public async Task Write_that_expires_before_its_delivery_is_never_seen()
     {
         using var regions = new Regions(Regions.Fixed(100));
         await regions.Jnb.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(60) });

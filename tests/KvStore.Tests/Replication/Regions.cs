@@ -13,7 +13,7 @@ internal sealed class Regions : IDisposable
     public Regions(KvReplicationOptions replication, KvLimits? limits = null, string name = "FLAGS") => _kv = KvNamespace.Create(
         name, new KvNamespaceOptions { TimeProvider = Time, Limits = limits ?? new KvLimits(), Replication = replication });
 
-    public ManualTimeProvider Time { get; } = new();
+    public FakeTimeProvider Time { get; } = new();
 
     public KvNamespace Kv => _kv;
 

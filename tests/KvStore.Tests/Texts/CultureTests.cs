@@ -31,7 +31,7 @@ public sealed class CultureTests
         {
             foreach (var scenario in Scenario.Expressible.Where(scenario => scenario.Operations.Any(operation => operation.GetRawText().Contains("\"error\"", StringComparison.Ordinal))))
             {
-                var time = new ManualTimeProvider(scenario.Start);
+                var time = new FakeTimeProvider(scenario.Start);
                 await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
                 var answers = DeliberateDifference.All.SingleOrDefault(difference => difference.Id == scenario.Id)?.Answers;
                 await new ScenarioRunner(kv, time, scenario).ReplayAsync(answers);
@@ -69,7 +69,7 @@ public sealed class CultureTests
     // What is refused with numbers, dates and names in it, one of each kind.
     private static async Task<List<string>> MessagesAsync()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions
         {
             TimeProvider = time,
@@ -77,7 +77,7 @@ public sealed class CultureTests
             Replication = new KvReplicationOptions { Regions = ["jnb", "lhr"] },
         });
         await kv.PutAsync("only", "{\"a\":-1.5}");
-        var early = new ManualTimeProvider(DateTimeOffset.FromUnixTimeSeconds(-100_000));
+        var early = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(-100_000));
         await using var before1970 = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = early });
         Func<Task>[] wrong =
         [

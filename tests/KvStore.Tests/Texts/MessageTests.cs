@@ -17,7 +17,7 @@ public sealed class MessageTests
     }
 
     [Fact]
-    public async Task Json_that_a_type_does_not_fit_is_told_from_what_is_no_json()
+    public async Task Json_that_a_type_does_not_fit_is_distinguished_from_invalid_json()
     {
         await using var kv = KvNamespace.Create("PREFERENCES");
         await kv.PutAsync("a\nkey", """{"secret":"x"}""");

@@ -45,7 +45,7 @@ public sealed class BindingScenarioTests
     {
         foreach (var scenario in Scenario.Expressible)
         {
-            var time = new ManualTimeProvider(scenario.Start);
+            var time = new FakeTimeProvider(scenario.Start);
             var answers = DeliberateDifference.All.SingleOrDefault(difference => difference.Id == scenario.Id)?.Answers;
             await new ScenarioRunner(new ReferenceStore("KV", time), time, scenario).ReplayAsync(answers);
         }
@@ -53,7 +53,7 @@ public sealed class BindingScenarioTests
 
     private static async Task ReplayAsync(Scenario scenario, IReadOnlyDictionary<int, System.Text.Json.JsonElement>? answers)
     {
-        var time = new ManualTimeProvider(scenario.Start);
+        var time = new FakeTimeProvider(scenario.Start);
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         await new ScenarioRunner(kv, time, scenario).ReplayAsync(answers);
     }

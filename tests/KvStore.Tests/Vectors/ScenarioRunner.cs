@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace KvStore.Tests.Vectors;
 
 /// <summary>Replays a scenario on an empty namespace and compares every answer with the recorded one.</summary>
-internal sealed class ScenarioRunner(IKvNamespace kv, ManualTimeProvider time, Scenario scenario)
+internal sealed class ScenarioRunner(IKvNamespace kv, FakeTimeProvider time, Scenario scenario)
 {
     private readonly Dictionary<string, string?> _cursors = [];
 

@@ -99,7 +99,7 @@ public sealed class CallOrderTests : IAsyncDisposable
     [Fact]
     public async Task A_later_entry_that_has_expired_does_not_let_an_earlier_stream_win()
     {
-        var time = new ManualTimeProvider();
+        var time = new FakeTimeProvider();
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
         var pipe = new Pipe();
         var earlier = kv.PutAsync("k", pipe.Reader).AsTask();

@@ -134,7 +134,7 @@ public sealed class DisposalTests
         var operations = rows.Select(row => (string)row[0]).Where(operation => isPersistent || operation != "snapshot").ToArray();
         for (var round = 0; round < 30; round++)
         {
-            var kv = await OpenAsync(isPersistent, isManualTime ? new ManualTimeProvider() : null);
+            var kv = await OpenAsync(isPersistent, isManualTime ? new FakeTimeProvider() : null);
             using var started = new CountdownEvent(4);
             var callers = Enumerable.Range(0, 4).Select(caller => Task.Run(async () =>
             {
@@ -206,7 +206,7 @@ public sealed class DisposalTests
     [Fact]
     public async Task Idle_namespaces_have_no_timer_that_is_armed()
     {
-        var time = new CountingTime();
+        var time = new CountingTimeProvider();
         var namespaces = new List<KvNamespace>();
         for (var i = 0; i < 100; i++)
         {
@@ -254,78 +254,5 @@ public sealed class DisposalTests
         await second.DisposeAsync();
 
         CoarseClock.UserCount.Should().BeLessThanOrEqualTo(before);
-    }
-
-    /// <summary>A manual clock that knows how many of its timers are armed.</summary>
-    private sealed class CountingTime : TimeProvider
-    {
-        private readonly ManualTimeProvider _inner = new();
-        private int _armed;
-        private int _fired;
-
-        public int ArmedCount => Volatile.Read(ref _armed);
-
-        public int FiredCount => Volatile.Read(ref _fired);
-
-        public void Advance(TimeSpan span) => _inner.Advance(span);
-
-        public override long TimestampFrequency => _inner.TimestampFrequency;
-
-        public override DateTimeOffset GetUtcNow() => _inner.GetUtcNow();
-
-        public override long GetTimestamp() => _inner.GetTimestamp();
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
-            new Counted(this, callback, state, dueTime, period);
-
-        private sealed class Counted : ITimer
-        {
-            private readonly CountingTime _owner;
-            private readonly ITimer _inner;
-            private bool _isArmed;
-
-            public Counted(CountingTime owner, TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-            {
-                _owner = owner;
-                _inner = owner._inner.CreateTimer(
-                    _ =>
-                    {
-                        Interlocked.Increment(ref owner._fired);
-                        Arm(false);
-                        callback(state);
-                    },
-                    null,
-                    Timeout.InfiniteTimeSpan,
-                    Timeout.InfiniteTimeSpan);
-                Change(dueTime, period);
-            }
-
-            public bool Change(TimeSpan dueTime, TimeSpan period)
-            {
-                Arm(dueTime != Timeout.InfiniteTimeSpan);
-                return _inner.Change(dueTime, period);
-            }
-
-            public void Dispose()
-            {
-                Arm(false);
-                _inner.Dispose();
-            }
-
-            public ValueTask DisposeAsync()
-            {
-                Dispose();
-                return default;
-            }
-
-            private void Arm(bool isArmed)
-            {
-                if (_isArmed != isArmed)
-                {
-                    _isArmed = isArmed;
-                    Interlocked.Add(ref _owner._armed, isArmed ? 1 : -1);
-                }
-            }
-        }
     }
 }

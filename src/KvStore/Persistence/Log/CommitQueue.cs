@@ -7,16 +7,18 @@ namespace KvStore.Persistence.Log;
 /// completed. A test runs through every order in which its methods can be called.
 /// </summary>
 /// <remarks>
+/// <para><b>Memory.</b> <see cref="Append"/>, <see cref="Command"/>, <see cref="Dispose"/> and <see cref="TryBeginReopen"/> take all
+/// of their memory before they change anything. Every other method allocates nothing: nobody could repeat it after a failure.</para>
 /// <para>Every method is called while holding the lock of <see cref="GroupCommit"/>. One that returns <see cref="Call"/> says
 /// what the caller must do after it has let the lock go.</para>
 /// <para><b>Who completes a caller.</b> A <see cref="PendingAppend"/> is in exactly one place: in the open batch, in the batch
 /// that is being written, in the list of completions, or with the worker that took it from there. It moves from the open batch
 /// to the list by <see cref="Fail"/>, to the batch being written by <see cref="Next"/>, from that to the list by
 /// <see cref="Settle"/>. Nothing else moves it, and every place has one who empties it: the batch being written has its
-/// worker; the list, and an open batch that waits for nothing, have a worker that was called and has not come yet
-/// , or one that is between two calls of <see cref="Next"/>.</para>
+/// worker; the list, and an open batch that waits for nothing, have a worker that was called and has not come yet,
+/// or one that is between two calls of <see cref="Next"/>.</para>
 /// </remarks>
-internal sealed class CommitQueue(Durability durability, TimeProvider time, int unwrittenBytesMax = CommitQueue.UnwrittenBytesMax)
+internal class CommitQueue(Durability durability, TimeProvider time, int unwrittenBytesMax = CommitQueue.UnwrittenBytesMax)
 {
     // In the relaxed modes: so much is gathered before it is written, and with so much not yet written a put waits.
     private const int GatheredBytes = 64 * 1024;
@@ -26,6 +28,8 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
     private const int HoldDivisor = 2;
 
     private readonly PendingAppendPool _pool = new();
+
+    // There are two batches. One is open; the other is the spare, is being written, or is retained.
     private RecordBatch _open = new();
     private RecordBatch? _spare = new();
 
@@ -45,7 +49,9 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
     private long _began;
     private bool _isClosed;
     private bool _isDisposing;
-    private TaskCompletionSource? _idle;
+
+    // Those who wait until nobody writes, as a list.
+    private PendingAppend? _firstIdle;
     private KvPersistenceException? _failure;
     private KvPersistenceException? _lastError;
 
@@ -166,15 +172,14 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         }
 
         Volatile.Write(ref _failure, failure);
-        FailOpen(failure);
+        FailOpen(failure, isWriting: _writer == Writer.Taken);
         if (_writer == Writer.Wanted)
         {
             // The worker that was called finds only callers to complete.
             _writer = Writer.None;
         }
 
-        SignalIdle();
-        return (CallHelper(), true);
+        return (SignalIdle(Call.None), true);
     }
 
     /// <summary>
@@ -205,8 +210,9 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
             }
             else
             {
+                Debug.Assert(_spare is not null, "Nothing is retained or written, so the second batch is the spare.");
                 batch = _open;
-                _open = _spare ?? new RecordBatch();
+                _open = _spare;
                 _spare = null;
                 _lastWaitingAtRetry = null;
             }
@@ -230,6 +236,8 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
     }
 
     /// <summary>The worker that took a batch has written it, or tried.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="outcome">What became of it.</param>
     /// <returns>What to do, and the failure, when this was the first.</returns>
     public (Call Call, KvPersistenceException? NewFailure) Settle(RecordBatch batch, in WriteOutcome outcome)
     {
@@ -254,8 +262,10 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
             var failure = _failure ?? LogFailures.Fatal(outcome);
             newFailure = _failure is null ? failure : null;
             Volatile.Write(ref _failure, failure);
-            Complete(batch.FirstWaiting, outcome, failure);
-            FailOpen(failure);
+
+            // Whoever has an unknown outcome is told so, whatever had failed before.
+            Complete(batch.FirstWaiting, outcome, outcome.IsUndone || newFailure is not null ? failure : LogFailures.Fatal(outcome));
+            FailOpen(failure, isWriting: false);
         }
         else
         {
@@ -270,31 +280,27 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
 
         if (_retained != batch)
         {
-            batch.Reset();
-            _spare = batch;
+            Recycle(batch);
         }
 
         var call = TryStart();
-        SignalIdle();
-        return (call, newFailure);
+        return (SignalIdle(call), newFailure);
     }
 
     /// <summary>Nothing is taken any more.</summary>
     /// <param name="idle">Completes when nobody writes, and nothing that somebody waits for is left to be written.</param>
-    public Call Dispose(out Task idle)
+    public Call Dispose(out PendingAppend idle)
     {
+        idle = WhenIdle();
         _isClosed = true;
         _isDisposing = true;
-        idle = WhenIdle();
-        var call = TryStart();
-        SignalIdle();
-        return call;
+        return SignalIdle(TryStart());
     }
 
     /// <summary>Takes the role of the writer after a failure.</summary>
     /// <param name="busy">Completes when whoever has the role gives it back, to ask again; null when nobody has it.</param>
     /// <returns>Whether it was taken. Not when nothing has failed, or it is closed.</returns>
-    public bool TryBeginReopen(out Task? busy)
+    public bool TryBeginReopen(out PendingAppend? busy)
     {
         busy = null;
         if (_failure is null || _isClosed)
@@ -321,21 +327,43 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         if (isWritable)
         {
             // What was not written is in the state that the log now stands for.
-            _retained = null;
+            DropRetained();
             _open.Reset();
             Volatile.Write(ref _lastError, null);
             Volatile.Write(ref _failure, null);
         }
 
-        var call = TryStart();
-        SignalIdle();
-        return call;
+        return SignalIdle(TryStart());
+    }
+
+    /// <summary>
+    /// Takes the role of the writer to close the file of a log that rests: nobody writes, or wants to. In the relaxed modes something may
+    /// have been gathered; it is written when its time comes. Not when the last write failed.
+    /// </summary>
+    /// <returns>Whether it was taken; then <see cref="EndRest"/> gives it back.</returns>
+    public bool TryBeginRest()
+    {
+        if (_writer != Writer.None || _retained is not null || _failure is not null || _isDisposing)
+        {
+            return false;
+        }
+
+        _writer = Writer.Taken;
+        return true;
+    }
+
+    /// <summary>Gives the role back.</summary>
+    public Call EndRest()
+    {
+        Debug.Assert(_writer == Writer.Taken, "It was taken to rest.");
+        _writer = Writer.None;
+        return SignalIdle(TryStart());
     }
 
     /// <summary>All of the state as text, for a test that looks whether it has seen it before.</summary>
     internal string Describe(Func<PendingAppend?, string> waiting) =>
         Invariant($"{_writer} open {_open.Length} {_open.MustFlush} {_open.MustWrite} {_open.MustRoll} {_open.MustClose} {waiting(_open.FirstWaiting)}")
-        + Invariant($"retained {_retained?.Length} {_retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_firstCompletion)}")
+        + Invariant($"retained {_retained?.Length} {_retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_firstCompletion)}idle {waiting(_firstIdle)}")
         + Invariant($"{_isHelperCalled} {_isHolding} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
 
     /// <summary>Decides whether a worker must come to write.</summary>
@@ -386,11 +414,31 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         }
     }
 
-    private void FailOpen(KvPersistenceException failure)
+    /// <summary>Completes those who wait in the open batch with a failure. A test replaces it by one that forgets them.</summary>
+    /// <param name="failure">The failure.</param>
+    /// <param name="isWriting">Whether a worker is writing another batch.</param>
+    protected virtual void FailOpen(KvPersistenceException failure, bool isWriting)
     {
         Complete(_open.FirstWaiting, new WriteOutcome { KeptBytes = 0, Error = failure, IsFatal = true }, failure);
         _open.Reset();
-        _retained = null;
+        DropRetained();
+    }
+
+    private void DropRetained()
+    {
+        if (_retained is { } retained)
+        {
+            _retained = null;
+            _waitsForRetry = false;
+            Recycle(retained);
+        }
+    }
+
+    private void Recycle(RecordBatch batch)
+    {
+        Debug.Assert(_spare is null, "There are two batches.");
+        batch.Reset();
+        _spare = batch;
     }
 
     // In the relaxed modes the records were acknowledged; they are written when the disk takes them, before anything else.
@@ -414,15 +462,7 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
             return;
         }
 
-        if (_firstCompletion is null)
-        {
-            _firstCompletion = first;
-        }
-        else
-        {
-            _lastCompletion!.Next = first;
-        }
-
+        AddCompletions(first);
         for (var pending = first; pending is not null; pending = pending.Next)
         {
             // In the relaxed modes a put that waits has been taken; it waits for nothing but its turn.
@@ -434,15 +474,40 @@ internal sealed class CommitQueue(Durability durability, TimeProvider time, int 
         }
     }
 
-    private void SignalIdle()
+    private void AddCompletions(PendingAppend first)
     {
-        if (_writer == Writer.None && _open.FirstWaiting is null)
+        if (_firstCompletion is null)
         {
-            _idle?.TrySetResult();
-            _idle = null;
+            _firstCompletion = first;
+        }
+        else
+        {
+            _lastCompletion!.Next = first;
         }
     }
 
-    private Task WhenIdle() =>
-        (_idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    /// <summary>Completes those who wait until nobody writes, if nobody does.</summary>
+    /// <returns>What to do: what is given, or if that is nothing, what the completions ask for.</returns>
+    private Call SignalIdle(Call call)
+    {
+        if (_firstIdle is { } first && _writer == Writer.None && _open.FirstWaiting is null)
+        {
+            _firstIdle = null;
+            AddCompletions(first);
+            for (var pending = first; pending is not null; pending = pending.Next)
+            {
+                _lastCompletion = pending;
+            }
+        }
+
+        return call == Call.None ? CallHelper() : call;
+    }
+
+    private PendingAppend WhenIdle()
+    {
+        var pending = _pool.Rent(0, isDelete: false);
+        pending.Next = _firstIdle;
+        _firstIdle = pending;
+        return pending;
+    }
 }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using KvStore.Persistence.Storage;
-using Microsoft.Extensions.Logging;
 
 namespace KvStore.Persistence.Log;
 
@@ -14,13 +13,8 @@ internal static class DirectoryPreparation
     /// <returns>
     /// The manifest. It is on the disk, if not as it is then as it was; it goes there with the first log that is begun.
     /// </returns>
-    public static OpenManifest Run(IStorage storage, RecoveredFiles recovered, DiskUse diskUse, TimeProvider time, ILogger logger)
+    public static OpenManifest Run(IStorage storage, RecoveredFiles recovered, DiskUse diskUse, TimeProvider time)
     {
-        if (recovered.Recovery.TornTail is { } torn)
-        {
-            PersistenceEvents.TornTailDropped(logger, torn.File, torn.Offset);
-        }
-
         var inventory = recovered.Inventory;
         var manifest = inventory.Manifest ?? Manifest.New(Guid.NewGuid());
         var files = ImmutableArray.CreateBuilder<ListedFile>();

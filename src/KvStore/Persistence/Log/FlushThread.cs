@@ -8,7 +8,13 @@ internal abstract class FlushWork
     /// <summary>Whether it waits to be begun. Guarded by the lock of <see cref="FlushThreads"/>.</summary>
     public bool IsQueued { get; set; }
 
-    /// <summary>Does what there is to do, and calls <see cref="FlushThread.Turn"/> each time before it asks what that is.</summary>
+    /// <summary>The next one that waits to be begun. Guarded by the lock of <see cref="FlushThreads"/>.</summary>
+    public FlushWork? NextQueued { get; set; }
+
+    /// <summary>
+    /// Does what there is to do, and calls <see cref="FlushThread.Turn"/> each time before it asks what that is. Throws nothing: it
+    /// runs on a thread of its own, so that an exception would end the process.
+    /// </summary>
     public abstract void Run(FlushThread thread);
 }
 
@@ -87,5 +93,16 @@ internal sealed class FlushThread
 
     /// <summary>Waits to be woken.</summary>
     /// <returns>False when the time has passed.</returns>
-    public bool Park(TimeSpan time) => _wake.Wait(time);
+    public bool Park(TimeSpan time)
+    {
+        try
+        {
+            return _wake.Wait(time);
+        }
+        catch (OutOfMemoryException)
+        {
+            // It looks for work, and parks again.
+            return false;
+        }
+    }
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace KvStore.Persistence.Log;
 
 /// <summary>
@@ -29,6 +31,9 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly CommitQueue _queue;
 
+    // 1 since it was written to.
+    private int _wasUsed;
+
     // Used by whoever has the role of the writer; read by others under the lock while nobody has it.
     private readonly LogWriter _log;
 
@@ -53,6 +58,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         _written = written;
         _failed = failed;
         _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision };
+        OpenPlace = new LinkedListNode<WeakReference<GroupCommit>>(new WeakReference<GroupCommit>(this));
     }
 
     /// <summary>What failed for good, until it is opened again.</summary>
@@ -90,8 +96,9 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     public ValueTask AppendAsync(in KvMutation mutation)
     {
         var size = LogRecord.SizeOf(mutation);
-        ValueTask task = default;
         CommitQueue.Call call;
+        ValueTask task;
+        KvPersistenceException? notTaken;
         lock (_lock)
         {
             if (_queue.Refusal() is { } refusal)
@@ -99,19 +106,13 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
                 return ValueTask.FromException(refusal);
             }
 
-            call = _queue.Append(mutation, size, out var pending, out var notTaken);
-            if (pending is not null)
-            {
-                task = pending.AsTask;
-            }
-            else if (notTaken is not null)
-            {
-                task = ValueTask.FromException(notTaken);
-            }
+            call = _queue.Append(mutation, size, out var pending, out notTaken);
+            task = pending?.AsTask ?? default;
         }
 
+        // What takes memory comes last: whoever was called must come.
         Do(call);
-        return task;
+        return notTaken is not null ? ValueTask.FromException(notTaken) : task;
     }
 
     /// <summary>Puts everything on the disk that was taken before.</summary>
@@ -162,7 +163,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         Do(call);
         if (isFirst)
         {
-            _failed(failure);
+            Report(failure);
         }
     }
 
@@ -177,15 +178,20 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     /// <returns>Whether it was opened again; false when it has not failed, or is closed.</returns>
     public async ValueTask<bool> TryReopenAsync(Func<long, ValueTask> beforeItBegins)
     {
+        // The state of this method takes its memory here, and not when the role of the writer is taken: nobody would give it back.
+        await Task.Yield();
         while (true)
         {
-            Task? busy;
+            PendingAppend? busy;
+            ValueTask isFree = default;
             lock (_lock)
             {
                 if (_queue.TryBeginReopen(out busy))
                 {
                     break;
                 }
+
+                isFree = busy?.AsTask ?? default;
             }
 
             if (busy is null)
@@ -193,7 +199,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
                 return false;
             }
 
-            await busy.ConfigureAwait(false);
+            await isFree.ConfigureAwait(false);
         }
 
         var isWritable = false;
@@ -221,15 +227,72 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         CommitQueue.Call call;
-        Task idle;
+        ValueTask idle;
         lock (_lock)
         {
-            call = _queue.Dispose(out idle);
+            call = _queue.Dispose(out var pending);
+            idle = pending.AsTask;
         }
 
         Do(call);
         await idle.ConfigureAwait(false);
+        IsDisposed = true;
+        OpenLogs.Shared.Remove(this);
         _log.Dispose();
+    }
+
+    /// <summary>Its place among the logs whose file is open. Guarded by the lock of <see cref="OpenLogs"/>.</summary>
+    public LinkedListNode<WeakReference<GroupCommit>> OpenPlace { get; }
+
+    /// <summary>Whether it is there. Changed under the lock of <see cref="OpenLogs"/>.</summary>
+    [SuppressMessage("Design", "CA1051", Justification = "Read without the lock after each write.")]
+    public bool IsListedAsOpen;
+
+    /// <summary>Whether its file is closed for good.</summary>
+    public bool IsDisposed { get; private set; }
+
+    /// <summary>Whether it was written to since this was asked last.</summary>
+    public bool TakeWasUsed() => Interlocked.Exchange(ref _wasUsed, 0) != 0;
+
+    /// <summary>
+    /// Closes the file until the next write, when nothing is to be written. What is not flushed is flushed before: the descriptor
+    /// that wrote it is the one that hears when that fails.
+    /// </summary>
+    /// <returns>Whether the file is closed now.</returns>
+    public bool TryRest()
+    {
+        lock (_lock)
+        {
+            if (!_queue.TryBeginRest())
+            {
+                return false;
+            }
+        }
+
+        KvPersistenceException? failure = null;
+        var isClosed = false;
+        try
+        {
+            isClosed = _log.TryCloseFile();
+        }
+        catch (Exception e)
+        {
+            failure = LogFailures.Fatal(new WriteOutcome { KeptBytes = 0, Error = e, IsFatal = true });
+        }
+
+        CommitQueue.Call call;
+        lock (_lock)
+        {
+            call = _queue.EndRest();
+        }
+
+        Do(call);
+        if (failure is not null)
+        {
+            Fail(failure);
+        }
+
+        return isClosed;
     }
 
     /// <summary>Why nothing is taken.</summary>
@@ -266,12 +329,26 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
             }
             else if (completion is not null)
             {
-                completion.Complete();
+                Complete(completion);
             }
             else
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>Runs the code of a caller.</summary>
+    private static void Complete(PendingAppend completion)
+    {
+        try
+        {
+            completion.Complete();
+        }
+        catch (OutOfMemoryException)
+        {
+            // The result is there. What failed is to hand the caller's code to where the caller wants it to run; that must not end
+            // the process, and the others are still to be completed.
         }
     }
 
@@ -302,15 +379,22 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
             : _log.Write(batch, flushes: _durability == Durability.Immediate);
         CommitQueue.Call call;
         KvPersistenceException? failure;
+        var isFileOpen = _log.IsFileOpen;
+        Volatile.Write(ref _wasUsed, 1);
         lock (_lock)
         {
             (call, failure) = _queue.Settle(batch, outcome);
         }
 
         Do(call);
+        if (isFileOpen)
+        {
+            OpenLogs.Shared.Add(this);
+        }
+
         if (failure is not null)
         {
-            _failed(failure);
+            Report(failure);
         }
         else if (outcome.Error is null)
         {
@@ -318,6 +402,19 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         }
     }
 
+    private void Report(KvPersistenceException failure)
+    {
+        try
+        {
+            _failed(failure);
+        }
+        catch (Exception)
+        {
+            // It goes to a log whose code is not ours, on a thread of ours. Health says it as well, and each caller is told.
+        }
+    }
+
+    // Throws nothing: what was taken under the lock is on its way.
     private void Do(CommitQueue.Call call)
     {
         if (call != CommitQueue.Call.None)

@@ -1,3 +1,5 @@
+using KvStore.Diagnostics;
+
 namespace KvStore.Persistence.Log;
 
 /// <summary>
@@ -34,7 +36,17 @@ internal sealed class IntervalTimer : IAsyncDisposable
         if (Volatile.Read(ref _isArmed) == 0 && Interlocked.Exchange(ref _isArmed, 1) == 0)
         {
             _holder.Armed = this;
-            _timer.Change(_interval, Timeout.InfiniteTimeSpan);
+            try
+            {
+                AllocationProbe.Before();
+                _timer.Change(_interval, Timeout.InfiniteTimeSpan);
+            }
+            catch (OutOfMemoryException)
+            {
+                // What was gathered has been taken, so this must not fail; without a timer it goes on its way at once.
+                Rest();
+                _log.Tick();
+            }
         }
     }
 
@@ -43,13 +55,18 @@ internal sealed class IntervalTimer : IAsyncDisposable
     // At rest before the log is told: what is gathered after that arms it again.
     private void Tick()
     {
-        _holder.Armed = null;
-        Volatile.Write(ref _isArmed, 0);
+        Rest();
         _log.Tick();
         if (_log.NeedsTick)
         {
             Arm();
         }
+    }
+
+    private void Rest()
+    {
+        _holder.Armed = null;
+        Volatile.Write(ref _isArmed, 0);
     }
 
     private sealed class Holder

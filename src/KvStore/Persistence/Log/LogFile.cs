@@ -29,7 +29,10 @@ internal sealed class LogFile : IDisposable
     private static readonly byte[] s_zeros = new byte[ZeroBytes];
 
     private readonly IStorage _storage;
-    private readonly IStorageFile _file;
+
+    // Null while it rests.
+    private IStorageFile? _openFile;
+    private FileIdentity? _identity;
     private readonly int _fileBytes;
     private readonly bool _writesAhead;
     private readonly byte[] _end = new byte[LogFormat.EndBytes];
@@ -43,7 +46,7 @@ internal sealed class LogFile : IDisposable
     private LogFile(IStorage storage, IStorageFile file, in FileHeader header, int fileBytes, bool writesAhead)
     {
         _storage = storage;
-        _file = file;
+        _openFile = file;
         _fileBytes = fileBytes;
         _writesAhead = writesAhead;
         Header = header;
@@ -53,6 +56,11 @@ internal sealed class LogFile : IDisposable
     }
 
     public FileHeader Header { get; }
+
+    /// <summary>Whether it takes a descriptor.</summary>
+    public bool IsOpen => _openFile is not null;
+
+    private IStorageFile File => _openFile ?? OpenAgain();
 
     /// <summary>Where the next record goes.</summary>
     public long End { get; private set; }
@@ -166,8 +174,11 @@ internal sealed class LogFile : IDisposable
         Debug.Assert(!_isTorn, "What a failed write left is cut off first.");
         Debug.Assert(
             End + records.Length - FlushedThrough <= LogFormat.UnflushedBytesMax, "Recovery looks only so far for a later record.");
+
+        // Before it counts as torn: opening it may fail, which writes nothing.
+        var file = File;
         _isTorn = true;
-        _file.Write(records, End);
+        file.Write(records, End);
         _isTorn = false;
         End += records.Length;
         Records += count;
@@ -179,7 +190,7 @@ internal sealed class LogFile : IDisposable
     {
         if (FlushedThrough < End)
         {
-            Flushing.Flush(_file);
+            Flushing.Flush(File);
             NoteFlush();
         }
     }
@@ -191,9 +202,9 @@ internal sealed class LogFile : IDisposable
         LayEnd(highestRevision);
         try
         {
-            _file.Write(_end, End);
+            File.Write(_end, End);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             // What was flushed stays. The next write cuts off what may be here, and fails when it cannot.
             _isTorn = true;
@@ -210,8 +221,9 @@ internal sealed class LogFile : IDisposable
     {
         Debug.Assert(!IsFinished, "The end record stays.");
         var end = flushedOnly ? FlushedThrough : End;
+        var file = File;
         _isTorn = true;
-        _file.SetLength(end);
+        file.SetLength(end);
         _aheadTo = Math.Min(_aheadTo, end);
         if (flushedOnly)
         {
@@ -220,7 +232,7 @@ internal sealed class LogFile : IDisposable
             PayloadBytes = _flushedPayloadBytes;
         }
 
-        Flushing.Flush(_file);
+        Flushing.Flush(File);
         NoteFlush();
         _isTorn = false;
     }
@@ -237,15 +249,15 @@ internal sealed class LogFile : IDisposable
             CutOff(flushedOnly: true);
             return true;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             try
             {
-                _file.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
+                File.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
             }
-            catch (Exception again) when (again is IOException or UnauthorizedAccessException)
+            catch (Exception again) when (again is IOException or UnauthorizedAccessException or OutOfMemoryException)
             {
-                // The failure before this one is reported; it says that the outcome is not known.
+                // The failure before this one is reported; it says that the outcome is unknown.
             }
 
             return false;
@@ -257,9 +269,10 @@ internal sealed class LogFile : IDisposable
     {
         Debug.Assert(FlushedThrough == End, "The end record says of everything before it that it was on the disk.");
         LayEnd(highestRevision);
+        var file = File;
         _isTorn = true;
-        _file.Write(_end, End);
-        Flushing.Flush(_file);
+        file.Write(_end, End);
+        Flushing.Flush(File);
         _isTorn = false;
         IsFinished = true;
         End += LogFormat.EndBytes;
@@ -276,14 +289,29 @@ internal sealed class LogFile : IDisposable
         }
     }
 
+    /// <summary>
+    /// Closes the file until something is done with it. Requires: everything that was written is on the disk, and no write has
+    /// failed. So nothing is lost with the descriptor, no error of a flush either.
+    /// </summary>
+    public void Close()
+    {
+        Debug.Assert(FlushedThrough == End && !_isTorn, "What was written is flushed through the descriptor that wrote it.");
+        if (_openFile is { } file)
+        {
+            _identity = file.Identity;
+            _openFile = null;
+            file.Dispose();
+        }
+    }
+
     /// <summary>Cuts off what was written ahead.</summary>
     public void Trim()
     {
-        _file.SetLength(End);
-        Flushing.Flush(_file);
+        File.SetLength(End);
+        Flushing.Flush(File);
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose() => _openFile?.Dispose();
 
     private static void DeleteQuietly(IStorage storage, string name)
     {
@@ -294,6 +322,46 @@ internal sealed class LogFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // The failure before this one is reported. The file goes with the next attempt, or when the directory is opened.
+        }
+    }
+
+    /// <exception cref="LogReplacedException">Another file has its name, or it was cut off.</exception>
+    private IStorageFile OpenAgain()
+    {
+        var name = FileNames.Log(Header.Number);
+        var file = OpenOrThrow(name);
+        try
+        {
+            if (file.Identity != _identity || file.Length < End
+                || FileHeader.Read(file, _storage.PathOf(name), FileKind.Log, Header.Number).Check != Header.Check)
+            {
+                throw new LogReplacedException(_storage.PathOf(name));
+            }
+
+            _openFile = file;
+            return file;
+        }
+        catch (KvPersistenceException e)
+        {
+            file.Dispose();
+            throw new LogReplacedException(_storage.PathOf(name), e);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private IStorageFile OpenOrThrow(string name)
+    {
+        try
+        {
+            return _storage.Open(name, isWritable: true);
+        }
+        catch (FileNotFoundException e)
+        {
+            throw new LogReplacedException(_storage.PathOf(name), e);
         }
     }
 
@@ -323,7 +391,7 @@ internal sealed class LogFile : IDisposable
         for (_aheadTo = Math.Max(_aheadTo, End); _aheadTo < to;)
         {
             var length = (int)Math.Min(ZeroBytes, to - _aheadTo);
-            _file.Write(s_zeros.AsSpan(0, length), _aheadTo);
+            File.Write(s_zeros.AsSpan(0, length), _aheadTo);
             _aheadTo += length;
         }
     }

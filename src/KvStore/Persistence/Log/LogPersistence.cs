@@ -1,3 +1,4 @@
+using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -45,10 +46,10 @@ internal sealed class LogPersistence : IAsyncDisposable
         _host = host;
         _options = options;
         _logger = logger;
-        _values = new ValueFiles(storage, options.LargeValueBytes, recovered, logger) { CheckWritable = CheckWritable };
         Recovery = recovered.Recovery;
         if (options.ReadOnly)
         {
+            _values = new ValueFiles(storage, options.LargeValueBytes, recovered, logger, manifest: null, log: null);
             var damages = recovered.Recovery.Damages;
             _finalHealth = new KvPersistenceHealth(
                 KvPersistenceStatus.ReadOnly,
@@ -56,7 +57,9 @@ internal sealed class LogPersistence : IAsyncDisposable
             return;
         }
 
-        var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider, logger);
+        // Before any mutation is taken, which will have to be written.
+        FlushThreads.Shared.Ensure();
+        var manifest = DirectoryPreparation.Run(storage, recovered, _diskUse, host.TimeProvider);
         var spare = new SpareLog(storage, manifest.Directory);
         var writer = LogWriter.Create(
             storage,
@@ -67,13 +70,11 @@ internal sealed class LogPersistence : IAsyncDisposable
             writesAhead: options.Durability == Durability.Immediate,
             recovered.Recovery.HighestRevision,
             _diskUse.AddLog);
-        DirectoryPreparation.RemoveLeftovers(storage, recovered, _values);
         _manifest = manifest;
         _log = new GroupCommit(writer, options.Durability, host.TimeProvider, FlushThreads.Shared, OnWritten, OnFailed);
         _compaction = new Compaction(storage, manifest, host, _log, spare, _diskUse, options.LogFileBytes);
-        _values.Manifest = manifest;
-        _values.Flush = _log.FlushAsync;
-        _values.Fail = FailWith;
+        _values = new ValueFiles(storage, options.LargeValueBytes, recovered, logger, manifest, _log);
+        DirectoryPreparation.RemoveLeftovers(storage, recovered, _values);
         if (options.Durability != Durability.Immediate)
         {
             _interval = new IntervalTimer(_log, host.TimeProvider, options.Interval);
@@ -107,7 +108,7 @@ internal sealed class LogPersistence : IAsyncDisposable
                 PersistenceEvents.DirectoryNotFlushed(logger, weakness);
             }
 
-            PersistenceEvents.Recovered(logger, storage.PathOf(""), recovered.Recovery.Mutations, recovered.Recovery.HighestRevision);
+            Report(recovered.Recovery, storage.PathOf(""), logger);
             return opened;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -120,6 +121,21 @@ internal sealed class LogPersistence : IAsyncDisposable
             directoryLock?.Dispose();
             throw;
         }
+    }
+
+    private static void Report(KvRecovery recovery, string directory, ILogger logger)
+    {
+        if (recovery.TornTail is { } torn)
+        {
+            PersistenceEvents.TornTailDropped(logger, torn.File, torn.Offset);
+        }
+
+        foreach (var damage in recovery.Damages)
+        {
+            PersistenceEvents.DamageSkipped(logger, damage.File, damage.Offset, damage.Reason);
+        }
+
+        PersistenceEvents.Recovered(logger, directory, recovery.Mutations, recovery.HighestRevision);
     }
 
     public ValueTask AppendAsync(in KvMutation mutation)
@@ -160,6 +176,9 @@ internal sealed class LogPersistence : IAsyncDisposable
         await _maintenance.WaitAsync(both.Token).ConfigureAwait(false);
         try
         {
+            _storage.Reclaim();
+            _manifest!.Verify();
+
             // Not on the thread of the caller: most of it is waiting for the disk.
             if (await Task.Run(async () => await log.TryReopenAsync(SaveAcknowledgedAsync).ConfigureAwait(false), both.Token).ConfigureAwait(false))
             {
@@ -270,7 +289,16 @@ internal sealed class LogPersistence : IAsyncDisposable
             || _diskUse.FinishedLogs >= FinishedLogsMax;
         if (isDue && Interlocked.Exchange(ref _isCompacting, 1) == 0)
         {
-            _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+            try
+            {
+                AllocationProbe.Before();
+                _backgroundCompaction = Task.Run(CompactInBackgroundAsync);
+            }
+            catch (OutOfMemoryException)
+            {
+                // This is the thread that writes. There is another chance after the next few bytes.
+                Volatile.Write(ref _isCompacting, 0);
+            }
         }
     }
 
@@ -303,14 +331,6 @@ internal sealed class LogPersistence : IAsyncDisposable
 
     private void OnFailed(KvPersistenceException failure) => PersistenceEvents.Failed(_logger, _storage.PathOf(""), failure);
 
-    private KvPersistenceException FailWith(Exception e)
-    {
-        var failure = new KvPersistenceException(
-            $"Writing a large value failed: {e.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e);
-        _log!.Fail(failure);
-        return failure;
-    }
-
     private void CheckWritable()
     {
         if (_log is not { } log)
@@ -324,6 +344,5 @@ internal sealed class LogPersistence : IAsyncDisposable
         }
     }
 
-    private KvPersistenceException ReadOnlyRefusal() =>
-        new($"{_storage.PathOf("")} was opened with {nameof(FilePersistenceOptions)}.{nameof(FilePersistenceOptions.ReadOnly)}; nothing can be written.");
+    private KvPersistenceException ReadOnlyRefusal() => LogFailures.ReadOnly(_storage.PathOf(""));
 }

@@ -74,6 +74,9 @@ internal sealed class LogWriter : IDisposable
         {
             file.Publish();
             manifest.LogBegun(file.Header);
+
+            // Until the first write: many namespaces are never written to.
+            file.Close();
             return new LogWriter(storage, manifest, spare, file, fileBytes, writesAhead, highestRevision, finished);
         }
         catch
@@ -130,6 +133,29 @@ internal sealed class LogWriter : IDisposable
         return Number - 1;
     }
 
+    /// <summary>Whether the file takes a descriptor.</summary>
+    public bool IsFileOpen => _file.IsOpen;
+
+    /// <summary>Closes the file until the next write. What is not flushed is flushed before.</summary>
+    /// <returns>Whether it is closed; not while the last write left anything that is to be seen to.</returns>
+    /// <exception cref="FlushFailedException">The flush failed: nothing is known about what was written since the last one.</exception>
+    public bool TryCloseFile()
+    {
+        if (_file.IsTorn || _next is not null)
+        {
+            return false;
+        }
+
+        FlushAndMark();
+        if (_file.IsTorn)
+        {
+            return false;
+        }
+
+        _file.Close();
+        return true;
+    }
+
     /// <summary>Finishes the file for good; an empty one is removed.</summary>
     public void Close()
     {
@@ -149,6 +175,9 @@ internal sealed class LogWriter : IDisposable
 
         NoteFinished();
         _file.Trim();
+
+        // One descriptor at a time: closing must be possible where they have run out.
+        _file.Close();
         _manifest.Closed();
     }
 
@@ -328,6 +357,12 @@ internal sealed class LogWriter : IDisposable
                 Error = error.InnerException,
                 IsUndone = flushes && (!HasTail || _file.TryCutOffAfterFailure()),
             };
+        }
+
+        if (error is LogReplacedException)
+        {
+            // What was acknowledged is not where it was, and nothing was written in its place.
+            return failed with { IsUndone = true };
         }
 
         if (error is not (IOException or UnauthorizedAccessException or OutOfMemoryException))

@@ -27,6 +27,22 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
     /// <summary>Writes it as it is.</summary>
     public void Write() => Replace(static current => current);
 
+    /// <summary>Makes sure that the manifest on the disk is the one that was written last, or that a failed write may have left.</summary>
+    /// <exception cref="KvDamagedFileException">It is missing or damaged.</exception>
+    /// <exception cref="KvPersistenceException">It is of another directory, or somebody else has written it.</exception>
+    public void Verify()
+    {
+        lock (_lock)
+        {
+            var onDisk = Manifest.Read(storage);
+            if (onDisk?.Directory != _current.Directory || onDisk.Sequence < _current.Sequence || onDisk.Sequence > _current.Sequence + 1)
+            {
+                throw new KvPersistenceException(
+                    $"{storage.PathOf(FileNames.Manifest)} is not the one that this process has written: the directory was changed by somebody else, or put back from a copy. Writes are refused as before; dispose the namespace, look at the directory, and open it again.");
+            }
+        }
+    }
+
     /// <summary>A log has its name and is empty. It may be written to when this returns.</summary>
     public void LogBegun(in FileHeader header)
     {

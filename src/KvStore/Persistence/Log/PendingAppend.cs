@@ -1,4 +1,6 @@
+using System.Runtime.ExceptionServices;
 using System.Threading.Tasks.Sources;
+using KvStore.Diagnostics;
 
 namespace KvStore.Persistence.Log;
 
@@ -28,36 +30,32 @@ internal sealed class PendingAppend(PendingAppendPool pool) : IValueTaskSource, 
     public ValueTask<long> AsResultTask => new(this, _core.Version);
 
     /// <summary>Completes it. It may be in use for something else before this returns.</summary>
-    public void Complete()
-    {
-        if (Failure is { } failure)
-        {
-            _core.SetException(failure);
-        }
-        else
-        {
-            _core.SetResult(Result);
-        }
-    }
+    /// <remarks>Allocates nothing, so not <c>SetException</c>, which does: whoever asks for the result makes the exception.</remarks>
+    public void Complete() => _core.SetResult(Result);
 
-    public ValueTaskSourceStatus GetStatus(short token) => _core.GetStatus(token);
+    public ValueTaskSourceStatus GetStatus(short token)
+    {
+        var status = _core.GetStatus(token);
+        return status == ValueTaskSourceStatus.Succeeded && Failure is not null ? ValueTaskSourceStatus.Faulted : status;
+    }
 
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _core.OnCompleted(continuation, state, token, flags);
 
     public long GetResult(short token)
     {
-        try
+        var result = _core.GetResult(token);
+        var failure = Failure;
+        _core.Reset();
+        Failure = null;
+        Result = 0;
+        pool.Return(this);
+        if (failure is not null)
         {
-            return _core.GetResult(token);
+            ExceptionDispatchInfo.Throw(failure);
         }
-        finally
-        {
-            _core.Reset();
-            Failure = null;
-            Result = 0;
-            pool.Return(this);
-        }
+
+        return result;
     }
 
     void IValueTaskSource.GetResult(short token) => GetResult(token);
@@ -74,7 +72,7 @@ internal sealed class PendingAppendPool
 
     public PendingAppend Rent(long through, bool isDelete)
     {
-        var pending = Take() ?? new PendingAppend(this);
+        var pending = Take() ?? New();
         pending.Through = through;
         pending.IsDelete = isDelete;
         return pending;
@@ -91,6 +89,12 @@ internal sealed class PendingAppendPool
                 _count++;
             }
         }
+    }
+
+    private PendingAppend New()
+    {
+        AllocationProbe.Before();
+        return new PendingAppend(this);
     }
 
     private PendingAppend? Take()

@@ -12,6 +12,9 @@ internal sealed class RecordBatch
     private const int ChunkBytes = 1024 * 1024;
     private const int KeptChunks = 9;
 
+    // Made before anything else is: emptying a batch allocates nothing.
+    private static readonly Predicate<byte[]> s_isLarge = static chunk => chunk.Length > ChunkBytes;
+
     private readonly List<byte[]> _chunks = [];
     private readonly List<ArraySegment<byte>> _filled = [];
     private int _chunkIndex;
@@ -138,7 +141,7 @@ internal sealed class RecordBatch
             _chunks.RemoveRange(KeptChunks, _chunks.Count - KeptChunks);
         }
 
-        _chunks.RemoveAll(static chunk => chunk.Length > ChunkBytes);
+        _chunks.RemoveAll(s_isLarge);
 
         _filled.Clear();
         _chunkIndex = 0;

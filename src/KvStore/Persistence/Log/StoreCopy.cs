@@ -49,17 +49,17 @@ internal sealed class StoreCopy(
 
         // Finished logs can be copied as they are.
         var last = await log.RollAsync().ConfigureAwait(false);
-        var held = values.HoldAll();
+        var leases = values.LeaseAll();
         try
         {
-            foreach (var lease in held)
+            foreach (var lease in leases)
             {
-                Copy(FileNames.Value(lease.File.Reference.Id), cancellationToken);
+                Copy(FileNames.Value(lease.Reference.Id), cancellationToken);
             }
         }
         finally
         {
-            held.ForEach(lease => lease.Dispose());
+            leases.ForEach(lease => lease.Dispose());
         }
 
         for (var next = number + 1; next <= last; next++)

@@ -5,14 +5,51 @@ using KvStore.Rules;
 
 namespace KvStore.Persistence.Log;
 
-/// <summary>Reads a large value from its file. Every block is verified before a byte of it is given out.</summary>
-internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader header, ValueFile.Lease lease) : Stream
+/// <summary>Reads a large value from its file. Every block is verified before a byte of it is returned.</summary>
+internal sealed class ValueFileStream : Stream
 {
+    private readonly IStorageFile _file;
+    private readonly string _path;
+    private readonly FileHeader _header;
+    private readonly long _length;
+    private readonly IDisposable _lease;
     private byte[] _block = ArrayPool<byte>.Shared.Rent(LogFormat.ValueBlockBytes);
     private long _blockIndex = -1;
     private int _blockDataBytes;
     private long _position;
     private bool _isDisposed;
+
+    private ValueFileStream(IStorageFile file, string path, FileHeader header, long length, IDisposable lease)
+    {
+        _file = file;
+        _path = path;
+        _header = header;
+        _length = length;
+        _lease = lease;
+    }
+
+    /// <summary>Opens the file of a value.</summary>
+    /// <param name="storage">Where it is.</param>
+    /// <param name="reference">The value.</param>
+    /// <param name="lease">Keeps the file. Disposed with the stream, or when the file cannot be opened.</param>
+    /// <exception cref="KvDamagedFileException">The file is not that of this value.</exception>
+    public static ValueFileStream Open(IStorage storage, KvValueReference reference, IDisposable lease)
+    {
+        var name = FileNames.Value(reference.Id);
+        IStorageFile? file = null;
+        try
+        {
+            file = storage.Open(name, isWritable: false);
+            var path = storage.PathOf(name);
+            return new ValueFileStream(file, path, DirectoryInventory.ReadValueHeader(file, path, reference), reference.Length, lease);
+        }
+        catch
+        {
+            file?.Dispose();
+            lease.Dispose();
+            throw;
+        }
+    }
 
     public override bool CanRead => !_isDisposed;
 
@@ -20,7 +57,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader
 
     public override bool CanWrite => false;
 
-    public override long Length => lease.File.Reference.Length;
+    public override long Length => _length;
 
     public override long Position
     {
@@ -42,7 +79,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader
 
         if (NeedsBlock(out var index))
         {
-            Accept(index, file.Read(_block.AsSpan(0, BlockBytes(index)), OffsetOf(index)));
+            Accept(index, _file.Read(_block.AsSpan(0, BlockBytes(index)), OffsetOf(index)));
         }
 
         return Take(buffer);
@@ -59,7 +96,7 @@ internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader
 
         if (NeedsBlock(out var index))
         {
-            var read = await file.ReadAsync(_block.AsMemory(0, BlockBytes(index)), OffsetOf(index), cancellationToken).ConfigureAwait(false);
+            var read = await _file.ReadAsync(_block.AsMemory(0, BlockBytes(index)), OffsetOf(index), cancellationToken).ConfigureAwait(false);
             Accept(index, read);
         }
 
@@ -112,14 +149,14 @@ internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader
             _isDisposed = true;
             ArrayPool<byte>.Shared.Return(_block);
             _block = [];
-            file.Dispose();
-            lease.Dispose();
+            _file.Dispose();
+            _lease.Dispose();
         }
 
         base.Dispose(disposing);
     }
 
-    private long OffsetOf(long blockIndex) => header.Bytes + (blockIndex * LogFormat.ValueBlockBytes);
+    private long OffsetOf(long blockIndex) => _header.Bytes + (blockIndex * LogFormat.ValueBlockBytes);
 
     private bool NeedsBlock(out long index)
     {
@@ -132,17 +169,17 @@ internal sealed class ValueFileStream(IStorageFile file, string path, FileHeader
 
     private void Accept(long index, int bytes)
     {
-        // Should it fail, the block at hand is none.
+        // When the checks fail, the buffer holds no block.
         _blockIndex = -1;
         var block = _block.AsSpan(0, bytes);
         if (bytes < BlockBytes(index))
         {
-            throw new KvDamagedFileException(path, OffsetOf(index) + bytes, "the file ends within the value");
+            throw new KvDamagedFileException(_path, OffsetOf(index) + bytes, "the file ends within the value");
         }
 
-        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueFileWriter.Checksum(header.Seed, index, block[sizeof(uint)..]))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(block) != ValueBlock.Checksum(_header.Seed, index, block[sizeof(uint)..]))
         {
-            throw new KvDamagedFileException(path, OffsetOf(index), "the checksum of the block is wrong");
+            throw new KvDamagedFileException(_path, OffsetOf(index), "the checksum of the block is wrong");
         }
 
         _blockIndex = index;

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using KvStore.Persistence.Storage;
-using KvStore.Records;
 
 namespace KvStore.Persistence.Log;
 
@@ -73,7 +72,7 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
             WriteBlock();
         }
 
-        // A flush takes milliseconds, during which the thread of whoever writes the value has something better to do.
+        // Not on the thread of the caller: a flush takes milliseconds.
         await Task.Run(FlushFile, CancellationToken.None).ConfigureAwait(false);
         var reference = new KvValueReference(_id, _length) { Check = _check };
         _owner.Add(reference);
@@ -98,19 +97,11 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
         return default;
     }
 
-    /// <summary>The checksum of a block: of its place and of its bytes, in this file.</summary>
-    internal static uint Checksum(uint seed, long blockIndex, ReadOnlySpan<byte> data)
-    {
-        Span<byte> place = stackalloc byte[sizeof(long)];
-        BinaryPrimitives.WriteInt64LittleEndian(place, blockIndex);
-        return Crc32C.Append(Crc32C.Append(seed, place), data);
-    }
-
     private void WriteBlock()
     {
         _owner.ThrowIfClosed();
         var block = _block.AsSpan(0, _blockBytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(block, Checksum(_seed, _blockIndex, block[sizeof(uint)..]));
+        BinaryPrimitives.WriteUInt32LittleEndian(block, ValueBlock.Checksum(_seed, _blockIndex, block[sizeof(uint)..]));
         try
         {
             _file.Write(block, LogFormat.HeaderBytes + (_blockIndex * LogFormat.ValueBlockBytes));

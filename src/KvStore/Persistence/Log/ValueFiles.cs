@@ -1,63 +1,56 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
-using KvStore.Diagnostics;
 using KvStore.Persistence.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace KvStore.Persistence.Log;
 
 /// <summary>The large values of a directory: each a file that is written once, and removed when nothing needs it.</summary>
-/// <remarks>
-/// A file that is released is removed only after a flush of the log: what replaced it might otherwise be lost by a crash that
-/// the removal survives, and the log would lead to a file that is not there.
-/// Thread safety: all members, from any thread.
-/// </remarks>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class ValueFiles : IKvLargeValues
 {
-    private const int IdsReserved = 1024;
-
     private readonly IStorage _storage;
     private readonly ILogger _logger;
-    private readonly Lock _idLock = new();
     private readonly ConcurrentDictionary<long, ValueFile> _files = new();
-    private readonly Lock _releaseGate = new();
-    private readonly Lock _nameGate = new();
 
-    // Under the gate of names: the files that are being written.
+    // Null in a directory that is opened to be read only.
+    private readonly GroupCommit? _log;
+    private readonly ValueFileNumbers? _numbers;
+    private readonly ValueFileRemoval? _removal;
+
+    // Guards the names in the directory: the files that are being written, and whether there may be new ones.
+    private readonly Lock _nameLock = new();
     private readonly HashSet<long> _begun = [];
-
-    // Under the gate of releases, linked through the files, so that a release needs no memory: it comes in the middle of a mutation.
-    private ValueFile? _released;
-    private bool _isSuspended;
-    private bool _isRemoving;
-    private Task _removal = Task.CompletedTask;
-    private long _lastId;
-    private long _idLimit;
     private KvPersistenceException? _lastError;
     private volatile bool _isClosed;
 
-    public ValueFiles(IStorage storage, int thresholdBytes, RecoveredFiles recovered, ILogger logger)
+    /// <summary>Opens the large values of a directory.</summary>
+    /// <param name="storage">The directory.</param>
+    /// <param name="thresholdBytes">The length from which on a value is kept here.</param>
+    /// <param name="recovered">What the directory holds.</param>
+    /// <param name="logger">Where background work reports.</param>
+    /// <param name="manifest">Where numbers are reserved; null when the directory is opened to be read only.</param>
+    /// <param name="log">Where the records go that refer to the values; null likewise.</param>
+    public ValueFiles(IStorage storage, int thresholdBytes, RecoveredFiles recovered, ILogger logger, OpenManifest? manifest, GroupCommit? log)
     {
         _storage = storage;
         _logger = logger;
         ThresholdBytes = thresholdBytes;
-        _lastId = _idLimit = recovered.HighestValueId;
+        if (manifest is not null && log is not null)
+        {
+            _log = log;
+            _numbers = new ValueFileNumbers(manifest, recovered.HighestValueId);
+            _removal = new ValueFileRemoval(log.FlushAsync);
+        }
+
         foreach (var reference in recovered.LiveReferences)
         {
-            _files[reference.Id] = new ValueFile(this, reference);
+            _files[reference.Id] = NewFile(reference);
         }
     }
 
     public int ThresholdBytes { get; }
-
-    /// <summary>Puts on the disk what was appended so far, before files are removed. Null while nothing can be written.</summary>
-    public Func<ValueTask>? Flush { get; set; }
-
-    /// <summary>Where numbers are reserved. Null while nothing can be written.</summary>
-    public OpenManifest? Manifest { get; set; }
-
-    /// <summary>Ends writing, after a flush has failed.</summary>
-    public Func<Exception, KvPersistenceException>? Fail { get; set; }
 
     /// <summary>What the last large value that was written failed with; null once one has succeeded.</summary>
     public KvPersistenceException? LastError => Volatile.Read(ref _lastError);
@@ -65,17 +58,23 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <summary>The cause of the last error is gone, as far as the log can tell.</summary>
     public void ForgetError() => Volatile.Write(ref _lastError, null);
 
-    /// <summary>Throws when nothing can be written.</summary>
-    public Action? CheckWritable { get; set; }
-
     public KvLargeValueWriter Create()
     {
-        CheckWritable?.Invoke();
+        if (_log is not { } log || _numbers is not { } numbers)
+        {
+            throw LogFailures.ReadOnly(_storage.PathOf(""));
+        }
+
+        if (log.Failure is not null && log.Refusal() is { } refusal)
+        {
+            throw refusal;
+        }
+
         var id = 0L;
         try
         {
-            id = TakeId(out var directory);
-            return new ValueFileWriter(this, _storage, directory, id, Begin(id));
+            id = numbers.Take();
+            return new ValueFileWriter(this, _storage, numbers.Directory, id, Begin(id));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -90,91 +89,45 @@ internal sealed class ValueFiles : IKvLargeValues
 
     public bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value)
     {
-        if (_files.TryGetValue(reference.Id, out var file) && file.Reference == reference && file.TryHold() is { } lease)
-        {
-            value = new HeldValue(this, lease);
-            return true;
-        }
-
-        value = null;
-        return false;
+        value = _files.TryGetValue(reference.Id, out var file) && file.Reference == reference ? file.TryLease() : null;
+        return value is not null;
     }
 
     public void Release(KvValueReference reference)
     {
-        if (!_files.TryGetValue(reference.Id, out var file) || file.Reference != reference || !file.TryRelease())
+        if (_removal is { } removal && _files.TryGetValue(reference.Id, out var file) && file.Reference == reference && file.TryRelease())
         {
-            return;
-        }
-
-        // It may be released because its deadline has passed, by a clock that is set back before the directory is opened again.
-        Manifest?.NoteTime();
-        lock (_releaseGate)
-        {
-            file.NextReleased = _released;
-            _released = file;
-            StartRemoval();
+            _numbers!.NoteRelease();
+            removal.Add(file);
         }
     }
 
     /// <summary>Removes nothing that is released from now on, until <see cref="ResumeRemoval"/>.</summary>
-    public void SuspendRemoval()
-    {
-        lock (_releaseGate)
-        {
-            _isSuspended = true;
-        }
-    }
+    public void SuspendRemoval() => _removal?.Suspend();
 
-    public void ResumeRemoval()
-    {
-        lock (_releaseGate)
-        {
-            _isSuspended = false;
-            StartRemoval();
-        }
-    }
+    public void ResumeRemoval() => _removal?.Resume();
 
-    /// <summary>All files that are complete, each held.</summary>
-    public List<ValueFile.Lease> HoldAll() =>
-        [.. _files.Values.Select(file => file.TryHold()).OfType<ValueFile.Lease>()];
+    /// <summary>A lease on each file that is complete.</summary>
+    public List<ValueFile.Lease> LeaseAll() => [.. _files.Values.Select(file => file.TryLease()).OfType<ValueFile.Lease>()];
 
-    /// <summary>
-    /// Everything is on the disk: removes what can be removed and what is only half written, and touches no file later.
-    /// </summary>
-    /// <param name="isFlushed">Whether everything appended is on the disk.</param>
+    /// <summary>Removes the files that can be removed and those that are half written, and touches no file later.</summary>
+    /// <param name="isFlushed">Whether everything appended is on the disk; otherwise no complete file is removed.</param>
     public async ValueTask CloseAsync(bool isFlushed)
     {
-        Task removal;
-        lock (_releaseGate)
+        if (_removal is { } removal)
         {
-            Flush = null;
-            removal = _removal;
+            await removal.CloseAsync(isFlushed).ConfigureAwait(false);
         }
 
-        await removal.ConfigureAwait(false);
-        if (isFlushed)
-        {
-            ValueFile? released;
-            lock (_releaseGate)
-            {
-                // A put that comes too late may give up its value meanwhile.
-                released = _released;
-                _released = null;
-            }
-
-            AllowRemoval(released);
-        }
-
-        lock (_nameGate)
+        lock (_nameLock)
         {
             foreach (var id in _begun.ToArray())
             {
-                // Nothing refers to it yet, and whoever writes it is refused.
-                Delete(id);
+                // No record refers to it yet, and its writer is refused.
+                DeleteHoldingLock(id);
             }
 
-            // From now on somebody else may use the directory, and the same numbers.
+            // From now on another process may use the directory, and the same numbers.
             _isClosed = true;
         }
     }
@@ -183,11 +136,11 @@ internal sealed class ValueFiles : IKvLargeValues
     /// <exception cref="ObjectDisposedException">The directory was closed before, and the file is gone.</exception>
     internal void Add(KvValueReference reference)
     {
-        lock (_nameGate)
+        lock (_nameLock)
         {
             ThrowIfClosed();
             _begun.Remove(reference.Id);
-            _files[reference.Id] = new ValueFile(this, reference);
+            _files[reference.Id] = NewFile(reference);
             Volatile.Write(ref _lastError, null);
         }
     }
@@ -200,37 +153,16 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    /// <summary>Removes a file that nothing refers to and nobody holds.</summary>
-    internal void Remove(ValueFile file)
-    {
-        _files.TryRemove(file.Reference.Id, out _);
-        Delete(file.Reference.Id);
-    }
-
-    /// <summary>Deletes a file that was never completed, or is not needed any more.</summary>
+    /// <summary>Deletes a file that was never completed, or that nothing needs any more.</summary>
     internal void Delete(long id)
     {
-        lock (_nameGate)
+        lock (_nameLock)
         {
-            if (_isClosed)
-            {
-                return;
-            }
-
-            _begun.Remove(id);
-            try
-            {
-                _storage.Delete(FileNames.Value(id));
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // Costs room, nothing else; it is tried again when the directory is opened the next time.
-                PersistenceEvents.FileNotRemoved(_logger, _storage.PathOf(FileNames.Value(id)), e);
-            }
+            DeleteHoldingLock(id);
         }
     }
 
-    /// <summary>Decides what an error means for the value that was being written, to which nothing refers yet.</summary>
+    /// <summary>Decides what an error means for the value that was being written, to which no record refers yet.</summary>
     internal Exception Failed(Exception e)
     {
         if (_isClosed)
@@ -239,9 +171,12 @@ internal sealed class ValueFiles : IKvLargeValues
             return new ObjectDisposedException($"The namespace in {_storage.PathOf("")} was disposed.", e);
         }
 
-        if (e is FlushFailedException && Fail is { } fail)
+        if (e is FlushFailedException && _log is { } log)
         {
-            return fail(e.InnerException!);
+            var failure = new KvPersistenceException(
+                $"Writing a large value failed: {e.InnerException!.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e.InnerException);
+            log.Fail(failure);
+            return failure;
         }
 
         var error = new KvPersistenceException(
@@ -250,152 +185,43 @@ internal sealed class ValueFiles : IKvLargeValues
         return error;
     }
 
-    internal Stream OpenStream(ValueFile.Lease lease)
+    private ValueFile NewFile(KvValueReference reference) => new(_storage, reference, Remove);
+
+    private void Remove(ValueFile file)
     {
-        var name = FileNames.Value(lease.File.Reference.Id);
-        IStorageFile? file = null;
+        _files.TryRemove(file.Reference.Id, out _);
+        Delete(file.Reference.Id);
+    }
+
+    private void DeleteHoldingLock(long id)
+    {
+        Debug.Assert(_nameLock.IsHeldByCurrentThread);
+        if (_isClosed)
+        {
+            return;
+        }
+
+        _begun.Remove(id);
         try
         {
-            file = _storage.Open(name, isWritable: false);
-            var path = _storage.PathOf(name);
-            var header = DirectoryInventory.ReadValueHeader(file, path, lease.File.Reference);
-            return new ValueFileStream(file, path, header, lease);
+            _storage.Delete(FileNames.Value(id));
         }
-        catch
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            file?.Dispose();
-            lease.Dispose();
-            throw;
+            // Costs disk space, nothing else. Opening the directory the next time removes it.
+            PersistenceEvents.FileNotRemoved(_logger, _storage.PathOf(FileNames.Value(id)), e);
         }
     }
 
-    /// <summary>
-    /// A number that no large value of this directory ever had: they are reserved in the manifest before they are given, many at
-    /// once, so that none is given again whatever a crash, an expiry or the clock does to what refers to it.
-    /// </summary>
-    private long TakeId(out Guid directory)
-    {
-        var manifest = Manifest ?? throw new InvalidOperationException("Nothing can be written before the manifest is known.");
-        directory = manifest.Directory;
-        var id = Interlocked.Increment(ref _lastId);
-        if (id > Volatile.Read(ref _idLimit))
-        {
-            lock (_idLock)
-            {
-                if (id > _idLimit)
-                {
-                    var limit = id + IdsReserved - 1;
-                    manifest.ReserveValueIds(limit);
-                    Volatile.Write(ref _idLimit, limit);
-                }
-            }
-        }
-
-        return id;
-    }
-
-    // Under the gate, so that no file appears in a directory that is closed.
+    // Under the lock of names, so that no file appears in a directory that is closed.
     private IStorageFile Begin(long id)
     {
-        lock (_nameGate)
+        lock (_nameLock)
         {
             ThrowIfClosed();
             var file = _storage.Create(FileNames.Value(id));
             _begun.Add(id);
             return file;
         }
-    }
-
-    // Under the gate of releases.
-    private void StartRemoval()
-    {
-        if (!_isRemoving && _released is not null && Flush is not null)
-        {
-            try
-            {
-                AllocationProbe.Before();
-                _isRemoving = true;
-                _removal = Task.Run(RemoveReleasedAsync);
-            }
-            catch (OutOfMemoryException)
-            {
-                // The mutation that released the file is made. The next release begins again, or closing does.
-                _isRemoving = false;
-            }
-        }
-    }
-
-    private async Task RemoveReleasedAsync()
-    {
-        while (TryTakeReleased(out var released, out var flush))
-        {
-            try
-            {
-                await flush().ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is KvPersistenceException or OutOfMemoryException)
-            {
-                // The log is closed, and closing takes care of the rest; or it failed, of which whoever writes hears. Then
-                // nothing is removed until the directory is opened again: what the disk holds of the last writes is not known. Where
-                // there was no memory, the next release begins again.
-                lock (_releaseGate)
-                {
-                    var last = released;
-                    while (last.NextReleased is { } next)
-                    {
-                        last = next;
-                    }
-
-                    last.NextReleased = _released;
-                    _released = released;
-                    _isRemoving = false;
-                    return;
-                }
-            }
-
-            AllowRemoval(released);
-        }
-    }
-
-    private bool TryTakeReleased([NotNullWhen(true)] out ValueFile? released, [NotNullWhen(true)] out Func<ValueTask>? flush)
-    {
-        lock (_releaseGate)
-        {
-            flush = Flush;
-            released = _released;
-            if (flush is null || _isSuspended || released is null)
-            {
-                _isRemoving = false;
-                return false;
-            }
-
-            _released = null;
-            return true;
-        }
-    }
-
-    private static void AllowRemoval(ValueFile? first)
-    {
-        while (first is { } file)
-        {
-            first = file.NextReleased;
-            file.NextReleased = null;
-            file.AllowRemoval();
-        }
-    }
-
-    /// <summary>A value that somebody looks at.</summary>
-    private sealed class HeldValue(ValueFiles files, ValueFile.Lease lease) : KvLargeValue
-    {
-        public override long Length => lease.File.Reference.Length;
-
-        public override Stream OpenStream()
-        {
-            // A lease of its own, so that the stream gives the file back when it is disposed, not when it is collected.
-            var itsLease = lease.File.TryHold() ?? throw new ObjectDisposedException(nameof(KvLargeValue));
-            return files.OpenStream(itsLease);
-        }
-
-        public override void Dispose() => lease.Dispose();
     }
 }

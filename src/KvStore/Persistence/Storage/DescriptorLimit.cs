@@ -9,6 +9,15 @@ internal static partial class DescriptorLimit
     private const int TooManyInSystem = 23;
     private const int TooManyInProcess = 24;
 
+    /// <summary>Closes what can be opened again, and returns whether there was anything; null as long as nothing was opened.</summary>
+    public static Func<bool>? Free { get; set; }
+
+    /// <summary>
+    /// Whether an error of the system means that descriptors have run out, and some are free now or soon, so that the call is worth
+    /// another attempt. Somebody else may be faster.
+    /// </summary>
+    public static bool HasFreed(int code) => code is TooManyInProcess or TooManyInSystem && Free?.Invoke() == true;
+
     /// <summary>What to add to the message of an error of the system; empty when it is another error.</summary>
     public static string Explain(int code) => code switch
     {
@@ -19,7 +28,8 @@ internal static partial class DescriptorLimit
         _ => "",
     };
 
-    private static long? Limit()
+    /// <summary>How many files and connections the process may have open; null where there is no such limit.</summary>
+    public static long? Limit()
     {
         if (OperatingSystem.IsWindows())
         {

@@ -124,6 +124,25 @@ internal sealed class FileStorage : IStorage
         return new Lease(this, taken);
     }
 
+    public void Reclaim()
+    {
+        // The descriptor of the directory is still open, and with it the lock on it: if this directory stands here, nobody else has
+        // had it meanwhile.
+        if (_reasonOfLoss is { } before && _lock is not null)
+        {
+            _reasonOfLoss = null;
+            try
+            {
+                Verify();
+            }
+            catch when (_reasonOfLoss is null)
+            {
+                _reasonOfLoss = before;
+                throw;
+            }
+        }
+    }
+
     public void Dispose()
     {
         if (OperatingSystem.IsLinux())
@@ -324,6 +343,8 @@ internal sealed class FileStorage : IStorage
     private sealed class OpenFile(FileStorage storage, SafeFileHandle handle) : IStorageFile
     {
         public long Length => RandomAccess.GetLength(handle);
+
+        public FileIdentity? Identity => storage.IdentityOf(handle);
 
         public int Read(Span<byte> buffer, long offset)
         {

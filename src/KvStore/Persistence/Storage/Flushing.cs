@@ -1,11 +1,18 @@
+using KvStore.Diagnostics;
+
 namespace KvStore.Persistence.Storage;
 
 /// <summary>
 /// Flushes, and tells a flush that failed from everything else that can fail: after it nothing is known about what was
 /// written, and it must never be tried again.
 /// </summary>
+/// <remarks>
+/// A flush takes no memory, so running out of it there means that the flush failed and there was none to say so.
+/// </remarks>
 internal static class Flushing
 {
+    private static readonly FlushFailedException s_withoutMemory = new(new IOException("A flush failed, and there was no memory to say why."));
+
     /// <exception cref="FlushFailedException">The flush failed.</exception>
     public static void Flush(IStorageFile file)
     {
@@ -13,9 +20,9 @@ internal static class Flushing
         {
             file.Flush();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
-            throw new FlushFailedException(e);
+            throw Failed(e);
         }
     }
 
@@ -27,9 +34,22 @@ internal static class Flushing
         {
             storage.FlushDirectory();
         }
-        catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not FlushNotBegunException)
+        catch (Exception e) when (e is (IOException or UnauthorizedAccessException or OutOfMemoryException) and not FlushNotBegunException)
         {
-            throw new FlushFailedException(e);
+            throw Failed(e);
+        }
+    }
+
+    private static FlushFailedException Failed(Exception e)
+    {
+        try
+        {
+            AllocationProbe.Before();
+            return new FlushFailedException(e);
+        }
+        catch (OutOfMemoryException)
+        {
+            return s_withoutMemory;
         }
     }
 }

@@ -52,6 +52,15 @@ internal interface IStorage : IDisposable
     /// <exception cref="KvDirectoryLockedException">Somebody has it.</exception>
     IDisposable Lock(bool isShared = false);
 
+    /// <summary>
+    /// After it turned out to be lost: makes sure that the very directory that was locked stands under its path again, with the lock
+    /// that was taken; then it can be changed again. Nothing to do when it is not lost.
+    /// </summary>
+    /// <exception cref="DirectoryLostException">It does not, and nothing can be changed as before.</exception>
+    void Reclaim()
+    {
+    }
+
     /// <summary>What the file system turned out not to be able to do, as a sentence; null as long as nothing is known.</summary>
     string? Weakness => null;
 }

@@ -11,6 +11,9 @@ internal interface IStorageFile : IDisposable
     /// <summary>The length in bytes.</summary>
     long Length { get; }
 
+    /// <summary>Which file it is, whatever its name; null where the system does not say.</summary>
+    FileIdentity? Identity => null;
+
     /// <summary>Reads what is there, up to the length of the buffer.</summary>
     /// <returns>The bytes read; fewer than asked for only at the end of the file.</returns>
     int Read(Span<byte> buffer, long offset);

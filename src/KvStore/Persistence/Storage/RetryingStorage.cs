@@ -17,7 +17,17 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
 
     public string PathOf(string name) => storage.PathOf(name);
 
-    public IReadOnlyList<StorageEntry> List() => storage.List();
+    public IReadOnlyList<StorageEntry> List()
+    {
+        try
+        {
+            return storage.List();
+        }
+        catch (IOException e) when (!OperatingSystem.IsWindows() && DescriptorLimit.HasFreed(e.HResult))
+        {
+            return storage.List();
+        }
+    }
 
     public bool Exists(string name) => storage.Exists(name);
 
@@ -44,6 +54,8 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
 
     public void FlushDirectory() => storage.FlushDirectory();
 
+    public void Reclaim() => storage.Reclaim();
+
     public IDisposable Lock(bool isShared = false) => storage.Lock(isShared);
 
     public string? Weakness => storage.Weakness;
@@ -58,6 +70,15 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
             try
             {
                 return attempt(retries > 0);
+            }
+            catch (IOException e) when (!OperatingSystem.IsWindows() && retries < RetriesMax && DescriptorLimit.HasFreed(e.HResult))
+            {
+                // Logs that rest have closed their files; the second time, others were faster.
+                if (retries > 0)
+                {
+                    Wait(delay);
+                    delay *= 2;
+                }
             }
             catch (Exception e) when (retries < RetriesMax && MayPass(e))
             {

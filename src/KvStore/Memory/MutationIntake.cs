@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using KvStore.Keys;
+using KvStore.Records;
+using KvStore.Rules;
+using KvStore.Segments;
+
+namespace KvStore.Memory;
+
+/// <summary>
+/// The one entry for mutations whose revision was given elsewhere: by the log that is recovered, or by another process. They
+/// arrive in any order, and again and again; the highest revision of a key wins, and local mutations get higher ones afterwards.
+/// </summary>
+/// <remarks>
+/// <para>Requires: <see cref="ShardedStore.ExpectLate"/> is in force, so that an older put which arrives late does not bring a
+/// deleted or expired key back. A revision is given once in a namespace, wherever that is: two mutations with one revision count as
+/// one mutation.</para>
+/// <para>Mutations are copied into segments of the intake and published a batch at a time, so that the cache misses of a batch
+/// overlap. A batch is published when it is full and by <see cref="Complete"/>.</para>
+/// <para>Not thread-safe: one for each thread that applies mutations. Any number of them work side by side, beside readers and
+/// local writers.</para>
+/// </remarks>
+internal sealed class MutationIntake(ShardedStore store)
+{
+    private const int BatchRecords = 32;
+
+    private readonly RecordDraft[] _drafts = new RecordDraft[BatchRecords];
+    private readonly ulong[] _hashes = new ulong[BatchRecords];
+    private Segment? _tail;
+
+    // The drafts from here up to the count are not published yet.
+    private int _next;
+    private int _count;
+    private long _highestRevision;
+
+    /// <summary>Whether a delete was applied, or a put that had expired, which is applied as a delete.</summary>
+    public bool HasDeletes { get; private set; }
+
+    /// <summary>Applies a mutation, not later than <see cref="Complete"/>. Its memory is copied.</summary>
+    public void Add(in KvMutation mutation)
+    {
+        Debug.Assert(store.ExpectsLate, "An older put would bring a deleted key back.");
+        if (mutation.Revision <= store.ArrivedThrough)
+        {
+            // A repeat of a mutation whose tombstone may be forgotten by now.
+            return;
+        }
+
+        if (_count == BatchRecords)
+        {
+            Publish();
+        }
+
+        var key = mutation.Key.Span;
+        var hash = KeyHash.OfUtf8(key);
+        store.PrefetchBucket(hash);
+        _drafts[_count] = mutation.IsDelete || store.HasPassed(mutation.Deadline)
+            ? DraftTombstone(key, mutation.Revision)
+            : Draft(key, mutation);
+        _hashes[_count] = hash;
+        _highestRevision = Math.Max(_highestRevision, mutation.Revision);
+        _count++;
+    }
+
+    /// <summary>Publishes everything that was added. More may be added.</summary>
+    public void Complete()
+    {
+        Publish();
+        if (_tail is { } tail)
+        {
+            store.Segments.Seal(tail);
+            _tail = null;
+        }
+    }
+
+    private RecordDraft Draft(ReadOnlySpan<byte> key, in KvMutation mutation)
+    {
+        var metadata = mutation.Metadata.Span;
+        var value = mutation.Value.Span;
+        var isLarge = !mutation.LargeValue.IsNone;
+        var draft = Reserve(key, metadata.Length, isLarge ? Record.ReferenceBytes : value.Length, mutation.Deadline, mutation.Revision);
+        metadata.CopyTo(draft.Record.DraftMetadata);
+        if (isLarge)
+        {
+            draft.Record.SetLargeValue(mutation.LargeValue);
+        }
+        else
+        {
+            value.CopyTo(draft.Record.DraftValue);
+        }
+
+        if (!mutation.Deadline.IsNone)
+        {
+            draft.Segment.NoteDeadline(mutation.Deadline.EarliestSecond);
+        }
+
+        return draft;
+    }
+
+    private RecordDraft DraftTombstone(ReadOnlySpan<byte> key, long revision)
+    {
+        HasDeletes = true;
+        var draft = Reserve(key, metadataBytes: 0, valueBytes: 0, deadline: default, revision);
+        draft.Record.MarkTombstone();
+        return draft;
+    }
+
+    private RecordDraft Reserve(ReadOnlySpan<byte> key, int metadataBytes, int valueBytes, Deadline deadline, long revision)
+    {
+        var draft = store.Segments.Reserve(ref _tail, Record.SizeFor(key.Length, metadataBytes, valueBytes));
+        draft.Record.Initialize(key.Length, metadataBytes, valueBytes, deadline);
+        draft.Record.SetRevision(revision);
+        key.CopyTo(draft.Record.DraftKey);
+        return draft;
+    }
+
+    private void Publish()
+    {
+        // Once for the batch: other threads that apply mutations write the same cache line.
+        store.ContinueAfter(_highestRevision);
+        for (; _next < _count; _next++)
+        {
+            // What fails for lack of memory has changed nothing, and is published by the next call.
+            ref readonly var draft = ref _drafts[_next];
+            store.Publish(new Utf8Key(draft.Record.Key, _hashes[_next]), draft, draft.Record.Revision);
+        }
+
+        Array.Clear(_drafts, 0, _count);
+        _next = _count = 0;
+    }
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using KvStore.Diagnostics;
+using KvStore.Index;
+
+namespace KvStore.Order;
+
+/// <summary>The keys of one shard that the ordered index does not have yet, by the addresses of their records.</summary>
+/// <remarks>
+/// A put leaves the address of a new key here, and a list or the background work merges it into the leaves. Without memory for an
+/// address the key is only in the hash index, and <see cref="HasLost"/> says so: the ordered index is then rebuilt from there.
+/// Thread safety: all members, from any thread; those that say so only while holding the lock of the shard.
+/// </remarks>
+internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
+{
+    // Kept for the next ones: twice what a shard collects before it asks for a merge.
+    private const int AddressesKept = 1024;
+
+    private long[] _addresses = [];
+    private int _count;
+    private bool _hasLost;
+
+    /// <summary>How many keys wait.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Whether there was no memory to keep a key.</summary>
+    public bool HasLost => Volatile.Read(ref _hasLost);
+
+    /// <summary>Adds a key by the address of its record, after the hash index has it. Never fails.</summary>
+    public void AddHoldingLock(long address)
+    {
+        Debug.Assert(shardLock.IsHeldByCurrentThread);
+        if (_count == _addresses.Length && !TryGrow())
+        {
+            Volatile.Write(ref _hasLost, true);
+            return;
+        }
+
+        _addresses[_count] = address;
+        Volatile.Write(ref _count, _count + 1);
+    }
+
+    /// <summary>Moves the keys that wait to a batch.</summary>
+    public void MoveTo(KeyBatch batch)
+    {
+        lock (shardLock)
+        {
+            batch.Add(_addresses.AsSpan(0, _count));
+            ClearHoldingLock();
+        }
+    }
+
+    /// <summary>
+    /// Copies all keys of the shard to a batch, whatever was moved before. In one step with that the waiting ones are forgotten: keys
+    /// that are published afterwards wait here again.
+    /// </summary>
+    public void CopyAllTo(KeyBatch batch)
+    {
+        lock (shardLock)
+        {
+            var words = index.WordsOf(shard);
+            var count = 0;
+            foreach (var word in words)
+            {
+                count += IsValue(word) ? 1 : 0;
+            }
+
+            batch.Reserve(count);
+            foreach (var word in words)
+            {
+                if (IsValue(word))
+                {
+                    batch.Add(word & HashEntry.AddressMask);
+                }
+            }
+
+            ClearHoldingLock();
+            Volatile.Write(ref _hasLost, false);
+        }
+    }
+
+    /// <summary>Forgets the keys that wait.</summary>
+    public void ClearHoldingLock()
+    {
+        Debug.Assert(shardLock.IsHeldByCurrentThread);
+        Volatile.Write(ref _count, 0);
+        if (_addresses.Length > AddressesKept)
+        {
+            _addresses = [];
+        }
+    }
+
+    private static bool IsValue(long word) => word < 0 && (word & HashEntry.TombstoneBit) == 0;
+
+    private bool TryGrow()
+    {
+        try
+        {
+            AllocationProbe.Before();
+            Array.Resize(ref _addresses, Math.Max(16, _addresses.Length * 2));
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using KvStore.Index;
+using KvStore.Keys;
+using KvStore.Rules;
+
+namespace KvStore.Reads;
+
+/// <summary>Reads many keys so that the cache misses of their records overlap.</summary>
+/// <remarks>
+/// Three passes over the keys: the first hashes each key, once, and asks the processor for its bucket of the hash index; the second asks
+/// for its record; the third reads it.
+/// </remarks>
+internal static class GetMany
+{
+    private const int KeysOnStack = 128;
+
+    // Stands for the hash of a key that is not ASCII, which is hashed when it is written as UTF-8.
+    private const ulong Unhashed = 0;
+
+    // KeyedValues finds a key by the hash that the index needs anyway, where the key is ASCII.
+    private static readonly Func<string, uint> s_hashOf = static key =>
+        KeyHash.TryOfAscii(key, out var hash) ? (uint)hash : OrdinalHashOf(key);
+
+    /// <summary>Reads keys. A key that is named twice is answered once and counts twice towards the limit of the answer.</summary>
+    /// <exception cref="KvException">There are too many or too few keys, one is invalid (400, 414), or the answer is too large (413).</exception>
+    public static KeyedValues<KvValue> Read(
+        ReadPath reads, HashIndex index, KvLimits limits, IReadOnlyCollection<string> keys, int? cacheTtlSeconds)
+    {
+        ReadRules.CheckKeyCount(keys.Count, limits);
+        var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
+        var rented = keys.Count <= KeysOnStack ? null : ArrayPool<ulong>.Shared.Rent(keys.Count);
+        Span<ulong> hashes = rented ?? stackalloc ulong[KeysOnStack];
+        List<int>? repeated = null;
+        foreach (var key in keys is string[] array ? array.AsSpan() : [.. keys])
+        {
+            // A string that can be hashed is a valid key; only another string, or an option, needs the checks.
+            var isHashed = KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash);
+            if (!isHashed || cacheTtlSeconds is not null)
+            {
+                ReadRules.CheckInBulk(key, cacheTtlSeconds, limits);
+            }
+
+            var (number, isNew) = result.Add(key, isHashed ? (uint)hash : OrdinalHashOf(key));
+            if (isNew)
+            {
+                hashes[number] = isHashed ? hash : Unhashed;
+                index.PrefetchBucket(hash);
+            }
+            else
+            {
+                (repeated ??= []).Add(number);
+            }
+        }
+
+        var values = result.ValuesToFill;
+        var all = result.AllKeys;
+        hashes = hashes[..all.Length];
+        for (var i = 0; i < hashes.Length; i++)
+        {
+            index.PrefetchRecord(hashes[i], all[i].Length);
+        }
+
+        var totalBytes = 0L;
+        for (var i = 0; i < values.Length; i++)
+        {
+            ref var value = ref values[i];
+            if (hashes[i] != Unhashed)
+            {
+                value = reads.Read(all[i], hashes[i], cacheTtlSeconds);
+            }
+            else if (KeyRules.IsUnicode(all[i]))
+            {
+                value = reads.Read(all[i], "GET_BULK", cacheTtlSeconds);
+            }
+
+            // A key with an unpaired surrogate is no error among many keys: no value is stored under it.
+            totalBytes += value.Length;
+        }
+
+        if (rented is not null)
+        {
+            ArrayPool<ulong>.Shared.Return(rented);
+        }
+
+        foreach (var number in CollectionsMarshal.AsSpan(repeated))
+        {
+            totalBytes += values[number].Length;
+        }
+
+        ReadRules.CheckTotal(totalBytes, limits);
+        return result;
+    }
+
+    private static uint OrdinalHashOf(string key) => (uint)key.GetHashCode(StringComparison.Ordinal);
+}

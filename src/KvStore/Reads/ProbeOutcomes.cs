@@ -1,0 +1,77 @@
+using KvStore.Index;
+using KvStore.Records;
+
+namespace KvStore.Reads;
+
+/// <summary>A probe for the value itself.</summary>
+internal readonly struct ValueOutcome : IProbeOutcome<KvValue>
+{
+    public KvValue Absent() => default;
+
+    public KvValue Uncertain(ulong hash) => KvValue.UnknownOf(hash);
+
+    public KvValue Found(byte[] segment, int offset, ulong hash) => new(segment, offset);
+}
+
+/// <summary>A probe for a value as text: a string, or null where the key has no value.</summary>
+/// <param name="cache">The texts that were decoded before.</param>
+internal readonly struct TextOutcome(DecodedCache cache) : IProbeOutcome<ProbedObject>
+{
+    public ProbedObject Absent() => default;
+
+    public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
+
+    public ProbedObject Found(byte[] segment, int offset, ulong hash)
+    {
+        var record = new Record(segment, offset);
+        return new ProbedObject(cache.Find(hash, record.Revision) ?? cache.Decode(hash, record));
+    }
+}
+
+/// <summary>A probe for the object that a value was decoded to before.</summary>
+/// <param name="cache">The objects that were decoded before.</param>
+internal readonly struct ObjectOutcome(DecodedCache cache) : IProbeOutcome<ProbedObject>
+{
+    // No object stands for the absence of a value: the caller's default does, once it knows of it.
+    public ProbedObject Absent() => ProbedObject.Unknown;
+
+    public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
+
+    public ProbedObject Found(byte[] segment, int offset, ulong hash) =>
+        cache.Find(hash, new Record(segment, offset).Revision) is { } found ? new ProbedObject(found, hash) : ProbedObject.UnknownOf(hash);
+}
+
+/// <summary>
+/// The result of a probe for what a value was decoded to: the object, null for no value, or unknown. Fits two registers.
+/// </summary>
+internal readonly struct ProbedObject
+{
+    // Compared by reference; no value is decoded to this very string.
+    private const string UnknownMark = "?";
+
+    public ProbedObject(object? value, ulong hash)
+    {
+        Value = value;
+        Hash = hash;
+    }
+
+    public ProbedObject(object? value)
+        : this(value, hash: 0)
+    {
+    }
+
+    /// <summary>The result of a probe that did not decide.</summary>
+    public static ProbedObject Unknown => new(UnknownMark);
+
+    /// <summary>The object, where it is known.</summary>
+    public object? Value { get; }
+
+    /// <summary>The hash of the key, so that nobody hashes it again; 0 where it is not known.</summary>
+    public ulong Hash { get; }
+
+    /// <summary>Whether the probe did not decide.</summary>
+    public bool IsUnknown => ReferenceEquals(Value, UnknownMark);
+
+    /// <summary>The result of a probe that did not decide, with the hash of the key.</summary>
+    public static ProbedObject UnknownOf(ulong hash) => new(UnknownMark, hash);
+}

@@ -1,0 +1,374 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using KvStore.Diagnostics;
+using KvStore.Expiry;
+using KvStore.Index;
+using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Order;
+using KvStore.Records;
+using KvStore.Replication;
+using KvStore.Rules;
+using KvStore.Values;
+
+namespace KvStore.Reads;
+
+/// <summary>
+/// Every read of a namespace, or of its view from one region: of one key, of many, and lists.
+/// </summary>
+/// <remarks>
+/// <para>One mode (<see cref="ReadMode"/>) decides which layer answers. In <see cref="ReadMode.Direct"/> a read of one key is a single
+/// call of <see cref="Find(string)"/>, which probes the key's home bucket. Whatever else is asked for goes through
+/// <see cref="Read(string, string, int?)"/>, in every mode. A read hashes its key once.</para>
+/// <para>Thread safety: all members, from any thread. Reads take no lock, except for those that a region serves.</para>
+/// </remarks>
+internal sealed class ReadPath
+{
+    private readonly string _name;
+    private readonly KvLimits _limits;
+    private readonly int _keyBytesMax;
+    private readonly CoarseClock _clock;
+    private readonly ShardedStore _store;
+    private readonly HashIndex _index;
+    private readonly LargeValueLeases _largeValues;
+    private readonly KvTelemetry _telemetry;
+
+    private readonly RegionView? _view;
+
+    // Changed under the lock. A hot read asks this one field; whether somebody observes takes a dozen loads, which cost it more
+    // than the probe.
+    private readonly Lock _modeLock = new();
+    private volatile ReadMode _mode;
+
+    /// <param name="name">The namespace.</param>
+    /// <param name="limits">What it accepts.</param>
+    /// <param name="store">Its entries.</param>
+    /// <param name="clock">Its clock.</param>
+    /// <param name="largeValues">Its large values.</param>
+    /// <param name="telemetry">Its telemetry.</param>
+    /// <param name="view">The view of the region whose reads these are; null where the namespace is not replicated.</param>
+    public ReadPath(
+        string name, KvLimits limits, ShardedStore store, CoarseClock clock, LargeValueLeases largeValues, KvTelemetry telemetry, RegionView? view)
+    {
+        _name = name;
+        _limits = limits;
+        _keyBytesMax = limits.KeyBytesMax;
+        _clock = clock;
+        _store = store;
+        _index = store.Index;
+        _largeValues = largeValues;
+        _telemetry = telemetry;
+        _view = view;
+        if (view is not null)
+        {
+            _mode = ReadMode.Replicated;
+            return;
+        }
+
+        _mode = ReadMode.Plain;
+
+        // A clock that does not tick is a test's: there every read asks whether somebody observes, so that it notices at once.
+        if (clock.Ticks && _keyBytesMax >= TwoBlockKey.BytesMax)
+        {
+            telemetry.WatchObservers(NoticeObservers);
+            NoticeObservers();
+        }
+    }
+
+    private ReadPath(ReadPath home, RegionView view)
+    {
+        _name = home._name;
+        _limits = home._limits;
+        _keyBytesMax = home._keyBytesMax;
+        _clock = home._clock;
+        _store = home._store;
+        _index = home._index;
+        _largeValues = home._largeValues;
+        _telemetry = home._telemetry;
+        _view = view;
+        _mode = ReadMode.Replicated;
+    }
+
+    /// <summary>What the region sees; null where the namespace is not replicated.</summary>
+    public RegionView? View => _view;
+
+    /// <summary>Whether the hash index answers at once.</summary>
+    public bool IsDirect
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => _mode == ReadMode.Direct;
+    }
+
+    /// <summary>The reads of the same namespace in another region.</summary>
+    public ReadPath Of(RegionView view) => new(this, view);
+
+    /// <summary>Every later read throws <see cref="ObjectDisposedException"/>.</summary>
+    public void Close()
+    {
+        lock (_modeLock)
+        {
+            _mode = ReadMode.Closed;
+        }
+    }
+
+    /// <summary>
+    /// Probes for a key in <see cref="ReadMode.Direct"/>: the value, or that there is none. <see cref="KvValue.Unknown"/> in every other
+    /// mode, for a key that is not read from registers, and for one that its home bucket does not decide; then one of the methods below
+    /// reads the key.
+    /// </summary>
+    /// <remarks>
+    /// Nearly always a read is this one method, which is never inlined: a caller's loop would use up what the compiler is
+    /// willing to inline, and the probe would be left as a dozen calls. It calls no method, so that it saves no register, and what it
+    /// returns fits two of them.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public KvValue Find(string key) =>
+        _mode == ReadMode.Direct && key is not null && TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var read)
+            ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(read, _clock, default)
+            : KvValue.Unknown;
+
+    /// <summary>As <see cref="Find(string)"/>, for a valid key in UTF-8.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public KvValue Find(ReadOnlySpan<byte> utf8Key) =>
+        _mode == ReadMode.Direct && TwoBlockKey.Fits(utf8Key.Length)
+            ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
+            : KvValue.Unknown;
+
+    /// <summary>Reads a key in any mode.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="operation">The operation, for the messages of exceptions.</param>
+    /// <param name="cacheTtlSeconds">The longest time for which a region may serve the value from its cache; null for its default.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public KvValue Read(string key, string operation, int? cacheTtlSeconds)
+    {
+        ThrowIfClosed();
+        if (_keyBytesMax >= TwoBlockKey.BytesMax && key is not null)
+        {
+            if (TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var blocks))
+            {
+                return Read(blocks, cacheTtlSeconds);
+            }
+
+            if (HalvesKey.Fits(key.Length) && HalvesKey.TryRead(key, out var halves))
+            {
+                return Read(halves, cacheTtlSeconds);
+            }
+        }
+
+        return KeyRules.TryAscii(key!, _keyBytesMax, out var hash)
+            ? Read(new AsciiKey(key!, hash), cacheTtlSeconds)
+            : ReadEncoded(key!, operation, cacheTtlSeconds);
+    }
+
+    /// <summary>Reads an ASCII key, of which the hash is known, in any mode but <see cref="ReadMode.Closed"/>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public KvValue Read(string key, ulong hash, int? cacheTtlSeconds) => Read(new AsciiKey(key, hash), cacheTtlSeconds);
+
+    /// <summary>Reads a key in any mode, and counts the read where somebody observes: a synchronous read is neither timed nor traced.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="hash">The hash of the key (<see cref="KvValue.UnknownHash"/>), or 0 where it is not known.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public KvValue ReadCounted(string key, ulong hash) =>
+        hash != 0 ? Search(new AsciiKey(key, hash)) : Counted(Read(key, "GET", cacheTtlSeconds: null));
+
+    /// <summary>As <see cref="ReadCounted(string, ulong)"/>, for a valid key in UTF-8.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public KvValue ReadCounted(ReadOnlySpan<byte> utf8Key, ulong hash)
+    {
+        if (hash != 0)
+        {
+            return Search(new Utf8Key(utf8Key, hash));
+        }
+
+        ThrowIfClosed();
+        return Counted(Read(new Utf8Key(utf8Key), cacheTtlSeconds: null));
+    }
+
+    /// <summary>Reads a key in any mode, with options, cancellation and telemetry.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="hash">The hash of the key (<see cref="KvValue.UnknownHash"/>), or 0 where it is not known.</param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the read.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public ValueTask<KvValue> GetAsync(string key, ulong hash, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        return hash != 0 ? new(Search(new AsciiKey(key, hash)))
+            : KvMetrics.IsObserved ? Observed(key, options, cancellationToken)
+            : Get(key, options, cancellationToken);
+
+        // A method of its own, because its closure would cost the other branches an allocation.
+        ValueTask<KvValue> Observed(string key, KvGetOptions? options, CancellationToken cancellationToken) => _telemetry.ObserveAsync(
+            "get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
+    }
+
+    /// <summary>Reads 1 to 100 keys, with telemetry.</summary>
+    public ValueTask<IReadOnlyDictionary<string, KvValue>> GetManyAsync(
+        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved ? Observed(keys, options, cancellationToken) : Get(keys, options, cancellationToken);
+
+        ValueTask<IReadOnlyDictionary<string, KvValue>> Observed(
+            IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken) => _telemetry.ObserveAsync(
+                "get_many", () => Get(keys, options, cancellationToken), static _ => "ok");
+    }
+
+    /// <summary>Lists keys, with telemetry.</summary>
+    public ValueTask<KvListPage> ListAsync(KvListOptions? options, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved ? Observed(options, cancellationToken) : List(options, cancellationToken);
+
+        ValueTask<KvListPage> Observed(KvListOptions? options, CancellationToken cancellationToken) =>
+            _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
+    }
+
+    /// <summary>
+    /// Shows the value that a read would return, without being a read: nothing is counted, and a region's cache neither takes
+    /// the value nor keeps it for longer.
+    /// </summary>
+    public KvValue Peek(string key)
+    {
+        if (_view is null)
+        {
+            return Read(key, "GET", cacheTtlSeconds: null);
+        }
+
+        ThrowIfClosed();
+        using var encoded = new EncodedKey(key, _keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
+        return _view.Peek(encoded.Key);
+    }
+
+    /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
+    public KvListPage PeekList(KvListOptions options)
+    {
+        ThrowIfClosed();
+        var request = ListRequest.Parse(options, _limits);
+        return request.Prefix is not { } prefix ? new KvListPage([], cursor: null)
+            : _view is null ? ListPage.Read(_store, prefix, request.After, request.Limit)
+            : _view.ListUncached(prefix, request.After, request.Limit);
+    }
+
+    private ValueTask<KvValue> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        ThrowIfClosed();
+        return new(Read(key, "GET", Check(key, options, cancellationToken)));
+    }
+
+    private ValueTask<IReadOnlyDictionary<string, KvValue>> Get(
+        IReadOnlyCollection<string> keys, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        cancellationToken.ThrowIfCancellationRequested();
+        ThrowIfClosed();
+        return new(GetMany.Read(this, _index, _limits, keys, ReadRules.CacheTtlSeconds(options)));
+    }
+
+    private ValueTask<KvListPage> List(KvListOptions? options, CancellationToken cancellationToken)
+    {
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        var request = ListRequest.Parse(options, _limits);
+        return new(request.Prefix is not { } prefix ? new KvListPage([], cursor: null)
+            : _view is null ? ListPage.Read(_store, prefix, request.After, request.Limit)
+            : _view.List(prefix, request.After, request.Limit));
+    }
+
+    private KvValue Counted(KvValue value)
+    {
+        if (KvMetrics.Requests.Enabled && !IsDirect)
+        {
+            _telemetry.CountRead(value.Exists);
+        }
+
+        return value;
+    }
+
+    /// <summary>Checks the options of a read.</summary>
+    /// <returns>The time to live in a region's cache; null for its default.</returns>
+    public int? Check(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (options is null)
+        {
+            return null;
+        }
+
+        ReadRules.Check(key, options, _limits);
+        return ReadRules.CacheTtlSeconds(options);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private KvValue Read<TKey>(in TKey key, int? cacheTtlSeconds)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (_view is not null)
+        {
+            _view.TryGet(key, cacheTtlSeconds, out var seen);
+            return seen;
+        }
+
+        var value = _index.Probe<TKey, ValueOutcome, KvValue>(key, _clock, default);
+        return value.IsUnknown ? Search(key) : value;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private KvValue ReadEncoded(string key, string operation, int? cacheTtlSeconds)
+    {
+        using var encoded = new EncodedKey(key, _keyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
+        return Read(encoded.Key, cacheTtlSeconds);
+    }
+
+    // For a key that its home bucket does not decide: it may be displaced, expired, a large value, or absent. Where the mode has changed
+    // since the probe, the store throws if it is closed, and one read is not counted if somebody observes.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private KvValue Search<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct =>
+        !_store.TryFind(key, out var record) ? default
+        : record.IsLarge ? ViewLarge(key, record)
+        : record.ToValue();
+
+    /// <summary>A view on a large value, which the caller disposes.</summary>
+    public KvValue ViewLarge<TKey>(in TKey key, Record record)
+        where TKey : struct, IKey, allows ref struct
+    {
+        while (record.IsLarge)
+        {
+            if (_largeValues.TryView(record.LargeValue, record.Segment, out var large))
+            {
+                return record.ToValue(large);
+            }
+
+            // The value was replaced after the search; or it has expired, if the key still leads to it.
+            var before = record.LargeValue;
+            if (!_store.TryFind(key, out record) || record.LargeValue == before)
+            {
+                return default;
+            }
+        }
+
+        return record.ToValue();
+    }
+
+    /// <summary>Reads are direct while nobody observes. .NET notifies nobody of an observer: see <see cref="ObserverWatch"/>.</summary>
+    private void NoticeObservers()
+    {
+        lock (_modeLock)
+        {
+            if (_mode != ReadMode.Closed)
+            {
+                _mode = KvMetrics.IsObserved ? ReadMode.Plain : ReadMode.Direct;
+            }
+        }
+    }
+
+    /// <summary>Throws when the namespace is disposed.</summary>
+    public void ThrowIfClosed()
+    {
+        if (_mode == ReadMode.Closed)
+        {
+            ThrowClosed();
+        }
+    }
+
+    [DoesNotReturn]
+    private void ThrowClosed() => throw DisposedNamespace.Exception(_name);
+}

@@ -1,0 +1,132 @@
+using System.Runtime.CompilerServices;
+using KvStore.Diagnostics;
+using KvStore.Expiry;
+using KvStore.Index;
+using KvStore.Keys;
+using KvStore.Memory;
+using KvStore.Records;
+using KvStore.Rules;
+
+namespace KvStore.Reads;
+
+/// <summary>Reads of values as text, of a namespace or of its view from one region. A small text that is read often is decoded once.</summary>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
+internal sealed class TextReads(ReadPath reads, ShardedStore store, CoarseClock clock, KvTelemetry telemetry, int keyBytesMax, DecodedCache cache)
+{
+    private readonly DecodedCache _cache = cache;
+    private readonly HashIndex _index = store.Index;
+
+    /// <summary>The reads of the same namespace in another region, which share the texts that were decoded.</summary>
+    public TextReads Of(ReadPath other) => new(other, store, clock, telemetry, keyBytesMax, _cache);
+
+    /// <summary>Reads a value as text in any mode, with options, cancellation and telemetry.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ValueTask<string?> GetAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        var text = options is null && !cancellationToken.IsCancellationRequested ? Find(key) : ProbedObject.Unknown;
+        return text.IsUnknown
+            ? GetInAnyModeAsync(key, text.Hash, options, cancellationToken)
+            : new(Unsafe.As<string?>(text.Value));
+    }
+
+    // By itself for the same reason as ReadPath.Find.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ProbedObject Find(string key)
+    {
+        if (!reads.IsDirect)
+        {
+            return ProbedObject.Unknown;
+        }
+
+        if (key is not null && TwoBlockKey.Fits(key.Length))
+        {
+            return TwoBlockKey.TryRead(key, out var read)
+                ? _index.Probe<TwoBlockKey, TextOutcome, ProbedObject>(read, clock, new TextOutcome(_cache))
+                : ProbedObject.Unknown;
+        }
+
+        return FindUncommon(key!);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ProbedObject FindUncommon(string key) =>
+        KeyRules.TryAscii(key, keyBytesMax, out var hash)
+            ? _index.Probe<AsciiKey, TextOutcome, ProbedObject>(new AsciiKey(key, hash), clock, new TextOutcome(_cache))
+            : ProbedObject.Unknown;
+
+    private string TextOf(ulong hash, Record record) =>
+        _cache.Find(hash, record.Revision) is { } kept ? Unsafe.As<string>(kept) : _cache.Decode(hash, record);
+
+    // With the hash of the key, or 0 where it is not known.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ValueTask<string?> GetInAnyModeAsync(string key, ulong hash, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        return hash != 0 ? Read(new AsciiKey(key, hash), cacheTtlSeconds: null, cancellationToken)
+            : KvMetrics.IsObserved ? Observed(key, options, cancellationToken)
+            : Get(key, options, cancellationToken);
+
+        // A method of its own, because its closure would cost the other branches an allocation.
+        ValueTask<string?> Observed(string key, KvGetOptions? options, CancellationToken cancellationToken) => telemetry.ObserveAsync(
+            "get", () => Get(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
+    }
+
+    private ValueTask<string?> Get(string key, KvGetOptions? options, CancellationToken cancellationToken)
+    {
+        reads.ThrowIfClosed();
+        var cacheTtlSeconds = reads.Check(key, options, cancellationToken);
+        if (KeyRules.TryAscii(key, keyBytesMax, out var hash))
+        {
+            return Read(new AsciiKey(key, hash), cacheTtlSeconds, cancellationToken);
+        }
+
+        using var encoded = new EncodedKey(key, keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
+        return Read(encoded.Key, cacheTtlSeconds, cancellationToken);
+    }
+
+    private ValueTask<string?> Read<TKey>(in TKey key, int? cacheTtlSeconds, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        KvValue value;
+        if (reads.View is { } view)
+        {
+            if (view.Cache is null)
+            {
+                if (!view.TryFind(key, out var visible))
+                {
+                    return default;
+                }
+
+                if (!visible.Record.IsLarge)
+                {
+                    return new(TextOf(key.Hash, visible.Record));
+                }
+            }
+
+            view.TryGet(key, cacheTtlSeconds, out value);
+        }
+        else
+        {
+            if (!store.TryFind(key, out var record))
+            {
+                return default;
+            }
+
+            if (!record.IsLarge)
+            {
+                return new(TextOf(key.Hash, record));
+            }
+
+            value = reads.ViewLarge(key, record);
+        }
+
+        return value.IsLarge ? LoadAsync(value, cancellationToken) : new(value.GetText());
+    }
+
+    private static async ValueTask<string?> LoadAsync(KvValue value, CancellationToken cancellationToken)
+    {
+        using (value)
+        {
+            return (await value.LoadAsync(cancellationToken).ConfigureAwait(false)).GetText();
+        }
+    }
+}

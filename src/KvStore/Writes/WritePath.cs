@@ -1,0 +1,145 @@
+using System.Text;
+using KvStore.Diagnostics;
+using KvStore.Expiry;
+using KvStore.Keys;
+using KvStore.Replication;
+using KvStore.Rules;
+
+namespace KvStore.Writes;
+
+/// <summary>
+/// Every put and delete of a namespace and of its regions: checks the key, the options and the limits, and hands the mutation to
+/// the <see cref="CommitPath"/>.
+/// </summary>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
+internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock, CommitPath commit, KvTelemetry telemetry)
+{
+    private volatile bool _isClosed;
+
+    /// <summary>Whether every put and delete throws <see cref="ObjectDisposedException"/>.</summary>
+    public bool IsClosed => _isClosed;
+
+    /// <summary>Puts a value.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="content">The value.</param>
+    /// <param name="options">Expiration and metadata; null for neither.</param>
+    /// <param name="origin">The region in which the put is made; null where the namespace is not replicated.</param>
+    /// <param name="cancellationToken">Cancels the put before it is decided.</param>
+    public ValueTask PutAsync(
+        string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved
+            ? Observed(key, content, options, origin, cancellationToken)
+            : Put(key, content, options, origin, cancellationToken);
+
+        // A method of its own, because its closure would cost the other branch an allocation.
+        async ValueTask Observed(
+            string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken) =>
+            await telemetry.ObserveAsync("put", () => Put(key, content, options, origin, cancellationToken)).ConfigureAwait(false);
+    }
+
+    /// <summary>Deletes a key.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="origin">The region in which the delete is made; null where the namespace is not replicated.</param>
+    /// <param name="cancellationToken">Cancels the delete before it is decided.</param>
+    public ValueTask DeleteAsync(string key, RegionView? origin, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved ? Observed(key, origin, cancellationToken) : Delete(key, origin, cancellationToken);
+
+        async ValueTask Observed(string key, RegionView? origin, CancellationToken cancellationToken) =>
+            await telemetry.ObserveAsync("delete", () => Delete(key, origin, cancellationToken)).ConfigureAwait(false);
+    }
+
+    /// <summary>Checks everything about a put except the limits of the namespace and the rate of writes. Changes nothing.</summary>
+    /// <exception cref="ArgumentException">The key or the options are not allowed.</exception>
+    /// <exception cref="KvException">The key or the options are not allowed, where the service answers with a status.</exception>
+    public void CheckPut(string key, long valueBytes, KvPutOptions? options)
+    {
+        CheckKey(key, "PUT");
+        _ = OptionsOf(options);
+        ValueLimit.Check(valueBytes, limits.ValueBytesMax);
+    }
+
+    /// <summary>Checks the key of a delete. Changes nothing.</summary>
+    /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
+    /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
+    public void CheckDelete(string key) => CheckKey(key, "DELETE");
+
+    /// <summary>Every later put and delete throws <see cref="ObjectDisposedException"/>.</summary>
+    public void Close()
+    {
+        _isClosed = true;
+        commit.Close();
+    }
+
+    private ValueTask Put(string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        content.ThrowIfDefault();
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
+        {
+            return Put(new AsciiKey(key, hash), key, content, options, origin, cancellationToken);
+        }
+
+        using var encoded = new EncodedKey(key, limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
+        return Put(encoded.Key, key, content, options, origin, cancellationToken);
+    }
+
+    private ValueTask Put<TKey>(
+        in TKey key, string text, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var (deadline, metadata) = OptionsOf(options);
+        if (content.IsStreamed)
+        {
+            return commit.PutStreamedAsync(
+                Encoding.UTF8.GetBytes(text), content, metadata, DeadlineAtEnd(options, deadline), origin, cancellationToken);
+        }
+
+        return content.Text is { } value
+            ? commit.PutAsync(key, value, metadata, deadline, origin, cancellationToken)
+            : commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
+    }
+
+    // A time to live begins with the entry, and reading a stream may take long. A method of its own, because its closure would cost
+    // every put an allocation.
+    private Func<Deadline> DeadlineAtEnd(KvPutOptions? options, Deadline deadline) =>
+        options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, clock.Now) : () => deadline;
+
+    private ValueTask Delete(string key, RegionView? origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
+        {
+            return commit.DeleteAsync(new AsciiKey(key, hash), origin);
+        }
+
+        using var encoded = new EncodedKey(key, limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
+        return commit.DeleteAsync(encoded.Key, origin);
+    }
+
+    private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(KvPutOptions? options) => options is null
+        ? default
+        : (ExpirationRules.Check(options, limits, clock.Now), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
+
+    private void CheckKey(string key, string operation)
+    {
+        KeyRules.CheckShape(key, limits.KeyBytesMax, operation);
+        if (!KeyRules.IsUnicode(key))
+        {
+            throw new KvException(400, operation, KeyRules.UnpairedSurrogate);
+        }
+    }
+
+    private void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw DisposedNamespace.Exception(name);
+        }
+    }
+}
