@@ -69,7 +69,7 @@ public sealed class KeysPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task A_folder_of_a_hundred_thousand_keys_is_one_line_and_page_after_page_leads_through_it()
+    public async Task Folder_of_a_hundred_thousand_keys_is_one_line_and_can_be_paged_through()
     {
         for (var i = 0; i < 100_000; i++)
         {
