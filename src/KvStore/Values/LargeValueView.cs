@@ -20,7 +20,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     {
         if (Volatile.Read(ref _isDisposed) != 0)
         {
-            throw new ObjectDisposedException("KvStore.KvValue");
+            throw Disposed();
         }
 
         return leases.Open(lease);
@@ -61,4 +61,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
             leases.Leave(lease);
         }
     }
+
+    // Names the structure that callers have, which stands on a higher layer.
+    private static ObjectDisposedException Disposed() => new("KvStore.KvValue");
 }
