@@ -3,9 +3,9 @@ using KvStore.Rules;
 
 namespace KvStore.Values;
 
-/// <summary>What a <see cref="KvValue"/> looks at when its value is kept outside memory. Made for one read.</summary>
-/// <param name="leases">Keep the value readable.</param>
-/// <param name="lease">What keeps this one.</param>
+/// <summary>The source of a <c>KvValue</c> whose value is kept outside memory. Made for one read.</summary>
+/// <param name="leases">The leases of the namespace.</param>
+/// <param name="lease">The lease that keeps the file of this value.</param>
 /// <param name="record">The record that refers to the value.</param>
 internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, Record record) : IDisposable
 {
@@ -21,7 +21,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     {
         if (Volatile.Read(ref _isDisposed) != 0)
         {
-            throw new ObjectDisposedException(nameof(KvValue), $"The large value of the key {VisibleKey.Quote(record.Key)} was disposed.");
+            throw Disposed();
         }
 
         return leases.Open(lease, record.Key);
@@ -62,4 +62,8 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
             leases.Leave(lease);
         }
     }
+
+    // Names the structure that callers have, which stands on a higher layer.
+    private ObjectDisposedException Disposed() =>
+        new("KvValue", $"The large value of the key {VisibleKey.Quote(record.Key)} was disposed.");
 }
