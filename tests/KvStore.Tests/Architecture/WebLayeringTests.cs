@@ -72,6 +72,14 @@ public sealed partial class WebLayeringTests
     public void A_file_holds_one_idea_and_is_no_drawer(string project) =>
         SourceTree.UntidyFilesOf(Path.Combine(SourceTree.Root, "src", project)).Should().BeEmpty();
 
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void No_code_decides_by_the_words_of_a_message(string project) =>
+        SourceTree.FilesOf(Path.Combine(SourceTree.Root, "src", project))
+            .Where(file => ReadMessage().IsMatch(file.Value))
+            .Select(file => file.Key)
+            .Should().BeEmpty();
+
     [Fact]
     public void Internals_of_the_library_are_visible_to_tests_and_benchmarks_only()
     {
@@ -91,6 +99,9 @@ public sealed partial class WebLayeringTests
 
     [GeneratedRegex("^namespace (?<name>[\\w.]+);", RegexOptions.Multiline)]
     private static partial Regex DeclaredNamespace();
+
+    [GeneratedRegex(@"\b(Message|Reason|message|reason)\.(StartsWith|EndsWith|Contains|IndexOf|LastIndexOf|Equals|Split|Replace)\b")]
+    private static partial Regex ReadMessage();
 
     [GeneratedRegex("<InternalsVisibleTo Include=\"(?<name>[^\"]+)\"")]
     private static partial Regex VisibleTo();
