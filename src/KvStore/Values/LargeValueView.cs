@@ -20,7 +20,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     {
         if (Volatile.Read(ref _isDisposed) != 0)
         {
-            throw new ObjectDisposedException("KvStore.KvValue");
+            throw Disposed();
         }
 
         return leases.Open(lease);
@@ -61,4 +61,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
             leases.Leave(lease);
         }
     }
+
+    // By its name: this layer does not use the public type.
+    private static ObjectDisposedException Disposed() => new("KvStore.KvValue");
 }
