@@ -169,7 +169,7 @@ public sealed class AllocationFailureTests : IDisposable
         store.Ordered.LoseForTest(count: 100);
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(400);
         var committer = new Committer("KV", store, persistence: null, new CallOrder(), admission: null);
-        var host = new PersistenceHost(store, committer, new KvNamespaceOptions());
+        using var host = new PersistenceHost(store, committer, new KvNamespaceOptions());
         var shown = new HashSet<string>(StringComparer.Ordinal);
 
         await host.WriteLiveAsync(store.Revision, (in mutation) => shown.Add(Encoding.UTF8.GetString(mutation.Key.Span)), default);

@@ -56,6 +56,7 @@ internal sealed class CommitPath
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         _isProviderOpen = true;
         var hasDeletes = host.EndRecovery();
+        host.Dispose();
         _store.ContinueAfter(recovery.HighestRevision);
         _store.ExpectNoLate();
         _store.ForgetTombstones(recovery.HighestRevision);

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Writes;
 
 /// <summary>The engine as a persistence provider sees it: takes the recovered state, and shows the live one.</summary>
-internal sealed class PersistenceHost(ShardedStore store, Committer committer, KvNamespaceOptions options) : IKvPersistenceHost
+internal sealed class PersistenceHost(ShardedStore store, Committer committer, KvNamespaceOptions options) : IKvPersistenceHost, IDisposable
 {
     private const int PageEntries = 1024;
 
@@ -41,10 +41,11 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
     public bool EndRecovery()
     {
         CompleteIntakes();
-        var hasDeletes = _intakes.Values.Any(static intake => intake.HasDeletes);
-        _intakes.Dispose();
-        return hasDeletes;
+        return _intakes.Values.Any(static intake => intake.HasDeletes);
     }
+
+    /// <summary>Frees what recovery needed. The live entries can still be shown.</summary>
+    public void Dispose() => _intakes.Dispose();
 
     public async ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken)
     {

@@ -268,13 +268,14 @@ public sealed class MutationIntakeTests : IDisposable
         var bytes = Encoding.UTF8.GetBytes(value);
         var draft = _store.Draft(key, metadataBytes: 0, bytes.Length, deadline: default);
         bytes.CopyTo(draft.Record.DraftValue);
-        _ = _committer.CommitAsync(key, draft, replicated: null, out var revision);
+        _committer.CommitAsync(key, draft, replicated: null, out var revision).IsCompletedSuccessfully.Should().BeTrue();
         return revision;
     }
 
     private long DeleteHere(string name)
     {
-        _ = _committer.CommitAsync(new Utf8Key(Encoding.UTF8.GetBytes(name)), draft: default, replicated: null, out var revision);
+        _committer.CommitAsync(new Utf8Key(Encoding.UTF8.GetBytes(name)), draft: default, replicated: null, out var revision)
+            .IsCompletedSuccessfully.Should().BeTrue();
         return revision;
     }
 
