@@ -268,14 +268,15 @@ public sealed class MutationIntakeTests : IDisposable
         var bytes = Encoding.UTF8.GetBytes(value);
         var draft = _store.Draft(key, metadataBytes: 0, bytes.Length, deadline: default);
         bytes.CopyTo(draft.Record.DraftValue);
-        _committer.CommitAsync(key, draft, replicated: null, out var revision).IsCompletedSuccessfully.Should().BeTrue();
+        var commit = _committer.CommitAsync(key, draft, replicated: null, out var revision);
+        commit.IsCompletedSuccessfully.Should().BeTrue();
         return revision;
     }
 
     private long DeleteHere(string name)
     {
-        _committer.CommitAsync(new Utf8Key(Encoding.UTF8.GetBytes(name)), draft: default, replicated: null, out var revision)
-            .IsCompletedSuccessfully.Should().BeTrue();
+        var commit = _committer.CommitAsync(new Utf8Key(Encoding.UTF8.GetBytes(name)), draft: default, replicated: null, out var revision);
+        commit.IsCompletedSuccessfully.Should().BeTrue();
         return revision;
     }
 
