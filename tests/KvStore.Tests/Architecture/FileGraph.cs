@@ -104,14 +104,14 @@ internal sealed class FileGraph
             onStack.Add(file);
             foreach (var used in _uses[file])
             {
-                if (!index.ContainsKey(used))
+                if (!index.TryGetValue(used, out var at))
                 {
                     Visit(used);
                     low[file] = Math.Min(low[file], low[used]);
                 }
                 else if (onStack.Contains(used))
                 {
-                    low[file] = Math.Min(low[file], index[used]);
+                    low[file] = Math.Min(low[file], at);
                 }
             }
 
