@@ -61,13 +61,14 @@ public sealed class KvServerTests : IDisposable
         var random = new Random(LongForm.Seed);
         var basis = new Dictionary<string, long>(StringComparer.Ordinal);
         var nextId = 1L;
+        var mark = Path.Combine(_root, "a call failed");
         for (var run = 0; run < LongForm.Times(2); run++)
         {
             var call = random.Next(1, 40);
             var because = $"{kind} {call}: {action} {error}, {LongForm.Again}";
             var history = new History(firstId: nextId);
             var plan = $"{Data}|{(int)Enum.Parse<CallKind>(kind)}|{call}|{(int)Enum.Parse<CallAction>(action)}|{(int)Enum.Parse<CallError>(error)}|0";
-            using (var server = await Server.TryStartAsync(Data, environment: [("LD_PRELOAD", library), ("KVSHIM_PLAN", plan)]))
+            using (var server = await Server.TryStartAsync(Data, environment: [("LD_PRELOAD", library), ("KVSHIM_PLAN", plan), ("KVSHIM_MARK", mark)]))
             {
                 if (server is not null && await server.NamespaceAsync() is { } id)
                 {
@@ -91,6 +92,8 @@ public sealed class KvServerTests : IDisposable
             basis = state;
             nextId = history.NextId;
         }
+
+        File.Exists(mark).Should().BeTrue("otherwise nothing was tested, {0}", LongForm.Again);
     }
 
     [RealPartFact(RealPart.CCompiler)]
