@@ -45,7 +45,7 @@ static async Task SeedAsync(IServiceProvider services)
         if (File.Exists(path) && await kv.GetTextAsync(Marker) is null)
         {
             await using var file = File.OpenRead(path);
-            var result = await KvBulk.ImportAsync(kv, file);
+            var result = await kv.ImportAsync(file);
             if (result.ErrorCount > 0)
             {
                 throw new InvalidDataException($"{path}: entry {result.Errors[0].Index}: {result.Errors[0].Reason}");

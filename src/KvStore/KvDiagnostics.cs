@@ -2,18 +2,18 @@ using KvStore.Diagnostics;
 
 namespace KvStore;
 
-/// <summary>The names of the metrics and activities of namespaces.</summary>
+/// <summary>The names of the meter and the activity source of namespaces.</summary>
 /// <remarks>
 /// <para>Metrics: <c>kvstore.requests</c> (by operation, and hit or miss), <c>db.client.operation.duration</c> in seconds,
 /// and for each namespace <c>kvstore.entries</c>, <c>kvstore.memory</c> in bytes and <c>kvstore.expired</c>; for
 /// each of its regions <c>kvstore.replication.lag</c> and <c>kvstore.replication.staleness</c> in seconds, and
-/// <c>kvstore.replication.pending</c>. Traces: one activity an operation. Both are tagged by the OpenTelemetry conventions for
-/// databases: <c>db.system.name</c>, <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>; and by
+/// <c>kvstore.replication.pending</c>. Traces: one activity for each operation. Both have the tags of the OpenTelemetry conventions
+/// for databases: <c>db.system.name</c>, <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>; and by
 /// <c>kvstore.region</c>. Keys never become tags.</para>
-/// <para>Where nobody listens, each operation costs one check, and a read by the system's clock not even that: such a namespace
-/// looks ten times a second, and at every other operation, whether somebody has begun to listen; reads of the tenth of a second
-/// before may not be reported. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>,
-/// is counted, but neither timed nor traced.</para>
+/// <para>Without an observer each operation costs one check. With the system's clock a read does not even check: the namespace checks
+/// ten times a second, and at every other operation, whether there is an observer. Reads in the tenth of a second before that may not
+/// be reported. The synchronous read, <see cref="KvNamespace.TryGet(string, out KvValue)"/>, is counted, but neither timed nor
+/// traced.</para>
 /// </remarks>
 public static class KvDiagnostics
 {

@@ -76,11 +76,8 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     /// </summary>
     public KvRecovery? Recovery { get; private set; }
 
-    /// <summary>The mutations that are pending between regions; null when the namespace is not replicated.</summary>
+    /// <summary>The deliveries between regions; null when the namespace has no regions.</summary>
     public KvReplication? Replication => Regions?.Replication;
-
-    /// <summary>The region whose view this namespace is; null when it is not replicated.</summary>
-    public string? HomeRegion => Replication?.HomeRegion;
 
     /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet. Values in files do not count.</summary>
     public long MemoryBytes => _store.MemoryBytes;
@@ -219,13 +216,13 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         _reads.ListAsync(options, cancellationToken);
 
     /// <summary>
-    /// The same namespace as a region sees it: get, list and everything else show what has arrived there, and what is
-    /// written through it is visible there at once and elsewhere later.
+    /// The same namespace as a region sees it: reads and lists return the writes that the region has received. A write through the
+    /// view is visible in the region at once, and in other regions after the lag.
     /// </summary>
     /// <param name="region">The name of the region, one of <see cref="KvReplicationOptions.Regions"/>.</param>
-    /// <returns>The view, which lives as long as this namespace.</returns>
+    /// <returns>The view. It lives as long as this namespace.</returns>
     /// <exception cref="ArgumentException">There is no such region.</exception>
-    /// <exception cref="InvalidOperationException">The namespace is not replicated.</exception>
+    /// <exception cref="InvalidOperationException">The namespace has no regions.</exception>
     public IKvNamespace InRegion(string region) => (Regions ?? throw NamespaceRegions.NotReplicated(Name)).Of(region);
 
     /// <summary>

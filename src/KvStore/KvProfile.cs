@@ -1,6 +1,6 @@
 namespace KvStore;
 
-/// <summary>A service to rehearse: its limits, and how its regions see each other's writes.</summary>
+/// <summary>A service to imitate: its limits, its replication lag and its edge cache.</summary>
 public sealed class KvProfile
 {
     private KvProfile(string name, KvLimits limits, IKvLagModel lag, KvEdgeCacheOptions? edgeCache)
@@ -12,15 +12,15 @@ public sealed class KvProfile
     }
 
     /// <summary>
-    /// Workers KV as it is documented: every write is known everywhere at once, but each region caches what it reads, for 60
-    /// seconds or as long as the reader says. One write a second to one key, where <see cref="KvNamespaceOptions.EnforceWriteRate"/>.
+    /// Workers KV as documented: every region receives a write at once, but caches the results of reads for 60 seconds or the time
+    /// that the reader gives. With <see cref="KvNamespaceOptions.EnforceWriteRate"/>, each key takes one write per second.
     /// </summary>
     public static KvProfile WorkersKv { get; } = new("WorkersKv", new KvLimits(), KvLag.None, new KvEdgeCacheOptions());
 
     /// <summary>
-    /// The "instant" service (private beta, 2026): every write is pushed to all regions (median 107 ms, p95 181 ms, p99 256
-    /// ms), and nothing is cached. 1 MiB and 10,000 keys a namespace, keys of up to 300 bytes, no metadata, no paging of
-    /// listings. One write a second to the whole namespace, where <see cref="KvNamespaceOptions.EnforceWriteRate"/>.
+    /// The "instant" service (private beta, 2026): a write is pushed to all regions (median 107 ms, p95 181 ms, p99 256 ms), and
+    /// nothing is cached. A namespace holds 1 MiB and 10,000 keys, keys have up to 300 bytes, there is no metadata, and lists have one
+    /// page. With <see cref="KvNamespaceOptions.EnforceWriteRate"/>, the whole namespace takes one write per second.
     /// </summary>
     public static KvProfile Instant { get; } = new(
         "Instant",
@@ -38,23 +38,23 @@ public sealed class KvProfile
         KvLag.Instant(),
         edgeCache: null);
 
-    /// <summary>Its name.</summary>
+    /// <summary>The name of the profile.</summary>
     public string Name { get; }
 
-    /// <summary>What a namespace accepts.</summary>
+    /// <summary>The limits of a namespace.</summary>
     public KvLimits Limits { get; }
 
-    /// <summary>How long a write travels.</summary>
+    /// <summary>The replication lag.</summary>
     public IKvLagModel Lag { get; }
 
-    /// <summary>How regions cache what they read; null when they don't.</summary>
+    /// <summary>The options of the edge cache; null when regions do not cache.</summary>
     public KvEdgeCacheOptions? EdgeCache { get; }
 
     /// <summary>
-    /// Options with the limits, the lag and the caching of this profile in place of their own. Regions stay as they are;
-    /// where there are none yet, there is one, with the name <c>home</c>.
+    /// Returns options with the limits, the lag and the edge cache of this profile. The regions stay as they are; options without
+    /// regions get one, with the name <c>home</c>.
     /// </summary>
-    /// <param name="options">The options so far.</param>
+    /// <param name="options">The options to start from; they are not changed.</param>
     /// <returns>The new options.</returns>
     public KvNamespaceOptions Apply(KvNamespaceOptions options)
     {
@@ -63,6 +63,6 @@ public sealed class KvProfile
         return options with { Limits = Limits, Replication = replication with { Lag = Lag, EdgeCache = EdgeCache } };
     }
 
-    /// <summary>The name.</summary>
+    /// <summary>Returns the name of the profile.</summary>
     public override string ToString() => Name;
 }

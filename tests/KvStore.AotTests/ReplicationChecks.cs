@@ -18,23 +18,23 @@ internal static class ReplicationChecks
             .BuildServiceProvider();
         var flags = provider.GetRequiredKeyedService<IKvNamespace>("FLAGS");
         var lhr = flags.InRegion("lhr");
-        var events = flags.GetReplication().ReadEventsAsync().GetAsyncEnumerator();
+        var events = flags.Replication!.ReadEventsAsync().GetAsyncEnumerator();
         await flags.PutAsync("k", "v");
         await flags.PutAsync("emoji 🚀", "v");
         Check.Equal(null, await lhr.GetTextAsync("k"));
         Check.Equal(null, await lhr.GetTextAsync("emoji 🚀"));
         Check.Equal(0, (await lhr.ListAsync()).Keys.Count);
-        Check.Equal(2L, flags.GetReplication().PendingCount);
+        Check.Equal(2L, flags.Replication!.PendingCount);
         clock.Advance(TimeSpan.FromSeconds(5));
         Check.Equal("v", await lhr.GetTextAsync("k"));
         Check.Equal(2, (await lhr.ListAsync()).Keys.Count);
         Check.That(await events.MoveNextAsync(), "there is an event");
         Check.Equal("jnb>lhr", $"{events.Current.From}>{events.Current.To}");
 
-        flags.GetReplication().Partition("lhr");
+        flags.Replication!.Partition("lhr");
         await lhr.DeleteAsync("k");
         Check.Equal("v", await flags.GetTextAsync("k"));
-        flags.GetReplication().Heal("lhr");
+        flags.Replication!.Heal("lhr");
         clock.Advance(TimeSpan.FromSeconds(5));
         Check.Equal(null, await flags.GetTextAsync("k"));
 

@@ -11,23 +11,23 @@ namespace KvStore;
 /// where only key and value are required. Source: Workers KV, "Write data in bulk".
 /// </summary>
 /// <remarks>
-/// Files are streamed, a few entries in memory at a time, so a file may be larger than memory. Where a put has to wait for a
-/// disk the next ones are begun meanwhile, in order. A text of more than 256 KiB waits for its put in a temporary file, which
-/// only this process can read. Safe to call from any thread.
+/// Files are streamed, a few entries in memory at a time, so a file may be larger than memory. When a put waits for a disk, the
+/// next puts are begun meanwhile, in order. A text of more than 256 KiB waits for its put in a temporary file, which only this
+/// process can read. Thread safety: all members, from any thread.
 /// </remarks>
 public static class KvBulk
 {
-    /// <summary>Puts the entries of a bulk file, in order. One that is refused is reported, and the rest goes in.</summary>
-    /// <param name="kv">Where to put them.</param>
-    /// <param name="stream">The file, read from where it stands to its end, and not closed.</param>
-    /// <param name="cancellationToken">Ends the import; what was put stays.</param>
-    /// <returns>How many went in, and which did not and why.</returns>
+    /// <summary>Puts the entries of a bulk file, in order. An entry that is refused is reported, and the import continues.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="stream">The file. It is read from its current position to its end, and not closed.</param>
+    /// <param name="cancellationToken">Ends the import. Entries that were put stay.</param>
+    /// <returns>The number of entries that were put, and the entries that were refused, with the reasons.</returns>
     /// <exception cref="InvalidDataException">
-    /// The file is not a JSON array, or breaks off. What stood before was put: the message says how many entries, and where the
-    /// file is broken.
+    /// The file is not a JSON array, or is cut off. The entries before that were put; the message has their number, and the position
+    /// at which the file is broken.
     /// </exception>
     public static async ValueTask<KvBulkResult> ImportAsync(
-        IKvNamespace kv, Stream stream, CancellationToken cancellationToken = default)
+        this IKvNamespace kv, Stream stream, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(stream);
@@ -45,7 +45,7 @@ public static class KvBulk
         }
         catch
         {
-            // What was begun ends before the caller hears of it.
+            // The puts that were begun end before the caller sees the exception.
             await puts.AbandonAsync().ConfigureAwait(false);
             throw;
         }
@@ -55,15 +55,15 @@ public static class KvBulk
 
     /// <summary>
     /// Writes the entries of a namespace as a bulk file, in the order of their keys. Values that are not UTF-8 are written in
-    /// base64. Entries that change meanwhile are written as they are when their turn comes.
+    /// base64. An entry that changes during the export is written as it is when the export reads it.
     /// </summary>
     /// <param name="kv">The namespace.</param>
-    /// <param name="stream">Where to write. Flushed, and not closed.</param>
-    /// <param name="prefix">Only keys that begin with exactly this; null or empty for all.</param>
+    /// <param name="stream">The destination. It is flushed, and not closed.</param>
+    /// <param name="prefix">Only keys with this prefix; null or empty for all keys.</param>
     /// <param name="cancellationToken">Ends the export; the file is then not complete.</param>
-    /// <returns>How many entries were written.</returns>
+    /// <returns>The number of entries that were written.</returns>
     public static async ValueTask<long> ExportAsync(
-        IKvNamespace kv, Stream stream, string? prefix = null, CancellationToken cancellationToken = default)
+        this IKvNamespace kv, Stream stream, string? prefix = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(stream);
@@ -72,7 +72,7 @@ public static class KvBulk
         {
             await foreach (var listed in kv.ListAllAsync(prefix, cancellationToken).ConfigureAwait(false))
             {
-                // Deleted or expired since it was listed, if it does not exist.
+                // The entry does not exist when it was deleted or expired after it was listed.
                 var value = await kv.GetAsync(listed.Name, options: null, cancellationToken).ConfigureAwait(false);
                 try
                 {
@@ -101,7 +101,7 @@ public static class KvBulk
         {
             await puts.CompleteAsync().ConfigureAwait(false);
 
-            // Where System.Text.Json says where, it also quotes what stands there. What the reader of entries says has no place.
+            // An exception of System.Text.Json with a position also quotes the file. One of the reader of entries has no position.
             var reason = e is { LineNumber: { } line, BytePositionInLine: { } position }
                 ? Invariant($", in line {line + 1} at byte {position + 1}.")
                 : $". {e.Message}";

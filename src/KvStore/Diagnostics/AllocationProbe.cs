@@ -3,14 +3,14 @@ using System.Diagnostics;
 namespace KvStore.Diagnostics;
 
 /// <summary>
-/// The seam through which a test makes an allocation fail. Every allocation on the way of a mutation, and of the background work
-/// that follows it, is preceded by <see cref="Before"/>; a Release build has neither the calls nor their cost.
+/// The seam through which a test makes an allocation fail. Every allocation of a mutation, and of the background work that follows
+/// it, calls <see cref="Before"/> first. A Release build has no such calls.
 /// </summary>
 internal static class AllocationProbe
 {
     private static long s_left = long.MaxValue;
 
-    /// <summary>How many allocations succeed before one fails; the following ones succeed again. Never set outside tests.</summary>
+    /// <summary>The number of allocations that succeed before one fails; later allocations succeed. Set only by tests.</summary>
     public static long SucceedBeforeFailure
     {
         get => Volatile.Read(ref s_left);
@@ -18,7 +18,7 @@ internal static class AllocationProbe
     }
 
     /// <summary>Call directly before an allocation.</summary>
-    /// <exception cref="InsufficientMemoryException">A test wants this allocation to fail.</exception>
+    /// <exception cref="InsufficientMemoryException">A test makes this allocation fail.</exception>
     [Conditional("DEBUG")]
     public static void Before()
     {

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>What namespaces write to the log.</summary>
+/// <summary>Log messages of namespaces.</summary>
 internal static partial class KvLog
 {
     [LoggerMessage(1, LogLevel.Debug, "KV namespace {Namespace} was created")]

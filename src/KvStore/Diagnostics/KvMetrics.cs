@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>The instruments that all namespaces share, and the namespaces that are there to be measured.</summary>
+/// <summary>The instruments that all namespaces share, and the namespaces that are measured.</summary>
 internal static class KvMetrics
 {
     /// <summary>See <see cref="KvDiagnostics.MeterName"/>.</summary>
@@ -20,14 +20,14 @@ internal static class KvMetrics
     /// <summary>The meter of all instruments.</summary>
     public static Meter Meter => s_meter;
 
-    /// <summary>Operations, by what they were and what became of them.</summary>
+    /// <summary>The number of operations, by operation and outcome.</summary>
     public static Counter<long> Requests { get; } =
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
 
-    /// <summary>How long operations take.</summary>
+    /// <summary>The duration of operations.</summary>
     /// <remarks>
-    /// The boundaries that the conventions advise begin at a millisecond, since they think of a network: every read of
-    /// memory would be in the first bucket.
+    /// The bucket boundaries of the OpenTelemetry conventions are for networks and begin at a millisecond. Every read of memory would
+    /// be in the first bucket, so the boundaries here begin at a microsecond.
     /// </remarks>
     public static Histogram<double> Duration { get; } = s_meter.CreateHistogram(
         "db.client.operation.duration",

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>Counts, times and traces the operations of one namespace, where anybody listens.</summary>
+/// <summary>Counts, times and traces the operations of one namespace for observers.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvTelemetry : IDisposable
 {
@@ -65,7 +65,7 @@ internal sealed class KvTelemetry : IDisposable
         }
     }
 
-    /// <summary>Carries out an operation that has no result, and reports its outcome and duration.</summary>
+    /// <summary>Runs an operation without a result, and reports its outcome.</summary>
     public async ValueTask ObserveAsync(string operation, Func<ValueTask> carryOut) => await ObserveAsync(
         operation,
         async () =>
@@ -78,7 +78,7 @@ internal sealed class KvTelemetry : IDisposable
     /// <summary>Counts a synchronous read.</summary>
     public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
 
-    // With its tags from the start, because a sampler decides by them.
+    // The tags are set at the start, because samplers decide by them.
     private Activity? StartActivity(string operation) => KvMetrics.Activities.HasListeners()
         ? KvMetrics.Activities.StartActivity(
             ActivityKind.Client, parentContext: default, TagsOf(operation, errorType: null), name: $"{operation} {NamespaceTag.Value}")

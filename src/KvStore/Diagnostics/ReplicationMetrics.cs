@@ -4,12 +4,12 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Diagnostics;
 
-/// <summary>The instruments that say how stale regions are.</summary>
+/// <summary>The instruments of replication: lag, staleness and pending deliveries.</summary>
 internal static class ReplicationMetrics
 {
     private const string RegionTag = "kvstore.region";
 
-    // By whom they belong to, weakly, so that a namespace that nobody disposed can be collected.
+    // By owner, with weak references, so that a namespace that was not disposed can be collected.
     private static readonly ConditionalWeakTable<object, Func<IEnumerable<Measurement<long>>>> s_pending = [];
 
     // From the milliseconds of a push between regions to the minutes of a cache or a partition.
@@ -18,24 +18,24 @@ internal static class ReplicationMetrics
         HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
     };
 
-    /// <summary>How long mutations took to become visible in another region.</summary>
+    /// <summary>The time from a write to its visibility in another region.</summary>
     public static Histogram<double> Lag { get; } = KvMetrics.Meter.CreateHistogram<double>(
-        "kvstore.replication.lag", "s", "How long mutations took to become visible in another region.", tags: null, s_seconds);
+        "kvstore.replication.lag", "s", "The time from a write to its visibility in another region.", tags: null, s_seconds);
 
-    /// <summary>How stale the reads were that were answered with something that is no longer so.</summary>
+    /// <summary>The staleness of reads that returned something that was not the newest.</summary>
     public static Histogram<double> Staleness { get; } = KvMetrics.Meter.CreateHistogram<double>(
-        "kvstore.replication.staleness", "s", "Of reads that were stale: for how long, at the most, the answer had no longer been the newest.", tags: null, s_seconds);
+        "kvstore.replication.staleness", "s", "Of stale reads: the longest time for which the result may not have been the newest.", tags: null, s_seconds);
 
     static ReplicationMetrics() => KvMetrics.Meter.CreateObservableGauge(
-        "kvstore.replication.pending", () => s_pending.SelectMany(entry => entry.Value()), "{mutation}", "Mutations on their way, by the region that has not heard of them.");
+        "kvstore.replication.pending", () => s_pending.SelectMany(entry => entry.Value()), "{mutation}", "Pending deliveries, by the region that has not received them.");
 
-    /// <summary>Begins to measure what is on its way.</summary>
+    /// <summary>Begins to measure the pending deliveries of an owner.</summary>
     public static void Add(object owner, Func<IEnumerable<Measurement<long>>> pending) => s_pending.AddOrUpdate(owner, pending);
 
-    /// <summary>Ends it.</summary>
+    /// <summary>Ends the measurements of an owner.</summary>
     public static void Remove(object owner) => s_pending.Remove(owner);
 
-    /// <summary>A measurement of a region.</summary>
+    /// <summary>Creates a measurement of a region.</summary>
     public static Measurement<long> Measure(string @namespace, string region, long value) =>
         new(value, new TagList { { "db.namespace", @namespace }, { RegionTag, region } });
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace KvStore.Hosting;
 
-/// <summary>Which section of the configuration belongs to which namespace.</summary>
+/// <summary>Finds the section of the configuration that belongs to a namespace.</summary>
 internal static class ConfigurationSections
 {
     private const string Root = "KvStore";
@@ -15,8 +15,8 @@ internal static class ConfigurationSections
 
     /// <summary>The section of a namespace, which may be empty.</summary>
     /// <exception cref="FormatException">
-    /// Another namespace has the same section, because configuration does not tell upper from lower case; or the section that
-    /// holds them all is a bare value.
+    /// Another namespace has the same section, because configuration is not case-sensitive; or <c>KvStore</c> is a value instead of a
+    /// section.
     /// </exception>
     public static IConfigurationSection Of(IConfiguration configuration, string name, IEnumerable<string> names)
     {
@@ -31,7 +31,7 @@ internal static class ConfigurationSections
                 $"{section.Path} would configure the namespace \"{other}\" too, because configuration does not tell upper from lower case. Rename one of them, or remove the section and configure both in code.");
     }
 
-    /// <summary>The paths of sections that belong to no namespace. A bare value is no section: it is read by the application itself.</summary>
+    /// <summary>The paths of sections that belong to no namespace. A value is not a section: the application may read it itself.</summary>
     public static IEnumerable<string> Unused(IConfiguration configuration, IEnumerable<string> names)
     {
         var keys = names.Select(KeyOf).ToHashSet(StringComparer.OrdinalIgnoreCase);
@@ -40,9 +40,9 @@ internal static class ConfigurationSections
             .Select(section => section.Path);
     }
 
-    /// <summary>The path of the setting that gave an option its value; null when none did.</summary>
+    /// <summary>The path of the setting that an option has its value from; null when there is none.</summary>
     /// <param name="section">The section of the namespace.</param>
-    /// <param name="option">The option as exceptions name it, for example <c>KvLimits.ExpirationTtlMin (seconds)</c>.</param>
+    /// <param name="option">The name of the option in an exception, for example <c>KvLimits.ExpirationTtlMin (seconds)</c>.</param>
     public static string? PathOf(IConfigurationSection section, string option)
     {
         var name = option.Split(' ')[0];
@@ -51,10 +51,10 @@ internal static class ConfigurationSections
     }
 
     /// <summary>
-    /// The message of what was thrown while options were made. A range is checked when all settings are read; the exception says
-    /// which option, and this adds which setting it came from.
+    /// The message of an exception from creating options. Ranges are checked after all settings are read, so the exception names the
+    /// option; this method adds the setting.
     /// </summary>
-    /// <param name="exception">What was thrown.</param>
+    /// <param name="exception">The exception.</param>
     /// <param name="section">The section that was read; null when none was.</param>
     public static string MessageOf(Exception exception, IConfigurationSection? section)
     {

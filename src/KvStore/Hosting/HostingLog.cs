@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace KvStore.Hosting;
 
-/// <summary>What is logged about registered namespaces.</summary>
+/// <summary>Log messages about registered namespaces.</summary>
 internal static partial class HostingLog
 {
     [LoggerMessage(20, LogLevel.Warning, "The configuration has the section {Section}, but no KV namespace of that name is registered, so nothing reads it. Sections of registered namespaces are: {Sections}")]

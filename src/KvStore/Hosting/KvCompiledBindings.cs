@@ -9,15 +9,15 @@ namespace KvStore;
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class KvCompiledBindings
 {
-    /// <summary>Registers each namespace of an environment, and checks that the file at run time binds the same.</summary>
-    /// <param name="services">Where to register them.</param>
+    /// <summary>Registers each namespace of an environment, and checks that the file at run time has the same bindings.</summary>
+    /// <param name="services">The services.</param>
     /// <param name="fileName">The name of the file that was compiled.</param>
-    /// <param name="compiled">Its bindings, as JSON of the same form.</param>
-    /// <param name="environment">The environment; null takes the one of <c>CLOUDFLARE_ENV</c>, empty the top level.</param>
-    /// <param name="configure">How each shall behave.</param>
-    /// <param name="path">The file at run time; null looks for it in the content root and beside the application.</param>
+    /// <param name="compiled">The bindings of the file, as JSON of the same form.</param>
+    /// <param name="environment">The environment; null for the environment of <c>CLOUDFLARE_ENV</c>, empty for the top level.</param>
+    /// <param name="configure">Sets the options of each namespace.</param>
+    /// <param name="path">The file at run time; null to look for it in the content root and in the directory of the application.</param>
     /// <exception cref="FileNotFoundException">There is no file at <paramref name="path"/>.</exception>
-    /// <exception cref="InvalidDataException">The file at run time is wrong, or binds something else. Nothing has been registered.</exception>
+    /// <exception cref="InvalidDataException">The file at run time is not valid, or has other bindings. Nothing was registered.</exception>
     public static void Register(
         IServiceCollection services, string fileName, string compiled, string? environment, Action<KvNamespaceBuilder>? configure, string? path)
     {

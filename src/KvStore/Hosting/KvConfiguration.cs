@@ -7,18 +7,18 @@ namespace KvStore.Hosting;
 /// <summary>Reads the options of a namespace from configuration.</summary>
 internal static class KvConfiguration
 {
-    /// <summary>A path, relative to the content root of the host where there is one, or else to the current directory.</summary>
+    /// <summary>A full path. A relative path starts at the content root of the host; without a host, at the current directory.</summary>
     public static string PathOf(IServiceProvider services, string path) =>
         services.GetService<IHostEnvironment>() is { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
 
-    /// <summary>The options with what the section says in place of what they said. What the section does not say stays.</summary>
-    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    /// <summary>Returns the options with the settings of a section. Options without a setting stay as they are.</summary>
+    /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
     /// <exception cref="ArgumentException">An option is out of its range; the message names it.</exception>
     public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options)
     {
         Setting.CheckHasEntries(section);
 
-        // The profile first, whatever the order of entries: it replaces limits and lag, and the others change them.
+        // The profile comes first, because it replaces limits and lag, which the other settings then change.
         foreach (var entry in section.GetChildren().OrderBy(static entry => entry.Key.Equals("PROFILE", StringComparison.OrdinalIgnoreCase) ? 0 : 1))
         {
             options = entry.Key.ToUpperInvariant() switch
@@ -37,8 +37,8 @@ internal static class KvConfiguration
         return options;
     }
 
-    /// <summary>The limits with what the section says in place of what they said.</summary>
-    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    /// <summary>Returns the limits with the settings of a section.</summary>
+    /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
     public static KvLimits ApplyLimits(IConfigurationSection section, KvLimits limits)
     {
         Setting.CheckHasEntries(section);

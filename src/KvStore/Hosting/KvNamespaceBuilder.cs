@@ -4,8 +4,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace KvStore;
 
 /// <summary>
-/// Sets the options of a namespace that is being registered. They are defaults: the section <c>KvStore:{name}</c> of the
-/// configuration overrides them, one setting at a time.
+/// Sets the options of a namespace that is being registered. The section <c>KvStore:{name}</c> of the configuration overrides them,
+/// one setting at a time.
 /// </summary>
 public sealed class KvNamespaceBuilder
 {
@@ -20,11 +20,11 @@ public sealed class KvNamespaceBuilder
     /// <summary>The name of the namespace.</summary>
     public string Name { get; }
 
-    /// <summary>Where it is registered.</summary>
+    /// <summary>The services that the namespace is registered with.</summary>
     public IServiceCollection Services { get; }
 
     /// <summary>Changes options: <c>kv.Configure(o =&gt; o with { TimeProvider = clock })</c>.</summary>
-    /// <param name="change">Makes the new options of those so far. Called when the namespace is first needed.</param>
+    /// <param name="change">Returns the new options for the options so far. Called when the namespace is opened.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Configure(Func<KvNamespaceOptions, KvNamespaceOptions> change)
     {
@@ -33,7 +33,7 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>Changes options with the help of other services.</summary>
-    /// <param name="change">Makes the new options of those so far. Called when the namespace is first needed.</param>
+    /// <param name="change">Returns the new options for the options so far. Called when the namespace is opened.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Configure(Func<IServiceProvider, KvNamespaceOptions, KvNamespaceOptions> change)
     {
@@ -43,7 +43,7 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>Changes limits: <c>kv.Limits(l =&gt; l with { ExpirationTtlMin = TimeSpan.FromSeconds(1) })</c>.</summary>
-    /// <param name="change">Makes the new limits of those so far.</param>
+    /// <param name="change">Returns the new limits for the limits so far.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Limits(Func<KvLimits, KvLimits> change)
     {
@@ -52,10 +52,10 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>
-    /// Gives the namespace regions, each of which sees the others' writes late: <c>kv.Replicate(r =&gt; r.Regions("jnb",
+    /// Adds regions, each of which receives the writes of the others late: <c>kv.Replicate(r =&gt; r.Regions("jnb",
     /// "lhr").Lag(KvLag.Fixed(TimeSpan.FromSeconds(5))))</c>.
     /// </summary>
-    /// <param name="replicate">Says which, and how late.</param>
+    /// <param name="replicate">Sets the regions, the lag and the edge cache.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Replicate(Action<KvReplicationBuilder> replicate)
     {
@@ -68,8 +68,8 @@ public sealed class KvNamespaceBuilder
         });
     }
 
-    /// <summary>Rehearses a service: takes over its limits, and how its regions see each other's writes.</summary>
-    /// <param name="profile">The service.</param>
+    /// <summary>Imitates a service: sets the limits, the lag and the edge cache of its profile.</summary>
+    /// <param name="profile">The profile of the service.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Profile(KvProfile profile)
     {
@@ -77,21 +77,21 @@ public sealed class KvNamespaceBuilder
         return Configure(profile.Apply);
     }
 
-    /// <summary>Refuses writes that come too soon after another (429); see <see cref="KvNamespaceOptions.EnforceWriteRate"/>.</summary>
-    /// <param name="enforce">Whether it does.</param>
+    /// <summary>Refuses writes that come too soon after another write (429); see <see cref="KvNamespaceOptions.EnforceWriteRate"/>.</summary>
+    /// <param name="enforce">Whether to refuse them.</param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder EnforceWriteRate(bool enforce = true) => Configure(options => options with { EnforceWriteRate = enforce });
 
     /// <summary>
-    /// Keeps the namespace in a directory: <c>kv.PersistTo("data/cache")</c>. Everything acknowledged is there after a crash;
-    /// <c>docs/durability.md</c> says what survives what.
+    /// Persists the namespace in a directory: <c>kv.PersistTo("data/cache")</c>. Acknowledged writes survive a crash of the process;
+    /// <c>docs/durability.md</c> has the details for each durability.
     /// </summary>
     /// <param name="directory">
-    /// The directory, which belongs to this namespace alone and is created when need be. A relative path starts at the content
-    /// root of the host, or at the current directory where there is none. <c>KvStore:{name}:Persistence:Directory</c> in the
-    /// configuration overrides it.
+    /// The directory, for this namespace alone. It is created when it does not exist. A relative path starts at the content root of
+    /// the host; without a host, at the current directory. <c>KvStore:{name}:Persistence:Directory</c> in the configuration
+    /// overrides it.
     /// </param>
-    /// <param name="options">How it is kept; null for the defaults.</param>
+    /// <param name="options">The options of the persistence; null for the defaults.</param>
     /// <returns>This builder.</returns>
     /// <exception cref="ArgumentException">The directory is empty, or an option is out of its range; the message names it.</exception>
     public KvNamespaceBuilder PersistTo(string directory, FilePersistenceOptions? options = null)
@@ -103,13 +103,12 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>
-    /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read in any case, after all that
-    /// code says, except by <see cref="KvServiceCollectionExtensions.ReplaceKvNamespace"/>.
+    /// Reads options from a section of the configuration. The section <c>KvStore:{name}</c> is read without this call, after all
+    /// options that code sets, except after <see cref="KvServiceCollectionExtensions.ReplaceKvNamespace"/>.
     /// </summary>
     /// <param name="section">
-    /// A section with <c>Limits</c> in it, whose entries are named as those of <see cref="KvLimits"/>, <c>Persistence</c>,
-    /// <c>Replication</c>, whose entries are named as those of <see cref="KvReplicationOptions"/>, <c>Profile</c> or
-    /// <c>EnforceWriteRate</c>.
+    /// A section with <c>Limits</c> (settings as in <see cref="KvLimits"/>), <c>Persistence</c>, <c>Replication</c> (settings as in
+    /// <see cref="KvReplicationOptions"/>), <c>Profile</c> or <c>EnforceWriteRate</c>.
     /// </param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Bind(IConfiguration section)

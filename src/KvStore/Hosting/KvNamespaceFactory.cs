@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace KvStore.Hosting;
 
-/// <summary>Finds registered namespaces in the container that made it.</summary>
+/// <summary>Finds the registered namespaces of one container.</summary>
 internal sealed class KvNamespaceFactory(IServiceProvider services, KvNamespaceRegistry registry) : IKvNamespaceFactory
 {
     public IReadOnlyCollection<string> Names => registry.Names;

@@ -3,9 +3,8 @@ using Microsoft.Extensions.Hosting;
 namespace KvStore.Hosting;
 
 /// <summary>
-/// Opens every registered namespace before the host's first service starts, so that what they keep is recovered before the
-/// first request, and a wrong option or a damaged file stops the host; flushes them when its last service has stopped. The
-/// container disposes them.
+/// Opens every registered namespace before the host's first service starts. So recovery ends before the first request, and an invalid
+/// option or a damaged file stops the host. Flushes the namespaces after the last service has stopped. The container disposes them.
 /// </summary>
 internal sealed class KvNamespaceLifetime(KvNamespaceOpener opener, KvNamespaceRegistry registry) : IHostedLifecycleService
 {
@@ -31,7 +30,7 @@ internal sealed class KvNamespaceLifetime(KvNamespaceOpener opener, KvNamespaceR
         }
         catch (ObjectDisposedException)
         {
-            // A host that is stopped twice, as one under test may be, can find it disposed; and disposing flushes.
+            // A host that is stopped twice, for example in a test, may have disposed the namespace; disposing flushes.
         }
     }
 }

@@ -1,12 +1,13 @@
 namespace KvStore.Hosting;
 
 /// <summary>
-/// Opens each namespace of a container once: the host opens it before its first service starts; without a host, the first caller does.
+/// Opens each namespace of a container once: the host opens it before its first service starts; without a host, the first caller that
+/// resolves it.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRegistry registry) : IAsyncDisposable, IDisposable
 {
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly Dictionary<string, Task<KvNamespace>> _opened = new(StringComparer.Ordinal);
     private bool _isDisposed;
 
@@ -15,17 +16,17 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
     {
         get
         {
-            lock (_gate)
+            lock (_lock)
             {
                 return [.. _opened.Values.Where(task => task.IsCompletedSuccessfully).Select(task => task.Result)];
             }
         }
     }
 
-    /// <summary>Opens a namespace, or waits for it to be open. What has failed is tried again.</summary>
+    /// <summary>Opens a namespace, or returns the task that opens it. When opening failed, the next call tries again.</summary>
     public Task<KvNamespace> OpenAsync(string name, CancellationToken cancellationToken = default)
     {
-        lock (_gate)
+        lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (!_opened.TryGetValue(name, out var task) || task.IsFaulted || task.IsCanceled)
@@ -38,11 +39,11 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
         }
     }
 
-    /// <summary>The namespace; blocks until it is open, where nobody has opened it before.</summary>
+    /// <summary>Returns a namespace. Blocks until it is open.</summary>
     public KvNamespace Open(string name)
     {
-        // A container makes its services synchronously. With a host this is done long before; what is waited for otherwise
-        // runs on the thread pool and needs no thread of the caller's.
+        // A container creates services synchronously. With a host the namespace is open by now. Without a host this waits for
+        // work on the thread pool, which does not need the thread of the caller.
         return OpenAsync(name).GetAwaiter().GetResult();
     }
 
@@ -58,7 +59,8 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
             }
             catch (Exception e)
             {
-                // The others have writes to save too. The failure to open a namespace was thrown to its callers.
+                // Continue, because the other namespaces have writes to flush. The caller of OpenAsync has the exception of a
+                // namespace that could not be opened.
                 if (!task.IsFaulted && !task.IsCanceled)
                 {
                     (failures ??= []).Add(e);
@@ -74,13 +76,13 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
 
     public void Dispose()
     {
-        // As with KvNamespace.Dispose: returning before everything is on the disk would lose it.
+        // Blocks as KvNamespace.Dispose does: a return before everything is on the disk would lose writes.
         DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
     private List<Task<KvNamespace>> TakeAll()
     {
-        lock (_gate)
+        lock (_lock)
         {
             _isDisposed = true;
             List<Task<KvNamespace>> all = [.. _opened.Values];

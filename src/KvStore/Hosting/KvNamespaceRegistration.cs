@@ -1,11 +1,11 @@
 namespace KvStore.Hosting;
 
 /// <summary>
-/// A namespace that is registered with a service collection. It is a service itself, so that the collection alone says which
-/// namespaces there are: a registration that is replaced leaves nothing behind.
+/// A namespace that is registered with a service collection. The registration is a service itself, so that the collection has the
+/// complete list of namespaces, and replacing a registration leaves nothing behind.
 /// </summary>
-/// <param name="Builder">Its name and its options.</param>
-/// <param name="ReadsConfiguration">Whether its section of the configuration overrides the options that code gives.</param>
+/// <param name="Builder">The name and the options.</param>
+/// <param name="ReadsConfiguration">Whether the section of the namespace in the configuration overrides the options of code.</param>
 internal sealed record KvNamespaceRegistration(KvNamespaceBuilder Builder, bool ReadsConfiguration)
 {
     /// <summary>The name of the namespace.</summary>

@@ -29,8 +29,8 @@ internal sealed class KvNamespaceRegistry
         $"No KV namespace named \"{name}\" is registered. Registered are: {string.Join(", ", names.DefaultIfEmpty("none"))}.";
 
     /// <summary>Opens a namespace as it was registered and configured.</summary>
-    /// <exception cref="OptionsValidationException">An option is wrong; the message names the namespace and the option.</exception>
-    /// <exception cref="KvPersistenceException">What it keeps cannot be opened.</exception>
+    /// <exception cref="OptionsValidationException">An option is not valid; the message names the namespace and the option.</exception>
+    /// <exception cref="KvPersistenceException">The persisted namespace cannot be opened.</exception>
     public async Task<KvNamespace> OpenAsync(IServiceProvider services, string name, CancellationToken cancellationToken)
     {
         WarnOfUnusedSections(services);
@@ -60,7 +60,7 @@ internal sealed class KvNamespaceRegistry
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {
-            // Without the exception as the cause: what was thrown elsewhere may quote a setting, and a setting may be a secret.
+            // Without an inner exception: an exception of other code may quote a setting, and a setting may be a secret.
             throw new OptionsValidationException(
                 registration.Name, typeof(KvNamespaceOptions), [$"KV namespace \"{registration.Name}\": {ConfigurationSections.MessageOf(e, section)}"]);
         }

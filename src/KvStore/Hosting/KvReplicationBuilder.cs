@@ -1,15 +1,13 @@
-using KvStore;
+namespace KvStore;
 
-namespace Microsoft.Extensions.DependencyInjection;
-
-/// <summary>Says which regions a namespace shall have, and how late each sees what was written in another.</summary>
+/// <summary>Sets the regions of a namespace, their lag and their edge cache.</summary>
 public sealed class KvReplicationBuilder
 {
     internal KvReplicationBuilder(KvReplicationOptions options) => Options = options;
 
     internal KvReplicationOptions Options { get; private set; }
 
-    /// <summary>Names the regions; the first is home unless <see cref="Home"/> says otherwise.</summary>
+    /// <summary>Sets the regions. The first is the home region, unless <see cref="Home"/> sets another.</summary>
     /// <param name="regions">The names, all different.</param>
     /// <returns>This builder.</returns>
     public KvReplicationBuilder Regions(params string[] regions)
@@ -18,18 +16,18 @@ public sealed class KvReplicationBuilder
         return Configure(options => options with { Regions = regions });
     }
 
-    /// <summary>Says which region's view the namespace itself is.</summary>
+    /// <summary>Sets the home region, whose view the namespace itself is.</summary>
     /// <param name="region">One of the regions.</param>
     /// <returns>This builder.</returns>
     public KvReplicationBuilder Home(string region) => Configure(options => options with { HomeRegion = region });
 
-    /// <summary>Says how long a write travels from region to region; see <see cref="KvLag"/>.</summary>
+    /// <summary>Sets the replication lag; see <see cref="KvLag"/>.</summary>
     /// <param name="lag">The model.</param>
     /// <returns>This builder.</returns>
     public KvReplicationBuilder Lag(IKvLagModel lag) => Configure(options => options with { Lag = lag });
 
-    /// <summary>Lets each region cache what it reads, as the classic service does.</summary>
-    /// <param name="change">Makes the options of the defaults; null for the defaults.</param>
+    /// <summary>Adds an edge cache to each region, as Workers KV has.</summary>
+    /// <param name="change">Returns the new options for the options so far; null to keep them.</param>
     /// <returns>This builder.</returns>
     public KvReplicationBuilder EdgeCache(Func<KvEdgeCacheOptions, KvEdgeCacheOptions>? change = null)
     {
@@ -37,9 +35,9 @@ public sealed class KvReplicationBuilder
         return Configure(options => options with { EdgeCache = change is null ? cache : change(cache) });
     }
 
-    /// <summary>Sets the clock of a region wrong; see <see cref="KvReplication.SetClockSkew"/>.</summary>
+    /// <summary>Sets the clock skew of a region; see <see cref="KvReplication.SetClockSkew"/>.</summary>
     /// <param name="region">One of the regions.</param>
-    /// <param name="skew">By how much it is fast; negative when slow.</param>
+    /// <param name="skew">How much the clock is fast; negative when it is slow.</param>
     /// <returns>This builder.</returns>
     public KvReplicationBuilder ClockSkew(string region, TimeSpan skew)
     {

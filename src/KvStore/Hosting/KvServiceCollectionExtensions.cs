@@ -10,17 +10,17 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class KvServiceCollectionExtensions
 {
     /// <summary>
-    /// Registers a namespace: a keyed singleton <see cref="IKvNamespace"/> under its name, which is a keyed
-    /// <see cref="KvNamespace"/> too, and all of them through <see cref="IKvNamespaceFactory"/>.
+    /// Registers a namespace as a keyed singleton under its name, as <see cref="IKvNamespace"/> and as <see cref="KvNamespace"/>. An
+    /// <see cref="IKvNamespaceFactory"/> finds all registered namespaces.
     /// </summary>
     /// <remarks>
     /// <para>
     /// Without a key, <see cref="IKvNamespace"/> and <see cref="KvNamespace"/> are the namespace that was registered <b>first</b>.
-    /// Use that in an application with a single namespace. When several are registered, resolving one without a key logs a
-    /// warning that names the one returned.
+    /// Resolve without a key in an application with a single namespace. When several are registered, it logs a warning with the name
+    /// of the namespace that is returned.
     /// </para>
     /// <para>
-    /// Code gives the defaults, and the configuration section <c>KvStore:{name}</c> overrides them, one setting at a time:
+    /// The configuration section <c>KvStore:{name}</c> overrides the options of code, one setting at a time:
     /// <c>Persistence</c> (<c>Enabled</c>, <c>Directory</c> and the options of <see cref="FilePersistenceOptions"/>),
     /// <c>Limits</c> (<see cref="KvLimits"/>), <c>Replication</c> (<c>Enabled</c> and <see cref="KvReplicationOptions"/>),
     /// <c>Profile</c> and <c>EnforceWriteRate</c>. Numbers are bytes or keys, spans of time are <c>hh:mm:ss</c>
@@ -28,13 +28,14 @@ public static class KvServiceCollectionExtensions
     /// name, and a percent sign <c>%25</c>. A section for a namespace that is not registered is logged as a warning.
     /// </para>
     /// <para>
-    /// The clock and the logging are those of the container. The host opens the namespace before its first service starts, and
-    /// flushes it when the last has stopped; without a host it is opened when it is first resolved. The container disposes it.
+    /// The namespace uses the clock and the logging of the container. The host opens the namespace before its first service starts,
+    /// and flushes it after the last service has stopped. Without a host the namespace is opened when it is first resolved. The
+    /// container disposes it.
     /// </para>
     /// </remarks>
-    /// <param name="services">Where to register it.</param>
-    /// <param name="name">Its name, for example <c>CACHE_KV</c>.</param>
-    /// <param name="configure">Sets its options.</param>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The name of the namespace, for example <c>CACHE_KV</c>.</param>
+    /// <param name="configure">Sets the options of the namespace.</param>
     /// <returns>The same services.</returns>
     /// <exception cref="ArgumentException">
     /// The name is empty, or registered already; <see cref="ReplaceKvNamespace"/> puts another namespace in its place.
@@ -63,19 +64,19 @@ public static class KvServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Replaces a registered namespace, for tests: nothing of the replaced registration is opened, neither its directory nor
-    /// what the configuration says of it. Without <paramref name="configure"/> the new one lives in memory.
+    /// Replaces a registered namespace, for tests. The directory of the replaced registration is not opened, and its section of the
+    /// configuration is not read. Without <paramref name="configure"/> the new namespace is in memory only.
     /// </summary>
     /// <remarks>
-    /// The section <c>KvStore:{name}</c> of the configuration is not read for the new namespace. To read it nevertheless:
+    /// The section <c>KvStore:{name}</c> of the configuration is not read for the new namespace. To read it, call
     /// <c>kv.Bind(configuration.GetSection("KvStore:CACHE_KV"))</c>. In a <c>WebApplicationFactory</c>, call this in
     /// <c>ConfigureTestServices</c>, which runs after the application has registered its services.
     /// </remarks>
-    /// <param name="services">Where it is registered.</param>
-    /// <param name="name">Its name.</param>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The name of the namespace.</param>
     /// <param name="configure">Sets the options of the new namespace.</param>
     /// <returns>The same services.</returns>
-    /// <exception cref="ArgumentException">No namespace of that name is registered; the message names those that are.</exception>
+    /// <exception cref="ArgumentException">No namespace of that name is registered; the message lists the registered names.</exception>
     public static IServiceCollection ReplaceKvNamespace(
         this IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure = null)
     {
@@ -95,11 +96,11 @@ public static class KvServiceCollectionExtensions
             nameof(name));
     }
 
-    /// <summary>Replaces every registered namespace, as <see cref="ReplaceKvNamespace"/> does with one.</summary>
-    /// <param name="services">Where they are registered.</param>
+    /// <summary>Replaces every registered namespace, as <see cref="ReplaceKvNamespace"/> replaces one.</summary>
+    /// <param name="services">The services.</param>
     /// <param name="configure">Sets the options of each new namespace; called once for each, with its name in the builder.</param>
     /// <returns>The same services.</returns>
-    /// <exception cref="InvalidOperationException">No namespace is registered; the call must come after those that register them.</exception>
+    /// <exception cref="InvalidOperationException">No namespace is registered. Call this after the namespaces are registered.</exception>
     public static IServiceCollection ReplaceKvNamespaces(
         this IServiceCollection services, Action<KvNamespaceBuilder>? configure = null)
     {
@@ -120,32 +121,32 @@ public static class KvServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Registers every namespace that a Wrangler file binds: for each entry of <c>kv_namespaces</c> one under the name of its
+    /// Registers every namespace that a Wrangler file binds: each entry of <c>kv_namespaces</c>, under the name of its
     /// <c>binding</c>.
     /// </summary>
     /// <remarks>
-    /// Bindings are resolved as wrangler resolves them. An environment binds what it lists itself and inherits nothing of the top
-    /// level; what the top level binds and the environment does not is a warning in the log when the host starts. An environment
-    /// that the file does not have is an error where the file has others, and stands for the top level where it has none.
-    /// Of a property that is given twice the last value counts. Files are UTF-8, with or without a byte order mark.
+    /// Bindings are resolved as wrangler resolves them. An environment has the bindings that it lists, and inherits none from the top
+    /// level; a binding that only the top level has is logged as a warning when the host starts. An environment that the file does not
+    /// have is an error; when the file has no environments, it means the top level. The last value of a repeated property counts.
+    /// Files are UTF-8, with or without a byte order mark.
     /// </remarks>
-    /// <param name="services">Where to register them.</param>
+    /// <param name="services">The services.</param>
     /// <param name="path">
     /// A <c>wrangler.toml</c>, or a <c>wrangler.json</c> or <c>wrangler.jsonc</c>: JSON in which comments and trailing commas are
     /// allowed. A file whose name does not end in <c>.toml</c> is read as JSON. A relative path starts at the content root of the
-    /// host that is being built, or else at the current directory.
+    /// host that is being built; without a host, at the current directory.
     /// </param>
-    /// <param name="configure">How each shall behave; called once for each, with its name in the builder.</param>
+    /// <param name="configure">Sets the options of each namespace; called once for each, with its name in the builder.</param>
     /// <param name="environment">
-    /// The environment, for example <c>production</c> for what stands under <c>env.production</c>. Null takes the one that the
-    /// variable <c>CLOUDFLARE_ENV</c> names, and the top level where it names none; empty is the top level.
+    /// The environment, for example <c>production</c> for <c>env.production</c>. Null means the environment in the variable
+    /// <c>CLOUDFLARE_ENV</c>, or the top level when the variable is not set. Empty means the top level.
     /// </param>
     /// <returns>The same services.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">
-    /// The file cannot be read; an entry has no <c>binding</c> or one that is taken; the file has environments but not this one;
-    /// or no environment is chosen, and only environments bind something. The message says at which line and column. Nothing
-    /// has been registered.
+    /// The file cannot be read; an entry has no <c>binding</c>, or one that is registered already; the file has other environments but
+    /// not this one; or no environment is chosen, and only environments have bindings. The message has the line and the column.
+    /// Nothing was registered.
     /// </exception>
     public static IServiceCollection AddKvNamespacesFromWrangler(
         this IServiceCollection services, string path, Action<KvNamespaceBuilder>? configure = null, string? environment = null)
@@ -156,11 +157,11 @@ public static class KvServiceCollectionExtensions
         return Register(services, path, WranglerFile.Read(path, WranglerFile.EnvironmentOf(environment)), configure);
     }
 
-    /// <summary>Registers what a file binds.</summary>
+    /// <summary>Registers the bindings of a file.</summary>
     internal static IServiceCollection Register(
         IServiceCollection services, string path, WranglerBindings file, Action<KvNamespaceBuilder>? configure)
     {
-        // All of them before any is registered: a file that is wrong changes nothing.
+        // Check all bindings before one is registered, so that an invalid file changes nothing.
         var taken = new HashSet<string>(NamesIn(services), StringComparer.Ordinal);
         foreach (var binding in file.Bindings)
         {
@@ -184,11 +185,11 @@ public static class KvServiceCollectionExtensions
         return services;
     }
 
-    /// <summary>A path from the content root of the host that is being built, or from the current directory where none is.</summary>
+    /// <summary>A full path from the content root of the host that is being built; without a host, from the current directory.</summary>
     internal static string FromContentRoot(IServiceCollection services, string path) =>
         ContentRootOf(services) is { } root ? Path.Combine(root, path) : path;
 
-    /// <summary>The content root of the host that is being built, if one is.</summary>
+    /// <summary>The content root of the host that is being built; null without a host.</summary>
     internal static string? ContentRootOf(IServiceCollection services)
     {
         var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
@@ -206,7 +207,7 @@ public static class KvServiceCollectionExtensions
         return new KvNamespaceRegistration(builder, readsConfiguration);
     }
 
-    // The container makes a singleton once, so the warning is logged once for each of the two types.
+    // The container creates a singleton once, so the warning is logged once for each of the two types.
     private static T WithoutKey<T>(IServiceProvider provider)
         where T : class
     {

@@ -3,17 +3,16 @@ using Microsoft.Extensions.Configuration;
 
 namespace KvStore.Hosting;
 
-/// <summary>Reads from configuration whether and how a namespace is kept in files.</summary>
+/// <summary>Reads the persistence of a namespace from configuration.</summary>
 internal static class PersistenceConfiguration
 {
     private const string Enabled = "Enabled";
 
     /// <summary>
-    /// The persistence with what the section says in place of what code said. Nothing is opened. Each setting can stand alone:
-    /// what the section does not say stays as it is.
+    /// Returns the persistence with the settings of a section. Nothing is opened. Options without a setting stay as they are.
     /// </summary>
-    /// <returns>The persistence; null for memory alone.</returns>
-    /// <exception cref="FormatException">A setting is not known, cannot be read, or lacks what it needs.</exception>
+    /// <returns>The persistence; null for memory only.</returns>
+    /// <exception cref="FormatException">A setting is unknown, cannot be read, or needs another setting that is missing.</exception>
     /// <exception cref="ArgumentException">An option is out of its range; the message names it.</exception>
     public static IKvPersistence? Apply(IServiceProvider services, IConfigurationSection section, IKvPersistence? persistence)
     {
@@ -29,11 +28,11 @@ internal static class PersistenceConfiguration
                 $"{first.Path} is an option of files, and code gives the namespace another persistence ({persistence.GetType().Name}). Remove it, or set {section.Path}:{nameof(FilePersistence.Directory)} to use files instead.");
     }
 
-    /// <summary>The directory and the options with what the section says in place of what they said.</summary>
+    /// <summary>Returns the directory and the options with the settings of a section.</summary>
     /// <returns>
-    /// Whether anything is kept in files; the first setting that is of files, null when there is none; the directory; the options.
+    /// Whether the namespace is persisted; the first setting that belongs to files, null when there is none; the directory; the options.
     /// </returns>
-    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
     public static (bool IsEnabled, IConfigurationSection? First, string? Directory, FilePersistenceOptions Options) Read(
         IServiceProvider services, IConfigurationSection section, string? directory, FilePersistenceOptions options)
     {

@@ -2,12 +2,12 @@ using Microsoft.Extensions.Configuration;
 
 namespace KvStore.Hosting;
 
-/// <summary>Reads from configuration which regions a namespace has and how they lag.</summary>
+/// <summary>Reads the regions of a namespace, their lag and their edge cache from configuration.</summary>
 internal static class ReplicationConfiguration
 {
     private const string Enabled = "Enabled";
 
-    /// <summary>A profile by its name.</summary>
+    /// <summary>Returns the profile of a name.</summary>
     /// <exception cref="FormatException">There is no profile of that name.</exception>
     public static KvProfile Profile(IConfigurationSection entry) => entry.Value?.ToUpperInvariant() switch
     {
@@ -16,8 +16,8 @@ internal static class ReplicationConfiguration
         _ => throw Setting.Unreadable(entry, $"{KvProfile.WorkersKv} or {KvProfile.Instant}"),
     };
 
-    /// <summary>The options with what the section says in place of what they said; null when the section switches regions off.</summary>
-    /// <exception cref="FormatException">A setting is not known or cannot be read.</exception>
+    /// <summary>Returns the options with the settings of a section; null when the section disables regions.</summary>
+    /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
     public static KvReplicationOptions? Apply(IConfigurationSection section, KvReplicationOptions? given)
     {
         Setting.CheckHasEntries(section);
@@ -48,7 +48,7 @@ internal static class ReplicationConfiguration
         return isEnabled ? options ?? given : null;
     }
 
-    // An array, or one text with commas, as environment variables have it.
+    // An array, or one text with commas for environment variables.
     private static string[] Regions(IConfigurationSection entry)
     {
         Setting.CheckIsEither(entry);
@@ -57,7 +57,7 @@ internal static class ReplicationConfiguration
             : [.. entry.GetChildren().Select(region => region.Value ?? "")];
     }
 
-    // A span for a fixed lag; Min and Max for a uniform one; Median, P95 and P99 for percentiles.
+    // A time span for a fixed lag; Min and Max for a uniform lag; Median, P95 and P99 for percentiles.
     private static IKvLagModel Lag(IConfigurationSection entry)
     {
         Setting.CheckIsEither(entry);
@@ -77,7 +77,7 @@ internal static class ReplicationConfiguration
                 $"{entry.Path} has the settings {string.Join(", ", parts.Keys.Order(StringComparer.Ordinal))}; it must be a span of time, or have Min and Max, or Median, P95 and P99, and may have a Seed beside them.");
     }
 
-    // A lag is made of its settings at once, so that its exception is about this entry and nothing else.
+    // A lag is created right after its settings are read, so that its exception names this entry.
     private static IKvLagModel Checked(IConfigurationSection entry, Func<IKvLagModel> lag)
     {
         try

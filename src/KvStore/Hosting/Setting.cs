@@ -4,8 +4,8 @@ using Microsoft.Extensions.Configuration;
 namespace KvStore.Hosting;
 
 /// <summary>
-/// Reads single settings by hand, so that it works where code is trimmed or compiled ahead of time. An exception names the path
-/// of the setting and what is allowed. It never quotes the value, because a value in the wrong place may be a secret.
+/// Reads single settings without reflection, so that it works in trimmed and ahead-of-time compiled applications. An exception has the
+/// path of the setting and what is allowed. It never quotes the value, because a value in the wrong place may be a secret.
 /// </summary>
 internal static class Setting
 {
@@ -27,7 +27,7 @@ internal static class Setting
             ? value
             : throw Unreadable(entry, "a whole number");
 
-    // A bare number would be days to TimeSpan.Parse, and seconds to everybody who knows the binding.
+    // TimeSpan.Parse would read a plain number as days; users of the binding would expect seconds.
     public static TimeSpan Span(IConfigurationSection entry) =>
         entry.Value?.Contains(':', StringComparison.Ordinal) == true
             && TimeSpan.TryParse(entry.Value, CultureInfo.InvariantCulture, out var value)
@@ -52,8 +52,8 @@ internal static class Setting
         throw Unreadable(entry, $"{string.Join(", ", names[..^1])} or {names[^1]}");
     }
 
-    /// <summary>Refuses a section that is a bare value, which nothing would read.</summary>
-    /// <exception cref="FormatException">It is one.</exception>
+    /// <summary>Refuses a plain value in place of a section.</summary>
+    /// <exception cref="FormatException">The section is a plain value.</exception>
     public static void CheckHasEntries(IConfiguration section)
     {
         if (section is IConfigurationSection { Value.Length: > 0 } entry)
@@ -63,10 +63,10 @@ internal static class Setting
     }
 
     /// <summary>
-    /// Refuses an entry that has a value and entries below it. Two sources of configuration each give one of them, and which one
-    /// was meant cannot be told.
+    /// Refuses an entry that has a value and entries below it. Two sources of configuration may each have one of them, and it is not
+    /// clear which is meant.
     /// </summary>
-    /// <exception cref="FormatException">It has both.</exception>
+    /// <exception cref="FormatException">The entry has both.</exception>
     public static void CheckIsEither(IConfigurationSection entry)
     {
         if (entry.Value is not null && entry.GetChildren().Any())

@@ -2,5 +2,5 @@ using KvStore.Wrangler;
 
 namespace KvStore.Hosting;
 
-/// <summary>What a Wrangler file binds in one environment, and what the log should say of it.</summary>
+/// <summary>The bindings of one environment of a Wrangler file, and the warnings for the log.</summary>
 internal sealed record WranglerBindings(IReadOnlyList<WranglerBinding> Bindings, IReadOnlyList<string> Warnings);

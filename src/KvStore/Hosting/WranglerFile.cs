@@ -6,10 +6,10 @@ namespace KvStore.Hosting;
 /// <summary>Reads the bindings of a Wrangler file for one environment, as wrangler resolves them.</summary>
 internal static class WranglerFile
 {
-    /// <summary>The variable from which wrangler takes the environment where none is named.</summary>
+    /// <summary>The variable that has the environment when the caller names none, as for wrangler.</summary>
     public const string EnvironmentVariable = "CLOUDFLARE_ENV";
 
-    // As wrangler: a file of these encodings is refused, whatever it holds. UTF-32 LE begins as UTF-16 LE does and comes first.
+    // Wrangler refuses files of these encodings. UTF-32 LE begins with the bytes of UTF-16 LE, and so comes first.
     private static readonly (byte[] Mark, string Encoding)[] s_unsupported =
     [
         ([0x00, 0x00, 0xFE, 0xFF], "UTF-32"),
@@ -18,8 +18,8 @@ internal static class WranglerFile
         ([0xFF, 0xFE], "UTF-16"),
     ];
 
-    /// <summary>The environment to take: the one that is named, or else the one of <c>CLOUDFLARE_ENV</c>; null for the top level.</summary>
-    /// <param name="environment">What the caller named. Empty is the top level, whatever the variable says.</param>
+    /// <summary>The environment that the caller names, or else that of <c>CLOUDFLARE_ENV</c>; null for the top level.</summary>
+    /// <param name="environment">The environment that the caller names; null for none. Empty means the top level, whatever the variable is.</param>
     public static string? EnvironmentOf(string? environment) =>
         (environment ?? Environment.GetEnvironmentVariable(EnvironmentVariable)) is { Length: > 0 } name ? name : null;
 
@@ -27,14 +27,14 @@ internal static class WranglerFile
     /// <param name="path">The file.</param>
     /// <param name="environment">The environment; null for the top level.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is wrong, lacks the environment, or binds nothing but in environments.</exception>
+    /// <exception cref="InvalidDataException">The file is not valid, does not have the environment, or has bindings only in environments.</exception>
     public static WranglerBindings Read(string path, string? environment) => Resolve(path, Parse(path), environment);
 
     /// <summary>The bindings of an environment of a file that has been read.</summary>
     /// <param name="path">The file, for messages.</param>
     /// <param name="config">Its content.</param>
     /// <param name="environment">The environment; null for the top level.</param>
-    /// <exception cref="InvalidDataException">The file is wrong, lacks the environment, or binds nothing but in environments.</exception>
+    /// <exception cref="InvalidDataException">The file is not valid, does not have the environment, or has bindings only in environments.</exception>
     public static WranglerBindings Resolve(string path, WranglerConfig config, string? environment)
     {
         var section = config.Find(environment);
@@ -64,7 +64,7 @@ internal static class WranglerFile
         return new WranglerBindings(section.Bindings, WarningsOf(path, environment, config, section));
     }
 
-    /// <summary>An error at a place of a file.</summary>
+    /// <summary>The exception for an error at a position of a file.</summary>
     public static InvalidDataException Error(string path, FilePosition at, string what) =>
         new(Invariant($"{path}({at.Line},{at.Column}): {what.TrimEnd('.')}."));
 
@@ -84,12 +84,12 @@ internal static class WranglerFile
             }
         }
 
-        // What is not UTF-8 is read as U+FFFD, as wrangler reads it.
+        // Bytes that are not UTF-8 are read as U+FFFD, as wrangler reads them.
         var content = bytes.StartsWith(Encoding.UTF8.Preamble) ? bytes[Encoding.UTF8.Preamble.Length..] : bytes;
         return WranglerConfig.Parse(Encoding.UTF8.GetString(content), WranglerConfig.IsToml(path));
     }
 
-    // What wrangler warns of too: kv_namespaces is not inherited, which is easily forgotten.
+    // Wrangler has this warning as well: kv_namespaces is not inherited.
     private static List<string> WarningsOf(string path, string? environment, WranglerConfig config, WranglerSection section)
     {
         List<string> warnings = [];

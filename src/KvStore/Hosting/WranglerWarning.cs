@@ -1,4 +1,4 @@
 namespace KvStore.Hosting;
 
-/// <summary>A line for the log, registered with the services that it is about.</summary>
+/// <summary>A warning for the log, which is registered with the services that it is about.</summary>
 internal sealed record WranglerWarning(string Text);

@@ -6,8 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Hosting;
 
 /// <summary>
-/// What was odd in the Wrangler files that services were registered from. It waits here for the host to start, because there is no
-/// log while services are registered.
+/// Logs the warnings about Wrangler files when the host starts. There is no log while services are registered.
 /// </summary>
 internal sealed class WranglerWarnings(IServiceProvider services, IEnumerable<WranglerWarning> warnings) : IHostedService
 {

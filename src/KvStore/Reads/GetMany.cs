@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Rules;
@@ -31,7 +30,8 @@ internal static class GetMany
         var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
         var rented = keys.Count <= KeysOnStack ? null : ArrayPool<ulong>.Shared.Rent(keys.Count);
         Span<ulong> hashes = rented ?? stackalloc ulong[KeysOnStack];
-        List<int>? repeated = null;
+        Span<int> repeated = rented is null ? stackalloc int[KeysOnStack] : new int[keys.Count];
+        var repeats = 0;
         foreach (var key in keys is string[] array ? array.AsSpan() : [.. keys])
         {
             // A string that can be hashed is a valid key; only another string, or an option, needs the checks.
@@ -49,7 +49,7 @@ internal static class GetMany
             }
             else
             {
-                (repeated ??= []).Add(number);
+                repeated[repeats++] = number;
             }
         }
 
@@ -83,7 +83,7 @@ internal static class GetMany
             ArrayPool<ulong>.Shared.Return(rented);
         }
 
-        foreach (var number in CollectionsMarshal.AsSpan(repeated))
+        foreach (var number in repeated[..repeats])
         {
             totalBytes += values[number].Length;
         }

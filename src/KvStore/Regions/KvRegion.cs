@@ -11,7 +11,7 @@ internal sealed class KvRegion(NamespaceRegions regions, RegionView view, ReadPa
     /// <summary>All regions of the namespace, this one among them.</summary>
     public NamespaceRegions Regions => regions;
 
-    /// <summary>What has arrived in the region.</summary>
+    /// <summary>The region's view of the store.</summary>
     public RegionView View => view;
 
     /// <summary>The reads of the region.</summary>

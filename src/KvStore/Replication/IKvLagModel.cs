@@ -1,18 +1,18 @@
 namespace KvStore;
 
 /// <summary>
-/// Says how long a mutation travels from the region where it was made to another. <see cref="KvLag"/> has the usual ones.
+/// Decides how late a region receives a write that was made in another region. <see cref="KvLag"/> has the usual models.
 /// </summary>
 /// <remarks>
-/// It is asked once for each mutation and each other region, before the mutation is made. For a trace that can be repeated
-/// it answers by its arguments alone. Thread safety: it is called from any thread, several at once.
+/// The model is called once for each write and each other region, before the write is made. When its results depend on nothing but
+/// the arguments, the same operations give the same trace. Thread safety: it is called from several threads at once.
 /// </remarks>
 public interface IKvLagModel
 {
-    /// <summary>How long a mutation travels.</summary>
-    /// <param name="origin">The region where it was made.</param>
-    /// <param name="destination">The region where it is to be seen.</param>
-    /// <param name="mutation">The number of the mutation: 1 for the first one of the namespace since it was opened, and so on.</param>
-    /// <returns>The lag, zero or more. <see cref="TimeSpan.MaxValue"/>: it never arrives by itself.</returns>
+    /// <summary>Returns the lag of a write.</summary>
+    /// <param name="origin">The region where the write is made.</param>
+    /// <param name="destination">The region that receives the write.</param>
+    /// <param name="mutation">The number of the write since the namespace was opened; the first write has 1.</param>
+    /// <returns>The lag, zero or more. With <see cref="TimeSpan.MaxValue"/> the write is never delivered.</returns>
     TimeSpan GetLag(string origin, string destination, long mutation);
 }

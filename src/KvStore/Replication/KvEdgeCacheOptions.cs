@@ -2,26 +2,29 @@ using KvStore.Rules;
 
 namespace KvStore;
 
-/// <summary>How regions cache what they read, as the classic service does. Source: Workers KV, "How KV works".</summary>
+/// <summary>How regions cache the results of reads, as Workers KV does. Source: Workers KV, "How KV works".</summary>
 /// <remarks>
-/// A region that has cached a key, or the fact that there is no such key, goes on serving that until it runs out, whatever
-/// is written elsewhere. A write drops what its own region has cached of the key, and listings that the key belongs to.
+/// A region serves a cached result, or the cached absence of a key, until the result runs out, although the key is written in
+/// another region. A write removes its key, and the lists that the key belongs to, from the cache of its own region.
 /// </remarks>
 public sealed record KvEdgeCacheOptions
 {
     /// <summary>
-    /// How long what was read is served by a read that says nothing else (<see cref="KvGetOptions.CacheTtl"/>), and
-    /// listings. Default 60 seconds; at least <see cref="KvLimits.CacheTtlMin"/>.
+    /// How long a result is served to reads without a <see cref="KvGetOptions.CacheTtl"/>, and to lists. Default 60 seconds; at least
+    /// <see cref="KvLimits.CacheTtlMin"/>.
     /// </summary>
     public TimeSpan CacheTtl { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Whether keys that are read often are refreshed before they run out: by the first read in the last quarter of a key's
-    /// time, if it is at least the third that is served from the cache. It still gets what was cached. Default false.
+    /// Whether keys that are read often are refreshed before they run out. The first read in the last quarter of a key's time
+    /// refreshes the key when it is at least the third read that the cache serves. This read still returns the cached result.
+    /// Default false.
     /// </summary>
     public bool RefreshHotKeys { get; init; }
 
-    /// <summary>The most keys that each region caches, and the most listings; the oldest make room. Default 100,000; at least 1.</summary>
+    /// <summary>
+    /// The most keys that each region caches, and the most pages of lists. The oldest are evicted first. Default 100,000; at least 1.
+    /// </summary>
     public int EntriesMax { get; init; } = 100_000;
 
     internal void Validate(KvLimits limits)

@@ -1,13 +1,13 @@
 namespace KvStore;
 
-/// <summary>The usual models of how long a mutation travels between regions.</summary>
+/// <summary>The usual models of replication lag: how late a region receives a write of another region.</summary>
 /// <remarks>
-/// Those that are random draw by their seed, the two regions and the number of the mutation, and keep no state: the same
-/// seed and the same operations give the same lags, in every process. Thread safety: all of them, from any thread.
+/// The random models compute a lag from the seed, the two regions and the number of the write, and keep no state. The same seed and
+/// the same operations give the same lags in every process. Thread safety: all models, from any thread.
 /// </remarks>
 public static class KvLag
 {
-    /// <summary>No lag: every region sees a mutation at once.</summary>
+    /// <summary>No lag: every region receives a write at once.</summary>
     public static IKvLagModel None { get; } = new FixedLag(TimeSpan.Zero);
 
     /// <summary>Always the same lag.</summary>
@@ -20,12 +20,12 @@ public static class KvLag
         return lag == TimeSpan.Zero ? None : new FixedLag(lag);
     }
 
-    /// <summary>Any lag between two, each as likely as the others.</summary>
-    /// <param name="min">The least, zero or more.</param>
-    /// <param name="max">The most, not below <paramref name="min"/>.</param>
+    /// <summary>Lags that are distributed uniformly between two limits.</summary>
+    /// <param name="min">The smallest lag, zero or more.</param>
+    /// <param name="max">The largest lag, at least <paramref name="min"/>.</param>
     /// <param name="seed">Chooses one of 2^32 sequences of lags.</param>
     /// <returns>The model.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A lag is negative, or the most is below the least.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A lag is negative, or the largest is below the smallest.</exception>
     public static IKvLagModel Uniform(TimeSpan min, TimeSpan max, int seed = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(min, TimeSpan.Zero);
@@ -34,15 +34,15 @@ public static class KvLag
     }
 
     /// <summary>
-    /// Lags that are distributed as measurements say. Between the percentiles the distribution is linear; it begins as far
-    /// below the median as p95 lies above it (or at zero), and ends as far above p99 as p95 lies below that.
+    /// Lags with measured percentiles. Between the percentiles the distribution is linear. The smallest lag is as far below the median
+    /// as p95 is above it, but at least zero; the largest lag is as far above p99 as p95 is below it.
     /// </summary>
-    /// <param name="median">Half of all lags are below it.</param>
-    /// <param name="p95">95 of 100 are below it.</param>
-    /// <param name="p99">99 of 100 are below it.</param>
+    /// <param name="median">Half of all lags are below this.</param>
+    /// <param name="p95">95 of 100 lags are below this.</param>
+    /// <param name="p99">99 of 100 lags are below this.</param>
     /// <param name="seed">Chooses one of 2^32 sequences of lags.</param>
     /// <returns>The model.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A lag is negative, or they do not ascend.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A percentile is negative, or below the one before it.</exception>
     public static IKvLagModel Percentiles(TimeSpan median, TimeSpan p95, TimeSpan p99, int seed = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(median, TimeSpan.Zero);
@@ -54,18 +54,18 @@ public static class KvLag
     }
 
     /// <summary>
-    /// The lags that Workers KV's "instant" service has been said to have: median 107 ms, p95 181 ms, p99 256 ms.
+    /// The lags that are reported for the "instant" service of Workers KV: median 107 ms, p95 181 ms, p99 256 ms.
     /// </summary>
     /// <param name="seed">Chooses one of 2^32 sequences of lags.</param>
     /// <returns>The model.</returns>
     public static IKvLagModel Instant(int seed = 0) => Percentiles(
         TimeSpan.FromMilliseconds(107), TimeSpan.FromMilliseconds(181), TimeSpan.FromMilliseconds(256), seed);
 
-    /// <summary>Fixed lags from each region to each other.</summary>
+    /// <summary>A fixed lag for each pair of regions, in a table.</summary>
     /// <param name="regions">The regions, in the order of rows and columns.</param>
-    /// <param name="lags">Row: from. Column: to. As many of both as there are regions; the diagonal is not used.</param>
-    /// <returns>The model, which knows these regions only.</returns>
-    /// <exception cref="ArgumentException">The matrix is not as large as there are regions, or a lag is negative.</exception>
+    /// <param name="lags">The lags from the region of the row to the region of the column. The diagonal is not used.</param>
+    /// <returns>A model for these regions.</returns>
+    /// <exception cref="ArgumentException">The number of rows or columns is not the number of regions, or a lag is negative.</exception>
     public static IKvLagModel Matrix(IReadOnlyList<string> regions, TimeSpan[,] lags)
     {
         ArgumentNullException.ThrowIfNull(regions);
@@ -92,9 +92,9 @@ public static class KvLag
         return Matrix(pairs);
     }
 
-    /// <summary>A model of its own for each pair of regions.</summary>
-    /// <param name="pairs">The models. Where a pair is missing, that of the opposite direction counts.</param>
-    /// <param name="otherwise">For pairs that are missing in both directions; null when that is an error.</param>
+    /// <summary>A model for each pair of regions.</summary>
+    /// <param name="pairs">The models. When a pair is missing, the model of the opposite direction is used.</param>
+    /// <param name="otherwise">The model for pairs that are missing in both directions; null when a missing pair is an error.</param>
     /// <returns>The model.</returns>
     public static IKvLagModel Matrix(
         IReadOnlyDictionary<(string From, string To), IKvLagModel> pairs, IKvLagModel? otherwise = null)
@@ -103,7 +103,7 @@ public static class KvLag
         return new MatrixLag(new Dictionary<(string From, string To), IKvLagModel>(pairs), otherwise);
     }
 
-    /// <summary>A number from 0 to below 1 that depends on nothing but these four.</summary>
+    /// <summary>A number from 0 up to, but not including, 1. It depends on nothing but the four arguments.</summary>
     internal static double Draw(int seed, string from, string to, long mutation)
     {
         var state = Mix((uint)seed);

@@ -1,14 +1,14 @@
 namespace KvStore;
 
-/// <summary>What became of one mutation in one region other than its own.</summary>
+/// <summary>The outcome of one write in one region other than its own.</summary>
 /// <param name="Key">The key.</param>
-/// <param name="From">The region where the mutation was made.</param>
-/// <param name="To">The region that this is about.</param>
-/// <param name="Revision">The number of the mutation: of two that were made with clocks that agree, the later one has the higher number.</param>
-/// <param name="IsDelete">Whether it was a delete.</param>
-/// <param name="Outcome">What became of it.</param>
-/// <param name="WrittenAt">When it was made, by the right clock.</param>
-/// <param name="HeardAt">When it became visible there, or when it was known there that it never would.</param>
+/// <param name="From">The region where the write was made.</param>
+/// <param name="To">The region that received the write.</param>
+/// <param name="Revision">The revision of the write. Of two writes to a key the later has the higher revision.</param>
+/// <param name="IsDelete">Whether the write was a delete.</param>
+/// <param name="Outcome">The outcome.</param>
+/// <param name="WrittenAt">When the write was made, by the clock of the namespace, without skew.</param>
+/// <param name="HeardAt">When the write became visible in the region, or was superseded there.</param>
 public sealed record KvReplicationEvent(
     string Key,
     string From,
@@ -19,6 +19,6 @@ public sealed record KvReplicationEvent(
     DateTimeOffset WrittenAt,
     DateTimeOffset HeardAt)
 {
-    /// <summary>How long the region did not know of it.</summary>
+    /// <summary>The time from the write to its outcome in this region.</summary>
     public TimeSpan Lag => HeardAt - WrittenAt;
 }

@@ -1,28 +1,28 @@
 namespace KvStore;
 
-/// <summary>Which regions a namespace has, and how late each sees what was written in another.</summary>
+/// <summary>The regions of a namespace, and how late each receives the writes of another.</summary>
 public sealed record KvReplicationOptions
 {
-    /// <summary>The names of the regions, at least one, all different.</summary>
+    /// <summary>The names of the regions: at least one, all different.</summary>
     public IReadOnlyList<string> Regions { get; init; } = [];
 
     /// <summary>The region whose view the namespace itself is; null for the first of <see cref="Regions"/>.</summary>
     public string? HomeRegion { get; init; }
 
-    /// <summary>How long a mutation travels from region to region. Default <see cref="KvLag.None"/>.</summary>
+    /// <summary>The replication lag. Default <see cref="KvLag.None"/>.</summary>
     public IKvLagModel Lag { get; init; } = KvLag.None;
 
-    /// <summary>How regions cache what they read; null when they don't. Default null.</summary>
+    /// <summary>The options of the edge cache; null when regions do not cache. Default null.</summary>
     public KvEdgeCacheOptions? EdgeCache { get; init; }
 
     /// <summary>
-    /// By how much the clocks of regions are wrong, positive when fast; only to compare writes with each other. Regions that
-    /// are not named have the right time. See <see cref="KvReplication.SetClockSkew"/>.
+    /// The clock skew of regions, positive when the clock is fast. It decides only which of two writes wins. Regions that are not
+    /// named have no skew. See <see cref="KvReplication.SetClockSkew"/>.
     /// </summary>
     public IReadOnlyDictionary<string, TimeSpan>? ClockSkew { get; init; }
 
     /// <summary>Checks every option.</summary>
-    /// <exception cref="ArgumentException">An option is wrong; the message names it and says what is allowed.</exception>
+    /// <exception cref="ArgumentException">An option is not valid. The message has its name and what is allowed.</exception>
     internal void Validate(KvLimits limits)
     {
         ArgumentNullException.ThrowIfNull(Regions);

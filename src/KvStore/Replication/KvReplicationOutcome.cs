@@ -1,11 +1,11 @@
 namespace KvStore;
 
-/// <summary>What became of a mutation in a region.</summary>
+/// <summary>The outcome of a write in a region.</summary>
 public enum KvReplicationOutcome
 {
-    /// <summary>It arrived, and is what the region sees of the key.</summary>
+    /// <summary>The region received the write, and shows it.</summary>
     Visible,
 
-    /// <summary>The region has seen a newer one before this one arrived: it never sees it.</summary>
+    /// <summary>The region received a newer write of the key first, and never shows this one.</summary>
     Superseded,
 }

@@ -62,6 +62,6 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
         }
     }
 
-    // By its name: this layer does not use the public type.
+    // Names the structure that callers have, which stands on a higher layer.
     private static ObjectDisposedException Disposed() => new("KvStore.KvValue");
 }

@@ -1,6 +1,6 @@
 namespace KvStore.Wrangler;
 
-/// <summary>What a value of a Wrangler file is. Numbers, dates and null are all <see cref="Other"/>: no setting that KvStore reads is one.</summary>
+/// <summary>The kind of a value in a Wrangler file. Numbers, dates and null are <see cref="Other"/>, because KvStore reads no such setting.</summary>
 internal enum ConfigKind
 {
     Object,

@@ -1,6 +1,6 @@
 namespace KvStore.Wrangler;
 
-/// <summary>Where the lines of a text begin. A line ends at CR, LF or CR LF and at nothing else: U+2028 stands in a line like a letter.</summary>
+/// <summary>The starts of the lines of a text. A line ends at CR, LF or CR LF only; U+2028 does not end a line.</summary>
 internal sealed class FileLines
 {
     private readonly List<int> _starts = [0];
@@ -18,7 +18,7 @@ internal sealed class FileLines
         }
     }
 
-    /// <summary>The position of a part of the text. What lies behind the end of the text is taken back to it.</summary>
+    /// <summary>The position of a part of the text. A position after the end of the text is moved to the end.</summary>
     public FilePosition At(int offset, int length = 0)
     {
         offset = Math.Min(Math.Max(offset, 0), _length);

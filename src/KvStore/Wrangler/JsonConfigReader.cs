@@ -4,16 +4,16 @@ using System.Text;
 namespace KvStore.Wrangler;
 
 /// <summary>
-/// Reads JSON with comments and trailing commas as wrangler does (it uses jsonc-parser): any character may stand in a comment,
-/// and the last of several properties of one name counts.
+/// Reads JSON with comments and trailing commas as wrangler does (with jsonc-parser): a comment may have any character, and the last
+/// value of a repeated property counts.
 /// </summary>
 /// <remarks>
-/// System.Text.Json is not used because it refuses U+2028 in comments, quotes the file in its messages, and cannot be loaded by
-/// every compiler that runs the generator, which compiles this file too.
+/// System.Text.Json is not used, because it refuses U+2028 in comments, and quotes the file in its messages. The generator compiles
+/// this file too, and not every compiler that runs the generator can load System.Text.Json.
 /// </remarks>
 internal sealed class JsonConfigReader
 {
-    /// <summary>How deep values may be nested. Bounds the recursion.</summary>
+    /// <summary>The deepest nesting of values, which limits the recursion.</summary>
     public const int DepthMax = 500;
 
     private const string NotJson = "not JSON: ";
@@ -126,7 +126,7 @@ internal sealed class JsonConfigReader
         };
     }
 
-    // Everything up to a space or a sign of JSON, so that "truex" is one wrong word.
+    // Reads up to a space or a punctuation mark of JSON, so that "truex" is one wrong word.
     private static bool IsWordCharacter(char c) => c is not (' ' or '\t' or '\r' or '\n' or '{' or '}' or '[' or ']' or '"' or ':' or ',' or '/');
 
     private void SkipNumber()
@@ -299,7 +299,7 @@ internal sealed class JsonConfigReader
         }
     }
 
-    // NUL stands for the end; a NUL in the file is wrong wherever these are asked for, as the end is.
+    // NUL means the end. A NUL in the file is an error at every call of these, as the end is.
     private char Current => _at < _text.Length ? _text[_at] : '\0';
 
     private char Next => _at + 1 < _text.Length ? _text[_at + 1] : '\0';

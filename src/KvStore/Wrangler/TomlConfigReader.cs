@@ -3,7 +3,7 @@ using Tomlyn.Syntax;
 
 namespace KvStore.Wrangler;
 
-/// <summary>Reads TOML by the syntax tree of Tomlyn, and refuses what only TOML 1.1 allows: wrangler reads TOML 1.0.</summary>
+/// <summary>Reads TOML with the syntax tree of Tomlyn. Refuses syntax that only TOML 1.1 allows, because wrangler reads TOML 1.0.</summary>
 internal static class TomlConfigReader
 {
     /// <summary>Reads a file.</summary>
@@ -13,7 +13,7 @@ internal static class TomlConfigReader
         var document = SyntaxParser.Parse(text, sourceName: "", validate: true);
         if (document.HasErrors)
         {
-            // The parser's own message quotes the file.
+            // Not the message of the parser, which quotes the file.
             throw Error(document.Diagnostics.Where(static d => d.Kind == DiagnosticMessageKind.Error).Min(static d => d.Span.Start.Offset), lines, "a key, a table or a value cannot be read, or is given twice");
         }
 
@@ -60,7 +60,7 @@ internal static class TomlConfigReader
         return item;
     }
 
-    // Goes down to a table, making the tables on the way that do not stand in the file. Of an array of tables it takes the last.
+    // Finds a table, and creates the tables above it that are not in the file. In an array of tables it takes the last.
     private static ConfigNode Step(ConfigNode table, List<string> path, FilePosition position)
     {
         foreach (var name in path)
@@ -136,7 +136,7 @@ internal static class TomlConfigReader
         return ((BareKeySyntax)key).Key?.Text ?? "";
     }
 
-    // TOML 1.0 knows no line end and no trailing comma in an inline table. An array in it may have both.
+    // TOML 1.0 allows neither a line end nor a trailing comma in an inline table. An array in the table may have both.
     private static void CheckIsOnOneLine(InlineTableSyntax table, FileLines lines)
     {
         var line = lines.At(table.OpenBrace!.Span.Start.Offset).Line;
@@ -169,7 +169,7 @@ internal static class TomlConfigReader
         }
     }
 
-    // TOML 1.0 knows no \e and no \x.
+    // TOML 1.0 does not have the escapes \e and \x.
     private static void CheckEscapes(SyntaxToken token, FileLines lines)
     {
         if (token.TokenKind is not (TokenKind.String or TokenKind.StringMulti))

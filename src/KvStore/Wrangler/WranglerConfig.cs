@@ -1,8 +1,8 @@
 namespace KvStore.Wrangler;
 
 /// <summary>
-/// The KV namespaces of a Wrangler file, for each of its environments. The library reads files by it when an application starts,
-/// the generator when it is compiled: one reader, so that both see the same.
+/// The KV namespaces of each environment of a Wrangler file. The library reads files with this class when an application starts, and
+/// the generator when the application is compiled, so that both have the same result.
 /// </summary>
 internal sealed class WranglerConfig
 {
@@ -33,7 +33,7 @@ internal sealed class WranglerConfig
         }
     }
 
-    /// <summary>What is bound where no environment is chosen.</summary>
+    /// <summary>The top level, which applies when no environment is chosen.</summary>
     public WranglerSection TopLevel { get; }
 
     /// <summary>The environments, in the order of the file.</summary>
@@ -42,15 +42,15 @@ internal sealed class WranglerConfig
     /// <summary>Whether the file has a property <c>env</c>.</summary>
     public bool HasEnvironments { get; }
 
-    /// <summary>Whether the file is one of Pages, which may lack an environment.</summary>
+    /// <summary>Whether the file is for Pages. Such a file need not have the chosen environment.</summary>
     public bool IsPages { get; }
 
-    /// <summary>Whether a file is TOML by its name. Every other one is JSON with comments.</summary>
+    /// <summary>Whether a file is TOML, by its name. Every other file is JSON with comments.</summary>
     public static bool IsToml(string path) => path.EndsWith(".toml", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Reads a file. What is wrong with it is found in the problems of its sections.</summary>
+    /// <summary>Reads a file. Errors are in the problems of its sections.</summary>
     /// <param name="text">The content, without a byte order mark.</param>
-    /// <param name="isToml">Whether it is TOML; otherwise it is JSON with comments.</param>
+    /// <param name="isToml">Whether the text is TOML; otherwise it is JSON with comments.</param>
     public static WranglerConfig Parse(string text, bool isToml)
     {
         try
@@ -65,8 +65,8 @@ internal sealed class WranglerConfig
     }
 
     /// <summary>
-    /// The section that wrangler takes for an environment. <c>kv_namespaces</c> is not inherited: an environment binds what it
-    /// lists itself. Where the file has no environments at all, or is one of Pages, the top level stands in for the missing one.
+    /// The section that wrangler uses for an environment. <c>kv_namespaces</c> is not inherited: an environment has the bindings that
+    /// it lists. When the file has no environments, or is for Pages, the top level replaces a missing environment.
     /// </summary>
     /// <param name="environment">The environment; null or empty for the top level.</param>
     /// <returns>The section, or null when the file has environments but not this one.</returns>

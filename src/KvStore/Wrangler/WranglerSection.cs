@@ -1,6 +1,6 @@
 namespace KvStore.Wrangler;
 
-/// <summary>What the top level, or one environment, of a Wrangler file says of KV namespaces.</summary>
+/// <summary>The KV namespaces of the top level, or of one environment, of a Wrangler file.</summary>
 internal sealed class WranglerSection
 {
     private readonly List<WranglerBinding> _bindings = [];
@@ -15,7 +15,7 @@ internal sealed class WranglerSection
     /// <summary>The name of the environment; null at the top level.</summary>
     public string? Environment { get; }
 
-    /// <summary>Where the section begins.</summary>
+    /// <summary>The position of the section.</summary>
     public FilePosition Position { get; }
 
     /// <summary>Whether the section has a property <c>kv_namespaces</c>.</summary>
@@ -24,7 +24,7 @@ internal sealed class WranglerSection
     /// <summary>The bindings, each name once, in the order of the file.</summary>
     public IReadOnlyList<WranglerBinding> Bindings => _bindings;
 
-    /// <summary>What is wrong with the section.</summary>
+    /// <summary>The errors of the section.</summary>
     public IReadOnlyList<WranglerProblem> Problems => _problems;
 
     /// <summary>Reads a section. Its problems are collected, not thrown.</summary>
@@ -44,7 +44,7 @@ internal sealed class WranglerSection
         return section;
     }
 
-    /// <summary>The section of a file that cannot be read at all.</summary>
+    /// <summary>The section for a file that cannot be read.</summary>
     public static WranglerSection Unreadable(WranglerProblem problem)
     {
         var section = new WranglerSection(environment: null, problem.Position);
@@ -125,7 +125,7 @@ internal sealed class WranglerSection
     private void Report(ConfigNode node, string message, WranglerProblemKind kind = WranglerProblemKind.Broken) =>
         _problems.Add(new WranglerProblem(kind, node.Position, message));
 
-    // Whether every surrogate has its other half.
+    // Whether the text has no unpaired surrogate.
     private static bool IsUnicode(string text)
     {
         for (var i = 0; i < text.Length; i++)

@@ -25,9 +25,9 @@ public sealed partial class LayeringTests
         ["Index", "Values", "KvListKey.cs"],
         ["Segments", "Persistence"],
         ["Rules"],
-        ["KvPutOptions.cs", "KvDiagnostics.cs"],
+        ["Keys", "KvPutOptions.cs", "KvDiagnostics.cs"],
         ["KvMetadata.cs", "Expiry", "Diagnostics"],
-        ["Records", "Keys", "Json", "Wrangler", "KvContent.cs", "KvGetOptions.cs", "KvListOptions.cs", "KvException.cs", "KvArgumentException.cs"],
+        ["Records", "Json", "Wrangler", "KvContent.cs", "KvGetOptions.cs", "KvListOptions.cs", "KvException.cs", "KvArgumentException.cs"],
     ];
 
     private static readonly IReadOnlyDictionary<string, int> s_floorOf =

@@ -25,8 +25,9 @@ public sealed class ReplicateTests
         (await flags.InRegion("lhr").GetTextAsync("k")).Should().Be("v");
         (await flags.InRegion("jnb").GetTextAsync("k")).Should().BeNull();
         (await flags.InRegion("jnb").InRegion("lhr").GetTextAsync("k")).Should().Be("v");
-        flags.GetReplication().HomeRegion.Should().Be("lhr");
-        flags.GetReplication().GetClockSkew("sfo").Should().Be(TimeSpan.FromSeconds(2));
+        flags.Replication!.HomeRegion.Should().Be("lhr");
+        flags.InRegion("jnb").Replication.Should().BeSameAs(flags.Replication, "a view and its namespace have the same one");
+        flags.Replication!.GetClockSkew("sfo").Should().Be(TimeSpan.FromSeconds(2));
         _time.Advance(TimeSpan.FromSeconds(60));
         (await flags.InRegion("jnb").GetTextAsync("k")).Should().Be("v");
     }
@@ -83,8 +84,8 @@ public sealed class ReplicateTests
         var kv = provider.GetRequiredService<IKvNamespace>();
         await kv.PutAsync("k", "v", new KvPutOptions { Metadata = KvMetadata.FromJson("1") });
 
-        kv.GetReplication().Regions.Should().Equal("jnb", "lhr");
-        kv.GetReplication().GetClockSkew("jnb").Should().Be(TimeSpan.FromSeconds(-1));
+        kv.Replication!.Regions.Should().Equal("jnb", "lhr");
+        kv.Replication!.GetClockSkew("jnb").Should().Be(TimeSpan.FromSeconds(-1));
         (await kv.InRegion("lhr").GetTextAsync("k")).Should().Be("v");
         _time.Advance(TimeSpan.FromSeconds(4.9));
         (await kv.InRegion("jnb").GetTextAsync("k")).Should().BeNull();
@@ -146,7 +147,11 @@ public sealed class ReplicateTests
         await using var provider = new ServiceCollection().AddKvNamespace("PLAIN").BuildServiceProvider();
         var kv = provider.GetRequiredService<IKvNamespace>();
 
-        Action[] acts = [() => kv.InRegion("jnb"), () => kv.GetReplication(), () => new ReferenceStore("REFERENCE", _time).InRegion("jnb")];
+        var other = new ReferenceStore("REFERENCE", _time);
+
+        kv.Replication.Should().BeNull();
+        other.Replication.Should().BeNull();
+        Action[] acts = [() => kv.InRegion("jnb"), () => other.InRegion("jnb")];
         foreach (var act in acts)
         {
             act.Should().Throw<InvalidOperationException>().WithMessage("*not replicated*");
