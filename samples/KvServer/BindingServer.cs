@@ -17,12 +17,16 @@ internal sealed class BindingServer(WebApplication app, string url) : IAsyncDisp
     {
         var builder = WebApplication.CreateBuilder(settings.Host);
         builder.WebHost.UseUrls(settings.BindingUrl ?? DefaultUrl);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen =>
+        builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            // The errors travel in the reason phrase, which HTTP/2 does not have.
-            listen.Protocols = HttpProtocols.Http1;
-            listen.AllowNulInKeys();
-        }));
+            kestrel.BoundConnections(divisor: 4);
+            kestrel.ConfigureEndpointDefaults(listen =>
+            {
+                // The errors travel in the reason phrase, which HTTP/2 does not have.
+                listen.Protocols = HttpProtocols.Http1;
+                listen.AllowNulInKeys();
+            });
+        });
         builder.Logging.BeQuiet();
         if (settings.IsBindingOpen)
         {

@@ -7,7 +7,11 @@ try
     var settings = ServerSettings.Read(args);
     var builder = WebApplication.CreateBuilder(settings.Host);
     builder.WebHost.UseUrls(settings.Urls);
-    builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureEndpointDefaults(listen => listen.AllowNulInKeys()));
+    builder.WebHost.ConfigureKestrel(kestrel =>
+    {
+        kestrel.ConfigureEndpointDefaults(listen => listen.AllowNulInKeys());
+        kestrel.BoundConnections(divisor: 2);
+    });
     builder.Logging.BeQuiet();
     StartFailure.CheckDirectoryIsOurs(builder.Configuration);
     builder.Services.AddKvCatalog(settings.Data);

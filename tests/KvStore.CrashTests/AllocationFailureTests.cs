@@ -51,7 +51,9 @@ public sealed class AllocationFailureTests : IDisposable
                     "regions" => new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = KvLag.None },
                     "regions that lag" or "regions that lag, and a log on a disk" => new KvReplicationOptions
                     {
-                        Regions = ["jnb", "lhr", "syd"], Lag = KvLag.Fixed(TimeSpan.FromSeconds(3)), EdgeCache = new KvEdgeCacheOptions { EntriesMax = 50 },
+                        Regions = ["jnb", "lhr", "syd"],
+                        Lag = KvLag.Fixed(TimeSpan.FromSeconds(3)),
+                        EdgeCache = new KvEdgeCacheOptions { EntriesMax = 50 },
                     },
                     _ => null,
                 },

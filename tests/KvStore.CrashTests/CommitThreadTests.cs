@@ -133,7 +133,7 @@ public sealed class CommitThreadTests
     [Fact]
     public void Where_no_first_thread_can_be_started_nothing_is_taken()
     {
-        var threads = new FlushThreads(static (_, _) => throw new OutOfMemoryException());
+        var threads = new FlushThreads(static (_, _) => throw new InsufficientMemoryException());
         var ensure = threads.Ensure;
 
         ensure.Should().Throw<KvPersistenceException>().WithMessage("*ulimit -u*");
@@ -159,7 +159,7 @@ public sealed class CommitThreadTests
 
             return failure switch
             {
-                "out of memory" => throw new OutOfMemoryException(),
+                "out of memory" => throw new InsufficientMemoryException(),
                 "no start" => throw Activator.CreateInstance(typeof(ThreadStartException), nonPublic: true) as Exception ?? new InvalidOperationException(),
                 _ => false,
             };

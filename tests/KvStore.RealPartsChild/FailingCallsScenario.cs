@@ -27,6 +27,11 @@ internal static class FailingCallsScenario
         // Nothing fails, to see how many calls there are.
         await run.OnceAsync(long.MaxValue, new Random(seed));
         var calls = run.Calls;
+        if (calls == 0)
+        {
+            history.Violation($"no call of the kind {arguments.Name<CallKind>("kind")} was seen, so nothing is tested: the preloaded library does not know how it is made");
+        }
+
         var random = new Random(seed);
         var step = Math.Max(1, calls / runsMax);
         var runs = 0;
@@ -34,6 +39,11 @@ internal static class FailingCallsScenario
         {
             await run.OnceAsync(call, new Random(unchecked((seed * 31) + (int)call)));
             runs++;
+        }
+
+        if (calls > 0 && run.Failures == 0)
+        {
+            history.Violation("no run met a call that failed, so nothing is tested");
         }
 
         history.Note($"done: {runs} runs over {calls} calls, {run.Failures} of them with a failure");

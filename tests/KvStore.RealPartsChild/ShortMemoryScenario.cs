@@ -8,6 +8,7 @@ internal static class ShortMemoryScenario
 {
     private const int Keys = 3000;
 
+    private static Stack<byte[]>? s_eaten;
     private static readonly TimeSpan s_pressure = TimeSpan.FromSeconds(40);
 
     public static async Task RunAsync(Arguments arguments)
@@ -24,6 +25,7 @@ internal static class ShortMemoryScenario
         Write(kv, history, new Random(1), 300, long.MaxValue, ref warm);
         await kv.CompactAsync();
         await StateAsync(kv, "before memory is short");
+        AppDomain.CurrentDomain.UnhandledException += (_, e) => SayWhoDied(history, e.ExceptionObject);
         Warm(() => GC.KeepAlive(new byte[int.MaxValue / 2]));
         Warm(() => ArgumentNullException.ThrowIfNull((object?)null, nameof(kv)));
 
@@ -185,6 +187,14 @@ internal static class ShortMemoryScenario
         }
     }
 
+    // Called when an exception that nobody catches ends the process. What was eaten is let go of first, so that there is memory for a text.
+    private static void SayWhoDied(History history, object exception)
+    {
+        s_eaten = null;
+        GC.Collect();
+        history.Note($"died: {Thread.CurrentThread.Name}: {exception.ToString()?.ReplaceLineEndings(" | ")}");
+    }
+
     private static FilePersistenceOptions Options => new()
     {
         Durability = Durability.Immediate,
@@ -210,8 +220,8 @@ internal static class ShortMemoryScenario
 
     private static void Eat(ref bool isOver, Random random)
     {
-        var eaten = new Stack<byte[]>(1_000_000);
-        while (!Volatile.Read(ref isOver))
+        s_eaten = new Stack<byte[]>(1_000_000);
+        while (!Volatile.Read(ref isOver) && s_eaten is { } eaten)
         {
             try
             {
@@ -227,6 +237,8 @@ internal static class ShortMemoryScenario
                 }
             }
         }
+
+        s_eaten = null;
     }
 
     private static void Write(KvNamespace kv, History history, Random random, long count, long end, ref long steps)

@@ -29,10 +29,8 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
                 Add(CallKind.Read, CallAction.Fail, CallError.InputOutput);
                 Add(CallKind.FlushData, CallAction.Fail, CallError.InputOutput);
                 Add(CallKind.FlushData, CallAction.FailDone, CallError.InputOutput);
-                Add(CallKind.Flush, CallAction.Fail, CallError.InputOutput);
                 Add(CallKind.FlushDirectory, CallAction.Fail, CallError.InputOutput);
                 Add(CallKind.Truncate, CallAction.Fail, CallError.NoSpace);
-                Add(CallKind.Allocate, CallAction.Fail, CallError.NoSpace);
                 Add(CallKind.Rename, CallAction.Fail, CallError.NoSpace);
                 Add(CallKind.Rename, CallAction.FailDone, CallError.InputOutput);
                 Add(CallKind.Unlink, CallAction.Fail, CallError.InputOutput);
@@ -72,10 +70,8 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
         { nameof(CallKind.Read), nameof(CallAction.Fail), nameof(CallError.Interrupted) },
         { nameof(CallKind.Read), nameof(CallAction.Short), nameof(CallError.None) },
         { nameof(CallKind.FlushData), nameof(CallAction.Fail), nameof(CallError.Interrupted) },
-        { nameof(CallKind.Flush), nameof(CallAction.Fail), nameof(CallError.Interrupted) },
         { nameof(CallKind.FlushDirectory), nameof(CallAction.Fail), nameof(CallError.Interrupted) },
         { nameof(CallKind.Truncate), nameof(CallAction.Fail), nameof(CallError.Interrupted) },
-        { nameof(CallKind.Allocate), nameof(CallAction.Fail), nameof(CallError.NotSupported) },
         { nameof(CallKind.Lock), nameof(CallAction.Fail), nameof(CallError.Interrupted) },
         { nameof(CallKind.FlushDirectory), nameof(CallAction.Fail), nameof(CallError.InvalidArgument) },
     };

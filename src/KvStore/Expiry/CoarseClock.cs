@@ -161,13 +161,23 @@ internal sealed class CoarseClock : IDisposable
             return;
         }
 
-        if (--_ticksToPruning == 0)
+        if (--_ticksToPruning > 0)
         {
-            _ticksToPruning = TicksBetweenPrunings;
+            return;
+        }
+
+        try
+        {
             lock (s_lock)
             {
                 Prune();
             }
+
+            _ticksToPruning = TicksBetweenPrunings;
+        }
+        catch (OutOfMemoryException)
+        {
+            // On the thread of a timer it would end the process. The next tick prunes.
         }
     }
 

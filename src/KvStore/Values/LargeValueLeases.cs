@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using KvStore.Diagnostics;
 
 namespace KvStore.Values;
 
@@ -84,8 +85,7 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
                 lease = new Lease(reference, value);
                 if (!_isDisposed)
                 {
-                    _leases.Add(reference.Id, lease);
-                    ArmHoldingLock();
+                    AddHoldingLock(lease);
                 }
             }
 
@@ -150,6 +150,24 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
         }
     }
 
+    // Nobody would end a lease that has no timer.
+    private void AddHoldingLock(Lease lease)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        try
+        {
+            AllocationProbe.Before();
+            _leases.Add(lease.Reference.Id, lease);
+            AllocationProbe.Before();
+            ArmHoldingLock();
+        }
+        catch
+        {
+            EndHoldingLock(lease);
+            throw;
+        }
+    }
+
     private void EndHoldingLock(Lease lease)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
@@ -166,16 +184,23 @@ internal sealed class LargeValueLeases(TimeProvider timeProvider, IKvPersistence
         lock (_lock)
         {
             _isArmed = false;
-            foreach (var lease in _leases.Values)
+            try
             {
-                if (timeProvider.GetElapsedTime(lease.LastViewed) >= Patience)
+                foreach (var lease in _leases.Values)
                 {
-                    // Removing while enumerating is allowed.
-                    EndHoldingLock(lease);
+                    if (timeProvider.GetElapsedTime(lease.LastViewed) >= Patience)
+                    {
+                        // Removing while enumerating is allowed.
+                        EndHoldingLock(lease);
+                    }
                 }
-            }
 
-            ArmHoldingLock();
+                ArmHoldingLock();
+            }
+            catch (OutOfMemoryException)
+            {
+                // On the thread of a timer it would end the process. The next value that is viewed arms the timer.
+            }
         }
     }
 

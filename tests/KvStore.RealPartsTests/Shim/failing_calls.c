@@ -3,6 +3,7 @@
  * work, is interrupted, or ends the process. Built by the tests with gcc; loaded with LD_PRELOAD.
  *
  * KVSHIM_PLAN="directory|kind|n|action|errno|for good" arms it from the start; kvshim_arm does later, from inside.
+ * KVSHIM_MARK names a file that is made when the first call is changed.
  * KVSHIM_CLOCK names a file of eight bytes: seconds that are added to the system's clock, read at every look at it.
  */
 #define _GNU_SOURCE
@@ -105,6 +106,14 @@ static int is_below(const char *path)
 
 static int is_tracked(int descriptor) { return descriptor >= 0 && descriptor < DESCRIPTORS && tracked[descriptor]; }
 
+/* For who cannot ask: a file that is there once a call was changed. */
+static void leave_mark(void)
+{
+    const char *mark = getenv("KVSHIM_MARK");
+    int file = mark ? REAL(open)(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) : -1;
+    if (file >= 0) REAL(close)(file);
+}
+
 /* What happens to this call. */
 static int decide(enum kind kind, const char *path)
 {
@@ -113,7 +122,10 @@ static int decide(enum kind kind, const char *path)
     long of_all = ++counts[ANY];
     long number = plan_kind == ANY ? of_all : plan_kind == kind ? of_kind : 0;
     if (number == 0 || (number != plan_call && !(plan_for_good && number > plan_call))) return NOTHING;
-    if (fired++ == 0) snprintf(fired_path, sizeof fired_path, "%s", path ? path : "");
+    if (fired++ == 0) {
+        snprintf(fired_path, sizeof fired_path, "%s", path ? path : "");
+        leave_mark();
+    }
     if (plan_action == KILL) { kill(getpid(), SIGKILL); pause(); }
     errno = plan_errno;
     return plan_action;
@@ -135,13 +147,22 @@ static void track(int descriptor, const char *path)
     if (below) paths[descriptor] = strdup(path);
 }
 
-static int open_as(int (*real)(const char *, int, ...), const char *path, int flags, mode_t mode)
+/* The whole path of a name that is looked up in a directory. */
+static const char *path_at(int at, const char *name, char *buffer)
+{
+    if (name[0] == '/' || at == AT_FDCWD || !is_tracked(at)) return name;
+    snprintf(buffer, PATHS, "%s/%s", paths[at], name);
+    return buffer;
+}
+
+/* With at >= 0 or AT_FDCWD and a name, or, where name is null, along the path. */
+static int open_as(int (*real)(const char *, int, ...), int at, const char *name, const char *path, int flags, mode_t mode)
 {
     int below = is_below(path);
     int action = NOTHING;
     if (below) action = decide(flags & O_CREAT && access(path, F_OK) != 0 ? CREATE : OPEN, path);
     if (action == FAIL || action == SHORT) { errno = plan_errno; return -1; }
-    int descriptor = real(path, flags, mode);
+    int descriptor = name ? REAL(openat)(at, name, flags, mode) : real(path, flags, mode);
     if (action != NOTHING) {
         if (descriptor >= 0) close(descriptor);
         finish(action);
@@ -153,8 +174,17 @@ static int open_as(int (*real)(const char *, int, ...), const char *path, int fl
 
 #define MODE(flags) mode_t mode = 0; if ((flags) & (O_CREAT | O_TMPFILE)) { va_list a; va_start(a, flags); mode = va_arg(a, mode_t); va_end(a); }
 
-int open(const char *path, int flags, ...) { MODE(flags) return open_as(REAL(open), path, flags, mode); }
-int open64(const char *path, int flags, ...) { MODE(flags) return open_as(REAL(open64), path, flags, mode); }
+int open(const char *path, int flags, ...) { MODE(flags) return open_as(REAL(open), -1, NULL, path, flags, mode); }
+int open64(const char *path, int flags, ...) { MODE(flags) return open_as(REAL(open64), -1, NULL, path, flags, mode); }
+
+int openat(int at, const char *name, int flags, ...)
+{
+    MODE(flags)
+    char buffer[PATHS];
+    return open_as(NULL, at, name, path_at(at, name, buffer), flags, mode);
+}
+
+int openat64(int at, const char *name, int flags, ...) { MODE(flags) return openat(at, name, flags, mode); }
 
 /* The number may be given to a pipe next, before anybody opens a file. */
 int close(int descriptor)
@@ -250,6 +280,21 @@ int fallocate64(int descriptor, int mode, off64_t offset, off64_t length)
 }
 
 int rename(const char *from, const char *to) { WHOLE(is_below(from) || is_below(to), RENAME, to, REAL(rename)(from, to)) }
+
+int renameat(int from_at, const char *from, int to_at, const char *to)
+{
+    char from_buffer[PATHS], to_buffer[PATHS];
+    const char *from_path = path_at(from_at, from, from_buffer), *to_path = path_at(to_at, to, to_buffer);
+    WHOLE(is_below(from_path) || is_below(to_path), RENAME, to_path, REAL(renameat)(from_at, from, to_at, to))
+}
+
+int unlinkat(int at, const char *name, int flags)
+{
+    char buffer[PATHS];
+    const char *path = path_at(at, name, buffer);
+    WHOLE(is_below(path), UNLINK, path, REAL(unlinkat)(at, name, flags))
+}
+
 int link(const char *from, const char *to) { WHOLE(is_below(from) || is_below(to), RENAME, to, REAL(link)(from, to)) }
 int unlink(const char *path) { WHOLE(is_below(path), UNLINK, path, REAL(unlink)(path)) }
 int flock(int descriptor, int operation) { WHOLE(is_tracked(descriptor), LOCK, paths[descriptor], REAL(flock)(descriptor, operation)) }
@@ -284,6 +329,9 @@ void *dlsym(void *handle, const char *name)
         if (strcmp(name, "fdatasync") == 0) return (void *)fdatasync;
         if (strcmp(name, "fsync") == 0) return (void *)fsync;
         if (strcmp(name, "open") == 0) return (void *)open;
+        if (strcmp(name, "openat") == 0) return (void *)openat;
+        if (strcmp(name, "renameat") == 0) return (void *)renameat;
+        if (strcmp(name, "unlinkat") == 0) return (void *)unlinkat;
         if (strcmp(name, "flock") == 0) return (void *)flock;
         if (strcmp(name, "link") == 0) return (void *)link;
         if (strcmp(name, "rename") == 0) return (void *)rename;

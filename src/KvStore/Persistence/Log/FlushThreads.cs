@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using KvStore.Diagnostics;
 
 namespace KvStore.Persistence.Log;
@@ -21,6 +22,9 @@ namespace KvStore.Persistence.Log;
 /// are blocked.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
+// The semaphore is not disposed: the threads live as long as the process. Only the wait handle of a semaphore must be disposed, and
+// nothing asks for it.
+[SuppressMessage("Design", "CA1001", Justification = "It lives as long as the process.")]
 internal sealed class FlushThreads
 {
     private const int QuietLooksMax = 500;

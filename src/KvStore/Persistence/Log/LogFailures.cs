@@ -14,7 +14,7 @@ internal static class LogFailures
 
     private static readonly KvPersistenceException s_passingWithoutMemory = new(
         "Writing to the log failed, and there was no memory to say why. With immediate durability nothing of it was kept; otherwise it is kept in memory and written later. Later writes may succeed.",
-        new OutOfMemoryException());
+        new InsufficientMemoryException());
 
     /// <summary>Something failed for good before the call.</summary>
     public static KvPersistenceException Refused(KvPersistenceException failure) => new(

@@ -41,9 +41,8 @@ internal sealed partial class UnixDirectory : IDisposable
     {
         _path = path;
         _fileMode = fileMode;
-        Handle = OpenAt(CurrentDirectory, path, CloseOnExecFlag, 0) is var descriptor and >= 0
-            ? new SafeFileHandle(descriptor, ownsHandle: true)
-            : throw Error(path);
+        var descriptor = OpenUninterrupted(path);
+        Handle = descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw Error(path);
         Identity = TryStatus(Handle, out var status) ? status.Identity : null;
     }
 
@@ -98,6 +97,18 @@ internal sealed partial class UnixDirectory : IDisposable
     }
 
     public void Dispose() => Handle.Dispose();
+
+    private static int OpenUninterrupted(string path)
+    {
+        int descriptor;
+        do
+        {
+            descriptor = OpenAt(CurrentDirectory, path, CloseOnExecFlag, 0);
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == InterruptedError);
+
+        return descriptor;
+    }
 
     private SafeFileHandle Opened(string name, int flags)
     {
