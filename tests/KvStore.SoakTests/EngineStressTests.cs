@@ -5,10 +5,10 @@ using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Order;
-using KvStore.Records;
 using KvStore.Reads;
-using KvStore.Values;
+using KvStore.Records;
 using KvStore.Rules;
+using KvStore.Values;
 using Xunit.Abstractions;
 using Record = KvStore.Records.Record;
 

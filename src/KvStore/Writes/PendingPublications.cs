@@ -4,8 +4,8 @@ using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
 using KvStore.Replication;
-using KvStore.Segments;
 using KvStore.Rules;
+using KvStore.Segments;
 
 namespace KvStore.Writes;
 
