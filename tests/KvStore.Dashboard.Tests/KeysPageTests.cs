@@ -27,7 +27,7 @@ public sealed class KeysPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task What_cannot_be_seen_is_shown()
+    public async Task Invisible_characters_are_shown()
     {
         await Kv.PutAsync("a\0b\u202Ec ", "v");
 
@@ -121,7 +121,7 @@ public sealed class KeysPageTests : DashboardTest
     [InlineData("?n=-1", HttpStatusCode.BadRequest, "100, 250, 1000")]
     [InlineData("?n=99999999999", HttpStatusCode.BadRequest, "100, 250, 1000")]
     [InlineData("?d=123456789", HttpStatusCode.BadRequest, "at most 8")]
-    public async Task What_a_page_cannot_be_is_refused_and_said(string query, HttpStatusCode status, string message)
+    public async Task Impossible_page_parameters_are_refused_with_the_allowed_values(string query, HttpStatusCode status, string message)
     {
         var page = await Browser.GetAsync(Ns + query);
 

@@ -14,12 +14,12 @@ internal static class ReferenceRules
         ArgumentNullException.ThrowIfNull(key);
         if (key == "")
         {
-            throw new ArgumentException("Key name cannot be empty.", nameof(key));
+            throw new KvArgumentException("Key name cannot be empty.", nameof(key));
         }
 
         if (key is "." or "..")
         {
-            throw new ArgumentException(FormattableString.Invariant($"\"{key}\" is not allowed as a key name."), nameof(key));
+            throw new KvArgumentException(FormattableString.Invariant($"\"{key}\" is not allowed as a key name."), nameof(key));
         }
 
         CheckLength(key, limits, operation);

@@ -27,7 +27,7 @@ internal sealed class KvNamespaceRegistry
 
     /// <summary>The message of the exception for a name that is registered a second time.</summary>
     public static string IsTaken(string name) =>
-        $"A KV namespace named {VisibleKey.Quote(name)} is registered already; each name can be registered once. To put another in its place, for example in a test, call {nameof(KvServiceCollectionExtensions.ReplaceKvNamespace)}.";
+        $"A KV namespace named {VisibleKey.Quote(name)} is registered already; each name can be registered once. To put another in its place, for example in a test, call ReplaceKvNamespace.";
 
     /// <summary>The message of the exception for a name that is not registered.</summary>
     public static string IsUnknown(string name, IEnumerable<string> names) =>

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using KvStore.Keys;
 
 namespace KvStore.Rules;
 
@@ -24,30 +23,4 @@ internal static class NamedEntry
         path: null,
         exception.LineNumber,
         exception.BytePositionInLine);
-
-    /// <summary>
-    /// What a persistence provider has failed with, with the names before its message and the same cause. Any other exception
-    /// stays as it is, and so does this one when there is no memory for more.
-    /// </summary>
-    public static Exception WithNames<TKey>(Exception exception, string operation, string namespaceName, in TKey key)
-        where TKey : struct, IKey, allows ref struct
-    {
-        if (exception.GetType() != typeof(KvPersistenceException))
-        {
-            return exception;
-        }
-
-        try
-        {
-            var utf8 = new byte[key.Utf8Bytes];
-            key.CopyTo(utf8);
-            return new KvPersistenceException(
-                $"{operation} of the key {VisibleKey.Quote(utf8.AsSpan())} in the namespace {VisibleKey.Quote(namespaceName)}: {exception.Message}",
-                exception.InnerException ?? exception);
-        }
-        catch (OutOfMemoryException)
-        {
-            return exception;
-        }
-    }
 }

@@ -200,7 +200,7 @@ internal sealed class CommitPath
         }
         catch (KvPersistenceException e)
         {
-            throw NamedEntry.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
+            throw NamedFailure.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
         }
     }
 
@@ -212,7 +212,7 @@ internal sealed class CommitPath
         }
         catch (KvPersistenceException e)
         {
-            throw NamedEntry.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
+            throw NamedFailure.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
         }
     }
 

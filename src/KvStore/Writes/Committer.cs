@@ -208,7 +208,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         catch (KvPersistenceException e)
         {
             _publisher.AbandonUnless(isPublished, draft);
-            throw NamedEntry.WithNames(e, isDelete ? "DELETE" : "PUT", name, key);
+            throw NamedFailure.WithNames(e, isDelete ? "DELETE" : "PUT", name, key);
         }
         catch
         {

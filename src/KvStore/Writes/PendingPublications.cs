@@ -73,7 +73,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     }
 
     /// <summary>The exception that the caller of a mutation gets. Requires: the mutation was not given up.</summary>
-    public Exception Named(PendingPublication pending, Exception failure) => NamedEntry.WithNames(
+    public Exception Named(PendingPublication pending, Exception failure) => NamedFailure.WithNames(
         failure, pending.IsDelete ? "DELETE" : "PUT", name, new Utf8Key(pending.Draft.Record.Key));
 
     /// <summary>Publishes a mutation whose append has completed, or gives it up. Called once for each that is in flight.</summary>

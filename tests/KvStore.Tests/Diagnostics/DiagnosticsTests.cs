@@ -88,7 +88,7 @@ public sealed class DiagnosticsTests : IDisposable
         activities[0].GetTagItem("db.operation.name").Should().Be("put");
         activities[0].GetTagItem("db.system.name").Should().Be("kvstore");
         activities[1].Status.Should().Be(ActivityStatusCode.Error);
-        activities[1].GetTagItem("error.type").Should().Be("System.ArgumentException");
+        activities[1].GetTagItem("error.type").Should().Be("KvStore.KvArgumentException");
     }
 
     [Fact]

@@ -98,7 +98,10 @@ public sealed class RefusedArgumentTests
             var check = () => kv.Limits.CheckPut(key, value.Length, options, now);
             var refusal = (await put.Should().ThrowAsync<Exception>()).Which;
             var checkedFirst = check.Should().Throw<Exception>().Which;
-            (checkedFirst.GetType(), checkedFirst.Message).Should().Be((refusal.GetType(), refusal.Message));
+
+            // The limits do not know the name of the namespace.
+            (checkedFirst.GetType(), checkedFirst.Message).Should()
+                .Be((refusal.GetType(), refusal.Message.Replace(" in the namespace \"KV\"", "", StringComparison.Ordinal)));
         }
 
         var fine = () => kv.Limits.CheckPut("k", 10, new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) }, now);
