@@ -7,7 +7,7 @@ using System.Text.Json.Serialization;
 namespace KvStore.Json;
 
 /// <summary>
-/// Reads an enum from its number or its name, because generated code may be told to write names; writes the number, as
+/// Reads an enum from its number or its name, because generated code may be set to write names; writes the number, as
 /// System.Text.Json does. A name may be written with another naming policy (<c>SentBack</c>, <c>sent_back</c>), unless two names
 /// differ in nothing else. A type that names a converter of its own keeps it.
 /// </summary>
