@@ -62,9 +62,12 @@ public sealed class KvServerTests : IDisposable
         var basis = new Dictionary<string, long>(StringComparer.Ordinal);
         var nextId = 1L;
         var mark = Path.Combine(_root, "a call failed");
-        for (var run = 0; run < LongForm.Times(2); run++)
+
+        // A server renames and creates a few files in all, so a later call is seldom made.
+        var callMax = kind is "Rename" or "Create" ? 8 : 40;
+        for (var run = 0; run < LongForm.Times(2) || (!File.Exists(mark) && run < 30); run++)
         {
-            var call = random.Next(1, 40);
+            var call = random.Next(1, callMax);
             var because = $"{kind} {call}: {action} {error}, {LongForm.Again}";
             var history = new History(firstId: nextId);
             var plan = $"{Data}|{(int)Enum.Parse<CallKind>(kind)}|{call}|{(int)Enum.Parse<CallAction>(action)}|{(int)Enum.Parse<CallError>(error)}|0";
