@@ -48,6 +48,21 @@ public sealed class FileStorageTests : IDisposable
     }
 
     [Fact]
+    public void A_length_that_no_file_can_have_fails_as_a_full_disk_does()
+    {
+        using var storage = new FileStorage(_directory);
+        using var file = storage.Create("file");
+        file.Write([1, 2, 3], 0);
+
+        var grow = () => file.SetLength(long.MaxValue);
+        var write = () => file.Write([4], long.MaxValue - 1);
+
+        grow.Should().Throw<IOException>("nothing was written, and the next put may succeed");
+        write.Should().Throw<IOException>();
+        file.Length.Should().Be(3);
+    }
+
+    [Fact]
     public void A_file_that_grows_by_a_write_reads_as_zeros_in_between()
     {
         using var storage = new FileStorage(_directory);

@@ -374,9 +374,33 @@ internal sealed class FileStorage : IStorage
             return total;
         }
 
-        public void Write(ReadOnlySpan<byte> bytes, long offset) => RandomAccess.Write(handle, bytes, offset);
+        public void Write(ReadOnlySpan<byte> bytes, long offset)
+        {
+            try
+            {
+                RandomAccess.Write(handle, bytes, offset);
+            }
+            catch (ArgumentOutOfRangeException e)
+            {
+                throw TooLong(offset + bytes.Length, e);
+            }
+        }
 
-        public void SetLength(long length) => RandomAccess.SetLength(handle, length);
+        public void SetLength(long length)
+        {
+            try
+            {
+                RandomAccess.SetLength(handle, length);
+            }
+            catch (ArgumentOutOfRangeException e)
+            {
+                throw TooLong(length, e);
+            }
+        }
+
+        // .NET reports EFBIG as a wrong argument. It is one more way in which there is no room.
+        private static IOException TooLong(long length, ArgumentOutOfRangeException e) => new(
+            Invariant($"The file cannot have {length} bytes: the file system, or the limit of the process (ulimit -f), allows less."), e);
 
         public void Flush()
         {
