@@ -22,9 +22,6 @@ internal readonly record struct Deadline(uint Seconds, byte Rounding = 0)
     /// <summary>The latest second that can be kept: 2106-02-07T06:28:15Z.</summary>
     public const long SecondsMax = uint.MaxValue;
 
-    /// <summary>The latest expiration, for messages.</summary>
-    public const string LatestText = "The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).";
-
     /// <summary>The ticks of half a second.</summary>
     public const long HalfSecondTicks = TimeSpan.TicksPerSecond / 2;
 

@@ -123,8 +123,8 @@ internal static class ExpirationRules
     {
         var clock = Invariant($"The clock stands at {nowSeconds} seconds since the Unix epoch");
         var reason = isTooEarly ? $"{clock}, and no expiration before 1 can be stored."
-            : nowSeconds < Deadline.SecondsMax ? Deadline.LatestText
-            : $"{clock}. {Deadline.LatestText}";
+            : nowSeconds < Deadline.SecondsMax ? PutSeconds.LatestText
+            : $"{clock}. {PutSeconds.LatestText}";
         return Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key)}");
     }
 }

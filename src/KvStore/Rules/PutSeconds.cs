@@ -1,5 +1,3 @@
-using KvStore.Records;
-
 namespace KvStore.Rules;
 
 /// <summary>Seconds as they stand in a request or a bulk file, where they may be any whole number.</summary>
@@ -7,6 +5,9 @@ internal static class PutSeconds
 {
     public const string TtlName = "expiration_ttl";
     public const string ExpirationName = "expiration";
+
+    /// <summary>The latest expiration, <see cref="KvLimits.ExpirationMax"/>, for messages.</summary>
+    public const string LatestText = "The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).";
 
     // Within what a date and a span can hold; what is beyond has a message here.
     private static readonly long s_least = DateTimeOffset.MinValue.ToUnixTimeSeconds();
@@ -17,8 +18,8 @@ internal static class PutSeconds
     /// <param name="name">Which of the two it is.</param>
     /// <exception cref="KvException">It is beyond every expiration (400).</exception>
     public static long Check(Int128 seconds, string name) =>
-        seconds < s_least ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {RuleOf(name)}")) { ParamName = ParamNameOf(name) }
-        : seconds > s_most ? throw new KvException(400, "PUT", Invariant($"Invalid {name} of {seconds}. {Deadline.LatestText}")) { ParamName = ParamNameOf(name) }
+        seconds < s_least ? throw Refused(name, Invariant($"Invalid {name} of {seconds}. {RuleOf(name)}"))
+        : seconds > s_most ? throw Refused(name, Invariant($"Invalid {name} of {seconds}. {LatestText}"))
         : (long)seconds;
 
     /// <summary>What the binding asks of the least of them.</summary>
@@ -26,7 +27,9 @@ internal static class PutSeconds
         ? "Please specify integer greater than 0."
         : "Please specify integer greater than the current number of seconds since the UNIX epoch.";
 
-    private static string ParamNameOf(string name) => name == TtlName ? "expirationTtl" : "expiration";
+    /// <summary>The exception for one of the two that is not allowed.</summary>
+    public static KvException Refused(string name, string reason) =>
+        new(400, "PUT", reason) { ParamName = name == TtlName ? "expirationTtl" : "expiration" };
 
     /// <summary>The time to live.</summary>
     public static TimeSpan? ToTtl(long? seconds) => seconds is { } span ? TimeSpan.FromSeconds(span) : null;
