@@ -51,8 +51,8 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
         _reads = new ReadPath(name, Limits, _store, _clock, _largeValues, _telemetry, replicated?.Home);
-        Texts = new TextReads(_reads, _store, _clock, _telemetry, Limits.KeyBytesMax, new DecodedCache());
-        Objects = new ObjectReads(_reads, _store, _clock, Limits.KeyBytesMax);
+        Texts = new TextReads(_reads, _store, _telemetry, Limits.KeyBytesMax, new DecodedCache());
+        Objects = new ObjectReads(_reads, _store);
         Regions = replicated is null ? null : new NamespaceRegions(name, replicated, _reads, Texts, _writes);
         _logger.NamespaceCreated(name);
     }

@@ -19,10 +19,9 @@ namespace KvStore.Reads;
 /// Works in <see cref="ReadMode.Direct"/> only; in every other mode, and for other types, the caller reads and decodes the value.
 /// Thread safety: all members, from any thread.
 /// </remarks>
-internal sealed class ObjectReads(ReadPath reads, ShardedStore store, CoarseClock clock, int keyBytesMax)
+internal sealed class ObjectReads(ReadPath reads, ShardedStore store)
 {
     private readonly DecodedCache _cache = new();
-    private readonly HashIndex _index = store.Index;
 
     /// <summary>Finds the object that a key's value was decoded to before.</summary>
     /// <typeparam name="T">The type of the object.</typeparam>
@@ -37,7 +36,7 @@ internal sealed class ObjectReads(ReadPath reads, ShardedStore store, CoarseCloc
     {
         if (ImmutableType<T>.IsProven && !cancellationToken.IsCancellationRequested)
         {
-            var probed = Find(key);
+            var probed = reads.FindDecoded(key, new ObjectOutcome(_cache));
             hash = probed.Hash;
             if ((probed.IsUnknown ? Search(key, hash) : probed.Value) is DecodedObject found && ReferenceEquals(found.Form, form))
             {
@@ -73,31 +72,6 @@ internal sealed class ObjectReads(ReadPath reads, ShardedStore store, CoarseCloc
 
         return decoded;
     }
-
-    // By itself for the same reason as ReadPath.Find.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject Find(string key)
-    {
-        if (!reads.IsDirect)
-        {
-            return ProbedObject.Unknown;
-        }
-
-        if (key is not null && TwoBlockKey.Fits(key.Length))
-        {
-            return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Probe<TwoBlockKey, ObjectOutcome, ProbedObject>(read, clock, new ObjectOutcome(_cache))
-                : ProbedObject.Unknown;
-        }
-
-        return FindUncommon(key!);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject FindUncommon(string key) =>
-        KeyRules.TryAscii(key, keyBytesMax, out var hash)
-            ? _index.Probe<AsciiKey, ObjectOutcome, ProbedObject>(new AsciiKey(key, hash), clock, new ObjectOutcome(_cache))
-            : ProbedObject.Unknown;
 
     // For a key that its home bucket does not decide. Where no object was found because none is cached, the search costs little
     // beside the decoding that follows.

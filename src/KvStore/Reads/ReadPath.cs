@@ -92,13 +92,6 @@ internal sealed class ReadPath
     /// <summary>What the region sees; null where the namespace is not replicated.</summary>
     public RegionView? View => _view;
 
-    /// <summary>Whether the hash index answers at once.</summary>
-    public bool IsDirect
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _mode == ReadMode.Direct;
-    }
-
     /// <summary>The reads of the same namespace in another region.</summary>
     public ReadPath Of(RegionView view) => new(this, view);
 
@@ -133,6 +126,29 @@ internal sealed class ReadPath
         _mode == ReadMode.Direct && TwoBlockKey.Fits(utf8Key.Length)
             ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
             : KvValue.Unknown;
+
+    /// <summary>As <see cref="Find(string)"/>, for what the value was decoded to; keys of other lengths are probed too.</summary>
+    /// <typeparam name="TOutcome">What is looked for.</typeparam>
+    /// <param name="key">The key.</param>
+    /// <param name="outcome">Where it is looked for.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public ProbedObject FindDecoded<TOutcome>(string key, TOutcome outcome)
+        where TOutcome : struct, IProbeOutcome<ProbedObject>
+    {
+        if (_mode != ReadMode.Direct)
+        {
+            return ProbedObject.Unknown;
+        }
+
+        if (key is not null && TwoBlockKey.Fits(key.Length))
+        {
+            return TwoBlockKey.TryRead(key, out var read)
+                ? _index.Probe<TwoBlockKey, TOutcome, ProbedObject>(read, _clock, outcome)
+                : ProbedObject.Unknown;
+        }
+
+        return FindDecodedUncommon(key!, outcome);
+    }
 
     /// <summary>Reads a key in any mode.</summary>
     /// <param name="key">The key.</param>
@@ -274,7 +290,7 @@ internal sealed class ReadPath
 
     private KvValue Counted(KvValue value)
     {
-        if (KvMetrics.Requests.Enabled && !IsDirect)
+        if (KvMetrics.Requests.Enabled && _mode != ReadMode.Direct)
         {
             _telemetry.CountRead(value.Exists);
         }
@@ -295,6 +311,13 @@ internal sealed class ReadPath
         ReadRules.Check(key, options, _limits);
         return ReadRules.CacheTtlSeconds(options);
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private ProbedObject FindDecodedUncommon<TOutcome>(string key, TOutcome outcome)
+        where TOutcome : struct, IProbeOutcome<ProbedObject> =>
+        KeyRules.TryAscii(key, _keyBytesMax, out var hash)
+            ? _index.Probe<AsciiKey, TOutcome, ProbedObject>(new AsciiKey(key, hash), _clock, outcome)
+            : ProbedObject.Unknown;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private KvValue Read<TKey>(in TKey key, int? cacheTtlSeconds)

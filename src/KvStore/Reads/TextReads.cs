@@ -11,48 +11,22 @@ namespace KvStore.Reads;
 
 /// <summary>Reads of values as text, of a namespace or of its view from one region. A small text that is read often is decoded once.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
-internal sealed class TextReads(ReadPath reads, ShardedStore store, CoarseClock clock, KvTelemetry telemetry, int keyBytesMax, DecodedCache cache)
+internal sealed class TextReads(ReadPath reads, ShardedStore store, KvTelemetry telemetry, int keyBytesMax, DecodedCache cache)
 {
     private readonly DecodedCache _cache = cache;
-    private readonly HashIndex _index = store.Index;
 
     /// <summary>The reads of the same namespace in another region, which share the texts that were decoded.</summary>
-    public TextReads Of(ReadPath other) => new(other, store, clock, telemetry, keyBytesMax, _cache);
+    public TextReads Of(ReadPath other) => new(other, store, telemetry, keyBytesMax, _cache);
 
     /// <summary>Reads a value as text in any mode, with options, cancellation and telemetry.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ValueTask<string?> GetAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
-        var text = options is null && !cancellationToken.IsCancellationRequested ? Find(key) : ProbedObject.Unknown;
+        var text = options is null && !cancellationToken.IsCancellationRequested ? reads.FindDecoded(key, new TextOutcome(_cache)) : ProbedObject.Unknown;
         return text.IsUnknown
             ? GetInAnyModeAsync(key, text.Hash, options, cancellationToken)
             : new(Unsafe.As<string?>(text.Value));
     }
-
-    // By itself for the same reason as ReadPath.Find.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject Find(string key)
-    {
-        if (!reads.IsDirect)
-        {
-            return ProbedObject.Unknown;
-        }
-
-        if (key is not null && TwoBlockKey.Fits(key.Length))
-        {
-            return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Probe<TwoBlockKey, TextOutcome, ProbedObject>(read, clock, new TextOutcome(_cache))
-                : ProbedObject.Unknown;
-        }
-
-        return FindUncommon(key!);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject FindUncommon(string key) =>
-        KeyRules.TryAscii(key, keyBytesMax, out var hash)
-            ? _index.Probe<AsciiKey, TextOutcome, ProbedObject>(new AsciiKey(key, hash), clock, new TextOutcome(_cache))
-            : ProbedObject.Unknown;
 
     private string TextOf(ulong hash, Record record) =>
         _cache.Find(hash, record.Revision) is { } kept ? Unsafe.As<string>(kept) : _cache.Decode(hash, record);
