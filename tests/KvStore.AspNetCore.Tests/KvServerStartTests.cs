@@ -61,7 +61,7 @@ public sealed class KvServerStartTests : IDisposable
     [InlineData("http://127.0.0.1:0/api", "path")]
     [InlineData("http://127.0.0.1:0?a=b", "path")]
     [InlineData("http://user@127.0.0.1:0", "host")]
-    [InlineData("http://unix:/tmp/kv.sock", "host")]
+    [InlineData("http://unix:/kv.sock", "host")]
     [InlineData("http://203.0.113.7:0", "no address of this machine")]
     [InlineData("https://127.0.0.1:0", "certificate")]
     [InlineData(";", "http://")]

@@ -50,13 +50,12 @@ internal sealed class CommitPath
     public async ValueTask<KvRecovery> OpenAsync(KvNamespaceOptions options, CancellationToken cancellationToken)
     {
         var persistence = Persistence ?? throw new InvalidOperationException("A namespace in memory alone has nothing to recover.");
-        var host = new PersistenceHost(_store, _committer, options);
+        using var host = new PersistenceHost(_store, _committer, options);
         _store.HoldMaintenance();
         _store.ExpectLate(arrivedThrough: 0);
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         _isProviderOpen = true;
         var hasDeletes = host.EndRecovery();
-        host.Dispose();
         _store.ContinueAfter(recovery.HighestRevision);
         _store.ExpectNoLate();
         _store.ForgetTombstones(recovery.HighestRevision);

@@ -51,21 +51,6 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             await telemetry.ObserveAsync("delete", () => Delete(key, origin, cancellationToken)).ConfigureAwait(false);
     }
 
-    /// <summary>Checks everything about a put except the limits of the namespace and the rate of writes. Changes nothing.</summary>
-    /// <exception cref="ArgumentException">The key or the options are not allowed.</exception>
-    /// <exception cref="KvException">The key or the options are not allowed, where the service answers with a status.</exception>
-    public void CheckPut(string key, long valueBytes, KvPutOptions? options)
-    {
-        CheckKey(key, "PUT");
-        _ = OptionsOf(key, options);
-        ValueLimit.Check(valueBytes, limits.ValueBytesMax);
-    }
-
-    /// <summary>Checks the key of a delete. Changes nothing.</summary>
-    /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
-    /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
-    public void CheckDelete(string key) => CheckKey(key, "DELETE");
-
     /// <summary>Every later put and delete throws <see cref="ObjectDisposedException"/>.</summary>
     public void Close()
     {
@@ -130,15 +115,6 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
     private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
         ? default
         : (ExpirationRules.Check(options, limits, clock.Now, name, key), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
-
-    private void CheckKey(string key, string operation)
-    {
-        KeyRules.CheckShape(key, limits.KeyBytesMax, operation);
-        if (!KeyRules.IsUnicode(key))
-        {
-            throw new KvException(400, operation, KeyRules.UnpairedSurrogate);
-        }
-    }
 
     private void ThrowIfClosed()
     {
