@@ -22,7 +22,7 @@ namespace KvStore;
 /// <para>Disposing it makes durable what is not yet, stops its background work and frees its memory; views that were handed
 /// out keep their bytes. Every later call throws <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
-public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposable, IDisposable
+public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncDisposable, IDisposable
 {
     private readonly CoarseClock _clock;
     private readonly ShardedStore _store;
@@ -214,6 +214,39 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     /// <inheritdoc/>
     public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
         _reads.ListAsync(options, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<KvWriteResult> TryPutAsync(
+        string key, KvContent content, KvCondition condition, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public ValueTask<KvWriteResult> TryDeleteAsync(string key, KvCondition condition, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public ValueTask<long> DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<KvScanEntry> ScanAsync(string? prefix = null, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default) =>
+        throw new NotImplementedException();
 
     /// <summary>
     /// The same namespace as a region sees it: reads and lists return the writes that the region has received. A write through the

@@ -21,6 +21,9 @@ public sealed record KvNamespaceOptions
     /// </summary>
     public IKvPersistence? Persistence { get; init; }
 
+    /// <summary>How much memory the namespace may take, and what happens when it is full; null for no limit.</summary>
+    public KvMemoryOptions? Memory { get; init; }
+
     /// <summary>Where background work reports; null for nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 

@@ -96,6 +96,12 @@ public readonly struct KvValue : IDisposable
     /// <summary>Whether the value is not in memory but in a file of the namespace's persistence provider.</summary>
     public bool IsLarge => _source is LargeValueView;
 
+    /// <summary>
+    /// The revision of the entry: of two versions of a key the newer has the higher one, also after a restart. 0 when the key does
+    /// not exist, and where the source knows no revisions.
+    /// </summary>
+    public long Revision => _source is null ? 0 : RecordLayout.Read<long>(in StartIn(Segment), RecordLayout.RevisionOffset) & RecordLayout.RevisionMask;
+
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
     public KvMetadata Metadata => _source is null ? default : KvMetadata.OfRecord(Segment, Offset);
 

@@ -19,15 +19,16 @@ public sealed partial class LayeringTests
         ["Regions"],
         ["Reads", "Writes", "KvProfile.cs"],
         ["KvNamespaceOptions.cs"],
-        ["Replication", "Persistence/Log"],
+        ["Replication", "Persistence/Log", "IKvExtendedNamespace.cs"],
         ["Memory", "Persistence/Storage", "IKvNamespace.cs"],
+        ["Watching", "KvEntry.cs"],
         ["Order", "KvValue.cs", "KvListPage.cs"],
         ["Index", "Values", "KvListKey.cs"],
         ["Segments", "Persistence"],
         ["Rules"],
         ["Keys", "KvPutOptions.cs", "KvDiagnostics.cs"],
         ["KvMetadata.cs", "Expiry", "Diagnostics"],
-        ["Records", "Json", "Wrangler", "KvContent.cs", "KvGetOptions.cs", "KvListOptions.cs", "KvException.cs", "KvArgumentException.cs"],
+        ["Records", "Json", "Wrangler", "KvContent.cs", "KvCondition.cs", "KvGetOptions.cs", "KvListOptions.cs", "KvException.cs", "KvArgumentException.cs"],
     ];
 
     private static readonly IReadOnlyDictionary<string, int> s_floorOf =
