@@ -16,7 +16,7 @@ namespace KvStore.Writes;
 /// first waits, after the append: when memory is short at that moment, nothing would publish or settle the mutation, and its caller
 /// would wait for ever.
 /// </remarks>
-internal sealed class PendingPublication : IValueTaskSource
+internal sealed class PendingPublication : IValueTaskSource, IValueTaskSource<KvWriteResult>
 {
     private readonly PendingPublications _owner;
     private readonly Action _onAppended;
@@ -44,6 +44,12 @@ internal sealed class PendingPublication : IValueTaskSource
 
     public Overtaking? Overtaking { get; private set; }
 
+    /// <summary>The hash of the key.</summary>
+    public ulong Hash { get; set; }
+
+    /// <summary>The next mutation in flight in its chain; belongs to <see cref="KeyQueues"/>.</summary>
+    public PendingPublication? NextOfChain { get; set; }
+
     /// <summary>The next one in the pool; belongs to the pool.</summary>
     public PendingPublication? Next { get; set; }
 
@@ -61,13 +67,27 @@ internal sealed class PendingPublication : IValueTaskSource
     /// <summary>Publishes the mutation when its append completes. Requires: <see cref="Prepare"/> was called.</summary>
     public ValueTask RunAsync(ValueTask append)
     {
-        Debug.Assert(!Draft.IsNone, "Prepare comes before RunAsync.");
         var task = new ValueTask(this, _core.Version);
+        Run(append);
+        return task;
+    }
+
+    /// <summary>As <see cref="RunAsync"/>, for a conditional write, whose result has the revision of the mutation.</summary>
+    public ValueTask<KvWriteResult> RunConditionalAsync(ValueTask append)
+    {
+        var task = new ValueTask<KvWriteResult>(this, _core.Version);
+        Run(append);
+        return task;
+    }
+
+    private void Run(ValueTask append)
+    {
+        Debug.Assert(!Draft.IsNone, "Prepare comes before Run.");
         _append = append.ConfigureAwait(false).GetAwaiter();
         if (_append.IsCompleted)
         {
             Finish();
-            return task;
+            return;
         }
 
         try
@@ -87,8 +107,6 @@ internal sealed class PendingPublication : IValueTaskSource
                 Complete(e);
             }
         }
-
-        return task;
     }
 
     public ValueTaskSourceStatus GetStatus(short token)
@@ -100,10 +118,15 @@ internal sealed class PendingPublication : IValueTaskSource
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _core.OnCompleted(continuation, state, token, flags);
 
-    public void GetResult(short token)
+    public void GetResult(short token) => TakeResult(token);
+
+    KvWriteResult IValueTaskSource<KvWriteResult>.GetResult(short token) => TakeResult(token);
+
+    private KvWriteResult TakeResult(short token)
     {
         _ = _core.GetResult(token);
         var failure = _failure;
+        var result = new KvWriteResult(true, Revision);
         _failure = null;
         _core.Reset();
         _owner.Return(this);
@@ -111,6 +134,8 @@ internal sealed class PendingPublication : IValueTaskSource
         {
             ExceptionDispatchInfo.Throw(failure);
         }
+
+        return result;
     }
 
     private void Finish()
