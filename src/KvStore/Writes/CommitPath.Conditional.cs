@@ -25,6 +25,12 @@ internal sealed partial class CommitPath
     {
         var valueBytes = Encoding.UTF8.GetByteCount(text);
         ValueLimit.Check(valueBytes, _valueBytesMax);
+        if (_memory is not null && _committer.TryFindRefusal(key, condition, out var refusal))
+        {
+            // Without asking for memory, which may be used up.
+            return new(refusal);
+        }
+
         return _largeValues.Provider is { } largeValues && valueBytes >= largeValues.ThresholdBytes
             ? TryPutLargeAsync(KeyOf(key), CopyOf(text, valueBytes, largeValues), metadata, deadline, origin, condition, cancellationToken)
             : TryCommitAsync(key, DraftOf(key, text, valueBytes, metadata.Span, deadline), origin, condition, cancellationToken);
@@ -36,6 +42,11 @@ internal sealed partial class CommitPath
         where TKey : struct, IKey, allows ref struct
     {
         ValueLimit.Check(value.Length, _valueBytesMax);
+        if (_memory is not null && _committer.TryFindRefusal(key, condition, out var refusal))
+        {
+            return new(refusal);
+        }
+
         return _largeValues.Provider is { } largeValues && value.Length >= largeValues.ThresholdBytes
             ? TryPutLargeAsync(KeyOf(key), StreamedValue.Copy(value, largeValues), metadata, deadline, origin, condition, cancellationToken)
             : TryCommitAsync(key, DraftOf(key, value, metadata.Span, deadline), origin, condition, cancellationToken);
@@ -67,7 +78,7 @@ internal sealed partial class CommitPath
                 return refusal;
             }
 
-            CheckRoomForLarge(new Utf8Key(key), metadata.Length + value.Length);
+            CheckRoomForLarge(new Utf8Key(key), metadata.Length, value.Length);
             await CompleteAsync(key, value, cancellationToken).ConfigureAwait(false);
             return await TryCommitAsync(key, value, metadata, deadline, origin, condition, cancellationToken).ConfigureAwait(false);
         }

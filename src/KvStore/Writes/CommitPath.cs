@@ -29,6 +29,7 @@ internal sealed partial class CommitPath
     private readonly int _valueBytesMax;
     private readonly CallOrder _calls = new();
     private readonly WriteAdmission? _admission;
+    private readonly MemoryAdmission? _memory;
     private readonly Committer _committer;
     private bool _isProviderOpen;
 
@@ -40,6 +41,7 @@ internal sealed partial class CommitPath
         _valueBytesMax = options.Limits.ValueBytesMax;
         Persistence = options.Persistence;
         _admission = WriteAdmission.For(name, options, store, _calls.Lock);
+        _memory = MemoryAdmission.For(name, store);
         _committer = new Committer(name, store, options.Persistence, _calls, _admission);
     }
 
@@ -95,7 +97,7 @@ internal sealed partial class CommitPath
         ValueLimit.Check(valueBytes, _valueBytesMax);
         if (_largeValues.Provider is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
         {
-            CheckRoomForLarge(key, metadata.Length + valueBytes);
+            CheckRoomForLarge(key, metadata.Length, valueBytes);
             return PutLargeAsync(KeyOf(key), CopyOf(text, valueBytes, largeValues), metadata, deadline, origin, cancellationToken);
         }
 
@@ -110,7 +112,7 @@ internal sealed partial class CommitPath
         ValueLimit.Check(value.Length, _valueBytesMax);
         if (_largeValues.Provider is { } largeValues && value.Length >= largeValues.ThresholdBytes)
         {
-            CheckRoomForLarge(key, metadata.Length + value.Length);
+            CheckRoomForLarge(key, metadata.Length, value.Length);
             return PutLargeAsync(KeyOf(key), StreamedValue.Copy(value, largeValues), metadata, deadline, origin, cancellationToken);
         }
 
@@ -153,6 +155,7 @@ internal sealed partial class CommitPath
     private RecordDraft DraftOf<TKey>(in TKey key, string text, int valueBytes, ReadOnlySpan<byte> metadata, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
+        _memory?.CheckPut(key, metadata.Length, valueBytes);
         var draft = _store.Draft(key, metadata.Length, valueBytes, deadline);
         try
         {
@@ -170,6 +173,7 @@ internal sealed partial class CommitPath
     private RecordDraft DraftOf<TKey>(in TKey key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> metadata, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
+        _memory?.CheckPut(key, metadata.Length, value.Length);
         var draft = _store.Draft(key, metadata.Length, value.Length, deadline);
         metadata.CopyTo(draft.Record.DraftMetadata);
         value.CopyTo(draft.Record.DraftValue);
@@ -244,20 +248,22 @@ internal sealed partial class CommitPath
     }
 
     // Before a large value is written; it is checked again when the put is decided.
-    private void CheckRoomForLarge<TKey>(in TKey key, long bytes)
+    private void CheckRoomForLarge<TKey>(in TKey key, int metadataBytes, int valueBytes)
         where TKey : struct, IKey, allows ref struct
     {
+        _memory?.CheckPut(key, metadataBytes, Record.ReferenceBytes);
         if (_admission is not null)
         {
             lock (_calls.Lock)
             {
-                _admission.CheckPut(key, key.Utf8Bytes + bytes);
+                _admission.CheckPut(key, key.Utf8Bytes + (long)metadataBytes + valueBytes);
             }
         }
     }
 
     private RecordDraft DraftOf(in Utf8Key key, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
+        _memory?.CheckPut(key, metadata.Length, value.Reference.IsNone ? value.Length : Record.ReferenceBytes);
         RecordDraft draft;
         if (value.Reference.IsNone)
         {

@@ -76,9 +76,22 @@ internal sealed partial class Committer
             await _inFlight.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        var check = new ConditionCheck(condition, store, replicated: null);
-        _ = check.IsMadeBy(new Utf8Key(key, hash), isDelete: false);
-        return check.Holds ? null : ResultOf(check, revision: 0);
+        return IsRefused(new Utf8Key(key, hash), condition, out var refusal) ? refusal : null;
+    }
+
+    /// <summary>As <see cref="FindRefusalAsync"/>, unless it would have to wait: then nothing is found.</summary>
+    public bool TryFindRefusal<TKey>(in TKey key, KvCondition condition, out KvWriteResult refusal)
+        where TKey : struct, IKey, allows ref struct
+    {
+        refusal = default;
+        bool isInFlight;
+        lock (calls.Lock)
+        {
+            ThrowIfClosed();
+            isInFlight = _inFlight.Queues.IsInFlight(key.Hash);
+        }
+
+        return !isInFlight && IsRefused(key, condition, out refusal);
     }
 
     // As EndAsync.
@@ -123,6 +136,15 @@ internal sealed partial class Committer
             Leave(ref queued);
             _publisher.AbandonUnless(isPublished: isDecided, draft);
         }
+    }
+
+    private bool IsRefused<TKey>(in TKey key, KvCondition condition, out KvWriteResult refusal)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var check = new ConditionCheck(condition, store, replicated: null);
+        _ = check.IsMadeBy(key, isDelete: false);
+        refusal = check.Holds ? default : ResultOf(check, revision: 0);
+        return !check.Holds;
     }
 
     private KvWriteResult ResultOf(ConditionCheck check, long revision)

@@ -27,7 +27,7 @@ internal sealed class KeyQueues(Lock callLock)
     private int _queueCount;
 
     // The mutations in flight in chains by their hashes. There are at least as many chains as mutations.
-    private PendingPublication?[] _chains = [];
+    private MutationInFlight?[] _chains = [];
     private int _inFlightCount;
 
     /// <summary>Takes the memory for the next <see cref="Begin"/>.</summary>
@@ -41,7 +41,7 @@ internal sealed class KeyQueues(Lock callLock)
         }
 
         AllocationProbe.Before();
-        var chains = new PendingPublication?[Math.Max(ChainsMin, _chains.Length * 2)];
+        var chains = new MutationInFlight?[Math.Max(ChainsMin, _chains.Length * 2)];
         lock (_lock)
         {
             foreach (var first in _chains)
@@ -59,7 +59,7 @@ internal sealed class KeyQueues(Lock callLock)
     }
 
     /// <summary>A mutation is in flight. Requires: <see cref="Reserve"/> was called. Allocates nothing.</summary>
-    public void Begin(PendingPublication pending)
+    public void Begin(MutationInFlight pending)
     {
         Debug.Assert(callLock.IsHeldByCurrentThread);
         lock (_lock)
@@ -71,7 +71,7 @@ internal sealed class KeyQueues(Lock callLock)
     }
 
     /// <summary>A mutation is visible, or will never be. Allocates nothing.</summary>
-    public void End(PendingPublication pending)
+    public void End(MutationInFlight pending)
     {
         lock (_lock)
         {
@@ -170,13 +170,13 @@ internal sealed class KeyQueues(Lock callLock)
         }
     }
 
-    private static int ChainOf(PendingPublication?[] chains, ulong hash)
+    private static int ChainOf(MutationInFlight?[] chains, ulong hash)
     {
         Debug.Assert(int.IsPow2(chains.Length));
         return (int)hash & (chains.Length - 1);
     }
 
-    private static void Link(PendingPublication?[] chains, PendingPublication pending)
+    private static void Link(MutationInFlight?[] chains, MutationInFlight pending)
     {
         ref var first = ref chains[ChainOf(chains, pending.Hash)];
         pending.NextOfChain = first;
@@ -282,4 +282,14 @@ internal sealed class QueuedWrite(ulong hash, bool isConditional)
             // The task has completed. Its continuations could not be handed to the thread pool.
         }
     }
+}
+
+/// <summary>A mutation in flight, as <see cref="KeyQueues"/> knows it.</summary>
+internal abstract class MutationInFlight
+{
+    /// <summary>The hash of the key.</summary>
+    public ulong Hash { get; set; }
+
+    /// <summary>The next mutation in its chain; belongs to the queues.</summary>
+    public MutationInFlight? NextOfChain { get; set; }
 }

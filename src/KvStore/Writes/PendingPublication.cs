@@ -16,7 +16,7 @@ namespace KvStore.Writes;
 /// first waits, after the append: when memory is short at that moment, nothing would publish or settle the mutation, and its caller
 /// would wait for ever.
 /// </remarks>
-internal sealed class PendingPublication : IValueTaskSource, IValueTaskSource<KvWriteResult>
+internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, IValueTaskSource<KvWriteResult>
 {
     private readonly PendingPublications _owner;
     private readonly Action _onAppended;
@@ -43,12 +43,6 @@ internal sealed class PendingPublication : IValueTaskSource, IValueTaskSource<Kv
     public ReplicatedWrite? Replicated { get; private set; }
 
     public Overtaking? Overtaking { get; private set; }
-
-    /// <summary>The hash of the key.</summary>
-    public ulong Hash { get; set; }
-
-    /// <summary>The next mutation in flight in its chain; belongs to <see cref="KeyQueues"/>.</summary>
-    public PendingPublication? NextOfChain { get; set; }
 
     /// <summary>The next one in the pool; belongs to the pool.</summary>
     public PendingPublication? Next { get; set; }
@@ -80,35 +74,6 @@ internal sealed class PendingPublication : IValueTaskSource, IValueTaskSource<Kv
         return task;
     }
 
-    private void Run(ValueTask append)
-    {
-        Debug.Assert(!Draft.IsNone, "Prepare comes before Run.");
-        _append = append.ConfigureAwait(false).GetAwaiter();
-        if (_append.IsCompleted)
-        {
-            Finish();
-            return;
-        }
-
-        try
-        {
-            _append.UnsafeOnCompleted(_onAppended);
-        }
-        catch (OutOfMemoryException e)
-        {
-            // An append that completes meanwhile hands its continuation to the thread pool, which may need memory. Then nothing
-            // calls back, and the result is there. Otherwise a provider failed to take the callback, and its outcome stays unknown.
-            if (_append.IsCompleted)
-            {
-                Finish();
-            }
-            else
-            {
-                Complete(e);
-            }
-        }
-    }
-
     public ValueTaskSourceStatus GetStatus(short token)
     {
         var status = _core.GetStatus(token);
@@ -136,6 +101,35 @@ internal sealed class PendingPublication : IValueTaskSource, IValueTaskSource<Kv
         }
 
         return result;
+    }
+
+    private void Run(ValueTask append)
+    {
+        Debug.Assert(!Draft.IsNone, "Prepare comes before Run.");
+        _append = append.ConfigureAwait(false).GetAwaiter();
+        if (_append.IsCompleted)
+        {
+            Finish();
+            return;
+        }
+
+        try
+        {
+            _append.UnsafeOnCompleted(_onAppended);
+        }
+        catch (OutOfMemoryException e)
+        {
+            // An append that completes meanwhile hands its continuation to the thread pool, which may need memory. Then nothing
+            // calls back, and the result is there. Otherwise a provider failed to take the callback, and its outcome stays unknown.
+            if (_append.IsCompleted)
+            {
+                Finish();
+            }
+            else
+            {
+                Complete(e);
+            }
+        }
     }
 
     private void Finish()
