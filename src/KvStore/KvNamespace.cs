@@ -43,7 +43,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
-            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory, shareLargeValue: _largeValues.Share);
         _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
@@ -226,7 +226,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TouchAsync(key, expirationTtl, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>

@@ -41,6 +41,9 @@ internal sealed class LogScan
 
     public long Records { get; private set; }
 
+    /// <summary>How many of the records are touches.</summary>
+    public long Touches { get; private set; }
+
     public long PayloadBytes { get; private set; }
 
     public long HighestRevision { get; private set; }
@@ -108,6 +111,7 @@ internal sealed class LogScan
             }
 
             count++;
+            Touches += record.Kind == RecordKind.Touch ? 1 : 0;
             if (reader.NextOffset - chunkStart >= ChunkBytes)
             {
                 AddChunk(chunkStart, reader.NextOffset);
@@ -117,6 +121,7 @@ internal sealed class LogScan
 
         // There is no end. Verifying every checksum finds the reason.
         Chunks.Clear();
+        Touches = 0;
         return false;
     }
 
@@ -147,6 +152,7 @@ internal sealed class LogScan
                     }
 
                     Records++;
+                    Touches += record.Kind == RecordKind.Touch ? 1 : 0;
                     PayloadBytes += record.Size - LogFormat.RecordHeaderBytes;
                     End = reader.NextOffset;
                     if (End - chunkStart >= ChunkBytes)
