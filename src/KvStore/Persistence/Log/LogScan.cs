@@ -96,6 +96,7 @@ internal sealed class LogScan
         var count = 0L;
         while (reader.TryRead(out var record, verifies: false))
         {
+            var isTouch = record.Kind == RecordKind.Touch;
             if (record.Kind == RecordKind.End
                 && LogRecord.TryRead(reader.Bytes.Span, Header.Seed, out record) == RecordOutcome.Whole
                 && record.ToEnd() is var end && end.Records == count && end.PayloadBytes <= reader.Offset)
@@ -111,7 +112,7 @@ internal sealed class LogScan
             }
 
             count++;
-            Touches += record.Kind == RecordKind.Touch ? 1 : 0;
+            Touches += isTouch ? 1 : 0;
             if (reader.NextOffset - chunkStart >= ChunkBytes)
             {
                 AddChunk(chunkStart, reader.NextOffset);
