@@ -29,6 +29,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private readonly CommitPath _commit;
     private readonly ReadPath _reads;
     private readonly WritePath _writes;
+    private readonly ManyWrites _manyWrites;
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
@@ -47,6 +48,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
+        _manyWrites = new ManyWrites(Limits, _clock, _writes, _commit, _telemetry);
         var replicated = options.Replication is { } replication
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
@@ -230,7 +232,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.PutAsync(entries, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default) =>
@@ -242,7 +244,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvScanEntry> ScanAsync(string? prefix = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _reads.Scan(prefix ?? "", cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default) =>

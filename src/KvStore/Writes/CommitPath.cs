@@ -21,7 +21,7 @@ namespace KvStore.Writes;
 /// to store is a <see cref="PendingCall"/> meanwhile, which begins before anything is read.</para>
 /// <para>Thread safety: all members, from any thread; <see cref="OpenAsync"/> comes first.</para>
 /// </remarks>
-internal sealed class CommitPath
+internal sealed partial class CommitPath
 {
     private readonly string _name;
     private readonly ShardedStore _store;

@@ -30,7 +30,7 @@ namespace KvStore.Writes;
 /// <para>A draft belongs to this class from the call on: it is published, or abandoned together with its large value.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
+internal sealed partial class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
 {
     private readonly bool _isDirect = persistence is null && admission is null;
     private readonly PendingPublications _inFlight = new(name, store, calls, admission);

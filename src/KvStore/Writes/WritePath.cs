@@ -95,7 +95,8 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
 
     // A time to live begins with the entry, and reading a stream may take long. A method of its own, because its closure would cost
     // every put an allocation.
-    private Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
+    /// <summary>The deadline of a put whose value is read first, to be asked for when it was read.</summary>
+    internal Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
         options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, clock.Now, name, key) : () => deadline;
 
     private ValueTask Delete(string key, RegionView? origin, CancellationToken cancellationToken)
@@ -112,11 +113,23 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         return commit.DeleteAsync(encoded.Key, origin);
     }
 
-    private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
+    /// <summary>Checks the options of a put.</summary>
+    internal (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
         ? default
         : (ExpirationRules.Check(options, limits, clock.Now, name, key), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
 
-    private void ThrowIfClosed()
+    /// <summary>
+    /// Options that were checked before. A date that was far enough ahead then is not refused now, and a time to live begins now.
+    /// </summary>
+    internal (Deadline Deadline, ReadOnlyMemory<byte> Metadata) CheckedOptionsOf(string key, KvPutOptions? options, DateTimeOffset checkedAt) =>
+        options is null
+            ? default
+            : (options.ExpirationTtl is null
+                    ? ExpirationRules.Check(options, limits, checkedAt, name, key)
+                    : ExpirationRules.AfterTtl(options, clock.Now, name, key),
+                MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
+
+    internal void ThrowIfClosed()
     {
         if (_isClosed)
         {
