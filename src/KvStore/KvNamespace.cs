@@ -46,9 +46,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _store = new ShardedStore(
             _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
         _commit = new CommitPath(name, _store, _largeValues, options);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
-        _manyWrites = new ManyWrites(Limits, _clock, _writes, _commit, _telemetry);
+        _manyWrites = new ManyWrites(Limits, _clock, _store, _writes, _commit, _telemetry);
         var replicated = options.Replication is { } replication
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
@@ -220,11 +220,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// <inheritdoc/>
     public ValueTask<KvWriteResult> TryPutAsync(
         string key, KvContent content, KvCondition condition, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TryPutAsync(key, content, condition, options, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<KvWriteResult> TryDeleteAsync(string key, KvCondition condition, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TryDeleteAsync(key, condition, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
@@ -236,11 +236,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.DeleteAsync(keys, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<long> DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.DeletePrefixAsync(prefix, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvScanEntry> ScanAsync(string? prefix = null, CancellationToken cancellationToken = default) =>

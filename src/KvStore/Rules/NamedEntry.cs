@@ -20,6 +20,10 @@ internal static class NamedEntry
     /// <summary>The message for a put of the default value of <see cref="KvContent"/>.</summary>
     public static string NoContent(string namespaceName, string key) => $"{DefaultContent} {NothingStored(namespaceName, key)}";
 
+    /// <summary>The message for a conditional write with the default value of <see cref="KvCondition"/>.</summary>
+    public static string NoCondition(string operation, string namespaceName, string key) =>
+        $"The condition is default(KvCondition), which says nothing. Give KvCondition.Absent, KvCondition.Present or KvCondition.Revision(revision). Nothing was changed by {Of(operation, namespaceName, key)}.";
+
     /// <summary>An exception with the names before its message.</summary>
     public static JsonException WithNames(JsonException exception, string operation, string namespaceName, string key) => new(
         $"{Of(operation, namespaceName, key)}: {char.ToLowerInvariant(exception.Message[0])}{exception.Message.AsSpan(1)}",

@@ -1,4 +1,5 @@
 using System.Text;
+using KvStore.Diagnostics;
 using KvStore.Keys;
 using KvStore.Records;
 using KvStore.Replication;
@@ -45,8 +46,13 @@ internal sealed partial class CommitPath
         }
     }
 
-    /// <summary>Whether a value of this length is kept in a file of its own.</summary>
-    public bool IsLarge(int valueBytes) => _largeValues.Provider is { } largeValues && valueBytes >= largeValues.ThresholdBytes;
+    /// <summary>Whether a text or bytes are kept in a file of their own.</summary>
+    public bool IsLarge(KvContent content) =>
+        _largeValues.Provider is { } largeValues
+            && (content.Text is { } text ? IsAsLong(text, largeValues.ThresholdBytes) : content.Bytes.Length >= largeValues.ThresholdBytes);
+
+    // No UTF-16 unit takes more than three bytes, so that most text need not be counted.
+    private static bool IsAsLong(string text, int bytes) => text.Length * 3L >= bytes && Encoding.UTF8.GetByteCount(text) >= bytes;
 
     /// <summary>Fetches the words of the search for a key that is drafted soon.</summary>
     public void Prefetch(ulong hash) => _store.PrefetchBucket(hash);
@@ -57,29 +63,26 @@ internal sealed partial class CommitPath
         where TKey : struct, IKey, allows ref struct
     {
         group.Reserve();
-        var text = content.Text;
-        var valueBytes = text is null ? content.Bytes.Length : Encoding.UTF8.GetByteCount(text);
-        _memory?.CheckPut(key, metadata.Length, valueBytes);
-        var draft = _store.Draft(key, metadata.Length, valueBytes, deadline);
-        try
-        {
-            metadata.Span.CopyTo(draft.Record.DraftMetadata);
-            if (text is null)
-            {
-                content.Bytes.Span.CopyTo(draft.Record.DraftValue);
-            }
-            else
-            {
-                Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
-            }
-        }
-        catch
-        {
-            _store.Abandon(draft);
-            throw;
-        }
+        var draft = content.Text is { } text
+            ? DraftOf(key, text, Encoding.UTF8.GetByteCount(text), metadata.Span, deadline)
+            : DraftOf(key, content.Bytes.Span, metadata.Span, deadline);
+        group.Add(new WriteGroup.Item(entry, draft, Key: null, key.Hash, BeginWrite(draft, origin), call, Check: null));
+    }
 
-        group.Add(new WriteGroup.Item(entry, draft, Key: null, key.Hash, BeginWrite(draft, origin), call));
+    /// <summary>Adds the delete of a key to a group.</summary>
+    /// <param name="group">The group.</param>
+    /// <param name="entry">The number of the key in the call.</param>
+    /// <param name="key">The key in UTF-8, which is not copied.</param>
+    /// <param name="origin">The region in which the delete is made; null where the namespace is not replicated.</param>
+    /// <param name="condition">What must hold; null to delete the key in any case.</param>
+    /// <param name="call">The delete in the order of the calls, where something was waited for before it; null while nothing was.</param>
+    public void AddDelete(WriteGroup group, int entry, byte[] key, RegionView? origin, KvCondition? condition, PendingCall? call)
+    {
+        group.Reserve();
+        var replicated = origin?.BeginWrite();
+        AllocationProbe.Before();
+        var check = new ConditionCheck(condition, _store, replicated);
+        group.Add(new WriteGroup.Item(entry, Draft: default, key, KeyHash.OfUtf8(key), replicated, call, check));
     }
 
     /// <summary>Commits a group. When one fails, those after it are abandoned.</summary>
@@ -119,13 +122,13 @@ internal sealed partial class CommitPath
         PendingCall call, KvContent content, ReadOnlyMemory<byte> metadata, Func<Deadline> deadline, RegionView? origin, CancellationToken cancellationToken)
     {
         var value = content.IsStreamed
-            ? await ReadAsync(call, content, cancellationToken).ConfigureAwait(false)
+            ? await ReadAsync(call.Key, content, cancellationToken).ConfigureAwait(false)
             : CopyLarge(call, content, metadata.Length);
         await using (value.ConfigureAwait(false))
         {
             if (!content.IsStreamed)
             {
-                await CompleteAsync(call, value, cancellationToken).ConfigureAwait(false);
+                await CompleteAsync(call.Key, value, cancellationToken).ConfigureAwait(false);
             }
 
             cancellationToken.ThrowIfCancellationRequested();

@@ -30,7 +30,7 @@ internal sealed partial class Committer
             for (; group.Committed < items.Length; group.Committed++)
             {
                 ref readonly var item = ref items[group.Committed];
-                CommitDirectly(new Utf8Key(item.Utf8Key, item.Hash), item.Draft);
+                CommitDirectly(new Utf8Key(item.Utf8Key, item.Hash), item.Draft, item.Check);
             }
 
             return;
@@ -57,14 +57,7 @@ internal sealed partial class Committer
                 {
                     for (; decided < items.Length; decided++)
                     {
-                        ref readonly var item = ref items[decided];
-                        ref var decision = ref decisions[decided];
-                        decision.IsOvertaken = item.Call?.OvertakenBy is not null;
-                        if (!decision.IsOvertaken)
-                        {
-                            decision.Pending = CommitHoldingLock(
-                                new Utf8Key(item.Utf8Key, item.Hash), item.Draft, item.Replicated, item.Call, out decision.Append, out _);
-                        }
+                        DecideHoldingLock(items[decided], ref decisions[decided]);
                     }
                 }
                 finally
@@ -89,19 +82,77 @@ internal sealed partial class Committer
 
         for (var i = 0; i < items.Length; i++)
         {
-            if (decisions[i].IsOvertaken)
+            if (decisions[i].Waits)
             {
-                group.AddWaiting(items[i].Entry, WaitInTurnAsync(items[i]));
+                group.AddWaiting(items[i].Entry, CommitLaterAsync(items[i], decisions[i].Call, decisions[i].Queued));
+            }
+        }
+
+        _inFlight.ForgetTombstones();
+    }
+
+    private void DecideHoldingLock(in WriteGroup.Item item, ref Decision decision)
+    {
+        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
+        var key = new Utf8Key(item.Utf8Key, item.Hash);
+        decision.Waits = item.Call?.OvertakenBy is not null || _inFlight.Queues.MustWait(item.Hash, isConditional: item.Check is not null);
+        if (!decision.Waits)
+        {
+            decision.Pending = CommitHoldingLock(key, item.Draft, item.Replicated, item.Call, item.Check, out decision.Append, out _);
+            return;
+        }
+
+        // What does not depend on the entry that the key has keeps its place in the order of the calls.
+        decision.Queued = item.Check is not null ? EnterHoldingLock(item.Hash, isConditional: true, item.Draft) : null;
+        try
+        {
+            decision.Call = item.Call is null && item.Check?.IsConditional != true ? BeginQueuedHoldingLock(key, item.Draft) : null;
+        }
+        catch
+        {
+            Leave(ref decision.Queued);
+            throw;
+        }
+    }
+
+    // A mutation that could not be decided with the others of its group.
+    private async ValueTask CommitLaterAsync(WriteGroup.Item item, PendingCall? own, QueuedWrite? queued)
+    {
+        try
+        {
+            if (item.Check is not { } check)
+            {
+                await CommitInTurnAsync(own ?? item.Call!, item.Draft, item.Replicated).ConfigureAwait(false);
+                return;
+            }
+
+            await queued!.WhenCalled.ConfigureAwait(false);
+            PendingPublication? pending;
+            ValueTask append;
+            lock (calls.Lock)
+            {
+                pending = CommitHoldingLock(
+                    new Utf8Key(item.Key, item.Hash), item.Draft, item.Replicated, own ?? item.Call, check, out append, out _);
+            }
+
+            Leave(ref queued);
+            await EndAsync(pending, append, isDelete: true).ConfigureAwait(false);
+        }
+        finally
+        {
+            Leave(ref queued);
+            if (own is not null)
+            {
+                calls.End(own);
             }
         }
     }
 
-    private async ValueTask WaitInTurnAsync(WriteGroup.Item item) =>
-        await CommitInTurnAsync(item.Call!, item.Draft, item.Replicated).ConfigureAwait(false);
-
     private struct Decision
     {
-        public bool IsOvertaken;
+        public bool Waits;
+        public PendingCall? Call;
+        public QueuedWrite? Queued;
         public PendingPublication? Pending;
         public ValueTask Append;
     }

@@ -35,9 +35,6 @@ internal sealed class PutManyCheck(KvLimits limits, WritePath writes, CommitPath
         }
     }
 
-    /// <summary>The length of a value that is a text or bytes.</summary>
-    public static int ValueBytesOf(KvContent content) => content.Text is { } text ? Encoding.UTF8.GetByteCount(text) : content.Bytes.Length;
-
     private void Check(in KvEntry entry)
     {
         if (!KeyRules.TryAscii(entry.Key, limits.KeyBytesMax, out _))
@@ -88,4 +85,6 @@ internal sealed class PutManyCheck(KvLimits limits, WritePath writes, CommitPath
 
         commit.CheckMany("PUT", keys, bytes, ref current);
     }
+
+    private static int ValueBytesOf(KvContent content) => content.Text is { } text ? Encoding.UTF8.GetByteCount(text) : content.Bytes.Length;
 }

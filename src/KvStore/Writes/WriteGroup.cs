@@ -67,8 +67,9 @@ internal sealed class WriteGroup(int capacity)
     /// <param name="Hash">The hash of the key.</param>
     /// <param name="Replicated">Notifies the regions; null where nothing is replicated.</param>
     /// <param name="Call">The entry in the order of the calls, where something was waited for before it; null while nothing was.</param>
+    /// <param name="Check">The condition of a delete, or what finds out whether the key existed; null for a put.</param>
     public readonly record struct Item(
-        int Entry, RecordDraft Draft, byte[]? Key, ulong Hash, ReplicatedWrite? Replicated, PendingCall? Call)
+        int Entry, RecordDraft Draft, byte[]? Key, ulong Hash, ReplicatedWrite? Replicated, PendingCall? Call, ConditionCheck? Check)
     {
         public ReadOnlySpan<byte> Utf8Key => Key ?? Draft.Record.Key;
     }

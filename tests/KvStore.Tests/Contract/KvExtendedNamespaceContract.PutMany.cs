@@ -37,9 +37,9 @@ public abstract partial class KvExtendedNamespaceContract
             new("empty", ""),
             new("stream", new MemoryStream("streamed"u8.ToArray())),
             new("pipe", PipeReader.Create(new MemoryStream("piped"u8.ToArray()))),
-            new("large", new string('x', 30_000)),
+            new("large", new string('x', 300_000)),
             new("é", "with options", Ttl(90) with { Metadata = KvMetadata.FromJson(" [ 1 , 2 ] ") }),
-            new("large with options", Encoding.UTF8.GetBytes(new string('y', 30_000)), Ttl(120)),
+            new("large with options", Encoding.UTF8.GetBytes(new string('y', 300_000)), Ttl(120)),
         ]);
 
         (await Kv.GetTextAsync("text")).Should().Be("é");
@@ -47,13 +47,13 @@ public abstract partial class KvExtendedNamespaceContract
         (await Kv.GetTextAsync("empty")).Should().Be("");
         (await Kv.GetTextAsync("stream")).Should().Be("streamed");
         (await Kv.GetTextAsync("pipe")).Should().Be("piped");
-        (await Kv.GetTextAsync("large")).Should().Be(new string('x', 30_000));
+        (await Kv.GetTextAsync("large")).Should().Be(new string('x', 300_000));
         var withOptions = await Kv.GetAsync("é");
         withOptions.Metadata.ToString().Should().Be("[1,2]");
         withOptions.Expiration.Should().Be(Clock.GetUtcNow().AddSeconds(90));
         Clock.Advance(TimeSpan.FromSeconds(90));
         (await Kv.GetAsync("é")).Exists.Should().BeFalse();
-        (await Kv.GetTextAsync("large with options")).Should().HaveLength(30_000);
+        (await Kv.GetTextAsync("large with options")).Should().HaveLength(300_000);
     }
 
     [Fact]
@@ -218,7 +218,7 @@ public abstract partial class KvExtendedNamespaceContract
 
     private static KvContent Content(string kind, string text) => kind switch
     {
-        "large" => text + new string('x', 30_000),
+        "large" => text + new string('x', 300_000),
         "stream" => new MemoryStream(Encoding.UTF8.GetBytes(text)),
         _ => text,
     };

@@ -47,7 +47,7 @@ public abstract partial class KvExtendedNamespaceContract
     {
         await Kv.PutAsync("a", "one", Ttl(90) with { Metadata = KvMetadata.FromJson("[1]") });
         await Kv.PutAsync("empty", "");
-        await Kv.PutAsync("large", new string('x', 20_000));
+        await Kv.PutAsync("large", new string('x', 300_000));
 
         await foreach (var (key, value) in Kv.ScanAsync())
         {
@@ -124,7 +124,7 @@ public abstract partial class KvExtendedNamespaceContract
     [Fact]
     public async Task Scanned_large_value_can_be_read_later_while_its_key_has_it()
     {
-        var values = Enumerable.Range(0, 4).Select(i => new string((char)('a' + i), 20_000)).ToArray();
+        var values = Enumerable.Range(0, 4).Select(i => new string((char)('a' + i), 300_000)).ToArray();
         for (var i = 0; i < values.Length; i++)
         {
             await Kv.PutAsync($"k{i}", values[i]);

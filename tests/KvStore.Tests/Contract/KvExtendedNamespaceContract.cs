@@ -1,26 +1,47 @@
 namespace KvStore.Tests.Contract;
 
 /// <summary>
-/// What holds for every <see cref="IKvExtendedNamespace"/>, wherever it keeps its entries: in memory alone, on a disk, with regions.
+/// What holds for every <see cref="IKvExtendedNamespace"/>, wherever it keeps its entries: in memory, on a disk, with regions. A subclass
+/// opens an empty namespace. Each part of the interface has a file of its own.
 /// </summary>
 public abstract partial class KvExtendedNamespaceContract : IAsyncLifetime
 {
     private KvNamespace? _kv;
 
     /// <summary>The namespace, empty when a test begins.</summary>
-    protected IKvExtendedNamespace Kv => _kv ?? throw new InvalidOperationException("The test has not begun.");
+    protected KvNamespace Kv => _kv ?? throw new InvalidOperationException("The test has not begun.");
 
-    /// <summary>The clock that the namespace goes by, which only the test moves.</summary>
+    /// <summary>The clock of the namespace, which only the test moves.</summary>
     protected FakeTimeProvider Clock { get; } = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+
+    /// <summary>Whether the entries are there after <see cref="ReopenAsync"/>.</summary>
+    protected virtual bool Persists => false;
 
     public async Task InitializeAsync() => _kv = await OpenAsync();
 
-    public virtual async Task DisposeAsync() => await _kv!.DisposeAsync();
+    /// <summary>Disposes the namespace. A subclass that overrides this calls it first.</summary>
+    public virtual async Task DisposeAsync()
+    {
+        if (_kv is not null)
+        {
+            await _kv.DisposeAsync();
+        }
+    }
 
-    /// <summary>Opens an empty namespace with the documented limits and the clock of the test. Called once for each test.</summary>
+    /// <summary>Opens the namespace: an empty one the first time, later with what was stored, where it persists.</summary>
     protected abstract ValueTask<KvNamespace> OpenAsync();
 
-    protected static KvPutOptions Ttl(int seconds) => new() { ExpirationTtl = TimeSpan.FromSeconds(seconds) };
+    /// <summary>Closes the namespace and opens it again, where it persists. Does nothing otherwise.</summary>
+    protected async Task ReopenAsync()
+    {
+        if (Persists)
+        {
+            await Kv.DisposeAsync();
+            _kv = await OpenAsync();
+        }
+    }
+
+    protected async Task<long> RevisionOf(string key) => (await Kv.GetAsync(key)).Revision;
 
     protected async Task<List<string>> Names(string? prefix = null)
     {
@@ -43,4 +64,6 @@ public abstract partial class KvExtendedNamespaceContract : IAsyncLifetime
 
         return state;
     }
+
+    protected static KvPutOptions Ttl(int seconds) => new() { ExpirationTtl = TimeSpan.FromSeconds(seconds) };
 }
