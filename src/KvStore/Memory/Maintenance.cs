@@ -125,6 +125,9 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         }
     }
 
+    /// <summary>So many revisions are skipped, and are no mutations.</summary>
+    public void SkipMutations(long revisions) => _revisionAtTick += revisions;
+
     /// <summary>Puts all work off until <see cref="Release"/>.</summary>
     public void Hold() => _isHeld = true;
 

@@ -6,6 +6,7 @@ using KvStore.Order;
 using KvStore.Records;
 using KvStore.Rules;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -40,15 +41,18 @@ internal sealed partial class ShardedStore : IDisposable
     /// Called once for each large value that no record in the index refers to any more: its record was overwritten, deleted, expired or
     /// abandoned. Called under the lock of a shard, so it must be quick, must not fail and must not call the store.
     /// </param>
+    /// <param name="removedBytesMax">The most bytes for remembering which keys were removed: see <see cref="Changes"/>.</param>
     public ShardedStore(
         CoarseClock clock,
         TimeProvider timeProvider,
         Action<Exception>? onMaintenanceFailure = null,
         int firstSegment = 1,
         string name = "",
-        Action<KvValueReference>? releaseLargeValue = null)
+        Action<KvValueReference>? releaseLargeValue = null,
+        long removedBytesMax = RemovedBytesMax)
     {
         _releaseLargeValue = releaseLargeValue;
+        Changes = new ChangeFeed(HashIndex.ShardCount, removedBytesMax);
         _clock = clock;
         _segments = new SegmentTable(firstSegment);
         _index = new HashIndex(_segments, name);
@@ -62,6 +66,9 @@ internal sealed partial class ShardedStore : IDisposable
             _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
+
+    /// <summary>The changes of the newest state, for watchers.</summary>
+    public ChangeFeed Changes { get; }
 
     /// <summary>A cleaner of this store. One cleaner runs at a time.</summary>
     internal Cleaner NewCleaner() => new(_segments, _ordered, _index, Relocate);
@@ -84,8 +91,11 @@ internal sealed partial class ShardedStore : IDisposable
     /// <summary>How many entries were removed because they had expired.</summary>
     public long ExpiredCount => Volatile.Read(ref _expiredCount);
 
-    /// <summary>The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used.</summary>
-    public long MemoryBytes => _segments.Bytes + _index.Bytes + _ordered.Bytes;
+    /// <summary>
+    /// The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used; and those of
+    /// the keys that were removed and are remembered for watchers.
+    /// </summary>
+    public long MemoryBytes => _segments.Bytes + _index.Bytes + _ordered.Bytes + Changes.Bytes;
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount
@@ -170,6 +180,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// </summary>
     public void Dispose()
     {
+        Changes.Close();
         _maintenance.Dispose();
         _ordered.Close();
         foreach (var shard in _shards)
