@@ -44,5 +44,12 @@ public sealed record KvNamespaceOptions
         ArgumentNullException.ThrowIfNull(Limits);
         Limits.Validate();
         Replication?.Validate(Limits);
+        Memory?.Validate();
+        if (Memory?.WhenFull == KvMemoryPolicy.Evict && Persistence is FilePersistence { Options.ReadOnly: true })
+        {
+            throw new ArgumentException(
+                $"{nameof(KvMemoryOptions)}.{nameof(KvMemoryOptions.WhenFull)} is {nameof(KvMemoryPolicy.Evict)}, and the directory is opened to be read only, so that nothing can be removed from it. Use {nameof(KvMemoryPolicy.Refuse)}, or open the directory for writing.",
+                $"{nameof(KvMemoryOptions)}.{nameof(KvMemoryOptions.WhenFull)}");
+        }
     }
 }

@@ -60,6 +60,7 @@ internal readonly record struct Failure(int Status, int Code, string Message)
         413 => TooLargeCode,
         414 => KeyTooLongCode,
         429 => TooManyRequestsCode,
+        507 => UnavailableCode,
         _ => InvalidRequestCode,
     };
 }

@@ -27,10 +27,11 @@ internal static class KvConfiguration
                 "LIMITS" => options with { Limits = ApplyLimits(entry, options.Limits) },
                 "PERSISTENCE" => options with { Persistence = PersistenceConfiguration.Apply(services, entry, options.Persistence) },
                 "REPLICATION" => options with { Replication = ReplicationConfiguration.Apply(entry, options.Replication) },
+                "MEMORY" => options with { Memory = ApplyMemory(entry, options.Memory) },
                 "ENFORCEWRITERATE" => options with { EnforceWriteRate = Setting.Boolean(entry) },
                 _ => throw Setting.Unknown(
                     entry,
-                    $"Profile, {nameof(KvNamespaceOptions.Limits)}, {nameof(KvNamespaceOptions.Persistence)}, {nameof(KvNamespaceOptions.Replication)} and {nameof(KvNamespaceOptions.EnforceWriteRate)}"),
+                    $"Profile, {nameof(KvNamespaceOptions.Limits)}, {nameof(KvNamespaceOptions.Persistence)}, {nameof(KvNamespaceOptions.Replication)}, {nameof(KvNamespaceOptions.Memory)} and {nameof(KvNamespaceOptions.EnforceWriteRate)}"),
             };
         }
 
@@ -66,5 +67,22 @@ internal static class KvConfiguration
         }
 
         return limits;
+    }
+
+    private static KvMemoryOptions ApplyMemory(IConfigurationSection section, KvMemoryOptions? given)
+    {
+        Setting.CheckHasEntries(section);
+        var memory = given ?? new KvMemoryOptions();
+        foreach (var entry in section.GetChildren())
+        {
+            memory = entry.Key.ToUpperInvariant() switch
+            {
+                "BYTESMAX" => memory with { BytesMax = Setting.Int64(entry) },
+                "WHENFULL" => memory with { WhenFull = Setting.Named<KvMemoryPolicy>(entry) },
+                _ => throw Setting.Unknown(entry, $"{nameof(KvMemoryOptions.BytesMax)} and {nameof(KvMemoryOptions.WhenFull)}"),
+            };
+        }
+
+        return memory;
     }
 }

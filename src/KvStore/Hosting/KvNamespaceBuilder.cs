@@ -53,6 +53,21 @@ public sealed class KvNamespaceBuilder
     }
 
     /// <summary>
+    /// Limits the memory of the namespace: <c>kv.LimitMemory(512L &lt;&lt; 20, KvMemoryPolicy.Evict)</c>. <c>docs/memory.md</c> says what
+    /// counts.
+    /// </summary>
+    /// <param name="bytesMax">The bytes that entries and indexes may take, at least 1 MiB.</param>
+    /// <param name="whenFull">What happens to a put that would exceed them.</param>
+    /// <returns>This builder.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The limit is less than 1 MiB, or the policy is none.</exception>
+    public KvNamespaceBuilder LimitMemory(long bytesMax, KvMemoryPolicy whenFull = KvMemoryPolicy.Refuse)
+    {
+        var memory = new KvMemoryOptions { BytesMax = bytesMax, WhenFull = whenFull };
+        memory.Validate();
+        return Configure(options => options with { Memory = memory });
+    }
+
+    /// <summary>
     /// Adds regions, each of which receives the writes of the others late: <c>kv.Replicate(r =&gt; r.Regions("jnb",
     /// "lhr").Lag(KvLag.Fixed(TimeSpan.FromSeconds(5))))</c>.
     /// </summary>
@@ -109,7 +124,8 @@ public sealed class KvNamespaceBuilder
     /// </summary>
     /// <param name="section">
     /// A section with <c>Limits</c> (settings as in <see cref="KvLimits"/>), <c>Persistence</c>, <c>Replication</c> (settings as in
-    /// <see cref="KvReplicationOptions"/>), <c>Profile</c> or <c>EnforceWriteRate</c>.
+    /// <see cref="KvReplicationOptions"/>), <c>Memory</c> (settings as in <see cref="KvMemoryOptions"/>), <c>Profile</c> or
+    /// <c>EnforceWriteRate</c>.
     /// </param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Bind(IConfiguration section)

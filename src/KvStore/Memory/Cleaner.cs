@@ -28,6 +28,9 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
     // Copying more than three live bytes to win a dead one is not worth it either.
     private const int DeadShareMin = 4;
 
+    // When a budget is reached, more work is worth it: then a dead byte that stays refuses a put.
+    private const int DeadShareMinForRoom = 16;
+
     private static readonly Comparison<Segment> s_deadestFirst = static (x, y) => DeadShare(y).CompareTo(DeadShare(x));
 
     // Kept from one run to the next, so that a run needs hardly any memory.
@@ -54,6 +57,42 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
         finally
         {
             // Not to keep the arrays of dropped segments alive until the next run.
+            _segments.Clear();
+            _victims.Clear();
+        }
+    }
+
+    /// <summary>
+    /// Cleans the deadest segments for a put that a budget has no room for, whatever their share of dead bytes, if that is not next to
+    /// nothing. A call moves about a segment's worth of live records, because what it moves is in memory twice meanwhile.
+    /// </summary>
+    /// <returns>Whether anything was cleaned, so that another call may clean more.</returns>
+    public bool RunForRoom()
+    {
+        segments.CopyTo(_segments);
+        try
+        {
+            SealTailsThatWaste();
+            _segments.RemoveAll(static segment =>
+                segment.DeadBytes == 0 || segment.DeadBytes < segment.UsedBytes / DeadShareMinForRoom || !segment.IsSettled);
+            _segments.Sort(s_deadestFirst);
+            var bytesToMove = 0L;
+            foreach (var segment in _segments)
+            {
+                var liveBytes = segment.UsedBytes - segment.DeadBytes;
+                if (bytesToMove > 0 && bytesToMove + liveBytes > segments.Sizes.Most)
+                {
+                    break;
+                }
+
+                bytesToMove += liveBytes;
+                _victims.Add(segment);
+            }
+
+            return _victims.Count > 0 && Clean();
+        }
+        finally
+        {
             _segments.Clear();
             _victims.Clear();
         }

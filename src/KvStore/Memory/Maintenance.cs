@@ -30,6 +30,9 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     // Writers who make records die as fast as they are cleaned up would keep the timer here, and nothing would be swept meanwhile.
     private const int PassesMax = 8;
 
+    // More than what moves all that lives once: enough to make room where there is any.
+    private const int PassesForRoomMax = 256;
+
     private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
 
     // A clock may be set forward meanwhile; then what has expired is swept after this at the latest.
@@ -127,6 +130,41 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
 
     /// <summary>So many revisions are skipped, and are no mutations.</summary>
     public void SkipMutations(long revisions) => _revisionAtTick += revisions;
+
+    /// <summary>
+    /// Frees memory for a put that a budget has no room for, on the thread of the caller: sweeps, cleans, and shrinks the indexes, until
+    /// there is room or nothing can be freed. Waits for work that is going on. Must not be called while holding a lock that this work
+    /// takes.
+    /// </summary>
+    /// <param name="hasRoom">Whether there is room by now.</param>
+    /// <param name="argument">Handed to it, so that it need not be made for each call.</param>
+    /// <returns>Whether there is room.</returns>
+    /// <exception cref="OutOfMemoryException">There was no memory for the work; nothing is lost.</exception>
+    public bool MakeRoom<T>(Func<T, bool> hasRoom, in T argument)
+    {
+        lock (_working)
+        {
+            if (_isDisposed || hasRoom(argument))
+            {
+                // The put of a namespace that is disposed fails by itself.
+                return true;
+            }
+
+            _sweep.Run();
+            _ordered.Merge();
+            for (var passes = 0; !hasRoom(argument); passes++)
+            {
+                if (passes == PassesForRoomMax || !_cleaner.RunForRoom())
+                {
+                    _ordered.TrimBuffers();
+                    _trimIndexes();
+                    return hasRoom(argument);
+                }
+            }
+
+            return true;
+        }
+    }
 
     /// <summary>Puts all work off until <see cref="Release"/>.</summary>
     public void Hold() => _isHeld = true;

@@ -83,6 +83,16 @@ internal sealed class Shard
     public bool IsSparse => _index.EntriesOf(_number).Length is var entries && entries > HashIndex.EntriesMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < entries;
 
+    /// <summary>The bytes of the larger table that one more key may need now; 0 when the table has room for it.</summary>
+    public long BytesToAddForKey
+    {
+        get
+        {
+            var entries = _index.EntriesOf(_number).Length;
+            return (Volatile.Read(ref _occupied) + 2) * 4L > entries * 3L ? 2L * entries * sizeof(long) : 0;
+        }
+    }
+
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
     /// <param name="draft">The draft.</param>

@@ -165,6 +165,7 @@ internal sealed partial class ShardedStore
     {
         RefreshOrdered();
         ShrinkTables();
+        TrimChanges();
     }
 
     // A removal that is no mutation has a revision all the same, so that watchers are shown every change in the order of the revisions.

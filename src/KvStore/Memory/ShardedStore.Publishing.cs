@@ -16,6 +16,12 @@ namespace KvStore.Memory;
 internal sealed partial class ShardedStore
 {
     private const int NewKeysPerShardMax = 512;
+    private const int NewKeysPerShardMin = 32;
+
+    // Keys that wait for the ordered index of a budgeted namespace take up less than a sixteenth of it.
+    private const int BudgetBytesPerNewKey = 16 * 1024;
+
+    private readonly int _newKeysPerShardMax;
 
     private long _revision;
     private long _arrivedThrough = long.MaxValue;
@@ -149,7 +155,7 @@ internal sealed partial class ShardedStore
 
         draft.Segment.Settle(draft.Record.SizeInSegment);
         _maintenance.NoteChange();
-        if (shard.NewKeys.Count >= NewKeysPerShardMax)
+        if (shard.NewKeys.Count >= _newKeysPerShardMax)
         {
             _maintenance.RequestMerge();
         }

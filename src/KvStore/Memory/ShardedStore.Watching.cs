@@ -9,8 +9,10 @@ namespace KvStore.Memory;
 /// <content>What watchers need: each change is noted under the lock of its shard, and found again by hash and revision.</content>
 internal sealed partial class ShardedStore
 {
-    /// <summary>The most bytes for remembering which keys were removed, where nothing else is said.</summary>
-    public const long RemovedBytesMax = 2 << 20;
+    // For the keys that were removed: a sixteenth of the memory for records, within bounds.
+    private const int RemovedShare = 16;
+    private const int RemovedBytesOfShardMin = 512;
+    private const int RemovedBytesOfShardMax = 64 << 10;
 
     /// <summary>
     /// Revisions begin above one that no earlier process has shown to anybody, and removals are remembered from here on. Requires: no
@@ -84,6 +86,26 @@ internal sealed partial class ShardedStore
     {
         var shard = HashIndex.ShardOf(change.Hash);
         Debug.Assert(_shards[shard].Lock.IsHeldByCurrentThread);
-        Changes.NoteRemoval(shard, change);
+        Changes.NoteRemoval(shard, change, RemovedBytesOfShard);
+    }
+
+    private int RemovedBytesOfShard =>
+        (int)Math.Clamp(_segments.Bytes / (RemovedShare * HashIndex.ShardCount), RemovedBytesOfShardMin, RemovedBytesOfShardMax);
+
+    private void TrimChanges()
+    {
+        Changes.RemoveAbandoned();
+        if (Changes.Bytes <= (long)RemovedBytesOfShard * _shards.Length)
+        {
+            return;
+        }
+
+        for (var i = 0; i < _shards.Length; i++)
+        {
+            lock (_shards[i].Lock)
+            {
+                Changes.TrimRemovals(i, RemovedBytesOfShard);
+            }
+        }
     }
 }

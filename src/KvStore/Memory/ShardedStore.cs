@@ -41,7 +41,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// Called once for each large value that no record in the index refers to any more: its record was overwritten, deleted, expired or
     /// abandoned. Called under the lock of a shard, so it must be quick, must not fail and must not call the store.
     /// </param>
-    /// <param name="removedBytesMax">The most bytes for remembering which keys were removed: see <see cref="Changes"/>.</param>
+    /// <param name="memory">The budget for memory; null for none.</param>
     public ShardedStore(
         CoarseClock clock,
         TimeProvider timeProvider,
@@ -49,19 +49,21 @@ internal sealed partial class ShardedStore : IDisposable
         int firstSegment = 1,
         string name = "",
         Action<KvValueReference>? releaseLargeValue = null,
-        long removedBytesMax = RemovedBytesMax)
+        KvMemoryOptions? memory = null)
     {
         _releaseLargeValue = releaseLargeValue;
-        Changes = new ChangeFeed(HashIndex.ShardCount, removedBytesMax);
+        Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;
-        _segments = new SegmentTable(firstSegment);
+        _budgetBytes = memory?.BytesMax ?? long.MaxValue;
+        _newKeysPerShardMax = (int)Math.Clamp(_budgetBytes / BudgetBytesPerNewKey, NewKeysPerShardMin, NewKeysPerShardMax);
+        _segments = new SegmentTable(firstSegment, memory?.BytesMax is { } bytesMax ? SegmentSizes.Within(bytesMax) : null);
         _index = new HashIndex(_segments, name);
         for (var i = 0; i < _shards.Length; i++)
         {
             _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name);
+        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, (int)Math.Clamp(_budgetBytes / BudgetBytesPerSortedKey, SortedKeysMin, int.MaxValue));
         _maintenance = new Maintenance(
             _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
@@ -95,7 +97,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used; and those of
     /// the keys that were removed and are remembered for watchers.
     /// </summary>
-    public long MemoryBytes => _segments.Bytes + _index.Bytes + _ordered.Bytes + Changes.Bytes;
+    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes;
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount
@@ -165,6 +167,8 @@ internal sealed partial class ShardedStore : IDisposable
     /// <summary>Makes room for so many keys, so that tables need not grow while they come.</summary>
     public void Prepare(long keys)
     {
+        // Most of what comes may have been overwritten or evicted, and tables that are too large would take up the budget.
+        keys = Math.Min(keys, _budgetBytes / BudgetBytesPerKey);
         foreach (var shard in _shards)
         {
             lock (shard.Lock)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
 using KvStore.Index;
 using KvStore.Keys;
@@ -12,7 +13,10 @@ namespace KvStore.Order;
 /// (<see cref="AbbreviatedKey"/>); only ties read the records again.
 /// </summary>
 /// <remarks>Call only while holding the ordered index's lock. The buffers are kept for the next batch until <see cref="Trim"/>.</remarks>
-internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
+/// <param name="segments">The segments.</param>
+/// <param name="index">The hash index.</param>
+/// <param name="batchKeysMax">About the most keys of a batch.</param>
+internal sealed class KeyBatch(SegmentTable segments, HashIndex index, int batchKeysMax)
 {
     private const int TypicalKeyBytes = 24;
     private const int PrefetchAhead = 16;
@@ -31,6 +35,9 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
 
     /// <summary>The number of addresses; after <see cref="Sort"/>, the number of keys.</summary>
     public int Count { get; private set; }
+
+    /// <summary>The bytes of the buffers.</summary>
+    public long Bytes => (_keys.Length + (long)_scratch.Length) * Unsafe.SizeOf<KeyHead>();
 
     /// <summary>The keys in order. Valid until the next call.</summary>
     public SortedKeys Sorted => new(_keys.AsSpan(0, Count), _prefix);
@@ -98,7 +105,7 @@ internal sealed class KeyBatch(SegmentTable segments, HashIndex index)
     public void Clear()
     {
         Count = 0;
-        if (_keys.Length > KeptKeys)
+        if (_keys.Length > Math.Min(KeptKeys, batchKeysMax))
         {
             Trim();
         }

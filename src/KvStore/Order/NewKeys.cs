@@ -23,6 +23,9 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
     /// <summary>How many keys wait.</summary>
     public int Count => Volatile.Read(ref _count);
 
+    /// <summary>The bytes of the addresses.</summary>
+    public long Bytes => Volatile.Read(ref _addresses).Length * (long)sizeof(long);
+
     /// <summary>Whether there was no memory to keep a key.</summary>
     public bool HasLost => Volatile.Read(ref _hasLost);
 

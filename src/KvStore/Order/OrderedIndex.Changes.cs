@@ -60,15 +60,11 @@ internal sealed partial class OrderedIndex
                 if (keys.Count > 0)
                 {
                     keys.MoveTo(_batch);
+                    MergeBatchIfFullHoldingLock();
                 }
             }
 
-            _batch.Sort();
-            AllocationProbe.Before();
-            var merge = new LeafMerge(segments, _leaves);
-            merge.Add(_batch.Sorted);
-            _leaves = merge.Leaves;
-            Volatile.Write(ref _entryCount, _entryCount + merge.AddedCount);
+            MergeBatchHoldingLock();
         }
         catch
         {
@@ -77,6 +73,35 @@ internal sealed partial class OrderedIndex
         }
 
         EndChange();
+    }
+
+    // Buffers for all keys at once could take more memory than a budget has left.
+    private void MergeBatchIfFullHoldingLock()
+    {
+        if (_batch.Count >= batchKeysMax)
+        {
+            MergeBatchHoldingLock();
+        }
+    }
+
+    private void MergeBatchHoldingLock()
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        Debug.Assert((_version & 1) != 0, "A merge is a change.");
+        if (_batch.Count > 0)
+        {
+            _batch.Sort();
+        }
+
+        if (_batch.Count > 0)
+        {
+            AllocationProbe.Before();
+            var merge = new LeafMerge(segments, _leaves);
+            merge.Add(_batch.Sorted);
+            _leaves = merge.Leaves;
+            Volatile.Write(ref _entryCount, _entryCount + merge.AddedCount);
+        }
+
         _batch.Clear();
     }
 
@@ -90,18 +115,10 @@ internal sealed partial class OrderedIndex
             foreach (var keys in newKeys)
             {
                 keys.CopyAllTo(_batch);
+                MergeBatchIfFullHoldingLock();
             }
 
-            _batch.Sort();
-            AllocationProbe.Before();
-            var merge = new LeafMerge(segments, []);
-            if (_batch.Count > 0)
-            {
-                merge.Add(_batch.Sorted);
-            }
-
-            _leaves = merge.Leaves;
-            Volatile.Write(ref _entryCount, merge.AddedCount);
+            MergeBatchHoldingLock();
         }
         catch
         {
@@ -111,7 +128,6 @@ internal sealed partial class OrderedIndex
 
         _isDropped = false;
         EndChange();
-        _batch.Clear();
     }
 
     private void DropHoldingLock()

@@ -30,7 +30,14 @@ namespace KvStore.Order;
 /// entries to arrays, and trusts them if the version is unchanged. It takes the lock only when keys wait to be merged or a change
 /// is going on. A put never takes it.</para>
 /// </remarks>
-internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex index, NewKeys[] newKeys, CoarseClock clock, string name)
+/// <param name="segments">The segments.</param>
+/// <param name="index">The hash index.</param>
+/// <param name="newKeys">The keys that wait, by shard.</param>
+/// <param name="clock">Decides whether entries have expired.</param>
+/// <param name="name">The name of the namespace, for the exception after closing.</param>
+/// <param name="batchKeysMax">About the most keys that are sorted at once, where memory is limited.</param>
+internal sealed partial class OrderedIndex(
+    SegmentTable segments, HashIndex index, NewKeys[] newKeys, CoarseClock clock, string name, int batchKeysMax = int.MaxValue)
 {
     private const int FetchAhead = 24;
     private const int FetchAtOnce = 8;
@@ -39,7 +46,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     private const int OptimisticAttempts = 4;
 
     private readonly Lock _lock = new();
-    private readonly KeyBatch _batch = new(segments, index);
+    private readonly KeyBatch _batch = new(segments, index, batchKeysMax);
     private long _entryCount;
 
     // Replaced when leaves are added or dropped, so that its length is always right.
@@ -58,8 +65,36 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     /// <summary>The number of entries, those of deleted keys included.</summary>
     public long EntryCount => Volatile.Read(ref _entryCount);
 
-    /// <summary>The bytes of all leaves.</summary>
-    public long Bytes => Volatile.Read(ref _leaves).Length * (long)Leaf.Bytes;
+    /// <summary>The bytes of all leaves, of the keys that wait, and of the buffers for merging them.</summary>
+    public long Bytes
+    {
+        get
+        {
+            var bytes = (Volatile.Read(ref _leaves).Length * (long)Leaf.Bytes) + _batch.Bytes;
+            foreach (var keys in newKeys)
+            {
+                bytes += keys.Bytes;
+            }
+
+            return bytes;
+        }
+    }
+
+    /// <summary>The bytes of leaves that the keys that wait will need, about.</summary>
+    public long BytesToAdd
+    {
+        get
+        {
+            var count = 0L;
+            foreach (var keys in newKeys)
+            {
+                count += keys.Count;
+            }
+
+            // Leaves that are split are half empty.
+            return count * 2 * sizeof(long);
+        }
+    }
 
     /// <summary>
     /// Finds the first keys in order that begin with a prefix and come after a key, and hands their newest records to a sink, until

@@ -78,16 +78,28 @@ internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store
         WatchedKeys keys, KvWatchStart start, long? afterRevision, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using var subscription = WatchSubscription.To(store.Changes, keys) ?? throw DisposedNamespace.Exception(name);
-        var reader = new ChangeReader(store, reads, whenSettledAsync, subscription.Watcher);
-        await reader.BeginAsync(start, afterRevision, cancellationToken).ConfigureAwait(false);
-        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        var watcher = new Watcher(keys);
+        if (!store.Changes.TryAdd(watcher))
         {
-            while (reader.TryNext(out var change))
+            throw DisposedNamespace.Exception(name);
+        }
+
+        try
+        {
+            var reader = new ChangeReader(store, reads, whenSettledAsync, watcher);
+            await reader.BeginAsync(start, afterRevision, cancellationToken).ConfigureAwait(false);
+            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
             {
-                yield return change;
-                cancellationToken.ThrowIfCancellationRequested();
+                while (reader.TryNext(out var change))
+                {
+                    yield return change;
+                    cancellationToken.ThrowIfCancellationRequested();
+                }
             }
+        }
+        finally
+        {
+            store.Changes.Remove(watcher);
         }
     }
 }

@@ -41,6 +41,9 @@ internal sealed class Segment(int id, int capacityBytes)
     /// <summary>Whether every record in here is either live or dead, and no more will come.</summary>
     public bool IsSettled => Volatile.Read(ref _tail) == Sealed && Volatile.Read(ref _settledBytes) == _end;
 
+    /// <summary>Whether there is room for a record, as of now.</summary>
+    public bool HasRoom(int bytes) => Volatile.Read(ref _tail) <= Bytes.Length - bytes;
+
     /// <summary>Takes room for a record, unless the segment is full or sealed.</summary>
     public bool TryReserve(int bytes, out int offset)
     {

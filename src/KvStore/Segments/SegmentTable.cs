@@ -19,18 +19,15 @@ namespace KvStore.Segments;
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 /// <param name="firstNumber">The number of the first segment.</param>
-internal sealed class SegmentTable(int firstNumber = 1)
+/// <param name="sizes">How large segments are; null where memory is not limited.</param>
+internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = null)
 {
-    /// <summary>Records above this get a segment of exactly their size, so that little room is lost at a segment's end.</summary>
-    public const int SharedRecordBytesMax = 256 * 1024;
-
-    private const int SegmentBytesMin = 64 * 1024;
-
     // A smaller namespace has little to win, and needs little.
     private const int ReserveBytes = 512 * 1024;
     private const int ReserveFromBytes = 8 * ReserveBytes;
 
     private readonly Lock _lock = new();
+    private readonly SegmentSizes _sizes = sizes ?? SegmentSizes.Unlimited;
 
     // Replaced when it grows; only its elements change in place. Read it after the index entry, and once.
     private byte[]?[] _arrays = new byte[]?[16];
@@ -60,6 +57,18 @@ internal sealed class SegmentTable(int firstNumber = 1)
 
     /// <summary>The bytes of all segments.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
+
+    /// <summary>The bytes of all segments, and of the reserve for the cleaner.</summary>
+    public long BytesWithReserve => Bytes + (Volatile.Read(ref _reserve)?.Bytes.Length ?? 0);
+
+    /// <summary>How large segments are.</summary>
+    public SegmentSizes Sizes => _sizes;
+
+    /// <summary>The bytes of the segment that a record of a caller would need now; 0 when there is room for it.</summary>
+    public int BytesToAddFor(int recordBytes) =>
+        recordBytes > _sizes.SharedRecord ? recordBytes
+        : Volatile.Read(ref _tail) is { } tail && tail.HasRoom(recordBytes) ? 0
+        : NextSegmentBytes(recordBytes, Bytes / 4);
 
     /// <summary>The bytes of all records that are not dead.</summary>
     public long LiveBytes
@@ -256,7 +265,7 @@ internal sealed class SegmentTable(int firstNumber = 1)
         RecordDraft draft;
         lock (_lock)
         {
-            if (bytes > SharedRecordBytesMax)
+            if (bytes > _sizes.SharedRecord)
             {
                 var own = Add(bytes);
                 own.TryReserve(bytes, out var offset);
@@ -288,9 +297,9 @@ internal sealed class SegmentTable(int firstNumber = 1)
     }
 
     // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
-    private static int NextSegmentBytes(int recordBytes, long wantedBytes)
+    private int NextSegmentBytes(int recordBytes, long wantedBytes)
     {
-        var bytes = (int)Math.Clamp(wantedBytes, SegmentBytesMin, RecordAddress.SegmentBytesMax);
+        var bytes = (int)Math.Clamp(wantedBytes, _sizes.Least, _sizes.Most);
         return (Math.Max(bytes, recordBytes) + 4095) & -4096;
     }
 

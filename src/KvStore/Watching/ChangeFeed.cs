@@ -21,13 +21,12 @@ internal sealed class ChangeFeed
     private bool _isClosed;
 
     /// <param name="shards">How many shards there are.</param>
-    /// <param name="removedBytesMax">The most bytes for the keys that were removed.</param>
-    public ChangeFeed(int shards, long removedBytesMax)
+    public ChangeFeed(int shards)
     {
         _removed = new RemovedKeys[shards];
         for (var i = 0; i < shards; i++)
         {
-            _removed[i] = new RemovedKeys((int)(removedBytesMax / shards));
+            _removed[i] = new RemovedKeys();
         }
     }
 
@@ -76,11 +75,14 @@ internal sealed class ChangeFeed
         Note(new KeyChange(key, hash, replaced, revision, KvChangeKind.Put));
 
     /// <summary>A key that had a value has none any more. Call only while holding the lock of the shard.</summary>
-    public void NoteRemoval(int shard, in KeyChange change)
+    /// <param name="shard">The shard.</param>
+    /// <param name="change">The removal.</param>
+    /// <param name="rememberedBytesMax">The most bytes for removals that are remembered in the shard.</param>
+    public void NoteRemoval(int shard, in KeyChange change, int rememberedBytesMax)
     {
         if (Volatile.Read(ref _begin) != long.MaxValue)
         {
-            _removed[shard].Add(change);
+            _removed[shard].Add(change, rememberedBytesMax);
         }
 
         Note(change);
@@ -90,6 +92,9 @@ internal sealed class ChangeFeed
     /// <returns>False when some may have been forgotten.</returns>
     public bool TryCollectRemovals(int shard, long afterRevision, WatchedKeys keys, List<PendingChange> destination) =>
         afterRevision >= Volatile.Read(ref _begin) && _removed[shard].TryCollect(afterRevision, keys, destination);
+
+    /// <summary>Forgets removals of a shard until they take at most so many bytes. Call only while holding the lock of the shard.</summary>
+    public void TrimRemovals(int shard, int bytesMax) => _removed[shard].Trim(bytesMax);
 
     /// <summary>Adds a watcher, which is notified of every mutation whose revision is taken from now on.</summary>
     /// <returns>False when the namespace is disposed.</returns>
@@ -102,7 +107,7 @@ internal sealed class ChangeFeed
                 return false;
             }
 
-            _routes = _routes?.With(watcher) ?? WatchRoutes.Of(watcher);
+            _routes = _routes?.With(watcher.Handle) ?? WatchRoutes.Of(watcher.Handle);
             _watcherCount++;
         }
 
@@ -111,16 +116,31 @@ internal sealed class ChangeFeed
         return true;
     }
 
-    /// <summary>Removes a watcher. Requires: it was added.</summary>
+    /// <summary>Removes a watcher, once. Requires: it was added.</summary>
     public void Remove(Watcher watcher)
     {
         lock (_lock)
         {
-            if (!_isClosed)
+            RemoveHoldingLock(watcher.Handle);
+        }
+    }
+
+    /// <summary>Removes the watchers whose readers were abandoned and have been collected.</summary>
+    public void RemoveAbandoned()
+    {
+        if (_routes is not { } routes)
+        {
+            return;
+        }
+
+        foreach (var handle in routes.Handles)
+        {
+            if (handle.IsAbandoned)
             {
-                Debug.Assert(_routes is not null, "The watcher was added.");
-                _routes = _routes.Without(watcher);
-                _watcherCount--;
+                lock (_lock)
+                {
+                    RemoveHoldingLock(handle);
+                }
             }
         }
     }
@@ -137,9 +157,20 @@ internal sealed class ChangeFeed
             _watcherCount = 0;
         }
 
-        foreach (var watcher in routes?.Watchers ?? [])
+        foreach (var handle in routes?.Handles ?? [])
         {
-            watcher.Close();
+            handle.Close();
+        }
+    }
+
+    private void RemoveHoldingLock(WatcherHandle handle)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        if (!_isClosed && handle.TryMarkRemoved())
+        {
+            Debug.Assert(_routes is not null, "The watcher was added.");
+            _routes = _routes.Without(handle);
+            _watcherCount--;
         }
     }
 

@@ -10,8 +10,7 @@ namespace KvStore.Watching;
 /// Two buffers: when the newer one is full, the older one is forgotten. They begin small, and nothing is kept before the first removal.
 /// Thread safety: none; the lock of the shard is held.
 /// </remarks>
-/// <param name="bytesMax">The most bytes that are kept.</param>
-internal sealed class RemovedKeys(int bytesMax)
+internal sealed class RemovedKeys
 {
     private const int HeaderBytes = sizeof(long) + 1 + sizeof(ushort);
     private const int BytesMin = 256;
@@ -30,11 +29,13 @@ internal sealed class RemovedKeys(int bytesMax)
     public long Bytes => _newer.Length + _older.Length;
 
     /// <summary>Remembers a removal. Never fails: without memory it is forgotten at once.</summary>
-    public void Add(in KeyChange change)
+    /// <param name="change">The removal.</param>
+    /// <param name="bytesMax">The most bytes that are kept.</param>
+    public void Add(in KeyChange change, int bytesMax)
     {
         Debug.Assert(change.Kind != KvChangeKind.Put);
         var bytes = HeaderBytes + change.Key.Length;
-        if (_newer.Length - _newerBytes < bytes && !TryMakeRoom(bytes))
+        if (_newer.Length - _newerBytes < bytes && !TryMakeRoom(bytes, bytesMax / 2))
         {
             ForgottenThrough = Math.Max(ForgottenThrough, change.Revision);
             return;
@@ -78,34 +79,48 @@ internal sealed class RemovedKeys(int bytesMax)
         }
     }
 
-    private bool TryMakeRoom(int bytes)
+    /// <summary>Forgets removals until the buffers have at most so many bytes.</summary>
+    public void Trim(int bytesMax)
     {
-        try
+        if (Bytes > bytesMax)
         {
-            var wanted = Math.Max(BytesMin, Math.Max(_newer.Length * 2, _newerBytes + bytes));
-            if (wanted <= bytesMax / 2)
-            {
-                AllocationProbe.Before();
-                Array.Resize(ref _newer, wanted);
-                return true;
-            }
-        }
-        catch (OutOfMemoryException)
-        {
-            // There is no room for more: the older half makes room.
+            ForgetOlder();
+            _older = [];
         }
 
-        (_newer, _older) = (_older, _newer);
-        (_newerBytes, _olderBytes) = (0, _newerBytes);
-        ForgottenThrough = Math.Max(ForgottenThrough, _olderHighest);
-        (_newerHighest, _olderHighest) = (0, _newerHighest);
-        return _newer.Length >= bytes || TryGrowEmpty(bytes);
+        if (Bytes > bytesMax)
+        {
+            (_olderHighest, _newerHighest, _newerBytes) = (_newerHighest, 0, 0);
+            ForgetOlder();
+            _newer = [];
+        }
     }
 
-    private bool TryGrowEmpty(int bytes)
+    private bool TryMakeRoom(int bytes, int bufferBytesMax)
     {
-        Debug.Assert(_newerBytes == 0);
-        if (Math.Max(BytesMin, bytes) > bytesMax / 2)
+        if (_newer.Length < bufferBytesMax && TryGrow(bytes, bufferBytesMax))
+        {
+            return true;
+        }
+
+        // The older half makes room.
+        ForgetOlder();
+        (_newer, _older) = (_older, _newer);
+        (_newerBytes, _olderBytes) = (0, _newerBytes);
+        (_newerHighest, _olderHighest) = (0, _newerHighest);
+        return _newer.Length >= bytes || TryGrow(bytes, bufferBytesMax);
+    }
+
+    private void ForgetOlder()
+    {
+        ForgottenThrough = Math.Max(ForgottenThrough, _olderHighest);
+        (_olderHighest, _olderBytes) = (0, 0);
+    }
+
+    private bool TryGrow(int bytes, int bufferBytesMax)
+    {
+        var needed = _newerBytes + bytes;
+        if (needed > Math.Max(bufferBytesMax, HeaderBytes + byte.MaxValue))
         {
             return false;
         }
@@ -113,7 +128,7 @@ internal sealed class RemovedKeys(int bytesMax)
         try
         {
             AllocationProbe.Before();
-            _newer = new byte[Math.Max(BytesMin, bytes)];
+            Array.Resize(ref _newer, Math.Max(needed, Math.Min(bufferBytesMax, Math.Max(BytesMin, _newer.Length * 2))));
             return true;
         }
         catch (OutOfMemoryException)

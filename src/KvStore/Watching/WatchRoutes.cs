@@ -52,37 +52,37 @@ internal sealed class WatchRoutes
     }
 
     /// <summary>Routes to one watcher.</summary>
-    public static WatchRoutes Of(Watcher watcher) => new WatchRoutes([], null).With(watcher);
+    public static WatchRoutes Of(WatcherHandle handle) => new WatchRoutes([], null).With(handle);
 
     /// <summary>These and a watcher.</summary>
-    public WatchRoutes With(Watcher watcher)
+    public WatchRoutes With(WatcherHandle handle)
     {
-        if (watcher.Keys.IsOneKey)
+        if (handle.Keys.IsOneKey)
         {
             var keys = _keys is null ? [] : new Dictionary<ulong, KeyRoute[]>(_keys);
-            var hash = KeyHash.OfUtf8(watcher.Keys.Utf8);
-            keys[hash] = [.. keys.GetValueOrDefault(hash, []), new KeyRoute(watcher.Keys.Utf8, watcher)];
+            var hash = KeyHash.OfUtf8(handle.Keys.Utf8);
+            keys[hash] = [.. keys.GetValueOrDefault(hash, []), new KeyRoute(handle.Keys.Utf8, handle)];
             return new WatchRoutes(_prefixes, keys);
         }
 
-        var at = LastNotAfter(watcher.Keys.Utf8);
-        if (at >= 0 && _prefixes[at].Prefix.AsSpan().SequenceEqual(watcher.Keys.Utf8))
+        var at = LastNotAfter(handle.Keys.Utf8);
+        if (at >= 0 && _prefixes[at].Prefix.AsSpan().SequenceEqual(handle.Keys.Utf8))
         {
-            return new WatchRoutes(Replaced(at, [.. _prefixes[at].Watchers, watcher]), _keys);
+            return new WatchRoutes(Replaced(at, [.. _prefixes[at].Handles, handle]), _keys);
         }
 
-        return new WatchRoutes([.. _prefixes[..(at + 1)], new PrefixRoute(watcher.Keys.Utf8, [watcher]), .. _prefixes[(at + 1)..]], _keys);
+        return new WatchRoutes([.. _prefixes[..(at + 1)], new PrefixRoute(handle.Keys.Utf8, [handle]), .. _prefixes[(at + 1)..]], _keys);
     }
 
     /// <summary>These without a watcher; null when it was the last one.</summary>
-    public WatchRoutes? Without(Watcher watcher)
+    public WatchRoutes? Without(WatcherHandle handle)
     {
         var prefixes = _prefixes;
         var keys = _keys;
-        if (watcher.Keys.IsOneKey)
+        if (handle.Keys.IsOneKey)
         {
-            var hash = KeyHash.OfUtf8(watcher.Keys.Utf8);
-            KeyRoute[] left = [.. _keys![hash].Where(route => route.Watcher != watcher)];
+            var hash = KeyHash.OfUtf8(handle.Keys.Utf8);
+            KeyRoute[] left = [.. _keys![hash].Where(route => route.Handle != handle)];
             keys = new Dictionary<ulong, KeyRoute[]>(_keys);
             if (left.Length > 0)
             {
@@ -97,8 +97,8 @@ internal sealed class WatchRoutes
         }
         else
         {
-            var at = LastNotAfter(watcher.Keys.Utf8);
-            Watcher[] left = [.. _prefixes[at].Watchers.Where(other => other != watcher)];
+            var at = LastNotAfter(handle.Keys.Utf8);
+            WatcherHandle[] left = [.. _prefixes[at].Handles.Where(other => other != handle)];
             prefixes = left.Length > 0 ? Replaced(at, left) : [.. _prefixes[..at], .. _prefixes[(at + 1)..]];
         }
 
@@ -106,9 +106,9 @@ internal sealed class WatchRoutes
     }
 
     /// <summary>All watchers.</summary>
-    public IEnumerable<Watcher> Watchers =>
-        _prefixes.SelectMany(route => route.Watchers)
-            .Concat(_keys is null ? [] : _keys.Values.SelectMany(routes => routes.Select(route => route.Watcher)));
+    public IEnumerable<WatcherHandle> Handles =>
+        _prefixes.SelectMany(route => route.Handles)
+            .Concat(_keys is null ? [] : _keys.Values.SelectMany(routes => routes.Select(route => route.Handle)));
 
     /// <summary>Notes a change at all watchers of its key.</summary>
     /// <returns>How many older changes were skipped.</returns>
@@ -119,9 +119,9 @@ internal sealed class WatchRoutes
         {
             for (var i = FirstMatch(change.Key); i >= 0; i = _shorter[i])
             {
-                foreach (var watcher in _prefixes[i].Watchers)
+                foreach (var handle in _prefixes[i].Handles)
                 {
-                    skipped += watcher.Note(change) ? 1 : 0;
+                    skipped += handle.Note(change) ? 1 : 0;
                 }
             }
         }
@@ -136,7 +136,7 @@ internal sealed class WatchRoutes
         {
             foreach (var route in routes)
             {
-                skipped += change.Key.SequenceEqual(route.Key) && route.Watcher.Note(change) ? 1 : 0;
+                skipped += change.Key.SequenceEqual(route.Key) && route.Handle.Note(change) ? 1 : 0;
             }
         }
 
@@ -207,14 +207,14 @@ internal sealed class WatchRoutes
         return first == 0 ? None : first - 1;
     }
 
-    private PrefixRoute[] Replaced(int at, Watcher[] watchers)
+    private PrefixRoute[] Replaced(int at, WatcherHandle[] handles)
     {
         var prefixes = _prefixes.ToArray();
-        prefixes[at] = prefixes[at] with { Watchers = watchers };
+        prefixes[at] = prefixes[at] with { Handles = handles };
         return prefixes;
     }
 
-    private readonly record struct PrefixRoute(byte[] Prefix, Watcher[] Watchers);
+    private readonly record struct PrefixRoute(byte[] Prefix, WatcherHandle[] Handles);
 
-    private readonly record struct KeyRoute(byte[] Key, Watcher Watcher);
+    private readonly record struct KeyRoute(byte[] Key, WatcherHandle Handle);
 }

@@ -8,8 +8,7 @@ namespace KvStore.Watching;
 /// and nobody read, or because there is none, everything is forgotten and <see cref="HasLost"/> is set: the reader begins anew.</para>
 /// <para>Thread safety: all members, from any thread; one reader. <see cref="Note"/> is called under the lock of a shard.</para>
 /// </remarks>
-/// <param name="keys">The keys whose changes are noted.</param>
-internal sealed class Watcher(WatchedKeys keys)
+internal sealed class Watcher
 {
     /// <summary>Keys that are gone are kept up to this many bytes, and as many for each of them on top.</summary>
     public const long GoneKeyBytesMax = 16 << 20;
@@ -21,8 +20,18 @@ internal sealed class Watcher(WatchedKeys keys)
     private bool _hasLost;
     private volatile bool _isClosed;
 
+    /// <param name="keys">The keys whose changes are noted.</param>
+    public Watcher(WatchedKeys keys)
+    {
+        Keys = keys;
+        Handle = new WatcherHandle(this);
+    }
+
     /// <summary>The keys whose changes are noted.</summary>
-    public WatchedKeys Keys { get; } = keys;
+    public WatchedKeys Keys { get; }
+
+    /// <summary>What the feed knows of this.</summary>
+    public WatcherHandle Handle { get; }
 
     /// <summary>Whether the namespace is disposed.</summary>
     public bool IsClosed => _isClosed;
@@ -81,6 +90,7 @@ internal sealed class Watcher(WatchedKeys keys)
             }
 
             _isAwaited = true;
+            Handle.Keep(this);
         }
 
         return new(_changed.WaitAsync(cancellationToken));
@@ -163,6 +173,7 @@ internal sealed class Watcher(WatchedKeys keys)
         {
             _isAwaited = false;
             _changed.Release();
+            Handle.Release();
         }
     }
 }

@@ -30,6 +30,7 @@ internal sealed class CommitPath
     private readonly int _valueBytesMax;
     private readonly CallOrder _calls = new();
     private readonly WriteAdmission? _admission;
+    private readonly MemoryAdmission? _memory;
     private readonly Committer _committer;
     private bool _isProviderOpen;
 
@@ -41,6 +42,7 @@ internal sealed class CommitPath
         _valueBytesMax = options.Limits.ValueBytesMax;
         Persistence = options.Persistence;
         _admission = WriteAdmission.For(name, options, store, _calls.Lock);
+        _memory = MemoryAdmission.For(name, store);
         _committer = new Committer(name, store, options.Persistence, _calls, _admission);
     }
 
@@ -100,7 +102,7 @@ internal sealed class CommitPath
         ValueLimit.Check(valueBytes, _valueBytesMax);
         if (_largeValues.Provider is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
         {
-            CheckRoomForLarge(key, metadata.Length + valueBytes);
+            CheckRoomForLarge(key, metadata.Length, valueBytes);
             AllocationProbe.Before();
             var buffer = ArrayPool<byte>.Shared.Rent(valueBytes);
             Encoding.UTF8.GetBytes(text, buffer);
@@ -109,6 +111,7 @@ internal sealed class CommitPath
             return PutLargeAsync(KeyOf(key), value, metadata, deadline, origin, cancellationToken);
         }
 
+        _memory?.CheckPut(key, metadata.Length, valueBytes);
         var draft = _store.Draft(key, metadata.Length, valueBytes, deadline);
         try
         {
@@ -132,10 +135,11 @@ internal sealed class CommitPath
         ValueLimit.Check(value.Length, _valueBytesMax);
         if (_largeValues.Provider is { } largeValues && value.Length >= largeValues.ThresholdBytes)
         {
-            CheckRoomForLarge(key, metadata.Length + value.Length);
+            CheckRoomForLarge(key, metadata.Length, value.Length);
             return PutLargeAsync(KeyOf(key), StreamedValue.Copy(value, largeValues), metadata, deadline, origin, cancellationToken);
         }
 
+        _memory?.CheckPut(key, metadata.Length, value.Length);
         var draft = _store.Draft(key, metadata.Length, value.Length, deadline);
         metadata.Span.CopyTo(draft.Record.DraftMetadata);
         value.CopyTo(draft.Record.DraftValue);
@@ -227,14 +231,15 @@ internal sealed class CommitPath
     }
 
     // Before a large value is written; it is checked again when the put is decided.
-    private void CheckRoomForLarge<TKey>(in TKey key, long bytes)
+    private void CheckRoomForLarge<TKey>(in TKey key, int metadataBytes, int valueBytes)
         where TKey : struct, IKey, allows ref struct
     {
+        _memory?.CheckPut(key, metadataBytes, Record.ReferenceBytes);
         if (_admission is not null)
         {
             lock (_calls.Lock)
             {
-                _admission.CheckPut(key, key.Utf8Bytes + bytes);
+                _admission.CheckPut(key, key.Utf8Bytes + (long)metadataBytes + valueBytes);
             }
         }
     }
@@ -242,6 +247,7 @@ internal sealed class CommitPath
     private RecordDraft DraftOf(PendingCall call, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
         var key = new Utf8Key(call.Key, call.Hash);
+        _memory?.CheckPut(key, metadata.Length, value.Reference.IsNone ? value.Length : Record.ReferenceBytes);
         RecordDraft draft;
         if (value.Reference.IsNone)
         {

@@ -1,0 +1,61 @@
+using KvStore.Index;
+using KvStore.Keys;
+using KvStore.Records;
+
+namespace KvStore.Memory;
+
+/// <content>The budget for memory: whether there is room for a record, and how room is made.</content>
+internal sealed partial class ShardedStore
+{
+    // A key with its index entries hardly takes less.
+    private const int BudgetBytesPerKey = 64;
+
+    // A key that is sorted takes 32 bytes meanwhile: so sorting takes up a sixty-fourth of the budget.
+    private const int BudgetBytesPerSortedKey = 2048;
+    private const int SortedKeysMin = 512;
+
+    private readonly long _budgetBytes;
+
+    /// <summary>Whether memory is limited.</summary>
+    public bool HasBudget => _budgetBytes != long.MaxValue;
+
+    /// <summary>The bytes that memory is limited to; <see cref="long.MaxValue"/> for no limit.</summary>
+    public long BudgetBytes => _budgetBytes;
+
+    /// <summary>
+    /// Makes room in the budget for the record of a put, if there is none: frees what is dead or has expired. Call before the record is
+    /// drafted, and while holding no lock.
+    /// </summary>
+    /// <returns>
+    /// Whether there is room. Puts that run side by side may take the same room, so the budget is exceeded by a segment for each of
+    /// them at most.
+    /// </returns>
+    /// <exception cref="OutOfMemoryException">There was no memory to free memory; nothing has changed.</exception>
+    public bool TryMakeRoom<TKey>(in TKey key, int metadataBytes, int valueBytes)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!HasBudget)
+        {
+            return true;
+        }
+
+        var put = new WantedRoom(this, key.Hash, Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes));
+        return HasRoom(put) || _maintenance.MakeRoom(HasRoom, put);
+    }
+
+    /// <summary>Whether a record takes no more room than the one that its key has, so that a put of it lets a namespace become no larger.</summary>
+    public bool IsNoLargerThanPresent<TKey>(in TKey key, int metadataBytes, int valueBytes)
+        where TKey : struct, IKey, allows ref struct =>
+        _index.TryFind(key, out var present, out var entry)
+            && (entry & HashEntry.TombstoneBit) == 0
+            && present.SizeInSegment >= Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes);
+
+    private static bool HasRoom(WantedRoom put)
+    {
+        var store = put.Store;
+        var toAdd = store._segments.BytesToAddFor(put.RecordBytes) + store.ShardOf(put.Hash).BytesToAddForKey;
+        return toAdd == 0 || store.MemoryBytes + store._ordered.BytesToAdd + toAdd <= store._budgetBytes;
+    }
+
+    private readonly record struct WantedRoom(ShardedStore Store, ulong Hash, int RecordBytes);
+}
