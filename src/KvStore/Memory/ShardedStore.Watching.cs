@@ -22,8 +22,12 @@ internal sealed partial class ShardedStore
     {
         _maintenance.SkipMutations(Math.Max(0, revision - Revision));
         ContinueAfter(revision);
-        Changes.Begin(Revision);
+        FirstRevision = Revision;
+        Changes.Begin(FirstRevision);
     }
+
+    /// <summary>The revision above which those of mutations begin that are made since the opening.</summary>
+    public long FirstRevision { get; private set; }
 
     /// <summary>Removes a record to make room for others, if it is still its key's newest. Watchers are notified of an eviction.</summary>
     public bool Evict(Record record, long address) => TryRemoveRecord(record, address, KvChangeKind.Evict);
