@@ -79,6 +79,8 @@ internal static class KvMetrics
     {
         s_meter.CreateObservableGauge("kvstore.entries", () => Measure(t => t.EntryCount()), "{entry}", "Entries, by namespace.");
         s_meter.CreateObservableGauge("kvstore.memory", () => Measure(t => t.MemoryBytes()), "By", "Memory held for entries and indexes.");
+        s_meter.CreateObservableCounter(
+            "kvstore.condition_failures", () => Measure(t => t.ConditionFailures()), "{write}", "Conditional writes that were not made because their condition did not hold.");
         s_meter.CreateObservableCounter("kvstore.expired", () => Measure(t => t.ExpiredCount()), "{entry}", "Entries removed because they expired.");
     }
 

@@ -10,13 +10,19 @@ internal sealed class KvTelemetry : IDisposable
     private Action? _noticeObservers;
 
     public KvTelemetry(
-        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount)
+        string name,
+        TimeProvider timeProvider,
+        Func<long> entryCount,
+        Func<long> memoryBytes,
+        Func<long> expiredCount,
+        Func<long> conditionFailures)
     {
         _timeProvider = timeProvider;
         NamespaceTag = new KeyValuePair<string, object?>("db.namespace", name);
         EntryCount = entryCount;
         MemoryBytes = memoryBytes;
         ExpiredCount = expiredCount;
+        ConditionFailures = conditionFailures;
         KvMetrics.Add(this);
     }
 
@@ -28,6 +34,8 @@ internal sealed class KvTelemetry : IDisposable
     public Func<long> MemoryBytes { get; }
 
     public Func<long> ExpiredCount { get; }
+
+    public Func<long> ConditionFailures { get; }
 
     public void Dispose() => KvMetrics.Remove(this);
 

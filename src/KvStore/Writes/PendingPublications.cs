@@ -23,6 +23,9 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     private int _pooledCount;
     private int _isForgetting;
 
+    /// <summary>The keys of the mutations in flight, and the writes that wait for them.</summary>
+    public KeyQueues Queues { get; } = new(calls.Lock);
+
     /// <summary>Whether no mutation is in flight, so that none can follow a newer one.</summary>
     public bool IsIdle => _settled.IsIdle;
 
@@ -33,6 +36,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
         admission?.Reserve();
+        Queues.Reserve();
         store.ReserveIndex(hash, (int)_settled.Reserve() + 1);
         lock (_poolLock)
         {
@@ -41,12 +45,13 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
                 _firstPooled = pending.Next;
                 _pooledCount--;
                 pending.Next = null;
+                pending.Hash = hash;
                 return pending;
             }
         }
 
         AllocationProbe.Before();
-        return new PendingPublication(this);
+        return new PendingPublication(this) { Hash = hash };
     }
 
     /// <summary>A mutation is in flight. Call <see cref="PendingPublication.RunAsync"/> next, without the lock. Allocates nothing.</summary>
@@ -54,6 +59,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
         pending.Prepare(draft, revision, _settled.Begin(revision), replicated, overtaking);
+        Queues.Begin(pending);
         admission?.Begin(pending);
     }
 
@@ -101,6 +107,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
             // Whether the log has a mutation that failed is not known. The provider removes its large value when that is safe.
             _publisher.AbandonUnless(isPublished, pending.Draft);
             _settled.Settle(pending.Place);
+            Queues.End(pending);
             pending.Overtaking?.Complete(isMade: isPublished);
         }
 
