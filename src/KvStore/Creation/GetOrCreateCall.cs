@@ -178,7 +178,7 @@ internal sealed class GetOrCreateCall<TState, T>(
         }
 
         var utf8 = json.Write(created.Value);
-        await StoreAsync(created, utf8, revision).ConfigureAwait(false);
+        await StoreAsync(flight, created, utf8, revision).ConfigureAwait(false);
         return (created.Value, utf8);
     }
 
@@ -196,8 +196,8 @@ internal sealed class GetOrCreateCall<TState, T>(
         }
     }
 
-    // Not cancelled: the value is there, and whoever comes next needs it.
-    private async ValueTask StoreAsync(KvCreated<T> created, byte[] utf8, long revision)
+    // Where nobody waits any more nothing is stored, although the factory has returned a value: a call that was cancelled changes nothing.
+    private async ValueTask StoreAsync(Flight<T> flight, KvCreated<T> created, byte[] utf8, long revision)
     {
         var putOptions = new KvPutOptions
         {
@@ -206,8 +206,13 @@ internal sealed class GetOrCreateCall<TState, T>(
         };
         try
         {
-            await kv.PutAsync(key, utf8, putOptions, CancellationToken.None).ConfigureAwait(false);
-            flights.Count("stored");
+            var written = await kv.TryPutAsync(key, utf8, KvCondition.Revision(revision), putOptions, flight.Token).ConfigureAwait(false);
+            flights.Count(written.Succeeded ? "stored" : "overtaken");
+        }
+        catch (OperationCanceledException)
+        {
+            flights.Count("cancelled");
+            throw;
         }
         catch (Exception e) when (e is KvPersistenceException or KvException { ParamName: null })
         {

@@ -18,8 +18,8 @@ namespace KvStore;
 /// factory is called on the thread and in the execution context of the first caller, and may outlive its call: it must not use what
 /// belongs to one request.</para>
 /// <para><b>Cancellation.</b> A caller's token ends that caller's wait. The factory gets a token that is cancelled when no caller waits any
-/// more, or the namespace is disposed. The next caller waits until a cancelled factory has ended. A value that it returns all the same
-/// is stored.</para>
+/// more, or the namespace is disposed; what it returns then is not stored. The next caller waits until a cancelled factory has
+/// ended.</para>
 /// <para><b>Failures.</b> An exception of the factory reaches everyone who waits, and nothing is stored; the next call asks again.
 /// An expiration, metadata or a value that the namespace does not allow is an exception too. Where the
 /// namespace cannot store the value now, because the disk fails, it is full, or writes come too fast, callers get the value; the

@@ -16,6 +16,7 @@ public sealed partial class LayeringTests
         ["Hosting", "Bulk", "Typed", "Extended"],
         ["KvNamespaceExtensions.cs", "KvRegionExtensions.cs", "KvInspector.cs"],
         ["KvNamespace.cs"],
+        ["Updates"],
         ["Regions", "Creation", "Prefixes"],
         ["Reads", "Writes", "KvProfile.cs"],
         ["KvNamespaceOptions.cs"],

@@ -215,7 +215,6 @@ public sealed partial class GetOrCreateTests : IAsyncDisposable
             {
                 token = ct;
                 await release.Task;
-                ct.ThrowIfCancellationRequested();
                 return 1;
             },
             options: null,
