@@ -8,6 +8,7 @@ using KvStore.Regions;
 using KvStore.Replication;
 using KvStore.Rules;
 using KvStore.Values;
+using KvStore.Watching;
 using KvStore.Writes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -30,6 +31,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private readonly CommitPath _commit;
     private readonly ReadPath _reads;
     private readonly WritePath _writes;
+    private readonly WatchPath _watches;
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
@@ -45,6 +47,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
             _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
+        if (options.Persistence is null)
+        {
+            _store.BeginRevisionsAfter(FirstRevision.After(highest: 0, _clock.Now));
+        }
+
         _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
@@ -52,6 +59,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
         _reads = new ReadPath(name, Limits, _store, _clock, _largeValues, _telemetry, replicated?.Home);
+        _watches = new WatchPath(name, Limits, _store, _reads, _commit.WhenSettledAsync);
         Texts = new TextReads(_reads, _store, _telemetry, Limits.KeyBytesMax, new DecodedCache());
         Objects = new ObjectReads(_reads, _store, _clock);
         Creations = new Flights(name, options.TimeProvider, _logger);
@@ -106,6 +114,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <summary>The regions of this namespace; null when it is not replicated.</summary>
     internal NamespaceRegions? Regions { get; }
+
+    /// <summary>The changes of the newest state.</summary>
+    internal ChangeFeed Changes => _store.Changes;
 
     // The region in which writes of this namespace are made.
     private RegionView? Origin => Regions?.Home;
@@ -251,7 +262,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _watches.WatchAsync(options, cancellationToken);
 
     /// <summary>
     /// The same namespace as a region sees it: reads and lists return the writes that the region has received. A write through the
@@ -350,6 +361,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private async Task CloseAsync()
     {
         _reads.Close();
+        _store.Changes.Close();
         Regions?.Close();
         _writes.Close();
         Creations.Close();
