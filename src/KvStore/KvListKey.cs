@@ -47,7 +47,7 @@ public readonly struct KvListKey : IEquatable<KvListKey>
     }
 
     /// <summary>The key.</summary>
-    public string Name { get; }
+    public string Name { get; private init; }
 
     /// <summary>
     /// The revision of the entry: of two versions of a key the newer has the higher one, also after a restart. 0 where the source knows
@@ -68,6 +68,9 @@ public readonly struct KvListKey : IEquatable<KvListKey>
         byte[] segment => KvMetadata.OfRecord(segment, _place & ~RoundingMask),
         var metadata => (KvMetadata)metadata,
     };
+
+    /// <summary>The same entry under another name.</summary>
+    internal KvListKey WithName(string name) => this with { Name = name };
 
     /// <summary>Whether both list the same name, expiration and metadata.</summary>
     public static bool operator ==(KvListKey left, KvListKey right) => left.Equals(right);

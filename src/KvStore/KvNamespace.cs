@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvStore.Creation;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Memory;
@@ -62,7 +63,8 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _reads = new ReadPath(name, Limits, _store, _clock, _largeValues, _telemetry, replicated?.Home);
         _watches = new WatchPath(name, Limits, _store, _reads, _commit.WhenSettledAsync);
         Texts = new TextReads(_reads, _store, _telemetry, Limits.KeyBytesMax, new DecodedCache());
-        Objects = new ObjectReads(_reads, _store);
+        Objects = new ObjectReads(_reads, _store, _clock);
+        Creations = new Flights(name, options.TimeProvider, _logger);
         Regions = replicated is null ? null : new NamespaceRegions(name, replicated, _reads, Texts, _writes);
         _logger.NamespaceCreated(name);
     }
@@ -108,6 +110,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <summary>The reads of values as objects.</summary>
     internal ObjectReads Objects { get; }
+
+    /// <summary>The factory calls that are under way.</summary>
+    internal Flights Creations { get; }
 
     /// <summary>The regions of this namespace; null when it is not replicated.</summary>
     internal NamespaceRegions? Regions { get; }
@@ -344,6 +349,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     internal KvValue Peek(string key, string? region = null) =>
         (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
 
+    /// <summary>Reads the newest version of a key, also where the home region does not see that yet.</summary>
+    internal KvValue ReadNewest(string key) => _reads.ReadNewest(key);
+
+    KvValue ILocalNamespace.ReadNewest(string key) => ReadNewest(key);
+
     /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
     internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
 
@@ -356,6 +366,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _store.Changes.Close();
         Regions?.Close();
         _writes.Close();
+        Creations.Close();
         _largeValues.Dispose();
         try
         {
