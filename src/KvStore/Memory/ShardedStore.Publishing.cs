@@ -5,6 +5,7 @@ using KvStore.Keys;
 using KvStore.Records;
 using KvStore.Rules;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -183,6 +184,10 @@ internal sealed partial class ShardedStore
             draft.Record.SetRevision(Number(revision));
             isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
                 && shard.PublishHoldingLock(key, draft, isFromElsewhere, out isRepeat);
+            if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
+            {
+                NotePublishedHoldingLock(shard, draft.Record, key.Hash);
+            }
         }
 
         if (!isNewest)
@@ -239,7 +244,10 @@ internal sealed partial class ShardedStore
 
             Debug.Assert(record.Revision < revision, "A delete that leaves no tombstone is the newest mutation.");
             _maintenance.NoteChange();
-            return !_clock.HasPassed(record.Deadline);
+            var hasExpired = _clock.HasPassed(record.Deadline);
+            NoteRemovalHoldingLock(
+                new KeyChange(record.Key, key.Hash, record.Revision, revision, hasExpired ? KvChangeKind.Expire : KvChangeKind.Delete));
+            return !hasExpired;
         }
     }
 

@@ -6,6 +6,7 @@ using KvStore.Order;
 using KvStore.Records;
 using KvStore.Rules;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -55,6 +56,7 @@ internal sealed partial class ShardedStore : IDisposable
     {
         _shareLargeValue = shareLargeValue;
         _releaseLargeValue = releaseLargeValue;
+        Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;
         _budgetBytes = memory?.BytesMax ?? long.MaxValue;
         _newKeysPerShardMax = (int)Math.Clamp(_budgetBytes / BudgetBytesPerNewKey, NewKeysPerShardMin, NewKeysPerShardMax);
@@ -70,6 +72,9 @@ internal sealed partial class ShardedStore : IDisposable
             _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
+
+    /// <summary>The changes of the newest state, for watchers.</summary>
+    public ChangeFeed Changes { get; }
 
     /// <summary>A cleaner of this store. One cleaner runs at a time.</summary>
     internal Cleaner NewCleaner() => new(_segments, _ordered, _index, Relocate);
@@ -92,8 +97,11 @@ internal sealed partial class ShardedStore : IDisposable
     /// <summary>How many entries were removed because they had expired.</summary>
     public long ExpiredCount => Volatile.Read(ref _expiredCount);
 
-    /// <summary>The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used.</summary>
-    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes;
+    /// <summary>
+    /// The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used; and those of
+    /// the keys that were removed and are remembered for watchers.
+    /// </summary>
+    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes;
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount
@@ -180,6 +188,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// </summary>
     public void Dispose()
     {
+        Changes.Close();
         _maintenance.Dispose();
         _ordered.Close();
         foreach (var shard in _shards)

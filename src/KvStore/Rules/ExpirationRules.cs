@@ -23,6 +23,11 @@ internal static class ExpirationRules
     public static Deadline Check(
         KvPutOptions options, KvLimits limits, DateTimeOffset now, string? name, string key, string operation = NamedEntry.Put)
     {
+        if (options.KeptDeadline is { } kept)
+        {
+            return kept;
+        }
+
         var leastSeconds = (long)limits.ExpirationTtlMin.TotalSeconds;
         var nowSeconds = now.ToUnixTimeSeconds();
         if (options.ExpirationTtl is { } ttl)

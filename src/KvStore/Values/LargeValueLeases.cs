@@ -136,18 +136,19 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     /// <summary>Opens a value that is viewed. The stream has a lease of its own.</summary>
     /// <param name="lease">The lease of the view.</param>
     /// <param name="key">The key of the value, for the message.</param>
-    /// <exception cref="KvException">The value was replaced, and the view is too old (410).</exception>
-    public Stream Open(Lease lease, ReadOnlySpan<byte> key)
+    /// <param name="hasView">Whether the caller's view still counts. The views of others may end at any moment.</param>
+    /// <exception cref="KvException">The value was replaced, and the view is too old, or has given up its lease (410).</exception>
+    public Stream Open(Lease lease, ReadOnlySpan<byte> key, bool hasView)
     {
         KvLargeValue? again = null;
         lock (_lock)
         {
-            if (lease.IsEnded && (again = TryLease(lease.Reference)) is null)
+            if ((lease.IsEnded || !hasView) && (again = TryLease(lease.Reference)) is null)
             {
                 throw new KvException(
                     410,
                     "GET",
-                    Invariant($"The large value of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(name)} was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago. ")
+                    Invariant($"The large value of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(name)} was replaced or deleted, and it was read more than {Patience.TotalSeconds:0} seconds ago, or by a scan that has gone on. ")
                         + "Get the key again, or open the stream at once and keep that.");
             }
         }

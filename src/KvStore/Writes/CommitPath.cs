@@ -8,6 +8,7 @@ using KvStore.Replication;
 using KvStore.Rules;
 using KvStore.Segments;
 using KvStore.Values;
+using KvStore.Watching;
 
 namespace KvStore.Writes;
 
@@ -58,7 +59,8 @@ internal sealed partial class CommitPath
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         _isProviderOpen = true;
         var hasDeletes = host.EndRecovery();
-        _store.ContinueAfter(recovery.HighestRevision);
+        _store.BeginRevisionsAfter(
+            FirstRevision.After(Math.Max(recovery.HighestRevision, _store.Revision), options.TimeProvider.GetUtcNow()));
         _store.ExpectNoLate();
         _store.ForgetTombstones(recovery.HighestRevision);
         _largeValues.Open();
@@ -66,6 +68,9 @@ internal sealed partial class CommitPath
         _store.ReleaseMaintenance();
         return recovery;
     }
+
+    /// <summary>Completes when every mutation up to a revision that was appended is visible, or has failed.</summary>
+    public Task WhenSettledAsync(long throughRevision) => _committer.WhenSettledAsync(throughRevision);
 
     /// <summary>Takes no more mutations. A stream that is still being read ends in an exception.</summary>
     public void Close() => _committer.Close();

@@ -158,12 +158,13 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
                 return null;
             }
 
-            if (check is not null)
+            var isConditional = check?.IsConditional == true;
+            if (isConditional)
             {
                 replicated?.Win();
             }
 
-            if (persistence is null || (check is null && replicated?.Decide(key) == false))
+            if (persistence is null || (!isConditional && replicated?.Decide(key) == false))
             {
                 // In memory alone, or a mutation that loses: never the newest, so it needs no log.
                 admission?.Reserve();
@@ -172,7 +173,7 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
             else
             {
                 draft = isDelete ? store.DraftTombstone(key) : draft;
-                var overtaking = check is null ? calls.PrepareOvertaking(key, call) : null;
+                var overtaking = isConditional ? null : calls.PrepareOvertaking(key, call);
                 pending = _inFlight.Rent(key.Hash);
                 revision = store.TakeRevision();
                 append = persistence.AppendAsync(draft.Record.ToMutation(revision, touched.IsNone ? 0 : touched.Revision));
@@ -241,7 +242,7 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        NoteOvertakingHoldingLock(key, call, calls.IsEmpty || check is not null ? null : Overtaking.Made);
+        NoteOvertakingHoldingLock(key, call, calls.IsEmpty || check?.IsConditional == true ? null : Overtaking.Made);
     }
 
     private void NoteOvertakingHoldingLock<TKey>(in TKey key, PendingCall? call, Overtaking? overtaking)

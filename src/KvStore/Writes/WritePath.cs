@@ -209,9 +209,9 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             : commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
 
-    // A time to live begins with the entry, and reading a stream may take long. A method of its own, because its closure would cost
-    // every put an allocation.
-    private Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
+    /// <summary>The deadline of a put whose value is read first: a time to live begins with the entry, and reading a stream may take long.</summary>
+    /// <remarks>A method of its own, because its closure would cost every put an allocation.</remarks>
+    internal Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
         options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, clock.Now, name, key) : () => deadline;
 
     private ValueTask Delete(string key, RegionView? origin, CancellationToken cancellationToken)
@@ -228,9 +228,21 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         return commit.DeleteAsync(encoded.Key, origin);
     }
 
-    private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
+    /// <summary>Checks the options of a put.</summary>
+    internal (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
         ? default
         : (ExpirationRules.Check(options, limits, clock.Now, name, key), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
+
+    /// <summary>
+    /// Options that were checked before. A date that was far enough ahead then is not refused now, and a time to live begins now.
+    /// </summary>
+    internal (Deadline Deadline, ReadOnlyMemory<byte> Metadata) CheckedOptionsOf(string key, KvPutOptions? options, DateTimeOffset checkedAt) =>
+        options is null
+            ? default
+            : (options.ExpirationTtl is null
+                    ? ExpirationRules.Check(options, limits, checkedAt, name, key)
+                    : ExpirationRules.AfterTtl(options, clock.Now, name, key),
+                MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
 
     private void ThrowIfNoContent(string key, KvContent content)
     {
@@ -248,7 +260,7 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         }
     }
 
-    private void ThrowIfClosed()
+    internal void ThrowIfClosed()
     {
         if (_isClosed)
         {
