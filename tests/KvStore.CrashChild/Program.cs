@@ -3,6 +3,7 @@
 //
 // Arguments: directory, seed, and for each caller the number that it goes on with.
 // Or: "read" and a directory, which is opened to be read only; says how many entries there are, or what is wrong.
+// Or: "increment" and a directory: 16 tasks increment one counter there; each acknowledged number is a line.
 // Or: "short-of-memory", directory, seed and seconds.
 // Or: "few-descriptors" and a directory, under a low limit of open files.
 // Or: "many-idle", directory, how many namespaces, and their durability.
@@ -26,6 +27,11 @@ if (args is ["read", var path])
         Console.WriteLine($"{e.GetType().Name}: {e.Message}");
         return 1;
     }
+}
+
+if (args[0] == "increment")
+{
+    return await Counter.RunAsync(args[1]);
 }
 
 if (args[0] == "short-of-memory")
@@ -72,6 +78,7 @@ await Task.WhenAll(next.Select((first, caller) => Task.Run(async () =>
         {
             CrashScript.Kind.Delete => host.DeleteAsync(key),
             CrashScript.Kind.PutLarge => host.PutLargeAsync(key, value),
+            CrashScript.Kind.Touch => host.Namespace.TouchAsync(key, number % 2 == 0 ? null : TimeSpan.FromDays(number)).AsTask(),
             _ => host.PutAsync(key, value),
         });
         var line = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{caller} {number}\n"));

@@ -246,6 +246,18 @@ public sealed class AllocationFailureTests : IDisposable
                     await kv.DeleteAsync(key);
                     model.Remove(key);
                 }
+                else if (i % 29 == 28)
+                {
+                    var isThere = model.ContainsKey(key);
+                    (await kv.TryPutAsync(key, value, isThere ? KvCondition.Present : KvCondition.Absent)).Succeeded.Should().BeTrue();
+                    model[key] = value;
+                    (await kv.TryPutAsync(key, "refused", KvCondition.Absent)).Succeeded.Should().BeFalse();
+                }
+                else if (i % 31 == 30)
+                {
+                    key = $"key {i / 3}";
+                    (await kv.TouchAsync(key, null)).Should().Be(model.ContainsKey(key));
+                }
                 else if (kv.Replication is not null && i % 4 == 0)
                 {
                     // Another region writes, and reads what it has read before; one is cut off for a while.

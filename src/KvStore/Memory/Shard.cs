@@ -96,16 +96,9 @@ internal sealed class Shard
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
     /// <param name="draft">The draft.</param>
-    /// <param name="isShared">
-    /// Whether a large value has one owner, however many records of the key refer to it: they come from elsewhere. Otherwise each record
-    /// owns its value (<see cref="ShardedStore.DraftTouched"/>).
-    /// </param>
-    /// <param name="isRepeat">
-    /// Whether the record in the index owns the large value of the draft: it is the same mutation, which recovery may meet in a snapshot and
-    /// in the log after it, or it has the same value.
-    /// </param>
+    /// <param name="isRepeat">Whether the key has the same mutation already: recovery may meet one in a snapshot and in the log after it.</param>
     /// <returns>False when the key has a newer one, or the same one.</returns>
-    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isShared, out bool isRepeat)
+    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, out bool isRepeat)
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
@@ -118,11 +111,11 @@ internal sealed class Shard
         {
             if (old.Revision >= draft.Record.Revision)
             {
-                isRepeat = old.Revision == draft.Record.Revision || (isShared && HaveSameValue(old, draft.Record));
+                isRepeat = old.Revision == draft.Record.Revision;
                 return false;
             }
 
-            hadValue = ReplaceAt(slot, old, newEntry, keepsValue: isShared && HaveSameValue(old, draft.Record));
+            hadValue = ReplaceAt(slot, old, newEntry);
             Replaced = new ReplacedRecord(old.Revision, old.Deadline, hadValue);
         }
         else
@@ -389,27 +382,16 @@ internal sealed class Shard
     }
 
     // Returns whether the record that is replaced was a value, and not a tombstone.
-    private bool ReplaceAt(int slot, Record old, long newEntry, bool keepsValue = false)
+    private bool ReplaceAt(int slot, Record old, long newEntry)
     {
         ref var entry = ref _index.EntriesOf(_number)[slot];
         var oldEntry = entry;
         var hadValue = (oldEntry & HashEntry.TombstoneBit) == 0;
         Volatile.Write(ref entry, newEntry | (oldEntry & HomeBucket.Mask));
         CountGone(old, hadValue);
-        if (keepsValue)
-        {
-            MarkDead(old, oldEntry);
-        }
-        else
-        {
-            Kill(old, oldEntry);
-        }
-
+        Kill(old, oldEntry);
         return hadValue;
     }
-
-    private static bool HaveSameValue(Record record, Record other) =>
-        record.IsLarge && other.IsLarge && record.LargeValue.Id == other.LargeValue.Id;
 
     private void CountGone(Record record, bool wasValue)
     {

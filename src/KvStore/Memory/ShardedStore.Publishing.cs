@@ -170,10 +170,10 @@ internal sealed partial class ShardedStore
     /// <param name="draft">The draft.</param>
     /// <param name="revision">The revision of the mutation; 0 to take the next one.</param>
     /// <param name="observer">Decides whether the draft becomes the newest, and is notified of it; null where nothing observes.</param>
-    /// <param name="isFromElsewhere">Whether several records of the key may refer to one large value, which has one owner then.</param>
+    /// <param name="ownsRepeat">Whether the draft owns its large value also when it is this mutation again; otherwise the record in the index owns it.</param>
     /// <returns>False when the key has a newer record, or this mutation already, or the observer refuses; the draft is then abandoned.</returns>
     public bool Publish<TKey>(
-        in TKey key, in RecordDraft draft, long revision = 0, PublicationObserver? observer = null, bool isFromElsewhere = false)
+        in TKey key, in RecordDraft draft, long revision = 0, PublicationObserver? observer = null, bool ownsRepeat = false)
         where TKey : struct, IKey, allows ref struct
     {
         var shard = ShardOf(key.Hash);
@@ -183,7 +183,7 @@ internal sealed partial class ShardedStore
         {
             draft.Record.SetRevision(Number(revision));
             isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
-                && shard.PublishHoldingLock(key, draft, isFromElsewhere, out isRepeat);
+                && shard.PublishHoldingLock(key, draft, out isRepeat);
             if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
             {
                 NotePublishedHoldingLock(shard, draft.Record, key.Hash);
@@ -192,9 +192,9 @@ internal sealed partial class ShardedStore
 
         if (!isNewest)
         {
-            if (isRepeat)
+            if (isRepeat && !ownsRepeat)
             {
-                // The record in the index owns the large value.
+                // The record of the same mutation is in the index, and owns the large value.
                 draft.Discard();
             }
             else
@@ -213,6 +213,27 @@ internal sealed partial class ShardedStore
         }
 
         return true;
+    }
+
+    /// <summary>
+    /// Publishes a mutation from elsewhere, which has its revision. While a provider recovers, several records may refer to one large
+    /// value, in any order, because an entry was touched: so the records are counted.
+    /// </summary>
+    public void PublishFromElsewhere<TKey>(in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var largeValue = draft.Record.LargeValue;
+        var isCounted = !largeValue.IsNone && _countLargeValue?.Invoke(largeValue) == true;
+        try
+        {
+            Publish(key, draft, draft.Record.Revision, ownsRepeat: isCounted);
+        }
+        catch when (isCounted)
+        {
+            // The draft is published again.
+            _releaseLargeValue?.Invoke(largeValue);
+            throw;
+        }
     }
 
     /// <summary>

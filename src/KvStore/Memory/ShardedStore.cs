@@ -31,6 +31,7 @@ internal sealed partial class ShardedStore : IDisposable
     private readonly Maintenance _maintenance;
     private readonly Action<KvValueReference>? _releaseLargeValue;
     private readonly Action<KvValueReference>? _shareLargeValue;
+    private readonly Func<KvValueReference, bool>? _countLargeValue;
     private long _expiredCount;
 
     /// <param name="clock">Decides whether entries have expired.</param>
@@ -44,6 +45,10 @@ internal sealed partial class ShardedStore : IDisposable
     /// </param>
     /// <param name="memory">The budget for memory; null for none.</param>
     /// <param name="shareLargeValue">Called before a second record refers to a large value, which is then released once more.</param>
+    /// <param name="countLargeValue">
+    /// Called before a record from elsewhere that refers to a large value is published. Returns whether each such record is counted, and
+    /// releases the value; otherwise they come once.
+    /// </param>
     public ShardedStore(
         CoarseClock clock,
         TimeProvider timeProvider,
@@ -52,9 +57,11 @@ internal sealed partial class ShardedStore : IDisposable
         string name = "",
         Action<KvValueReference>? releaseLargeValue = null,
         KvMemoryOptions? memory = null,
-        Action<KvValueReference>? shareLargeValue = null)
+        Action<KvValueReference>? shareLargeValue = null,
+        Func<KvValueReference, bool>? countLargeValue = null)
     {
         _shareLargeValue = shareLargeValue;
+        _countLargeValue = countLargeValue;
         _releaseLargeValue = releaseLargeValue;
         Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;

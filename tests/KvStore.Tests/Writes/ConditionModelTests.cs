@@ -32,6 +32,7 @@ public sealed class ConditionModelTests : IDisposable
     [InlineData(5, Durability.Immediate)]
     [InlineData(6, Durability.Interval)]
     [InlineData(7, Durability.Buffered)]
+    [InlineData(1038, Durability.Immediate)]
     public async Task Namespace_does_what_a_dictionary_does(int seed, Durability? durability)
     {
         var random = new Random(seed);
