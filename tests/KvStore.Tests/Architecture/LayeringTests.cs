@@ -36,14 +36,14 @@ public sealed partial class LayeringTests
     private static FileGraph Library => FileGraph.OfProject("KvStore");
 
     [Fact]
-    public void No_file_uses_a_place_above_or_beside_its_own() =>
+    public void No_file_uses_a_layer_above_or_beside_its_own() =>
         Library.Uses
             .Where(use => PlaceOf(use.From) != PlaceOf(use.To) && s_floorOf[PlaceOf(use.To)] <= s_floorOf[PlaceOf(use.From)])
             .Select(use => $"{use.From} uses {use.To}")
             .Should().BeEmpty();
 
     [Fact]
-    public void Every_place_has_a_floor_and_every_floor_is_inhabited() =>
+    public void Every_folder_and_root_file_has_a_layer_and_no_layer_is_empty() =>
         Library.Files.Select(PlaceOf).Distinct().Should().BeEquivalentTo(s_floorOf.Keys);
 
     [Fact]

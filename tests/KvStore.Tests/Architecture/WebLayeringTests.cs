@@ -36,7 +36,7 @@ public sealed partial class WebLayeringTests
 
     [Theory]
     [MemberData(nameof(Projects))]
-    public void No_file_uses_a_folder_above_or_beside_its_own(string project) =>
+    public void No_file_uses_a_layer_above_or_beside_its_own(string project) =>
         FileGraph.OfProject(project).Uses
             .Where(use => FolderOf(use.From) != FolderOf(use.To) && FloorOf(project, use.To) <= FloorOf(project, use.From))
             .Select(use => $"{use.From} uses {use.To}")
@@ -44,7 +44,7 @@ public sealed partial class WebLayeringTests
 
     [Theory]
     [MemberData(nameof(Projects))]
-    public void Every_folder_has_a_floor_and_every_floor_a_folder(string project) =>
+    public void Every_folder_has_a_layer_and_no_layer_is_empty(string project) =>
         FileGraph.OfProject(project).Files.Select(FolderOf).Distinct()
             .Should().BeEquivalentTo(s_floors[project].SelectMany(floor => floor));
 
@@ -69,7 +69,7 @@ public sealed partial class WebLayeringTests
 
     [Theory]
     [MemberData(nameof(Projects))]
-    public void A_file_holds_one_idea_and_is_no_drawer(string project) =>
+    public void File_has_at_most_450_lines_and_a_name_that_says_what_it_holds(string project) =>
         SourceTree.UntidyFilesOf(Path.Combine(SourceTree.Root, "src", project)).Should().BeEmpty();
 
     [Theory]

@@ -48,7 +48,7 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
-    public async Task Gauges_tell_of_a_namespace_until_it_is_disposed()
+    public async Task Gauges_measure_a_namespace_until_it_is_disposed()
     {
         using var heard = new Heard(_name);
         await _kv.PutAsync("a", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });
