@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
@@ -109,6 +110,7 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     internal static KvMetadata OfRecord(byte[] segment, int recordOffset)
     {
         // In bounds. Requires: a record begins at the offset.
+        Debug.Assert(recordOffset + RecordLayout.HeaderBytes <= segment.Length, "A record begins at the offset.");
         ref var start = ref segment[recordOffset];
         int bytes = RecordLayout.Read<ushort>(in start, RecordLayout.MetadataBytesOffset);
         var keyBytes = RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask;

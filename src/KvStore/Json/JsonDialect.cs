@@ -59,7 +59,7 @@ internal static class JsonDialect
 
     private static T? Read<T>(ReadOnlySpan<byte> utf8, Reading reading)
     {
-        var info = Unsafe.As<JsonTypeInfo<T>>(reading.Info);
+        var info = (JsonTypeInfo<T>)reading.Info;
         return reading.MayRename(utf8) && JsonNameRewriter.Rewrite(utf8, reading.Names, reading.Info.Options) is { } renamed
             ? renamed.Deserialize(info)
             : JsonSerializer.Deserialize(utf8, info);

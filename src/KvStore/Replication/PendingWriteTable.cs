@@ -320,6 +320,7 @@ internal sealed class PendingWriteTable
     // Makes the deliveries that are due in every region. Returns null when the key has no pending writes after that.
     private PendingKey? DeliverDueHoldingLock(Stripe stripe, PendingKey? key)
     {
+        Debug.Assert(stripe.Lock.IsHeldByCurrentThread);
         if (key is null)
         {
             return null;

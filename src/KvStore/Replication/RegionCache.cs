@@ -137,6 +137,7 @@ internal sealed class RegionCache(
     private KvValue ServeHoldingLock<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         cached.Hits++;
         ReportIfStale(key, cached, nowTicks);
         var served = ToValue(cached, "HIT");
