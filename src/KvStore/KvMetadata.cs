@@ -13,8 +13,8 @@ namespace KvStore;
 /// included. The default value, and JSON <c>null</c>, mean that there is none.
 /// </summary>
 /// <remarks>
-/// Immutable. One that was read from a namespace is a view on the stored entry and keeps its content whatever happens to
-/// the key afterwards. At most 1,024 bytes in compact form are accepted by a put (<see cref="KvLimits.MetadataBytesMax"/>).
+/// Immutable. Metadata that was read from a namespace is a view on the stored entry. Its content never changes, also after the key is
+/// overwritten or deleted. At most 1,024 bytes in compact form are accepted by a put (<see cref="KvLimits.MetadataBytesMax"/>).
 /// </remarks>
 public readonly struct KvMetadata : IEquatable<KvMetadata>
 {
