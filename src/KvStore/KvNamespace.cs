@@ -294,11 +294,12 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
         DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    /// <summary>Shows what a read in a region (null: the home region) would return, without being a read.</summary>
+    /// <summary>Returns the value that a read in a region would return (null: the home region), without the effects of a
+    /// read.</summary>
     internal KvValue Peek(string key, string? region = null) =>
         (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
 
-    /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
+    /// <summary>Lists the keys that the home region has received, without its cached lists.</summary>
     internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
 
     // Null for a namespace that lives in memory alone.

@@ -7,7 +7,6 @@ using System.Text.Json.Serialization.Metadata;
 using KvStore.Json;
 using KvStore.Records;
 using KvStore.Rules;
-using KvStore.Segments;
 using KvStore.Values;
 
 namespace KvStore;
