@@ -314,7 +314,7 @@ public sealed class LiveTests : DashboardTest
 
     private static Task WaitUntilAsync(Func<bool> isSo) => WaitUntilAsync(() => Task.FromResult(isSo()));
 
-    // For what happens on another thread some time after what caused it, and tells nobody.
+    // Waits for an effect on another thread that raises no event.
     private static async Task WaitUntilAsync(Func<Task<bool>> isSo)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));

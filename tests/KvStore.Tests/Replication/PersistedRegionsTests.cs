@@ -233,7 +233,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
         });
     }
 
-    /// <summary>Makes durable what it is told when the test lets it, in the order that the test likes.</summary>
+    /// <summary>A provider that makes mutations durable when the test says so, in the order that the test chooses.</summary>
     private sealed class GatedPersistence(MemoryPersistence inner) : IKvPersistence
     {
         private readonly List<TaskCompletionSource> _waiting = [];
