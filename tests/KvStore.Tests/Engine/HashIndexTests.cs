@@ -19,7 +19,7 @@ public sealed class HashIndexTests
     public void Bucket_search_finds_exactly_the_matching_entries()
     {
         var random = new Random(1);
-        var line = new long[HashBucket.Entries];
+        var bucket = new long[HashBucket.Entries];
         for (var round = 0; round < 1000; round++)
         {
             for (var i = 0; i < bucket.Length; i++)
@@ -27,10 +27,10 @@ public sealed class HashIndexTests
                 bucket[i] = ((long)random.Next(4) << 60) | (uint)random.Next(3);
             }
 
-            var value = line[random.Next(bucket.Length)];
-            HashBucket.Find(in line[0], value).Should().Be(Expected(line, -1, value));
-            HashBucket.Find(in line[0], HashEntry.TagMask, value & HashEntry.TagMask)
-                .Should().Be(Expected(line, HashEntry.TagMask, value & HashEntry.TagMask));
+            var value = bucket[random.Next(bucket.Length)];
+            HashBucket.Find(in bucket[0], value).Should().Be(Expected(bucket, -1, value));
+            HashBucket.Find(in bucket[0], HashEntry.TagMask, value & HashEntry.TagMask)
+                .Should().Be(Expected(bucket, HashEntry.TagMask, value & HashEntry.TagMask));
         }
     }
 
