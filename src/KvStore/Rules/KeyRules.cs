@@ -11,9 +11,6 @@ namespace KvStore.Rules;
 /// </summary>
 internal static class KeyRules
 {
-    /// <summary>The message for a key with an unpaired surrogate, which UTF-8 cannot hold.</summary>
-    public const string UnpairedSurrogate = "Could not URL-decode key name";
-
     /// <summary>
     /// The fast check: true with the hash when the key is ASCII and within the rules. When it is false, <see cref="Encode"/> decides.
     /// </summary>
@@ -44,7 +41,7 @@ internal static class KeyRules
         CheckShape(key, keyBytesMax, operation);
         if (Utf8.FromUtf16(key, buffer, out _, out var written, replaceInvalidSequences: false) != System.Buffers.OperationStatus.Done)
         {
-            throw new KvException(400, operation, UnpairedSurrogate) { ParamName = "key" };
+            throw new KvException(400, operation, BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
         }
 
         return written;
