@@ -299,7 +299,7 @@ public sealed class KvNamespace : IKvNamespace, ILocalNamespace, IAsyncDisposabl
     internal KvValue Peek(string key, string? region = null) =>
         (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
 
-    /// <summary>Lists the keys that the home region has received, without its cached lists.</summary>
+    /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
     internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
 
     // Null for a namespace that lives in memory alone.

@@ -21,7 +21,7 @@ public sealed record KvNamespaceOptions
     /// </summary>
     public IKvPersistence? Persistence { get; init; }
 
-    /// <summary>The log of background work; null for none.</summary>
+    /// <summary>Where background work reports; null for nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
     /// <summary>The regions of the namespace, and how late each receives the writes of the others; null for no regions.</summary>

@@ -78,7 +78,7 @@ internal sealed class KvTelemetry : IDisposable
     /// <summary>Counts a synchronous read.</summary>
     public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
 
-    // The tags are set at the start, because samplers read them.
+    // The tags are set at the start, because samplers decide by them.
     private Activity? StartActivity(string operation) => KvMetrics.Activities.HasListeners()
         ? KvMetrics.Activities.StartActivity(
             ActivityKind.Client, parentContext: default, TagsOf(operation, errorType: null), name: $"{operation} {NamespaceTag.Value}")

@@ -253,7 +253,7 @@ internal sealed class ReadPath
         return _view.Peek(encoded.Key);
     }
 
-    /// <summary>Lists the keys that the region has received, without its cached lists.</summary>
+    /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
     public KvListPage PeekList(KvListOptions options)
     {
         ThrowIfClosed();

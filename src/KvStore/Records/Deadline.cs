@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace KvStore.Records;
 
 /// <summary>
-/// The moment from which an entry is gone. It is stored to the half second, and shown to callers as the whole second that the binding
+/// The moment from which an entry is gone. Kept to the half second, and shown to callers as the whole second that the binding
 /// shows.
 /// </summary>
 /// <remarks>
@@ -37,10 +37,10 @@ internal readonly record struct Deadline(uint Seconds, byte Rounding = 0)
     /// <summary>What callers are shown.</summary>
     public DateTimeOffset? Expiration => IsNone ? null : DateTimeOffset.FromUnixTimeSeconds(ExpirationSeconds);
 
-    /// <summary>Whether the deadline is at a time or earlier. False when there is no deadline.</summary>
+    /// <summary>Whether it is at a time or earlier. A deadline that is none never is.</summary>
     public bool HasPassedAt(DateTimeOffset now) => !IsNone && HalfSeconds * HalfSecondTicks <= now.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
 
-    /// <summary>The first second at which a reader may find that it has passed.</summary>
+    /// <summary>The first second at which a look may find it passed.</summary>
     public uint EarliestSecond => (uint)(HalfSeconds / 2);
 
     /// <summary>The deadline at a time, rounded up to a half second, or to a second where two less are shown.</summary>
@@ -54,6 +54,6 @@ internal readonly record struct Deadline(uint Seconds, byte Rounding = 0)
         return new Deadline(checked((uint)seconds), (byte)((seconds - shownSeconds) switch { 0 => 0, 1 => isHalf ? 1 : 2, _ => 3 }));
     }
 
-    // Rounds towards the future. A time before the epoch cannot be stored.
+    // Rounds towards the future. Nothing before the epoch can be kept.
     private static long CeilingOf(long ticks, long unit) => (ticks + unit - 1) / unit;
 }

@@ -6,11 +6,11 @@ namespace KvStore.Rules;
 /// Turns a time to live or a date into a deadline. Source: Workers KV, "Expiring keys", and the messages of the runtime.
 /// </summary>
 /// <remarks>
-/// The runtime takes 32-bit numbers. Here every expiration that can be stored is accepted, also a later one.
+/// What the runtime takes for a 32-bit number may here be later: every expiration that can be kept can be asked for.
 /// </remarks>
 internal static class ExpirationRules
 {
-    /// <summary>Checks the expiration in the options.</summary>
+    /// <summary>Checks what the options ask for.</summary>
     /// <param name="options">The options of a put.</param>
     /// <param name="limits">The least time to live.</param>
     /// <param name="now">The current time.</param>
@@ -91,7 +91,7 @@ internal static class ExpirationRules
 
     private const long MaxTicks = Deadline.SecondsMax * TimeSpan.TicksPerSecond;
 
-    // A shown expiration can be put again. The epoch itself means "never".
+    // The second that is shown can be put again. The epoch itself stands for "never".
     private static bool IsKept(long unixTicks, long shownSeconds) => shownSeconds >= 1 && unixTicks <= MaxTicks;
 
     private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
@@ -118,7 +118,7 @@ internal static class ExpirationRules
                 parameter, at, Invariant($"An expiration is 1 to {Deadline.SecondsMax} seconds since the Unix epoch (until 2106-02-07T06:28:15Z); this one is {seconds}."));
     }
 
-    // Only a clock before the epoch gives an expiration before it. When the clock is after the latest expiration, none is possible.
+    // Only a clock before the epoch leads to an expiration before it, and where the clock is past the latest one, none is possible.
     private static string OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string? name, string key)
     {
         var clock = Invariant($"The clock stands at {nowSeconds} seconds since the Unix epoch");

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace KvStore.Rules;
 
-/// <summary>The parts of KvStore's own messages that name the operation, the key and the namespace.</summary>
+/// <summary>How messages of our own say which operation failed, of which key, in which namespace.</summary>
 internal static class NamedEntry
 {
     /// <summary>The operation, the key and the namespace (if it is known), for the middle of a sentence.</summary>
@@ -10,7 +10,7 @@ internal static class NamedEntry
         ? $"{operation} of the key {VisibleKey.Quote(key)}"
         : $"{operation} of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(namespaceName)}";
 
-    /// <summary>The last sentence of a refusal that concerns the content or the options of a put.</summary>
+    /// <summary>The sentence at the end of a refusal that is about the content or the options of a put.</summary>
     public static string NothingStored(string? namespaceName, string key) => $"Nothing was stored by {Of("PUT", namespaceName, key)}.";
 
     /// <summary>The message for a put of the default value of <see cref="KvContent"/>.</summary>

@@ -8,15 +8,14 @@ using KvStore.Rules;
 namespace KvStore.Values;
 
 /// <summary>
-/// Decides how long the file of each large value is kept, for the record that refers to it and for readers.
+/// Owns the large values of a namespace: decides for how long the file of each is kept, for its record and for its readers.
 /// </summary>
 /// <remarks>
 /// <para><b>Who owns a value.</b> Exactly one at a time, which releases it (<see cref="Release"/>) or hands it on: first the
-/// <see cref="StreamedValue"/> that writes it, then the draft of the record that refers to it, then the index. An abandoned draft and
-/// a record that leaves the index release their value; nothing else in the engine does.</para>
-/// <para><b>Readers of a value</b> have a lease, and the file is kept until the value is released and the last lease has ended. A
-/// stream has a lease until it is disposed. A <see cref="KvValue"/> has a lease until it is disposed, or for <see cref="Patience"/>
-/// when
+/// <see cref="StreamedValue"/> that writes it, then the draft of the record that refers to it, then the index. A draft that is
+/// abandoned and a record that leaves the index release their value; that is the only place of the engine that does.</para>
+/// <para><b>Who reads a value</b> has a lease, and the file is kept until the value is released and the last lease has ended. A stream
+/// has a lease until it is disposed. A <see cref="KvValue"/> has a lease until it is disposed, or for <see cref="Patience"/> when
 /// nobody disposes it; afterwards it can be opened only as long as the key still has this value. A region has a lease
 /// (<see cref="TryLease"/>) on what it still sees. No lease depends on the garbage collector.</para>
 /// <para>All <see cref="KvValue"/>s of one large value share one lease, so that reading it often costs nothing but a count. The timer
@@ -25,7 +24,7 @@ namespace KvStore.Values;
 /// </remarks>
 internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, IKvPersistence? persistence) : IDisposable
 {
-    /// <summary>How long a value that was read and not disposed can be opened after its key has another value.</summary>
+    /// <summary>How long a value that was read and not disposed can be opened after its key has another one.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
@@ -41,8 +40,8 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     public IKvLargeValues? Provider => persistence?.LargeValues;
 
     /// <summary>
-    /// Call when the provider is open. It is notified of the values that were released while it opened, and of each later release.
-    /// Requires: nothing is released meanwhile.
+    /// The provider is open: it is notified of the values that were released while it opened, and of each one from now on. Requires:
+    /// nothing is released meanwhile.
     /// </summary>
     public void Open()
     {
@@ -54,8 +53,7 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
         }
     }
 
-    /// <summary>Releases a value that no record refers to any more. Its file is removed when its last lease has ended and the release
-    /// is durable.</summary>
+    /// <summary>No record refers to a value any more. Its file is removed when its last lease has ended and that is durable.</summary>
     public void Release(KvValueReference reference)
     {
         Debug.Assert(!reference.IsNone);
@@ -73,8 +71,7 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     /// <param name="reference">Where it is.</param>
     /// <param name="record">The record that refers to it.</param>
     /// <param name="view">The view, for a <see cref="KvValue"/>.</param>
-    /// <returns>False when the value is not kept any more: look the key up again. When the key still has this value, it has
-    /// expired.</returns>
+    /// <returns>False when the value is not kept any more: look the key up again, and when it still leads here, it has expired.</returns>
     public bool TryView(KvValueReference reference, Record record, [NotNullWhen(true)] out LargeValueView? view)
     {
         lock (_lock)
