@@ -15,10 +15,10 @@ namespace KvStore.Records;
 /// <remarks>
 /// <para>The bytes are described by <see cref="RecordLayout"/>.</para>
 /// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
-/// of the key's shard once the index no longer points here. The cleaner and lists read it instead of looking the key up. Readers of a
-/// view do not read it.</para>
-/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is outside memory, and the record has a reference to it instead: the
-/// number, the length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
+/// of the key's shard once the index no longer points here. It saves the cleaner and a listing a look-up; no reader of a view
+/// reads it.</para>
+/// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
+/// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
 /// </remarks>
 internal readonly struct Record(byte[] segment, int offset)
 {
