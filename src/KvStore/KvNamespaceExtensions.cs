@@ -132,7 +132,7 @@ public static class KvNamespaceExtensions
         return GetBytesElsewhereAsync(kv, key, options, cancellationToken);
     }
 
-    // The rare branches are methods of their own, so that the common one saves no register and clears no memory for them.
+    // The rare branches are methods of their own, so that the common branch saves no registers and clears no memory for them.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static ValueTask<string?> GetTextElsewhereAsync(
         IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)
@@ -157,7 +157,7 @@ public static class KvNamespaceExtensions
         ArgumentNullException.ThrowIfNull(kv);
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(Bytes(value)) : Await(kv, get, cancellationToken);
 
-        // A bare null would be an empty array, which converts to memory that is not null.
+        // A plain null would convert to an empty array, and so to memory that is not null.
         static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : default(ReadOnlyMemory<byte>?);
 
         static async ValueTask<ReadOnlyMemory<byte>?> Await(
@@ -297,8 +297,8 @@ public static class KvNamespaceExtensions
     }
 
     /// <summary>
-    /// Lists all keys with a prefix, page after page. No key that exists throughout is missed or repeated; one added behind
-    /// the point reached is not seen, one ahead of it is.
+    /// Lists all keys with a prefix, page after page. No key that exists throughout is missed or repeated. A key that is added
+    /// meanwhile is listed when it comes after the last key that was listed.
     /// </summary>
     /// <param name="kv">The namespace.</param>
     /// <param name="prefix">Only keys that begin with exactly this; null or empty for all.</param>

@@ -24,7 +24,7 @@ public sealed record KvNamespaceOptions
     /// <summary>Where background work reports; null for nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
-    /// <summary>Which regions the namespace has, and how late each sees what was written in another; null for one place only.</summary>
+    /// <summary>The regions of the namespace, and how late each receives the writes of the others; null for no regions.</summary>
     public KvReplicationOptions? Replication { get; init; }
 
     /// <summary>

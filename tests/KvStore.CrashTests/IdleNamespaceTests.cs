@@ -138,7 +138,7 @@ public sealed class IdleNamespaceTests : IDisposable
     [Theory]
     [InlineData(Durability.Interval)]
     [InlineData(Durability.Buffered)]
-    public async Task A_flush_that_fails_when_a_log_goes_to_rest_is_told_and_nothing_more_is_written(Durability durability)
+    public async Task Failed_flush_of_a_log_at_rest_is_reported_and_nothing_more_is_written(Durability durability)
     {
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = durability });

@@ -52,7 +52,7 @@ internal sealed partial class OrderedIndex(SegmentTable segments, HashIndex inde
     private bool _isDropped;
     private bool _isClosed;
 
-    // Kept from one step of a refresh to the next.
+    // Buffers, kept from one step of a refresh to the next.
     private ulong[] _refreshHashes = [];
 
     /// <summary>The number of entries, those of deleted keys included.</summary>
