@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvStore.Creation;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Memory;
@@ -30,6 +31,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private readonly CommitPath _commit;
     private readonly ReadPath _reads;
     private readonly WritePath _writes;
+    private readonly ManyWrites _manyWrites;
     private readonly WatchPath _watches;
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
@@ -45,7 +47,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
-            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory, shareLargeValue: _largeValues.Share);
         if (options.Persistence is null)
         {
             _store.BeginRevisionsAfter(FirstRevision.After(highest: 0, _clock.Now));
@@ -54,13 +56,15 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
+        _manyWrites = new ManyWrites(Limits, _clock, _store, _writes, _commit, _telemetry);
         var replicated = options.Replication is { } replication
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
         _reads = new ReadPath(name, Limits, _store, _clock, _largeValues, _telemetry, replicated?.Home);
         _watches = new WatchPath(name, Limits, _store, _reads, _commit.WhenSettledAsync);
         Texts = new TextReads(_reads, _store, _telemetry, Limits.KeyBytesMax, new DecodedCache());
-        Objects = new ObjectReads(_reads, _store);
+        Objects = new ObjectReads(_reads, _store, _clock);
+        Creations = new Flights(name, options.TimeProvider, _logger);
         Regions = replicated is null ? null : new NamespaceRegions(name, replicated, _reads, Texts, _writes);
         _logger.NamespaceCreated(name);
     }
@@ -106,6 +110,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <summary>The reads of values as objects.</summary>
     internal ObjectReads Objects { get; }
+
+    /// <summary>The factory calls that are under way.</summary>
+    internal Flights Creations { get; }
 
     /// <summary>The regions of this namespace; null when it is not replicated.</summary>
     internal NamespaceRegions? Regions { get; }
@@ -237,23 +244,23 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TouchAsync(key, expirationTtl, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.PutAsync(entries, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.DeleteAsync(keys, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<long> DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.DeletePrefixAsync(prefix, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvScanEntry> ScanAsync(string? prefix = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _reads.Scan(prefix ?? "", cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -342,6 +349,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     internal KvValue Peek(string key, string? region = null) =>
         (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
 
+    /// <summary>Reads the newest version of a key, also where the home region does not see that yet.</summary>
+    internal KvValue ReadNewest(string key) => _reads.ReadNewest(key);
+
+    KvValue ILocalNamespace.ReadNewest(string key) => ReadNewest(key);
+
     /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
     internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
 
@@ -354,6 +366,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _store.Changes.Close();
         Regions?.Close();
         _writes.Close();
+        Creations.Close();
         _largeValues.Dispose();
         try
         {

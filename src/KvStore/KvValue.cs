@@ -138,7 +138,8 @@ public readonly struct KvValue : IDisposable
     private int MetadataOffset => Offset + RecordLayout.HeaderBytes
         + (RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
 
-    private Deadline Deadline => _source is null ? default : RecordLayout.ReadDeadline(in StartIn(Segment));
+    /// <summary>When the entry is gone.</summary>
+    internal Deadline Deadline => _source is null ? default : RecordLayout.ReadDeadline(in StartIn(Segment));
 
     /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
     /// <param name="value">The value.</param>
@@ -282,6 +283,12 @@ public readonly struct KvValue : IDisposable
 
     /// <summary>The same as <see cref="Dispose"/>.</summary>
     internal void Release() => Dispose();
+
+    /// <summary>
+    /// Ends the lease on the file of a large value, which can still be opened as long as its key has this value. Does nothing for a value
+    /// in memory.
+    /// </summary>
+    internal void EndLease() => (_source as LargeValueView)?.EndLease();
 
     // A record by itself, without a key.
     private static byte[] NewRecord(int metadataBytes, int valueBytes, Deadline deadline, out int valueOffset)

@@ -92,6 +92,9 @@ internal sealed class ReadPath
     /// <summary>What the region sees; null where the namespace is not replicated.</summary>
     public RegionView? View => _view;
 
+    /// <summary>What the namespace accepts.</summary>
+    public KvLimits Limits => _limits;
+
     /// <summary>The reads of the same namespace in another region.</summary>
     public ReadPath Of(RegionView view) => new(this, view);
 
@@ -237,6 +240,20 @@ internal sealed class ReadPath
             _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
     }
 
+    /// <summary>Scans the newest state, whatever the region sees. Counted when it is called; how long the caller takes is not timed.</summary>
+    /// <exception cref="KvException">The prefix is too long (414) or not Unicode (400).</exception>
+    public EntryScan Scan(string prefix, CancellationToken cancellationToken)
+    {
+        ThrowIfClosed();
+        var utf8 = KeyRules.EncodePrefix(prefix, _keyBytesMax, "LIST");
+        if (KvMetrics.Requests.Enabled)
+        {
+            _telemetry.CountScan();
+        }
+
+        return new EntryScan(this, _store, _clock, utf8, cancellationToken);
+    }
+
     /// <summary>
     /// Shows the value that a read would return, without being a read: nothing is counted, and a region's cache neither takes
     /// the value nor keeps it for longer.
@@ -251,6 +268,19 @@ internal sealed class ReadPath
         ThrowIfClosed();
         using var encoded = new EncodedKey(key, _keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
         return _view.Peek(encoded.Key);
+    }
+
+    /// <summary>Reads the newest version of a key, also where the region does not see that yet. The caller disposes a large value.</summary>
+    public KvValue ReadNewest(string key)
+    {
+        if (_view is null)
+        {
+            return Read(key, "GET", cacheTtlSeconds: null);
+        }
+
+        ThrowIfClosed();
+        using var encoded = new EncodedKey(key, _keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
+        return Search(encoded.Key);
     }
 
     /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
