@@ -14,6 +14,8 @@ internal sealed class Follower(string prefix) : IAsyncDisposable
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
+    // The keys that this watch has shown: a watch that goes on may repeat what was shown last before.
+    private readonly HashSet<string> _shownHere = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Value, long Revision)> _entries = new(StringComparer.Ordinal);
     private IAsyncEnumerator<KvChange>? _changes;
     private CancellationTokenSource? _ending;
@@ -46,6 +48,7 @@ internal sealed class Follower(string prefix) : IAsyncDisposable
     {
         Require(_changes is null, "it watches");
         _isScanning = _last is null;
+        _shownHere.Clear();
         _ending = new CancellationTokenSource();
         _changes = kv.WatchAsync(
             new KvWatchOptions { Prefix = prefix, Start = _last is null ? KvWatchStart.Current : KvWatchStart.Now, AfterRevision = _last },
@@ -135,8 +138,9 @@ internal sealed class Follower(string prefix) : IAsyncDisposable
                 Require(change.Key.StartsWith(prefix, StringComparison.Ordinal), "a key has another prefix");
                 Require(change.Value.Exists && change.Value.Revision >= change.Revision, "a put has its value");
                 Require(
-                    !_entries.TryGetValue(change.Key, out var before) || before.Revision < change.Value.Revision || (before.Revision == change.Value.Revision && _isScanning),
+                    !_entries.TryGetValue(change.Key, out var before) || before.Revision < change.Value.Revision || (before.Revision == change.Value.Revision && !_shownHere.Contains(change.Key)),
                     $"{change.Key} went back from {before.Revision} to {change.Value.Revision}, or was shown twice");
+                _shownHere.Add(change.Key);
                 _entries[change.Key] = (change.Value.GetText()!, change.Value.Revision);
                 break;
             default:

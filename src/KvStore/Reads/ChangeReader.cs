@@ -264,6 +264,12 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
 
     private async ValueTask TakeAsync(CancellationToken cancellationToken)
     {
+        if (_shownAhead.Count > 0)
+        {
+            // What was visible has been noted then, and is among what is taken.
+            store.PassShards();
+        }
+
         var taken = watcher.Take();
         if (taken.Length == 0)
         {
@@ -306,6 +312,10 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         }
     }
 
+    // An entry that has expired is not shown any more: that it is gone will be.
+    private bool TryFind(in PendingChange change, out Record record) =>
+        store.TryFindRevision(change.Hash, change.Revision, out record) && !store.HasPassed(record.Deadline);
+
     // A record with a higher revision than that is pending by itself.
     private void FindAll(IEnumerable<PendingChange> changes, long throughRevision, List<FoundChange> found)
     {
@@ -315,7 +325,7 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
             {
                 found.Add(new FoundChange(change.Kind, change.Revision, change.Key, default));
             }
-            else if (store.TryFindRevision(change.Hash, change.Revision, out var record) && record.Revision <= throughRevision)
+            else if (TryFind(change, out var record) && record.Revision <= throughRevision)
             {
                 found.Add(new FoundChange(KvChangeKind.Put, record.Revision, Key: null, record));
             }
@@ -342,11 +352,16 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         for (var end = Math.Min(_round.Length, _next + LookedUpAtOnce); _next < end; _next++)
         {
             var change = _round[_next];
+            if (_shownAhead.Contains(change.Revision))
+            {
+                continue;
+            }
+
             if (change.Kind != KvChangeKind.Put)
             {
                 _found.Enqueue(new FoundChange(change.Kind, change.Revision, change.Key, default));
             }
-            else if (store.TryFindRevision(change.Hash, change.Revision, out var record))
+            else if (TryFind(change, out var record))
             {
                 _found.Enqueue(new FoundChange(KvChangeKind.Put, change.Revision, Key: null, record));
                 if (record.Revision != change.Revision)
