@@ -332,8 +332,15 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         }
     }
 
-    private async ValueTask BeginRoundAsync(List<PendingChange> changes, long through, CancellationToken cancellationToken)
+    private async ValueTask BeginRoundAsync(List<PendingChange> changes, long throughRevision, CancellationToken cancellationToken)
     {
+        // What was collected may be newer than the moment at which that began.
+        var through = throughRevision;
+        foreach (var change in changes)
+        {
+            through = Math.Max(through, change.Revision);
+        }
+
         await SettleAsync(through, cancellationToken).ConfigureAwait(false);
         changes.AddRange(watcher.TakeThrough(through));
         changes.Sort(PendingChange.ByRevision);
