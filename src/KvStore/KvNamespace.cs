@@ -54,7 +54,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         }
 
         _commit = new CommitPath(name, _store, _largeValues, options);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures)
+        {
+            WatcherCount = () => _store.Changes.WatcherCount,
+            SkippedChanges = () => _store.Changes.SkippedCount,
+        };
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
         _manyWrites = new ManyWrites(Limits, _clock, _store, _writes, _commit, _telemetry);
         var replicated = options.Replication is { } replication

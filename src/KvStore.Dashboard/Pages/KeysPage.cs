@@ -47,11 +47,17 @@ internal static class KeysPage
                 {PageLayout.Done(Message(visit.Query("done")))}
                 {Facts(visit)}
                 {Filter(view)}
+                <div id="keys"{Stream(visit, prefix)}>
                 {(page.Items.Count == 0 ? Empty(view) : Table(view, page))}
                 {Pager(view, page)}
+                </div>
+                <p class="muted" id="keys-state" hidden></p>
 
                 """)).ConfigureAwait(false);
     }
+
+    private static Html Stream(Visit visit, string prefix) =>
+        KeysStream.IsPossible(visit) ? Html.Of($" data-stream=\"{visit.Links.KeysStream(visit.Id, prefix)}\"") : default;
 
     private static int Limit(string text) => text.Length == 0 ? DefaultLimit
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && s_limits.Contains(limit) ? limit

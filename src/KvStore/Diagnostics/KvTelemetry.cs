@@ -37,6 +37,10 @@ internal sealed class KvTelemetry : IDisposable
 
     public Func<long> ConditionFailures { get; }
 
+    public Func<long> WatcherCount { get; init; } = static () => 0;
+
+    public Func<long> SkippedChanges { get; init; } = static () => 0;
+
     public void Dispose() => KvMetrics.Remove(this);
 
     /// <summary>

@@ -11,7 +11,7 @@ internal sealed partial class ShardedStore
 {
     // For the keys that were removed: a sixteenth of the memory for records, within bounds.
     private const int RemovedShare = 16;
-    private const int RemovedBytesOfShardMin = 512;
+    private const int RemovedBytesOfShardMin = 2048;
     private const int RemovedBytesOfShardMax = 64 << 10;
 
     /// <summary>
