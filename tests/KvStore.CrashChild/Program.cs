@@ -6,6 +6,7 @@
 // Or: "short-of-memory", directory, seed and seconds.
 // Or: "few-descriptors" and a directory, under a low limit of open files.
 // Or: "many-idle", directory, how many namespaces, and their durability.
+// Or: "put-many", directory and the number of the first round: see PutManyRounds.
 using System.Globalization;
 using System.Text;
 using KvStore;
@@ -41,6 +42,11 @@ if (args[0] == "few-descriptors")
 if (args[0] == "many-idle")
 {
     return await ManyIdle.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture), Enum.Parse<Durability>(args[3]));
+}
+
+if (args[0] == "put-many")
+{
+    return await PutManyRounds.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture));
 }
 
 var directory = args[0];

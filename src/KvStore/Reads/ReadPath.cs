@@ -240,6 +240,20 @@ internal sealed class ReadPath
             _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
     }
 
+    /// <summary>Scans the newest state, whatever the region sees. Counted when it is called; how long the caller takes is not timed.</summary>
+    /// <exception cref="KvException">The prefix is too long (414) or not Unicode (400).</exception>
+    public EntryScan Scan(string prefix, CancellationToken cancellationToken)
+    {
+        ThrowIfClosed();
+        var utf8 = KeyRules.EncodePrefix(prefix, _keyBytesMax, "LIST");
+        if (KvMetrics.Requests.Enabled)
+        {
+            _telemetry.CountScan();
+        }
+
+        return new EntryScan(this, _store, _clock, utf8, cancellationToken);
+    }
+
     /// <summary>
     /// Shows the value that a read would return, without being a read: nothing is counted, and a region's cache neither takes
     /// the value nor keeps it for longer.
