@@ -55,8 +55,10 @@ public static class KvServiceCollectionExtensions
         services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.AddKeyedSingleton(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
         services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
+        services.AddKeyedSingleton<IKvExtendedNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
         services.TryAddSingleton(WithoutKey<KvNamespace>);
         services.TryAddSingleton(WithoutKey<IKvNamespace>);
+        services.TryAddSingleton(WithoutKey<IKvExtendedNamespace>);
         services.TryAddSingleton<IKvNamespaceFactory>(
             provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
@@ -210,7 +212,7 @@ public static class KvServiceCollectionExtensions
         return new KvNamespaceRegistration(builder, readsConfiguration);
     }
 
-    // The container creates a singleton once, so the warning is logged once for each of the two types.
+    // The container creates a singleton once, so the warning is logged once for each of the types.
     private static T WithoutKey<T>(IServiceProvider provider)
         where T : class
     {
