@@ -39,13 +39,14 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     {
         Name = name;
         Limits = options.Limits;
+        Memory = options.Memory?.BytesMax is null ? null : options.Memory;
         _clock = CoarseClock.Join(options.TimeProvider, this);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
             _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
         _commit = new CommitPath(name, _store, _largeValues, options);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _store.EvictedCount);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
         var replicated = options.Replication is { } replication
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
@@ -81,6 +82,15 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet. Values in files do not count.</summary>
     public long MemoryBytes => _store.MemoryBytes;
+
+    /// <summary>
+    /// How many entries were evicted because memory was limited (<see cref="KvMemoryPolicy.Evict"/>), since the namespace was opened. Among
+    /// them are those that were left out when it was opened.
+    /// </summary>
+    public long EvictedCount => _store.EvictedCount;
+
+    /// <summary>How much memory the namespace may take, and what happens when it is full; null for no limit.</summary>
+    public KvMemoryOptions? Memory { get; }
 
     /// <summary>The limits that this namespace was opened with.</summary>
     public KvLimits Limits { get; }
@@ -150,6 +160,10 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
             try
             {
                 kv.Recovery = await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+                if (kv._store.HasEvicted)
+                {
+                    _ = kv.CompactAfterEvictionAsync();
+                }
             }
             catch
             {
@@ -336,6 +350,23 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     // Null for a namespace that lives in memory alone.
     private IKvPersistence? Persistence => _writes.IsClosed ? throw DisposedNamespace.Exception(Name) : _commit.Persistence;
+
+    // What was evicted while the namespace was recovered is still on the disk. It is not written there entry by entry, because their keys
+    // are not remembered.
+    private async Task CompactAfterEvictionAsync()
+    {
+        try
+        {
+            await Task.Run(() => _commit.Persistence!.CompactAsync().AsTask()).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is KvPersistenceException or OperationCanceledException or ObjectDisposedException or OutOfMemoryException)
+        {
+            if (!_writes.IsClosed)
+            {
+                _logger.MaintenanceFailed(Name, e);
+            }
+        }
+    }
 
     private async Task CloseAsync()
     {

@@ -72,6 +72,7 @@ internal static class KvMetrics
         s_meter.CreateObservableGauge("kvstore.entries", () => Measure(t => t.EntryCount()), "{entry}", "Entries, by namespace.");
         s_meter.CreateObservableGauge("kvstore.memory", () => Measure(t => t.MemoryBytes()), "By", "Memory held for entries and indexes.");
         s_meter.CreateObservableCounter("kvstore.expired", () => Measure(t => t.ExpiredCount()), "{entry}", "Entries removed because they expired.");
+        s_meter.CreateObservableCounter("kvstore.evicted", () => Measure(t => t.EvictedCount()), "{entry}", "Entries evicted because memory was limited.");
     }
 
     private static IEnumerable<Measurement<long>> Measure(Func<KvTelemetry, long> of) =>

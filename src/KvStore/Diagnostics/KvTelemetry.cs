@@ -10,13 +10,14 @@ internal sealed class KvTelemetry : IDisposable
     private Action? _noticeObservers;
 
     public KvTelemetry(
-        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount)
+        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount, Func<long> evictedCount)
     {
         _timeProvider = timeProvider;
         NamespaceTag = new KeyValuePair<string, object?>("db.namespace", name);
         EntryCount = entryCount;
         MemoryBytes = memoryBytes;
         ExpiredCount = expiredCount;
+        EvictedCount = evictedCount;
         KvMetrics.Add(this);
     }
 
@@ -28,6 +29,8 @@ internal sealed class KvTelemetry : IDisposable
     public Func<long> MemoryBytes { get; }
 
     public Func<long> ExpiredCount { get; }
+
+    public Func<long> EvictedCount { get; }
 
     public void Dispose() => KvMetrics.Remove(this);
 

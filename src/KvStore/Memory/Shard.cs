@@ -73,6 +73,9 @@ internal sealed class Shard
     /// <summary>Whether <see cref="LiveBytes"/> is kept. Set before anything is published.</summary>
     public bool CountsLiveBytes { get; set; }
 
+    /// <summary>Whether an overwrite counts as a use. Set before anything is published.</summary>
+    public bool CountsUses { get; set; }
+
     /// <summary>The bytes of keys, metadata and values of all entries, where that is counted.</summary>
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
@@ -110,6 +113,11 @@ internal sealed class Shard
             {
                 isRepeat = old.Revision == draft.Record.Revision;
                 return false;
+            }
+
+            if (CountsUses && !isTombstone)
+            {
+                draft.Record.SetUses(Math.Min(old.Uses + 1, RecordLayout.UsesMax));
             }
 
             hadValue = ReplaceAt(slot, old, newEntry);

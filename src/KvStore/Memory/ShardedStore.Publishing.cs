@@ -44,7 +44,8 @@ internal sealed partial class ShardedStore
         // probe will touch are fetched here, and arrive while the record is written.
         var keyBytes = key.Utf8Bytes;
         _index.PrefetchBucket(key.Hash);
-        var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
+        var size = Record.SizeFor(keyBytes, metadataBytes, valueBytes);
+        var draft = _eviction is null ? _segments.Reserve(size) : _segments.Reserve(size, _eviction.QueueOf(key.Hash));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
         _index.PrefetchRecord(key.Hash, keyBytes);
@@ -129,7 +130,8 @@ internal sealed partial class ShardedStore
         lock (shard.Lock)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
+            isNewest = IsAboveFloorHoldingLock(shard, key, draft)
+                && (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
                 && shard.PublishHoldingLock(key, draft, out isRepeat);
         }
 
@@ -197,6 +199,19 @@ internal sealed partial class ShardedStore
 
     /// <summary>Whether an entry with this deadline has expired.</summary>
     public bool HasPassed(Deadline deadline) => _clock.HasPassed(deadline);
+
+    // Under the lock, so that what is published before the floor is raised is found by the walk that follows.
+    private bool IsAboveFloorHoldingLock<TKey>(Shard shard, in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!IsBelowFloor(draft.Record.Revision))
+        {
+            return true;
+        }
+
+        RemoveOlderHoldingLock(shard, key, draft.Record.Revision);
+        return false;
+    }
 
     private bool IsAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, in RecordDraft draft, bool isNumbered)
         where TKey : struct, IKey, allows ref struct

@@ -62,8 +62,22 @@ internal sealed partial class ShardedStore : IDisposable
         }
 
         _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, (int)Math.Clamp(_budgetBytes / BudgetBytesPerSortedKey, SortedKeysMin, int.MaxValue));
+        if (memory?.WhenFull == KvMemoryPolicy.Evict)
+        {
+            _eviction = new EvictionPolicy();
+            _evictor = new Evictor(_segments, _ordered, _index, _eviction, Relocate, Evict, () => Count, clock);
+            foreach (var shard in _shards)
+            {
+                shard.CountsUses = true;
+            }
+        }
+
         _maintenance = new Maintenance(
-            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
+            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure)
+        {
+            EvictSome = _evictor is null ? null : EvictSome,
+            BytesToEvict = BytesToEvict,
+        };
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
 
@@ -89,7 +103,7 @@ internal sealed partial class ShardedStore : IDisposable
     public long ExpiredCount => Volatile.Read(ref _expiredCount);
 
     /// <summary>The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used.</summary>
-    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes;
+    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + (_eviction?.Bytes ?? 0);
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount

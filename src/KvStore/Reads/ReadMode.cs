@@ -16,4 +16,7 @@ internal enum ReadMode
     /// The hash index, at once: nobody observes, the clock ticks, and keys may be as long as those that are read from registers.
     /// </summary>
     Direct,
+
+    /// <summary>As <see cref="Direct"/>, where entries are evicted: each read counts as a use of its record.</summary>
+    Counting,
 }

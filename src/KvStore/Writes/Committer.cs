@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
@@ -32,6 +33,9 @@ namespace KvStore.Writes;
 /// </remarks>
 internal sealed class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
 {
+    // Writers wait for the lock meanwhile.
+    private const int EvictedAtOnce = 32;
+
     private readonly bool _isDirect = persistence is null && admission is null;
     private readonly PendingPublications _inFlight = new(name, store, calls, admission);
     private readonly Publisher _publisher = new(store);
@@ -117,12 +121,74 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         _inFlight.ForgetTombstones();
     }
 
+    /// <summary>
+    /// Evicts entries, and deletes them at the provider. An entry leaves memory at once; until its delete is on the disk, a crash may
+    /// bring it back. An entry of whose key a mutation is in flight stays.
+    /// </summary>
+    /// <exception cref="KvPersistenceException">The provider takes no deletes. The entries from there on are still there.</exception>
+    public void Evict(List<EvictionCandidate> candidates, SegmentQueue queue)
+    {
+        Debug.Assert(persistence is not null);
+        for (var first = 0; first < candidates.Count; first += EvictedAtOnce)
+        {
+            lock (calls.Lock)
+            {
+                if (_isClosed)
+                {
+                    return;
+                }
+
+                foreach (ref readonly var candidate in CollectionsMarshal.AsSpan(candidates).Slice(first, Math.Min(EvictedAtOnce, candidates.Count - first)))
+                {
+                    EvictHoldingLock(candidate, queue);
+                }
+            }
+        }
+    }
+
     /// <summary>Takes no more mutations. Those that were taken go on.</summary>
     public void Close()
     {
         lock (calls.Lock)
         {
             _isClosed = true;
+        }
+    }
+
+    // Nobody else removes or replaces the entry meanwhile: writers need the lock, what is in flight was asked about, and the background work
+    // that sweeps is the one that evicts.
+    private void EvictHoldingLock(in EvictionCandidate candidate, SegmentQueue queue)
+    {
+        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
+        if (_inFlight.MayConcern(candidate.Hash) || !store.IsCurrent(candidate))
+        {
+            return;
+        }
+
+        var mutation = candidate.Record.ToMutation(store.TakeRevision()) with { IsDelete = true, Metadata = default, Value = default, LargeValue = default, DeadlineSeconds = 0, DeadlineRounding = 0 };
+        var append = persistence!.AppendAsync(mutation);
+        if (append.IsCompleted)
+        {
+            append.GetAwaiter().GetResult();
+        }
+        else
+        {
+            _ = ObserveAsync(append);
+        }
+
+        store.TryEvict(candidate, queue);
+    }
+
+    // The caller of a put need not wait for it. When it fails, the provider refuses what follows, and the health of the namespace says why.
+    private static async Task ObserveAsync(ValueTask append)
+    {
+        try
+        {
+            await append.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is KvPersistenceException or OutOfMemoryException or ObjectDisposedException)
+        {
+            // The entry may be recovered, as after a crash before the delete was on the disk.
         }
     }
 
@@ -242,7 +308,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
     // it removes an expired entry.
     private bool IsWithoutEffect<TKey>(in TKey key, ReplicatedWrite? replicated)
         where TKey : struct, IKey, allows ref struct =>
-        persistence is not null && !store.Knows(key) && !_hasRecoveredDeletes && !store.HasRemovedExpired && replicated?.IsPending(key) != true;
+        persistence is not null && !store.Knows(key) && !_hasRecoveredDeletes && !store.HasRemovedExpired && !store.HasEvicted && replicated?.IsPending(key) != true;
 
     private void NoteMadeHoldingLock<TKey>(in TKey key, PendingCall? call)
         where TKey : struct, IKey, allows ref struct

@@ -16,6 +16,7 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
 
     // One for each thread that recovers.
     private readonly ThreadLocal<MutationIntake> _intakes = new(() => new MutationIntake(store), trackAllValues: true);
+    private bool _isInOrder;
 
     public TimeProvider TimeProvider => options.TimeProvider;
 
@@ -25,9 +26,29 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
 
     public long LiveBytes => store.LiveBytes;
 
+    public bool HasEvicted => store.HasEvicted;
+
+    public bool NeedsOrder => store.HasBudget;
+
+    public void RecoverInOrder()
+    {
+        CompleteIntakes();
+        _isInOrder = true;
+    }
+
     public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
 
-    public void Recover(in KvMutation mutation) => _intakes.Value!.Add(mutation);
+    public void Recover(in KvMutation mutation)
+    {
+        if (_isInOrder && mutation.IsDelete)
+        {
+            _intakes.Value!.Delete(mutation.Key.Span, mutation.Revision);
+        }
+        else
+        {
+            _intakes.Value!.Add(mutation);
+        }
+    }
 
     public bool IsCurrent(ReadOnlySpan<byte> key, long revision)
     {

@@ -63,7 +63,7 @@ internal static class LogFormat
     public const int MetadataBytesMax = ushort.MaxValue;
 
     /// <summary>No revision is higher, so that those that follow can still be counted.</summary>
-    public const long RevisionMax = 1L << 61;
+    public const long RevisionMax = 1L << 59;
 
     /// <summary>No large value has a higher number.</summary>
     public const long ValueIdMax = 1L << 62;

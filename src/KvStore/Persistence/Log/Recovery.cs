@@ -11,7 +11,8 @@ namespace KvStore.Persistence.Log;
 /// <remarks>
 /// Two passes. The first reads every log once, each on a core of its own, and finds out where it ends; then it is known
 /// how much will come, and that all of it counts. The second hands it out, all cores taking chunks of about a megabyte; since
-/// the highest revision of a key wins, their order does not matter. No string is made, and no object per record.
+/// the highest revision of a key wins, their order does not matter. Only a host with little memory gets the logs in order, so that it
+/// need not remember deletes. No string is made, and no object per record.
 /// </remarks>
 internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool isReadOnly)
 {
@@ -82,6 +83,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
 
         var references = FindLiveReferences(inventory, cancellationToken);
+        var deadValues = FindDeadValues(inventory, references);
         return new RecoveredFiles
         {
             Recovery = new KvRecovery
@@ -94,7 +96,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             Inventory = inventory,
             Logs = logs,
             LiveReferences = references,
-            DeadValues = FindDeadValues(inventory, references),
+            DeadValues = host.HasEvicted ? [] : deadValues,
             HighestValueId = Math.Max(
                 inventory.Manifest?.ValueIdLimit ?? inventory.Numbers(FileKind.Value).DefaultIfEmpty().Max(), _highestValueId),
 
@@ -157,7 +159,21 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 }
             }
 
-            InParallel(_parts.Count, i => HandOut(files[_parts[i].Name], _parts[i]), cancellationToken);
+            if (!host.NeedsOrder)
+            {
+                InParallel(_parts.Count, i => HandOut(files[_parts[i].Name], _parts[i]), cancellationToken);
+                return;
+            }
+
+            // The order of a log is that of the revisions, and each key is in a snapshot once.
+            var ofSnapshot = _parts.FindAll(static part => part.IsOfSnapshot);
+            InParallel(ofSnapshot.Count, i => HandOut(files[ofSnapshot[i].Name], ofSnapshot[i]), cancellationToken);
+            host.RecoverInOrder();
+            foreach (var part in _parts.Where(static part => !part.IsOfSnapshot))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                HandOut(files[part.Name], part);
+            }
         }
         finally
         {
