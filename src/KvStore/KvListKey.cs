@@ -45,7 +45,7 @@ public readonly struct KvListKey : IEquatable<KvListKey>
     }
 
     /// <summary>The key.</summary>
-    public string Name { get; }
+    public string Name { get; private init; }
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't.</summary>
     public DateTimeOffset? Expiration => Deadline.Expiration;
@@ -60,6 +60,9 @@ public readonly struct KvListKey : IEquatable<KvListKey>
         byte[] segment => KvMetadata.OfRecord(segment, _place & ~RoundingMask),
         var metadata => (KvMetadata)metadata,
     };
+
+    /// <summary>The same entry under another name.</summary>
+    internal KvListKey WithName(string name) => this with { Name = name };
 
     /// <summary>Whether both list the same name, expiration and metadata.</summary>
     public static bool operator ==(KvListKey left, KvListKey right) => left.Equals(right);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvStore.Creation;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Memory;
@@ -7,6 +8,7 @@ using KvStore.Regions;
 using KvStore.Replication;
 using KvStore.Rules;
 using KvStore.Values;
+using KvStore.Watching;
 using KvStore.Writes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -29,6 +31,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private readonly CommitPath _commit;
     private readonly ReadPath _reads;
     private readonly WritePath _writes;
+    private readonly WatchPath _watches;
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
@@ -45,15 +48,22 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
             _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
+        if (options.Persistence is null)
+        {
+            _store.BeginRevisionsAfter(FirstRevision.After(highest: 0, _clock.Now));
+        }
+
         _commit = new CommitPath(name, _store, _largeValues, options);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _store.EvictedCount);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _store.EvictedCount, () => _commit.ConditionFailures);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
         var replicated = options.Replication is { } replication
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
         _reads = new ReadPath(name, Limits, _store, _clock, _largeValues, _telemetry, replicated?.Home);
+        _watches = new WatchPath(name, Limits, _store, _reads, _commit.WhenSettledAsync);
         Texts = new TextReads(_reads, _store, _telemetry, Limits.KeyBytesMax, new DecodedCache());
-        Objects = new ObjectReads(_reads, _store);
+        Objects = new ObjectReads(_reads, _store, _clock);
+        Creations = new Flights(name, options.TimeProvider, _logger);
         Regions = replicated is null ? null : new NamespaceRegions(name, replicated, _reads, Texts, _writes);
         _logger.NamespaceCreated(name);
     }
@@ -109,8 +119,14 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// <summary>The reads of values as objects.</summary>
     internal ObjectReads Objects { get; }
 
+    /// <summary>The factory calls that are under way.</summary>
+    internal Flights Creations { get; }
+
     /// <summary>The regions of this namespace; null when it is not replicated.</summary>
     internal NamespaceRegions? Regions { get; }
+
+    /// <summary>The changes of the newest state.</summary>
+    internal ChangeFeed Changes => _store.Changes;
 
     // The region in which writes of this namespace are made.
     private RegionView? Origin => Regions?.Home;
@@ -232,11 +248,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// <inheritdoc/>
     public ValueTask<KvWriteResult> TryPutAsync(
         string key, KvContent content, KvCondition condition, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TryPutAsync(key, content, condition, options, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<KvWriteResult> TryDeleteAsync(string key, KvCondition condition, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TryDeleteAsync(key, condition, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
@@ -260,7 +276,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _watches.WatchAsync(options, cancellationToken);
 
     /// <summary>
     /// The same namespace as a region sees it: reads and lists return the writes that the region has received. A write through the
@@ -345,6 +361,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     internal KvValue Peek(string key, string? region = null) =>
         (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
 
+    /// <summary>Reads the newest version of a key, also where the home region does not see that yet.</summary>
+    internal KvValue ReadNewest(string key) => _reads.ReadNewest(key);
+
+    KvValue ILocalNamespace.ReadNewest(string key) => ReadNewest(key);
+
     /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>
     internal KvListPage PeekKeys(KvListOptions options) => _reads.PeekList(options);
 
@@ -371,8 +392,10 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private async Task CloseAsync()
     {
         _reads.Close();
+        _store.Changes.Close();
         Regions?.Close();
         _writes.Close();
+        Creations.Close();
         _largeValues.Dispose();
         try
         {

@@ -65,6 +65,11 @@ public static class KvNamespaceExtensions
             }
         }
 
+        if (kv is IRenamedNamespace renamed)
+        {
+            return renamed.Inner.GetJsonAsync<T>(renamed.InnerKeyOf(key, "GET"), options, cancellationToken);
+        }
+
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
             ? new(NamedJson.Read<T>(kv, key, value))
             : Await(kv, key, get, cancellationToken);
@@ -105,6 +110,11 @@ public static class KvNamespaceExtensions
             }
         }
 
+        if (kv is IRenamedNamespace renamed)
+        {
+            return renamed.Inner.GetJsonAsync(renamed.InnerKeyOf(key, "GET"), jsonTypeInfo, options, cancellationToken);
+        }
+
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get)
             ? new(NamedJson.Read(kv, key, value, jsonTypeInfo))
             : Await(kv, key, get, jsonTypeInfo, cancellationToken);
@@ -139,6 +149,11 @@ public static class KvNamespaceExtensions
         if (kv is ILocalNamespace local)
         {
             return local.Texts.GetAsync(key, options, cancellationToken);
+        }
+
+        if (kv is IRenamedNamespace renamed)
+        {
+            return renamed.Inner.GetTextAsync(renamed.InnerKeyOf(key, "GET"), options, cancellationToken);
         }
 
         ArgumentNullException.ThrowIfNull(kv);
@@ -353,11 +368,5 @@ public static class KvNamespaceExtensions
         {
             kv.DisposeIfOwned(value);
         }
-    }
-
-    // Identifies reading as this type with the defaults, among all ways of reading.
-    private static class JsonForm<T>
-    {
-        public static readonly object Default = new();
     }
 }

@@ -1,3 +1,5 @@
+using KvStore.Records;
+
 namespace KvStore;
 
 /// <summary>What is stored with a value. Whatever is left out is cleared: nothing is kept from the value before.</summary>
@@ -21,4 +23,10 @@ public sealed record KvPutOptions
     /// (<see cref="KvLimits.MetadataBytesMax"/>). JSON <c>null</c> is none.
     /// </summary>
     public KvMetadata Metadata { get; init; }
+
+    /// <summary>
+    /// The deadline of the entry before, which the new one keeps; it wins over both above, and may be nearer than is allowed for them.
+    /// Null for none.
+    /// </summary>
+    internal Deadline? KeptDeadline { get; init; }
 }

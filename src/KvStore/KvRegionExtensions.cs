@@ -1,3 +1,4 @@
+using KvStore.Prefixes;
 using KvStore.Regions;
 
 namespace KvStore;
@@ -28,9 +29,20 @@ public static class KvRegionExtensions
         public IKvNamespace InRegion(string region)
         {
             ArgumentNullException.ThrowIfNull(kv);
+            if (kv is PrefixedNamespace view)
+            {
+                return new PrefixedNamespace(view.Inner.InRegion(region), view.Prefix);
+            }
+
             return RegionsOf(kv)?.Of(region) ?? throw NamespaceRegions.NotReplicated(kv.Name);
         }
     }
 
-    private static NamespaceRegions? RegionsOf(IKvNamespace kv) => (kv as KvNamespace)?.Regions ?? (kv as KvRegion)?.Regions;
+    private static NamespaceRegions? RegionsOf(IKvNamespace kv) => kv switch
+    {
+        KvNamespace local => local.Regions,
+        KvRegion region => region.Regions,
+        PrefixedNamespace view => RegionsOf(view.Inner),
+        _ => null,
+    };
 }

@@ -138,7 +138,8 @@ public readonly struct KvValue : IDisposable
     private int MetadataOffset => Offset + RecordLayout.HeaderBytes
         + (RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
 
-    private Deadline Deadline => _source is null ? default : RecordLayout.ReadDeadline(in StartIn(Segment));
+    /// <summary>When the entry is gone.</summary>
+    internal Deadline Deadline => _source is null ? default : RecordLayout.ReadDeadline(in StartIn(Segment));
 
     /// <summary>Makes an entry from bytes, for an implementation of <see cref="IKvNamespace"/>. The bytes are copied.</summary>
     /// <param name="value">The value.</param>

@@ -24,6 +24,14 @@ internal static class KvMetrics
     public static Counter<long> Requests { get; } =
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
 
+    /// <summary>Calls of the factories of get-or-create, by what became of them.</summary>
+    public static Counter<long> FactoryCalls { get; } =
+        s_meter.CreateCounter<long>("kvstore.factory.calls", "{call}", "Calls of factories, by outcome.");
+
+    /// <summary>Writes of increments and updates that were made again, because another write came between.</summary>
+    public static Counter<long> UpdateRetries { get; } =
+        s_meter.CreateCounter<long>("kvstore.update.retries", "{retry}", "Writes of updates that were made again because another write came between.");
+
     /// <summary>How long operations take.</summary>
     /// <remarks>
     /// The boundaries that the conventions advise begin at a millisecond, since they think of a network: every read of
@@ -71,6 +79,8 @@ internal static class KvMetrics
     {
         s_meter.CreateObservableGauge("kvstore.entries", () => Measure(t => t.EntryCount()), "{entry}", "Entries, by namespace.");
         s_meter.CreateObservableGauge("kvstore.memory", () => Measure(t => t.MemoryBytes()), "By", "Memory held for entries and indexes.");
+        s_meter.CreateObservableCounter(
+            "kvstore.condition_failures", () => Measure(t => t.ConditionFailures()), "{write}", "Conditional writes that were not made because their condition did not hold.");
         s_meter.CreateObservableCounter("kvstore.expired", () => Measure(t => t.ExpiredCount()), "{entry}", "Entries removed because they expired.");
         s_meter.CreateObservableCounter("kvstore.evicted", () => Measure(t => t.EvictedCount()), "{entry}", "Entries evicted because memory was limited.");
     }

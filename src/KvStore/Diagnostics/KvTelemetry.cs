@@ -10,7 +10,13 @@ internal sealed class KvTelemetry : IDisposable
     private Action? _noticeObservers;
 
     public KvTelemetry(
-        string name, TimeProvider timeProvider, Func<long> entryCount, Func<long> memoryBytes, Func<long> expiredCount, Func<long> evictedCount)
+        string name,
+        TimeProvider timeProvider,
+        Func<long> entryCount,
+        Func<long> memoryBytes,
+        Func<long> expiredCount,
+        Func<long> evictedCount,
+        Func<long> conditionFailures)
     {
         _timeProvider = timeProvider;
         NamespaceTag = new KeyValuePair<string, object?>("db.namespace", name);
@@ -18,6 +24,7 @@ internal sealed class KvTelemetry : IDisposable
         MemoryBytes = memoryBytes;
         ExpiredCount = expiredCount;
         EvictedCount = evictedCount;
+        ConditionFailures = conditionFailures;
         KvMetrics.Add(this);
     }
 
@@ -31,6 +38,8 @@ internal sealed class KvTelemetry : IDisposable
     public Func<long> ExpiredCount { get; }
 
     public Func<long> EvictedCount { get; }
+
+    public Func<long> ConditionFailures { get; }
 
     public void Dispose() => KvMetrics.Remove(this);
 

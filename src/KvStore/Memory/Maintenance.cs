@@ -143,6 +143,9 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         }
     }
 
+    /// <summary>So many revisions are skipped, and are no mutations.</summary>
+    public void SkipMutations(long revisions) => _revisionAtTick += revisions;
+
     /// <summary>
     /// Frees memory for a put that a budget has no room for, on the thread of the caller: sweeps, cleans, and shrinks the indexes, until
     /// there is room or nothing can be freed. Waits for work that is going on. Must not be called while holding a lock that this work

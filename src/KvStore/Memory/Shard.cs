@@ -64,6 +64,9 @@ internal sealed class Shard
     /// <summary>How many deletes are remembered.</summary>
     public int Tombstones => Volatile.Read(ref _tombstones);
 
+    /// <summary>What the last mutation that was published found. Read it only while still holding the lock under which that was.</summary>
+    public ReplacedRecord Replaced { get; private set; }
+
     /// <summary>Keys that have a value.</summary>
     public int Live => Volatile.Read(ref _live);
 
@@ -121,10 +124,12 @@ internal sealed class Shard
             }
 
             hadValue = ReplaceAt(slot, old, newEntry);
+            Replaced = new ReplacedRecord(old.Revision, old.Deadline, hadValue);
         }
         else
         {
             Insert(key, slot, newEntry);
+            Replaced = default;
         }
 
         if (isTombstone)

@@ -8,9 +8,6 @@ namespace KvStore.Memory;
 /// <content>Eviction: entries leave so that others have room.</content>
 internal sealed partial class ShardedStore
 {
-    // Memory that is kept free, so that puts rarely evict: one part in so many of the budget.
-    private const int FreeShare = 64;
-
     private readonly EvictionPolicy? _eviction;
     private readonly Evictor? _evictor;
     private long _evictedCount;
@@ -52,11 +49,16 @@ internal sealed partial class ShardedStore
     }
 
     /// <summary>Removes an entry, if it has not changed since it was chosen. Requires: no older mutation of the key can arrive, or the store expects it.</summary>
-    /// <returns>Whether it was removed.</returns>
-    public bool TryEvict(in EvictionCandidate candidate, SegmentQueue queue)
+    /// <param name="candidate">The entry.</param>
+    /// <param name="queue">The queue that it leaves.</param>
+    /// <param name="revision">The revision of its delete; 0 to take the next one.</param>
+    /// <returns>Whether it was removed. Watchers are then notified.</returns>
+    public bool TryEvict(in EvictionCandidate candidate, SegmentQueue queue, long revision = 0)
     {
         Volatile.Write(ref _hasEvicted, true);
-        if (!(ExpectsLate ? TryBury(candidate.Record, candidate.Hash, candidate.Address) : TryRemove(candidate.Hash, candidate.Address)))
+        if (!(ExpectsLate
+            ? TryBury(candidate.Record, candidate.Hash, candidate.Address, KvChangeKind.Evict)
+            : TryRemove(candidate.Record, candidate.Hash, candidate.Address, KvChangeKind.Evict, revision)))
         {
             return false;
         }
@@ -94,5 +96,5 @@ internal sealed partial class ShardedStore
     private bool EvictSome(bool isForced) => ExpectsLate ? RaiseFloor() : _evictor!.Run(isForced);
 
     // How much more than that is used should be free.
-    private long BytesToEvict() => MemoryBytes + _ordered.BytesToAdd + Math.Max(_budgetBytes / FreeShare, 2L * _segments.Sizes.Most) - _budgetBytes;
+    private long BytesToEvict() => MemoryBytes + _ordered.BytesToAdd + _budget.FreeBytes - _budget.BytesMax;
 }

@@ -16,31 +16,17 @@ namespace KvStore.Memory;
 /// </remarks>
 internal sealed partial class ShardedStore
 {
-    private const int FloorSamples = 4096;
-
-    // A namespace that used up its budget before has as much again, and dead bytes besides, which evicting more entries would not spare.
-    private const int RecoverySegmentsMax = 4;
-
-    // One part in so many of the live bytes is removed at once.
-    private const int FloorShare = 8;
-
     private long _floor;
 
     /// <summary>Makes room for a segment of mutations that are recovered.</summary>
     public void MakeRoomForRecovery(int recordBytes)
     {
-        if (HasBudget)
+        var bytes = (long)Math.Max(recordBytes, _segments.Sizes.Most);
+        if (HasBudget && !HasRoom(bytes))
         {
-            var wanted = new WantedSegment(this, Math.Max(recordBytes, _segments.Sizes.Most));
-            if (!HasRoom(wanted))
-            {
-                // Without room recovery goes on: nothing that was stored is refused.
-                _maintenance.MakeRoom(HasRoom, wanted);
-            }
+            // Without room recovery goes on: nothing that was stored is refused.
+            _maintenance.MakeRoom<long>(HasRoom, bytes);
         }
-
-        static bool HasRoom(WantedSegment wanted) =>
-            wanted.Store.MemoryBytes + wanted.Store._ordered.BytesToAdd + wanted.Bytes <= wanted.Store._budgetBytes;
     }
 
     /// <summary>
@@ -96,7 +82,12 @@ internal sealed partial class ShardedStore
     // One at a time, because the background work has one lock. Returns whether anything was removed.
     private bool RaiseFloor()
     {
-        if (MemoryBytes + _ordered.BytesToAdd <= _budgetBytes + ((RecoverySegmentsMax - 1L) * _segments.Sizes.Most))
+        // A namespace that used up its budget before has as much again, and dead bytes besides, which evicting more entries would not spare.
+        const int SegmentsBeyond = 3;
+
+        // One part in so many of the live bytes is removed at once.
+        const int Share = 8;
+        if (MemoryBytes + _ordered.BytesToAdd <= _budget.BytesMax + (SegmentsBeyond * (long)_segments.Sizes.Most))
         {
             return false;
         }
@@ -113,7 +104,7 @@ internal sealed partial class ShardedStore
         var total = samples.Sum(static sample => (long)sample.Bytes);
         var below = 0L;
         var next = 0;
-        while (next < samples.Count && below * FloorShare < total)
+        while (next < samples.Count && below * Share < total)
         {
             below += samples[next++].Bytes;
         }
@@ -126,7 +117,8 @@ internal sealed partial class ShardedStore
 
     private List<(long Revision, int Bytes)> Sample(List<Segment> settled)
     {
-        var step = Math.Max(1, Count / FloorSamples);
+        const int Samples = 4096;
+        var step = Math.Max(1, Count / Samples);
         var samples = new List<(long Revision, int Bytes)>();
         var number = 0L;
         foreach (var segment in settled)
@@ -157,7 +149,7 @@ internal sealed partial class ShardedStore
                 var record = new Record(segment.Bytes, offset);
                 var isTombstone = record.IsTombstone;
                 if (!record.IsDead && IsBelowFloor(record.Revision)
-                    && TryRemove(KeyHash.OfUtf8(record.Key), RecordAddress.Of(segment.Id, offset)))
+                    && TryRemove(record, KeyHash.OfUtf8(record.Key), RecordAddress.Of(segment.Id, offset), KvChangeKind.Evict))
                 {
                     removed++;
                     _ = isTombstone ? 0 : Interlocked.Increment(ref _evictedCount);
@@ -169,6 +161,4 @@ internal sealed partial class ShardedStore
 
         return removed;
     }
-
-    private readonly record struct WantedSegment(ShardedStore Store, int Bytes);
 }

@@ -3,6 +3,7 @@ using KvStore.Keys;
 using KvStore.Order;
 using KvStore.Records;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -108,9 +109,8 @@ internal sealed partial class ShardedStore
     /// <summary>Removes a record that has expired, if it is still its key's newest.</summary>
     public bool RemoveExpired(Record record, long address)
     {
-        var hash = KeyHash.OfUtf8(record.Key);
         Volatile.Write(ref _hasRemovedExpired, true);
-        if (!(ExpectsLate ? TryBury(record, hash, address) : TryRemove(hash, address)))
+        if (!TryRemoveRecord(record, address, KvChangeKind.Expire))
         {
             return false;
         }
@@ -165,19 +165,33 @@ internal sealed partial class ShardedStore
     {
         RefreshOrdered();
         ShrinkTables();
+        TrimChanges();
     }
 
-    private bool TryRemove(ulong hash, long address)
+    // A removal that is no mutation has a revision all the same, so that watchers are shown every change in the order of the revisions.
+    private bool TryRemoveRecord(Record record, long address, KvChangeKind kind)
+    {
+        var hash = KeyHash.OfUtf8(record.Key);
+        return ExpectsLate ? TryBury(record, hash, address, kind) : TryRemove(record, hash, address, kind);
+    }
+
+    private bool TryRemove(Record record, ulong hash, long address, KvChangeKind kind, long revision = 0)
     {
         var shard = ShardOf(hash);
         lock (shard.Lock)
         {
-            return shard.TryRemoveHoldingLock(hash, address);
+            if (!shard.TryRemoveHoldingLock(hash, address))
+            {
+                return false;
+            }
+
+            NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, Number(revision), kind));
+            return true;
         }
     }
 
     // An older put that arrives later must not bring the key back.
-    private bool TryBury(Record record, ulong hash, long address)
+    private bool TryBury(Record record, ulong hash, long address, KvChangeKind kind)
     {
         var tombstone = DraftTombstone(new Utf8Key(record.Key, hash));
         tombstone.Record.SetRevision(record.Revision);
@@ -186,6 +200,10 @@ internal sealed partial class ShardedStore
         lock (shard.Lock)
         {
             isBuried = shard.TryBuryHoldingLock(hash, address, tombstone);
+            if (isBuried)
+            {
+                NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, TakeRevision(), kind));
+            }
         }
 
         if (isBuried)

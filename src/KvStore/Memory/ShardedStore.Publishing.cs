@@ -5,6 +5,7 @@ using KvStore.Keys;
 using KvStore.Records;
 using KvStore.Rules;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -14,12 +15,6 @@ namespace KvStore.Memory;
 /// </content>
 internal sealed partial class ShardedStore
 {
-    private const int NewKeysPerShardMax = 512;
-    private const int NewKeysPerShardMin = 32;
-
-    // Keys that wait for the ordered index of a budgeted namespace take up less than a sixteenth of it.
-    private const int BudgetBytesPerNewKey = 16 * 1024;
-
     private readonly int _newKeysPerShardMax;
 
     private long _revision;
@@ -133,6 +128,10 @@ internal sealed partial class ShardedStore
             isNewest = IsAboveFloorHoldingLock(shard, key, draft)
                 && (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
                 && shard.PublishHoldingLock(key, draft, out isRepeat);
+            if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
+            {
+                NotePublishedHoldingLock(shard, draft.Record, key.Hash);
+            }
         }
 
         if (!isNewest)
@@ -189,7 +188,10 @@ internal sealed partial class ShardedStore
 
             Debug.Assert(record.Revision < revision, "A delete that leaves no tombstone is the newest mutation.");
             _maintenance.NoteChange();
-            return !_clock.HasPassed(record.Deadline);
+            var hasExpired = _clock.HasPassed(record.Deadline);
+            NoteRemovalHoldingLock(
+                new KeyChange(record.Key, key.Hash, record.Revision, revision, hasExpired ? KvChangeKind.Expire : KvChangeKind.Delete));
+            return !hasExpired;
         }
     }
 

@@ -6,6 +6,7 @@ using KvStore.Order;
 using KvStore.Records;
 using KvStore.Rules;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -51,17 +52,18 @@ internal sealed partial class ShardedStore : IDisposable
         KvMemoryOptions? memory = null)
     {
         _releaseLargeValue = releaseLargeValue;
+        Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;
-        _budgetBytes = memory?.BytesMax ?? long.MaxValue;
-        _newKeysPerShardMax = (int)Math.Clamp(_budgetBytes / BudgetBytesPerNewKey, NewKeysPerShardMin, NewKeysPerShardMax);
-        _segments = new SegmentTable(firstSegment, memory?.BytesMax is { } bytesMax ? SegmentSizes.Within(bytesMax) : null);
+        _budget = new MemoryBudget(memory?.BytesMax);
+        _newKeysPerShardMax = _budget.NewKeysPerShardMax;
+        _segments = new SegmentTable(firstSegment, _budget.SegmentSizes);
         _index = new HashIndex(_segments, name);
         for (var i = 0; i < _shards.Length; i++)
         {
             _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, (int)Math.Clamp(_budgetBytes / BudgetBytesPerSortedKey, SortedKeysMin, int.MaxValue));
+        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, _budget.SortedKeysMax);
         if (memory?.WhenFull == KvMemoryPolicy.Evict)
         {
             _eviction = new EvictionPolicy();
@@ -80,6 +82,9 @@ internal sealed partial class ShardedStore : IDisposable
         };
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
+
+    /// <summary>The changes of the newest state, for watchers.</summary>
+    public ChangeFeed Changes { get; }
 
     /// <summary>A cleaner of this store. One cleaner runs at a time.</summary>
     internal Cleaner NewCleaner() => new(_segments, _ordered, _index, Relocate);
@@ -102,8 +107,11 @@ internal sealed partial class ShardedStore : IDisposable
     /// <summary>How many entries were removed because they had expired.</summary>
     public long ExpiredCount => Volatile.Read(ref _expiredCount);
 
-    /// <summary>The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used.</summary>
-    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + (_eviction?.Bytes ?? 0);
+    /// <summary>
+    /// The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used; and those of
+    /// the keys that were removed and are remembered for watchers.
+    /// </summary>
+    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes + (_eviction?.Bytes ?? 0);
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount
@@ -174,7 +182,7 @@ internal sealed partial class ShardedStore : IDisposable
     public void Prepare(long keys)
     {
         // Most of what comes may have been overwritten or evicted, and tables that are too large would take up the budget.
-        keys = Math.Min(keys, _budgetBytes / BudgetBytesPerKey);
+        keys = Math.Min(keys, _budget.KeysMax);
         foreach (var shard in _shards)
         {
             lock (shard.Lock)
@@ -190,6 +198,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// </summary>
     public void Dispose()
     {
+        Changes.Close();
         _maintenance.Dispose();
         _ordered.Close();
         foreach (var shard in _shards)

@@ -19,7 +19,7 @@ namespace KvStore.Reads;
 /// Works in <see cref="ReadMode.Direct"/> only; in every other mode, and for other types, the caller reads and decodes the value.
 /// Thread safety: all members, from any thread.
 /// </remarks>
-internal sealed class ObjectReads(ReadPath reads, ShardedStore store)
+internal sealed class ObjectReads(ReadPath reads, ShardedStore store, CoarseClock clock)
 {
     private readonly DecodedCache _cache = new();
 
@@ -47,6 +47,32 @@ internal sealed class ObjectReads(ReadPath reads, ShardedStore store)
         else
         {
             hash = 0;
+        }
+
+        value = default;
+        return false;
+    }
+
+    /// <summary>As <see cref="TryFind"/>, for a key whose entry does not expire soon. False says nothing of when it expires.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="form">Identifies one way of decoding among those of <typeparamref name="T"/>.</param>
+    /// <param name="lookAheadSeconds">How soon is soon.</param>
+    /// <param name="cancellationToken">A read that is cancelled finds nothing here.</param>
+    /// <param name="value">The object.</param>
+    /// <param name="hash">When the object was not found, the hash of the key, for <see cref="TryFindRecord"/>; 0 where it is not known.</param>
+    public bool TryFindFresh<T>(
+        string key, object form, uint lookAheadSeconds, CancellationToken cancellationToken, [MaybeNullWhen(false)] out T value, out ulong hash)
+    {
+        hash = 0;
+        if (ImmutableType<T>.IsProven && !cancellationToken.IsCancellationRequested)
+        {
+            var probed = reads.FindDecoded(key, new FreshObjectOutcome(_cache, clock, lookAheadSeconds));
+            hash = probed.Hash;
+            if (!probed.IsUnknown && probed.Value is DecodedObject found && ReferenceEquals(found.Form, form))
+            {
+                value = (T)found.Value;
+                return true;
+            }
         }
 
         value = default;
@@ -87,4 +113,11 @@ internal sealed class ObjectReads(ReadPath reads, ShardedStore store)
 
     /// <summary>An object and the form in which it was decoded: one value can be decoded in several.</summary>
     private sealed record DecodedObject(object Form, object Value);
+}
+
+/// <summary>Identifies reading as a type with the defaults, among all ways of reading it as JSON.</summary>
+internal static class JsonForm<T>
+{
+    /// <summary>The form.</summary>
+    public static readonly object Default = new();
 }

@@ -1,3 +1,4 @@
+using KvStore.Expiry;
 using KvStore.Index;
 using KvStore.Records;
 
@@ -74,6 +75,28 @@ internal readonly struct ObjectOutcome(DecodedCache cache) : IProbeOutcome<Probe
 
     public ProbedObject Found(byte[] segment, int offset, ulong hash) =>
         cache.Find(hash, new Record(segment, offset).Revision) is { } found ? new ProbedObject(found, hash) : ProbedObject.UnknownOf(hash);
+}
+
+/// <summary>As <see cref="ObjectOutcome"/>, but for an entry that does not expire soon.</summary>
+/// <param name="cache">The objects that were decoded before.</param>
+/// <param name="clock">The clock of expirations.</param>
+/// <param name="lookAheadSeconds">How soon is soon.</param>
+internal readonly struct FreshObjectOutcome(DecodedCache cache, CoarseClock clock, uint lookAheadSeconds) : IProbeOutcome<ProbedObject>
+{
+    public ProbedObject Absent() => ProbedObject.Unknown;
+
+    public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
+
+    public ProbedObject Found(byte[] segment, int offset, ulong hash)
+    {
+        var record = new Record(segment, offset);
+        var seconds = record.Deadline.Seconds;
+
+        // Without asking the clock: what may expire soon is left to a search.
+        return seconds != 0 && (seconds <= lookAheadSeconds || clock.MayHavePassed(seconds - lookAheadSeconds))
+            ? ProbedObject.UnknownOf(hash)
+            : new ObjectOutcome(cache).Found(segment, offset, hash);
+    }
 }
 
 /// <summary>

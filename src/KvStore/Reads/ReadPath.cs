@@ -92,6 +92,9 @@ internal sealed class ReadPath
     /// <summary>What the region sees; null where the namespace is not replicated.</summary>
     public RegionView? View => _view;
 
+    /// <summary>What the namespace accepts.</summary>
+    public KvLimits Limits => _limits;
+
     /// <summary>The reads of the same namespace in another region.</summary>
     public ReadPath Of(RegionView view) => new(this, view);
 
@@ -263,6 +266,19 @@ internal sealed class ReadPath
         ThrowIfClosed();
         using var encoded = new EncodedKey(key, _keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
         return _view.Peek(encoded.Key);
+    }
+
+    /// <summary>Reads the newest version of a key, also where the region does not see that yet. The caller disposes a large value.</summary>
+    public KvValue ReadNewest(string key)
+    {
+        if (_view is null)
+        {
+            return Read(key, "GET", cacheTtlSeconds: null);
+        }
+
+        ThrowIfClosed();
+        using var encoded = new EncodedKey(key, _keyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
+        return Search(encoded.Key);
     }
 
     /// <summary>Shows a page of the keys that have arrived, without the listings that a region has cached.</summary>

@@ -37,6 +37,9 @@ internal readonly record struct Deadline(uint Seconds, byte Rounding = 0)
     /// <summary>What callers are shown.</summary>
     public DateTimeOffset? Expiration => IsNone ? null : DateTimeOffset.FromUnixTimeSeconds(ExpirationSeconds);
 
+    /// <summary>The moment from which the entry is gone; null for never.</summary>
+    public DateTimeOffset? EndsAt => IsNone ? null : DateTimeOffset.UnixEpoch.AddTicks(HalfSeconds * HalfSecondTicks);
+
     /// <summary>Whether it is at a time or earlier. A deadline that is none never is.</summary>
     public bool HasPassedAt(DateTimeOffset now) => !IsNone && HalfSeconds * HalfSecondTicks <= now.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
 

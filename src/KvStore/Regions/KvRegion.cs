@@ -20,6 +20,8 @@ internal sealed class KvRegion(NamespaceRegions regions, RegionView view, ReadPa
     /// <summary>The reads of values as text.</summary>
     public TextReads Texts => texts;
 
+    public KvLimits Limits => reads.Limits;
+
     public string Name => regions.NamespaceName;
 
     public ValueTask<KvValue> GetAsync(string key, KvGetOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -38,4 +40,6 @@ internal sealed class KvRegion(NamespaceRegions regions, RegionView view, ReadPa
 
     public ValueTask<KvListPage> ListAsync(KvListOptions? options = null, CancellationToken cancellationToken = default) =>
         reads.ListAsync(options, cancellationToken);
+
+    public KvValue ReadNewest(string key) => reads.ReadNewest(key);
 }

@@ -4,7 +4,7 @@ namespace KvStore;
 /// <param name="Key">The key.</param>
 /// <param name="From">The region where the write was made.</param>
 /// <param name="To">The region that received the write.</param>
-/// <param name="Revision">The revision of the write. Of two writes to a key the later has the higher revision.</param>
+/// <param name="Revision">The revision of the write, counted from the opening of the namespace. Of two writes to a key the later has the higher one.</param>
 /// <param name="IsDelete">Whether the write was a delete.</param>
 /// <param name="Outcome">The outcome.</param>
 /// <param name="WrittenAt">When the write was made, by the clock of the namespace, without skew.</param>

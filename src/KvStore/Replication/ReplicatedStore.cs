@@ -30,7 +30,7 @@ internal sealed class ReplicatedStore : IDisposable
     {
         _name = name;
         var regions = options.Regions.Select(static (region, index) => new Region(index, region)).ToArray();
-        Events = new ReplicationEvents(name);
+        Events = new ReplicationEvents(name, store);
         _schedule = new DeliverySchedule(timeProvider, (in delivery, deliveredTicks) => _pendingWrites!.Deliver(delivery, deliveredTicks));
         var delivery = new WriteDelivery(_schedule, options.Lag, regions, Events);
         _pendingWrites = new PendingWriteTable(store, clock, _schedule, delivery, regions, Events, largeValues);
@@ -162,7 +162,7 @@ internal sealed class ReplicatedStore : IDisposable
     /// <summary>Makes the next delivery, even before its time.</summary>
     /// <returns>What happened; null when no delivery can be made.</returns>
     public KvReplicationEvent? Step() => _schedule.Step() is var (delivery, deliveredTicks)
-        ? ReplicationEvents.ToEvent(delivery.Key.Key, delivery.Write, delivery.Region, KvReplicationOutcome.Visible, deliveredTicks)
+        ? Events.ToEvent(delivery.Key.Key, delivery.Write, delivery.Region, KvReplicationOutcome.Visible, deliveredTicks)
         : null;
 
     /// <summary>Ends the pause. Deliveries whose time has passed are made now.</summary>

@@ -31,6 +31,9 @@ internal sealed class ReplicatedWrite(PendingWriteTable pendingWrites, WriteOrig
         return wins;
     }
 
+    /// <summary>Decides that the write wins: it was made in the knowledge of the newest state, whatever the clock of its region says.</summary>
+    public void Win() => _wins = true;
+
     /// <summary>Decides that the write loses, because a later call was made before it.</summary>
     public void Lose() => _wins = false;
 

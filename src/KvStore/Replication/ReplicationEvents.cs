@@ -1,6 +1,7 @@
 using System.Text;
 using System.Threading.Channels;
 using KvStore.Diagnostics;
+using KvStore.Memory;
 
 namespace KvStore.Replication;
 
@@ -9,7 +10,9 @@ namespace KvStore.Replication;
 /// Without readers and metrics it costs one check for each write and region. A report never fails for lack of memory: the readers
 /// then end with an <see cref="InsufficientMemoryException"/>, because they would miss an event. Thread safety: all members, from any thread.
 /// </remarks>
-internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<KvReplicationEvent>
+/// <param name="namespace">The name of the namespace.</param>
+/// <param name="store">The newest state.</param>
+internal sealed class ReplicationEvents(string @namespace, ShardedStore store) : IAsyncEnumerable<KvReplicationEvent>
 {
     private static readonly InsufficientMemoryException s_missedEvents = new(
         "There was not enough memory for a replication event, so events are missing from here on. Read the events again to continue.");
@@ -81,13 +84,13 @@ internal sealed class ReplicationEvents(string @namespace) : IAsyncEnumerable<Kv
         }
     }
 
-    /// <summary>Creates an event.</summary>
-    public static KvReplicationEvent ToEvent(
+    /// <summary>Creates an event. Its revision is counted from the opening, so that the same schedule gives the same events.</summary>
+    public KvReplicationEvent ToEvent(
         byte[] key, PendingWrite write, Region to, KvReplicationOutcome outcome, long deliveredTicks) => new(
         Encoding.UTF8.GetString(key),
         write.Origin.Region.Name,
         to.Name,
-        write.Revision,
+        write.Revision - store.FirstRevision,
         write.Record.IsNone,
         outcome,
         new DateTimeOffset(write.WrittenTicks, TimeSpan.Zero),

@@ -21,6 +21,11 @@ internal static class ExpirationRules
     /// <exception cref="ArgumentException">It is later than can be kept.</exception>
     public static Deadline Check(KvPutOptions options, KvLimits limits, DateTimeOffset now, string? name, string key)
     {
+        if (options.KeptDeadline is { } kept)
+        {
+            return kept;
+        }
+
         var leastSeconds = (long)limits.ExpirationTtlMin.TotalSeconds;
         var nowSeconds = now.ToUnixTimeSeconds();
         if (options.ExpirationTtl is { } ttl)

@@ -17,6 +17,10 @@ internal static class NamedEntry
     public static string NoContent(string namespaceName, string key) =>
         $"The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array. {NothingStored(namespaceName, key)}";
 
+    /// <summary>The message for a conditional write with the default value of <see cref="KvCondition"/>.</summary>
+    public static string NoCondition(string operation, string namespaceName, string key) =>
+        $"The condition is default(KvCondition), which says nothing. Give KvCondition.Absent, KvCondition.Present or KvCondition.Revision(revision). Nothing was changed by {Of(operation, namespaceName, key)}.";
+
     /// <summary>An exception with the names before its message.</summary>
     public static JsonException WithNames(JsonException exception, string operation, string namespaceName, string key) => new(
         $"{Of(operation, namespaceName, key)}: {char.ToLowerInvariant(exception.Message[0])}{exception.Message.AsSpan(1)}",

@@ -8,6 +8,7 @@ using KvStore.Replication;
 using KvStore.Rules;
 using KvStore.Segments;
 using KvStore.Values;
+using KvStore.Watching;
 
 namespace KvStore.Writes;
 
@@ -21,7 +22,7 @@ namespace KvStore.Writes;
 /// to store is a <see cref="PendingCall"/> meanwhile, which begins before anything is read.</para>
 /// <para>Thread safety: all members, from any thread; <see cref="OpenAsync"/> comes first.</para>
 /// </remarks>
-internal sealed class CommitPath
+internal sealed partial class CommitPath
 {
     private readonly string _name;
     private readonly ShardedStore _store;
@@ -63,7 +64,8 @@ internal sealed class CommitPath
         var recovery = await persistence.OpenAsync(host, cancellationToken).ConfigureAwait(false);
         _isProviderOpen = true;
         var hasDeletes = host.EndRecovery();
-        _store.ContinueAfter(recovery.HighestRevision);
+        _store.BeginRevisionsAfter(
+            FirstRevision.After(Math.Max(recovery.HighestRevision, _store.Revision), options.TimeProvider.GetUtcNow()));
         _store.ExpectNoLate();
         _store.ForgetTombstones(recovery.HighestRevision);
         _largeValues.Open();
@@ -71,6 +73,9 @@ internal sealed class CommitPath
         _store.ReleaseMaintenance();
         return recovery;
     }
+
+    /// <summary>Completes when every mutation up to a revision that was appended is visible, or has failed.</summary>
+    public Task WhenSettledAsync(long throughRevision) => _committer.WhenSettledAsync(throughRevision);
 
     /// <summary>Takes no more mutations. A stream that is still being read ends in an exception.</summary>
     public void Close() => _committer.Close();
@@ -103,28 +108,10 @@ internal sealed class CommitPath
         if (_largeValues.Provider is { } largeValues && valueBytes >= largeValues.ThresholdBytes)
         {
             CheckRoomForLarge(key, metadata.Length, valueBytes);
-            AllocationProbe.Before();
-            var buffer = ArrayPool<byte>.Shared.Rent(valueBytes);
-            Encoding.UTF8.GetBytes(text, buffer);
-            var value = StreamedValue.Copy(buffer.AsSpan(0, valueBytes), largeValues);
-            ArrayPool<byte>.Shared.Return(buffer);
-            return PutLargeAsync(KeyOf(key), value, metadata, deadline, origin, cancellationToken);
+            return PutLargeAsync(KeyOf(key), CopyOf(text, valueBytes, largeValues), metadata, deadline, origin, cancellationToken);
         }
 
-        _memory?.CheckPut(key, metadata.Length, valueBytes);
-        var draft = _store.Draft(key, metadata.Length, valueBytes, deadline);
-        try
-        {
-            metadata.Span.CopyTo(draft.Record.DraftMetadata);
-            Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
-        }
-        catch
-        {
-            _store.Abandon(draft);
-            throw;
-        }
-
-        return CommitAsync(key, draft, origin);
+        return CommitAsync(key, DraftOf(key, text, valueBytes, metadata.Span, deadline), origin);
     }
 
     /// <summary>Puts bytes.</summary>
@@ -139,11 +126,7 @@ internal sealed class CommitPath
             return PutLargeAsync(KeyOf(key), StreamedValue.Copy(value, largeValues), metadata, deadline, origin, cancellationToken);
         }
 
-        _memory?.CheckPut(key, metadata.Length, value.Length);
-        var draft = _store.Draft(key, metadata.Length, value.Length, deadline);
-        metadata.Span.CopyTo(draft.Record.DraftMetadata);
-        value.CopyTo(draft.Record.DraftValue);
-        return CommitAsync(key, draft, origin);
+        return CommitAsync(key, DraftOf(key, value, metadata.Span, deadline), origin);
     }
 
     /// <summary>Puts the bytes of a stream or pipe, read to its end. The deadline is computed then.</summary>
@@ -153,7 +136,7 @@ internal sealed class CommitPath
         var call = _calls.Begin(key);
         try
         {
-            var value = await ReadAsync(call, content, cancellationToken).ConfigureAwait(false);
+            var value = await ReadAsync(key, content, cancellationToken).ConfigureAwait(false);
             await using (value.ConfigureAwait(false))
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -170,8 +153,52 @@ internal sealed class CommitPath
     public ValueTask DeleteAsync<TKey>(in TKey key, RegionView? origin)
         where TKey : struct, IKey, allows ref struct => CommitAsync(key, draft: default, origin);
 
+    /// <summary>Deletes a key if a condition holds.</summary>
+    public ValueTask<KvWriteResult> TryDeleteAsync<TKey>(
+        in TKey key, RegionView? origin, KvCondition condition, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct =>
+        _committer.TryCommitAsync(key, draft: default, origin?.BeginWrite(), condition, cancellationToken);
+
     /// <summary>Every mutation from elsewhere up to a revision has arrived: see <see cref="ShardedStore.ExpectLate"/>.</summary>
     public void ExpectLate(long arrivedThrough) => _committer.ExpectLate(arrivedThrough);
+
+    private RecordDraft DraftOf<TKey>(in TKey key, string text, int valueBytes, ReadOnlySpan<byte> metadata, Deadline deadline)
+        where TKey : struct, IKey, allows ref struct
+    {
+        _memory?.CheckPut(key, metadata.Length, valueBytes);
+        var draft = _store.Draft(key, metadata.Length, valueBytes, deadline);
+        try
+        {
+            metadata.CopyTo(draft.Record.DraftMetadata);
+            Encoding.UTF8.GetBytes(text, draft.Record.DraftValue);
+            return draft;
+        }
+        catch
+        {
+            _store.Abandon(draft);
+            throw;
+        }
+    }
+
+    private RecordDraft DraftOf<TKey>(in TKey key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> metadata, Deadline deadline)
+        where TKey : struct, IKey, allows ref struct
+    {
+        _memory?.CheckPut(key, metadata.Length, value.Length);
+        var draft = _store.Draft(key, metadata.Length, value.Length, deadline);
+        metadata.CopyTo(draft.Record.DraftMetadata);
+        value.CopyTo(draft.Record.DraftValue);
+        return draft;
+    }
+
+    private static StreamedValue CopyOf(string text, int valueBytes, IKvLargeValues largeValues)
+    {
+        AllocationProbe.Before();
+        var buffer = ArrayPool<byte>.Shared.Rent(valueBytes);
+        Encoding.UTF8.GetBytes(text, buffer);
+        var value = StreamedValue.Copy(buffer.AsSpan(0, valueBytes), largeValues);
+        ArrayPool<byte>.Shared.Return(buffer);
+        return value;
+    }
 
     private static byte[] KeyOf<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
@@ -190,7 +217,7 @@ internal sealed class CommitPath
         {
             await using (value.ConfigureAwait(false))
             {
-                await CompleteAsync(call, value, cancellationToken).ConfigureAwait(false);
+                await CompleteAsync(key, value, cancellationToken).ConfigureAwait(false);
                 await CommitInTurnAsync(call, value, metadata, deadline, origin).ConfigureAwait(false);
             }
         }
@@ -200,7 +227,7 @@ internal sealed class CommitPath
         }
     }
 
-    private async ValueTask<StreamedValue> ReadAsync(PendingCall call, KvContent content, CancellationToken cancellationToken)
+    private async ValueTask<StreamedValue> ReadAsync(byte[] key, KvContent content, CancellationToken cancellationToken)
     {
         try
         {
@@ -208,11 +235,11 @@ internal sealed class CommitPath
         }
         catch (KvPersistenceException e)
         {
-            throw NamedFailure.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
+            throw NamedFailure.WithNames(e, "PUT", _name, new Utf8Key(key));
         }
     }
 
-    private async ValueTask CompleteAsync(PendingCall call, StreamedValue value, CancellationToken cancellationToken)
+    private async ValueTask CompleteAsync(byte[] key, StreamedValue value, CancellationToken cancellationToken)
     {
         try
         {
@@ -220,13 +247,13 @@ internal sealed class CommitPath
         }
         catch (KvPersistenceException e)
         {
-            throw NamedFailure.WithNames(e, "PUT", _name, new Utf8Key(call.Key, call.Hash));
+            throw NamedFailure.WithNames(e, "PUT", _name, new Utf8Key(key));
         }
     }
 
     private ValueTask<long> CommitInTurnAsync(PendingCall call, StreamedValue value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin)
     {
-        var draft = DraftOf(call, value, metadata.Span, deadline);
+        var draft = DraftOf(new Utf8Key(call.Key, call.Hash), value, metadata.Span, deadline);
         return _committer.CommitInTurnAsync(call, draft, BeginWrite(draft, origin));
     }
 
@@ -244,9 +271,8 @@ internal sealed class CommitPath
         }
     }
 
-    private RecordDraft DraftOf(PendingCall call, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
+    private RecordDraft DraftOf(in Utf8Key key, StreamedValue value, ReadOnlySpan<byte> metadata, Deadline deadline)
     {
-        var key = new Utf8Key(call.Key, call.Hash);
         _memory?.CheckPut(key, metadata.Length, value.Reference.IsNone ? value.Length : Record.ReferenceBytes);
         RecordDraft draft;
         if (value.Reference.IsNone)

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
+using KvStore.Diagnostics;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Records;
@@ -28,14 +28,14 @@ namespace KvStore.Writes;
 /// the provider may still have the put, and a clock that is set back would show it again.</para>
 /// <para>A mutation that loses because of a wrong clock, against one that its region has not received, is not appended: it
 /// is never the newest, and what is recovered is the winner.</para>
+/// <para>A conditional write is checked in the same step (<see cref="ConditionCheck"/>). It waits until no mutation of its key is in
+/// flight, and later writes of the key wait behind it (<see cref="KeyQueues"/>). A write whose condition does not hold is not appended.
+/// Conditional writes are ordered by their commits: they overtake no pending call, and are not overtaken.</para>
 /// <para>A draft belongs to this class from the call on: it is published, or abandoned together with its large value.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
+internal sealed partial class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
 {
-    // Writers wait for the lock meanwhile.
-    private const int EvictedAtOnce = 32;
-
     private readonly bool _isDirect = persistence is null && admission is null;
     private readonly PendingPublications _inFlight = new(name, store, calls, admission);
     private readonly Publisher _publisher = new(store);
@@ -46,11 +46,14 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
     /// <param name="hasRecoveredDeletes">Whether the provider may have shown, as a delete, a put that had expired when it was opened.</param>
     public void Open(bool hasRecoveredDeletes) => _hasRecoveredDeletes = hasRecoveredDeletes;
 
-    /// <summary>Commits a mutation that is decided in the call. It is ordered when this method returns, and visible when the task completes.</summary>
+    /// <summary>
+    /// Commits a mutation that is decided in the call, unless a conditional write of its key waits. It is ordered when this method
+    /// returns, and visible when the task completes.
+    /// </summary>
     /// <param name="key">The key.</param>
     /// <param name="draft">The record, or none to delete the key.</param>
     /// <param name="replicated">Notifies the regions; null where nothing is replicated.</param>
-    /// <param name="revision">The revision of the mutation; 0 when nothing had to be changed.</param>
+    /// <param name="revision">The revision of the mutation; 0 when nothing had to be changed, or it is not decided yet.</param>
     public ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, out long revision)
         where TKey : struct, IKey, allows ref struct
     {
@@ -62,52 +65,82 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
 
         PendingPublication? pending;
         ValueTask append;
+        PendingCall? queued = null;
         lock (calls.Lock)
         {
-            pending = CommitHoldingLock(key, draft, replicated, call: null, out append, out revision);
+            if (!_inFlight.Queues.MustWait(key.Hash, isConditional: false))
+            {
+                pending = CommitHoldingLock(key, draft, replicated, call: null, check: null, out append, out revision);
+            }
+            else
+            {
+                queued = BeginQueuedHoldingLock(key, draft);
+                (pending, append, revision) = (null, default, 0);
+            }
         }
 
-        return EndAsync(pending, append, isDelete: draft.IsNone);
+        return queued is null ? EndAsync(pending, append, isDelete: draft.IsNone) : CommitQueuedAsync(queued, draft, replicated);
     }
 
     /// <summary>
-    /// Commits a put whose value took time to read. A put that was overtaken meanwhile is not made: it completes with the mutation that
-    /// overtook it, or is made when that one fails.
+    /// Commits a mutation that could not be decided in its call. A mutation that was overtaken meanwhile is not made: it completes with
+    /// the mutation that overtook it, or is made when that one fails.
     /// </summary>
-    /// <returns>The revision of the mutation; 0 when it was overtaken.</returns>
+    /// <returns>The revision of the mutation; 0 when it was overtaken, or nothing had to be changed.</returns>
     public async ValueTask<long> CommitInTurnAsync(PendingCall call, RecordDraft draft, ReplicatedWrite? replicated)
     {
-        while (true)
+        QueuedWrite? queued = null;
+        try
         {
-            Overtaking? overtaking;
-            PendingPublication? pending = null;
-            ValueTask append = default;
-            var revision = 0L;
-            lock (calls.Lock)
+            while (true)
             {
-                overtaking = call.OvertakenBy;
-                if (overtaking is null)
+                Overtaking? overtaking;
+                PendingPublication? pending = null;
+                ValueTask append = default;
+                var revision = 0L;
+                var isDecided = false;
+                lock (calls.Lock)
                 {
-                    pending = CommitHoldingLock(new Utf8Key(draft.Record.Key, call.Hash), draft, replicated, call, out append, out revision);
+                    overtaking = call.OvertakenBy;
+                    if (overtaking is null && queued is null && _inFlight.Queues.MustWait(call.Hash, isConditional: false))
+                    {
+                        queued = EnterHoldingLock(call.Hash, isConditional: false, draft);
+                    }
+                    else if (overtaking is null)
+                    {
+                        isDecided = true;
+                        pending = CommitHoldingLock(new Utf8Key(call.Key, call.Hash), draft, replicated, call, check: null, out append, out revision);
+                    }
+                }
+
+                if (queued is not null && !isDecided && overtaking is null)
+                {
+                    await queued.WhenCalled.ConfigureAwait(false);
+                    continue;
+                }
+
+                Leave(ref queued);
+                if (isDecided)
+                {
+                    await EndAsync(pending, append, isDelete: draft.IsNone).ConfigureAwait(false);
+                    return revision;
+                }
+
+                if (await overtaking!.Outcome.ConfigureAwait(false))
+                {
+                    Lose(call, draft, replicated);
+                    return 0;
+                }
+
+                lock (calls.Lock)
+                {
+                    call.OvertakenBy = call.OvertakenBy == overtaking ? null : call.OvertakenBy;
                 }
             }
-
-            if (overtaking is null)
-            {
-                await EndAsync(pending, append, isDelete: false).ConfigureAwait(false);
-                return revision;
-            }
-
-            if (await overtaking.Outcome.ConfigureAwait(false))
-            {
-                Lose(draft, replicated);
-                return 0;
-            }
-
-            lock (calls.Lock)
-            {
-                call.OvertakenBy = call.OvertakenBy == overtaking ? null : call.OvertakenBy;
-            }
+        }
+        finally
+        {
+            Leave(ref queued);
         }
     }
 
@@ -121,31 +154,6 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         _inFlight.ForgetTombstones();
     }
 
-    /// <summary>
-    /// Evicts entries, and deletes them at the provider. An entry leaves memory at once; until its delete is on the disk, a crash may
-    /// bring it back. An entry of whose key a mutation is in flight stays.
-    /// </summary>
-    /// <exception cref="KvPersistenceException">The provider takes no deletes. The entries from there on are still there.</exception>
-    public void Evict(List<EvictionCandidate> candidates, SegmentQueue queue)
-    {
-        Debug.Assert(persistence is not null);
-        for (var first = 0; first < candidates.Count; first += EvictedAtOnce)
-        {
-            lock (calls.Lock)
-            {
-                if (_isClosed)
-                {
-                    return;
-                }
-
-                foreach (ref readonly var candidate in CollectionsMarshal.AsSpan(candidates).Slice(first, Math.Min(EvictedAtOnce, candidates.Count - first)))
-                {
-                    EvictHoldingLock(candidate, queue);
-                }
-            }
-        }
-    }
-
     /// <summary>Takes no more mutations. Those that were taken go on.</summary>
     public void Close()
     {
@@ -155,44 +163,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         }
     }
 
-    // Nobody else removes or replaces the entry meanwhile: writers need the lock, what is in flight was asked about, and the background work
-    // that sweeps is the one that evicts.
-    private void EvictHoldingLock(in EvictionCandidate candidate, SegmentQueue queue)
-    {
-        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        if (_inFlight.MayConcern(candidate.Hash) || !store.IsCurrent(candidate))
-        {
-            return;
-        }
-
-        var mutation = candidate.Record.ToMutation(store.TakeRevision()) with { IsDelete = true, Metadata = default, Value = default, LargeValue = default, DeadlineSeconds = 0, DeadlineRounding = 0 };
-        var append = persistence!.AppendAsync(mutation);
-        if (append.IsCompleted)
-        {
-            append.GetAwaiter().GetResult();
-        }
-        else
-        {
-            _ = ObserveAsync(append);
-        }
-
-        store.TryEvict(candidate, queue);
-    }
-
-    // The caller of a put need not wait for it. When it fails, the provider refuses what follows, and the health of the namespace says why.
-    private static async Task ObserveAsync(ValueTask append)
-    {
-        try
-        {
-            await append.ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is KvPersistenceException or OutOfMemoryException or ObjectDisposedException)
-        {
-            // The entry may be recovered, as after a crash before the delete was on the disk.
-        }
-    }
-
-    private long CommitDirectly<TKey>(in TKey key, in RecordDraft draft)
+    private long CommitDirectly<TKey>(in TKey key, in RecordDraft draft, ConditionCheck? check = null)
         where TKey : struct, IKey, allows ref struct
     {
         var revision = 0L;
@@ -200,7 +171,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         try
         {
             ThrowIfClosed();
-            _publisher.Publish(key, draft, ref revision, replicated: null, ref isPublished);
+            _publisher.Publish(key, draft, ref revision, replicated: null, ref isPublished, check);
             return revision;
         }
         catch
@@ -214,16 +185,18 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
     /// <param name="key">The key.</param>
     /// <param name="draft">The record, or none to delete the key.</param>
     /// <param name="replicated">Notifies the regions; null where nothing is replicated.</param>
-    /// <param name="call">The put in the order of the calls, where its value took time to read; it was not overtaken.</param>
+    /// <param name="call">The mutation in the order of the calls, where it was not decided in its call; it was not overtaken.</param>
+    /// <param name="check">The condition of the mutation; null where there is none.</param>
     /// <param name="append">The append that the mutation waits for.</param>
     /// <param name="revision">The revision of the mutation; 0 when nothing had to be changed.</param>
     /// <returns>What publishes the mutation when the append completes; null when it is visible already.</returns>
     private PendingPublication? CommitHoldingLock<TKey>(
-        in TKey key, RecordDraft draft, ReplicatedWrite? replicated, PendingCall? call, out ValueTask append, out long revision)
+        in TKey key, RecordDraft draft, ReplicatedWrite? replicated, PendingCall? call, ConditionCheck? check, out ValueTask append, out long revision)
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        Debug.Assert(call?.OvertakenBy is null, "A put that was overtaken is not made.");
+        Debug.Assert(call?.OvertakenBy is null, "A mutation that was overtaken is not made.");
+        Debug.Assert(check is null || !_inFlight.Queues.IsInFlight(key.Hash), "A condition is not checked while an outcome is unknown.");
         append = default;
         revision = 0;
         PendingPublication? pending = null;
@@ -232,15 +205,26 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         try
         {
             ThrowIfClosed();
+            if (check?.IsMadeBy(key, isDelete) == false)
+            {
+                _publisher.AbandonUnless(isPublished, draft);
+                return null;
+            }
+
             CheckHoldingLock(key, draft);
             var needsTombstone = isDelete && (store.ExpectsLate || !_inFlight.IsIdle);
             if (isDelete && !needsTombstone && IsWithoutEffect(key, replicated))
             {
-                NoteMadeHoldingLock(key, call);
+                NoteMadeHoldingLock(key, call, check);
                 return null;
             }
 
-            if (persistence is null || replicated?.Decide(key) == false)
+            if (check is not null)
+            {
+                replicated?.Win();
+            }
+
+            if (persistence is null || (check is null && replicated?.Decide(key) == false))
             {
                 // In memory alone, or a mutation that loses: never the newest, so it needs no log.
                 admission?.Reserve();
@@ -249,7 +233,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
             else
             {
                 draft = isDelete ? store.DraftTombstone(key) : draft;
-                var overtaking = calls.PrepareOvertaking(key, call);
+                var overtaking = check is null ? calls.PrepareOvertaking(key, call) : null;
                 pending = _inFlight.Rent(key.Hash);
                 revision = store.TakeRevision();
                 append = persistence.AppendAsync(draft.Record.ToMutation(revision));
@@ -268,8 +252,12 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
                 }
             }
 
-            _publisher.Publish(key, draft, ref revision, replicated, ref isPublished);
-            NoteMadeHoldingLock(key, call);
+            // In memory alone the condition is checked again, under the lock of the shard. What was appended must be published.
+            _publisher.Publish(key, draft, ref revision, replicated, ref isPublished, persistence is null ? check : null);
+            if (check?.IsMade != false)
+            {
+                NoteMadeHoldingLock(key, call, check);
+            }
         }
         catch (KvPersistenceException e)
         {
@@ -310,11 +298,11 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         where TKey : struct, IKey, allows ref struct =>
         persistence is not null && !store.Knows(key) && !_hasRecoveredDeletes && !store.HasRemovedExpired && !store.HasEvicted && replicated?.IsPending(key) != true;
 
-    private void NoteMadeHoldingLock<TKey>(in TKey key, PendingCall? call)
+    private void NoteMadeHoldingLock<TKey>(in TKey key, PendingCall? call, ConditionCheck? check)
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        NoteOvertakingHoldingLock(key, call, calls.IsEmpty ? null : Overtaking.Made);
+        NoteOvertakingHoldingLock(key, call, calls.IsEmpty || check is not null ? null : Overtaking.Made);
     }
 
     private void NoteOvertakingHoldingLock<TKey>(in TKey key, PendingCall? call, Overtaking? overtaking)
@@ -353,12 +341,81 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         return default;
     }
 
-    // The put counts as made before the mutation that overtook it: a region that has not received that one sees the put until then.
-    private void Lose(in RecordDraft draft, ReplicatedWrite? replicated)
+    private async ValueTask CommitQueuedAsync(PendingCall call, RecordDraft draft, ReplicatedWrite? replicated)
+    {
+        try
+        {
+            await CommitInTurnAsync(call, draft, replicated).ConfigureAwait(false);
+        }
+        finally
+        {
+            calls.End(call);
+        }
+    }
+
+    // The write keeps its place in the order of the calls while it waits.
+    private PendingCall BeginQueuedHoldingLock<TKey>(in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
+        var own = KeyOf(key, draft);
+        try
+        {
+            return calls.Begin(own);
+        }
+        catch
+        {
+            _publisher.AbandonUnless(isPublished: false, draft);
+            throw;
+        }
+    }
+
+    private QueuedWrite EnterHoldingLock(ulong hash, bool isConditional, in RecordDraft draft)
+    {
+        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
+        try
+        {
+            return _inFlight.Queues.Enter(hash, isConditional);
+        }
+        catch
+        {
+            _publisher.AbandonUnless(isPublished: false, draft);
+            throw;
+        }
+    }
+
+    private void Leave(ref QueuedWrite? queued)
+    {
+        if (queued is not null)
+        {
+            _inFlight.Queues.Leave(queued);
+            queued = null;
+        }
+    }
+
+    private byte[] KeyOf<TKey>(in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        try
+        {
+            AllocationProbe.Before();
+            var own = new byte[key.Utf8Bytes];
+            key.CopyTo(own);
+            return own;
+        }
+        catch
+        {
+            _publisher.AbandonUnless(isPublished: false, draft);
+            throw;
+        }
+    }
+
+    // A mutation counts as made before the one that overtook it: a region that has not received the later one sees the earlier one.
+    private void Lose(PendingCall call, in RecordDraft draft, ReplicatedWrite? replicated)
     {
         if (replicated is null)
         {
-            store.Abandon(draft);
+            _publisher.AbandonUnless(isPublished: false, draft);
             return;
         }
 
@@ -367,7 +424,7 @@ internal sealed class Committer(string name, ShardedStore store, IKvPersistence?
         var isPublished = false;
         try
         {
-            _publisher.Publish(new Utf8Key(draft.Record.Key), draft, ref revision, replicated, ref isPublished);
+            _publisher.Publish(new Utf8Key(call.Key, call.Hash), draft, ref revision, replicated, ref isPublished);
         }
         catch
         {

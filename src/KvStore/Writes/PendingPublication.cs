@@ -16,7 +16,7 @@ namespace KvStore.Writes;
 /// first waits, after the append: when memory is short at that moment, nothing would publish or settle the mutation, and its caller
 /// would wait for ever.
 /// </remarks>
-internal sealed class PendingPublication : IValueTaskSource
+internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, IValueTaskSource<KvWriteResult>
 {
     private readonly PendingPublications _owner;
     private readonly Action _onAppended;
@@ -61,13 +61,56 @@ internal sealed class PendingPublication : IValueTaskSource
     /// <summary>Publishes the mutation when its append completes. Requires: <see cref="Prepare"/> was called.</summary>
     public ValueTask RunAsync(ValueTask append)
     {
-        Debug.Assert(!Draft.IsNone, "Prepare comes before RunAsync.");
         var task = new ValueTask(this, _core.Version);
+        Run(append);
+        return task;
+    }
+
+    /// <summary>As <see cref="RunAsync"/>, for a conditional write, whose result has the revision of the mutation.</summary>
+    public ValueTask<KvWriteResult> RunConditionalAsync(ValueTask append)
+    {
+        var task = new ValueTask<KvWriteResult>(this, _core.Version);
+        Run(append);
+        return task;
+    }
+
+    public ValueTaskSourceStatus GetStatus(short token)
+    {
+        var status = _core.GetStatus(token);
+        return status == ValueTaskSourceStatus.Succeeded && _failure is not null ? ValueTaskSourceStatus.Faulted : status;
+    }
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
+
+    public void GetResult(short token) => TakeResult(token);
+
+    KvWriteResult IValueTaskSource<KvWriteResult>.GetResult(short token) => TakeResult(token);
+
+    private KvWriteResult TakeResult(short token)
+    {
+        _ = _core.GetResult(token);
+        var failure = _failure;
+        var result = new KvWriteResult(true, Revision);
+        _failure = null;
+        _core.Reset();
+        _owner.Return(this);
+        if (failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+
+        return result;
+    }
+
+    private void Run(ValueTask append)
+    {
+        Debug.Assert(!Draft.IsNone, "Prepare comes before Run.");
         _append = append.ConfigureAwait(false).GetAwaiter();
         if (_append.IsCompleted)
         {
             Finish();
-            return task;
+            return;
         }
 
         try
@@ -86,30 +129,6 @@ internal sealed class PendingPublication : IValueTaskSource
             {
                 Complete(e);
             }
-        }
-
-        return task;
-    }
-
-    public ValueTaskSourceStatus GetStatus(short token)
-    {
-        var status = _core.GetStatus(token);
-        return status == ValueTaskSourceStatus.Succeeded && _failure is not null ? ValueTaskSourceStatus.Faulted : status;
-    }
-
-    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
-
-    public void GetResult(short token)
-    {
-        _ = _core.GetResult(token);
-        var failure = _failure;
-        _failure = null;
-        _core.Reset();
-        _owner.Return(this);
-        if (failure is not null)
-        {
-            ExceptionDispatchInfo.Throw(failure);
         }
     }
 

@@ -27,6 +27,9 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     private int _pooledCount;
     private int _isForgetting;
 
+    /// <summary>The keys of the mutations in flight, and the writes that wait for them.</summary>
+    public KeyQueues Queues { get; } = new(calls.Lock);
+
     /// <summary>Whether no mutation is in flight, so that none can follow a newer one.</summary>
     public bool IsIdle => _settled.IsIdle;
 
@@ -37,6 +40,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
         admission?.Reserve();
+        Queues.Reserve();
         store.ReserveIndex(hash, (int)_settled.Reserve() + 1);
         lock (_poolLock)
         {
@@ -45,12 +49,13 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
                 _firstPooled = pending.Next;
                 _pooledCount--;
                 pending.Next = null;
+                pending.Hash = hash;
                 return pending;
             }
         }
 
         AllocationProbe.Before();
-        return new PendingPublication(this);
+        return new PendingPublication(this) { Hash = hash };
     }
 
     /// <summary>A mutation is in flight. Call <see cref="PendingPublication.RunAsync"/> next, without the lock. Allocates nothing.</summary>
@@ -58,6 +63,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
         pending.Prepare(draft, revision, _settled.Begin(revision), replicated, overtaking);
+        Queues.Begin(pending);
         admission?.Begin(pending);
         Count(SlotOf(draft), 1);
     }
@@ -115,6 +121,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
             _publisher.AbandonUnless(isPublished, pending.Draft);
             Count(slot, -1);
             _settled.Settle(pending.Place);
+            Queues.End(pending);
             pending.Overtaking?.Complete(isMade: isPublished);
         }
 

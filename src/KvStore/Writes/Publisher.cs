@@ -20,17 +20,20 @@ internal sealed class Publisher(ShardedStore store)
     /// <param name="revision">The revision, or 0 to take the next one; afterwards the revision that the mutation has.</param>
     /// <param name="replicated">Notifies the regions; null where nothing is replicated.</param>
     /// <param name="isPublished">Set as soon as the store owns the draft, also when something fails afterwards.</param>
-    public void Publish<TKey>(in TKey key, in RecordDraft draft, ref long revision, ReplicatedWrite? replicated, ref bool isPublished)
+    /// <param name="check">The condition that must hold at this moment; null where there is none, or it was checked before.</param>
+    public void Publish<TKey>(
+        in TKey key, in RecordDraft draft, ref long revision, ReplicatedWrite? replicated, ref bool isPublished, ConditionCheck? check = null)
         where TKey : struct, IKey, allows ref struct
     {
+        var observer = check ?? (PublicationObserver?)replicated;
         if (draft.IsNone)
         {
-            store.Remove(key, ref revision, replicated);
+            store.Remove(key, ref revision, observer);
             isPublished = true;
         }
         else
         {
-            store.Publish(key, draft, revision, replicated);
+            store.Publish(key, draft, revision, observer);
             isPublished = true;
             revision = draft.Record.Revision;
         }

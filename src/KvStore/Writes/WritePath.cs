@@ -51,6 +51,41 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             await telemetry.ObserveAsync("delete", () => Delete(key, origin, cancellationToken)).ConfigureAwait(false);
     }
 
+    /// <summary>Puts a value if a condition holds.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="content">The value.</param>
+    /// <param name="condition">What must hold.</param>
+    /// <param name="options">Expiration and metadata; null for neither.</param>
+    /// <param name="origin">The region in which the put is made; null where the namespace is not replicated.</param>
+    /// <param name="cancellationToken">Cancels the put before it is decided.</param>
+    public ValueTask<KvWriteResult> TryPutAsync(
+        string key, KvContent content, KvCondition condition, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved
+            ? Observed(key, content, condition, options, origin, cancellationToken)
+            : TryPut(key, content, condition, options, origin, cancellationToken);
+
+        async ValueTask<KvWriteResult> Observed(
+            string key, KvContent content, KvCondition condition, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken) =>
+            await telemetry.ObserveAsync(
+                "put", () => TryPut(key, content, condition, options, origin, cancellationToken), OutcomeOf).ConfigureAwait(false);
+    }
+
+    /// <summary>Deletes a key if a condition holds.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="condition">What must hold.</param>
+    /// <param name="origin">The region in which the delete is made; null where the namespace is not replicated.</param>
+    /// <param name="cancellationToken">Cancels the delete before it is decided.</param>
+    public ValueTask<KvWriteResult> TryDeleteAsync(string key, KvCondition condition, RegionView? origin, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved
+            ? Observed(key, condition, origin, cancellationToken)
+            : TryDelete(key, condition, origin, cancellationToken);
+
+        async ValueTask<KvWriteResult> Observed(string key, KvCondition condition, RegionView? origin, CancellationToken cancellationToken) =>
+            await telemetry.ObserveAsync("delete", () => TryDelete(key, condition, origin, cancellationToken), OutcomeOf).ConfigureAwait(false);
+    }
+
     /// <summary>Every later put and delete throws <see cref="ObjectDisposedException"/>.</summary>
     public void Close()
     {
@@ -58,14 +93,60 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         commit.Close();
     }
 
+    private static string OutcomeOf(KvWriteResult result) => result.Succeeded ? "ok" : "condition_failed";
+
+    private ValueTask<KvWriteResult> TryPut(
+        string key, KvContent content, KvCondition condition, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ThrowIfNoContent(key, content);
+        ThrowIfNoCondition("PUT", key, condition);
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
+        {
+            return TryPut(new AsciiKey(key, hash), key, content, condition, options, origin, cancellationToken);
+        }
+
+        using var encoded = new EncodedKey(key, limits.KeyBytesMax, "PUT", stackalloc byte[EncodedKey.StackBytes]);
+        return TryPut(encoded.Key, key, content, condition, options, origin, cancellationToken);
+    }
+
+    private ValueTask<KvWriteResult> TryPut<TKey>(
+        in TKey key, string text, KvContent content, KvCondition condition, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var (deadline, metadata) = OptionsOf(text, options);
+        if (content.IsStreamed)
+        {
+            return commit.TryPutStreamedAsync(
+                Encoding.UTF8.GetBytes(text), content, metadata, DeadlineAtEnd(text, options, deadline), origin, condition, cancellationToken);
+        }
+
+        return content.Text is { } value
+            ? commit.TryPutAsync(key, value, metadata, deadline, origin, condition, cancellationToken)
+            : commit.TryPutAsync(key, content.Bytes.Span, metadata, deadline, origin, condition, cancellationToken);
+    }
+
+    private ValueTask<KvWriteResult> TryDelete(string key, KvCondition condition, RegionView? origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ThrowIfNoCondition("DELETE", key, condition);
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
+        {
+            return commit.TryDeleteAsync(new AsciiKey(key, hash), origin, condition, cancellationToken);
+        }
+
+        using var encoded = new EncodedKey(key, limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
+        return commit.TryDeleteAsync(encoded.Key, origin, condition, cancellationToken);
+    }
+
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
-        if (content.IsDefault)
-        {
-            throw new ArgumentException(NamedEntry.NoContent(name, key), nameof(content));
-        }
-
+        ThrowIfNoContent(key, content);
         ThrowIfClosed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
@@ -115,6 +196,22 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
     private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
         ? default
         : (ExpirationRules.Check(options, limits, clock.Now, name, key), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
+
+    private void ThrowIfNoContent(string key, KvContent content)
+    {
+        if (content.IsDefault)
+        {
+            throw new ArgumentException(NamedEntry.NoContent(name, key), nameof(content));
+        }
+    }
+
+    private void ThrowIfNoCondition(string operation, string key, KvCondition condition)
+    {
+        if (condition.IsDefault)
+        {
+            throw new ArgumentException(NamedEntry.NoCondition(operation, name, key), nameof(condition));
+        }
+    }
 
     private void ThrowIfClosed()
     {

@@ -13,10 +13,11 @@ public sealed partial class LayeringTests
     // From the roof down. What stands on one line stands side by side.
     private static readonly string[][] s_floors =
     [
-        ["Hosting", "Bulk", "Typed"],
+        ["Hosting", "Bulk", "Typed", "Extended"],
         ["KvNamespaceExtensions.cs", "KvRegionExtensions.cs", "KvInspector.cs"],
         ["KvNamespace.cs"],
-        ["Regions"],
+        ["Updates"],
+        ["Regions", "Creation", "Prefixes"],
         ["Reads", "Writes", "KvProfile.cs"],
         ["KvNamespaceOptions.cs"],
         ["Replication", "Persistence/Log", "IKvExtendedNamespace.cs"],

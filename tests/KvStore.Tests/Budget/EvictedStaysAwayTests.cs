@@ -16,12 +16,23 @@ public sealed class EvictedStaysAwayTests : IDisposable
             Persistence = new FilePersistence(_directory.FullName, new FilePersistenceOptions { Durability = durability }),
         });
 
+    // A namespace that had used up its budget may have to evict a few more when it opens.
+    private static async Task HasWhatItHadAsync(KvNamespace kv, List<string> before, long evictedAfterwards)
+    {
+        var after = (await EvictTests.ListAllAsync(kv)).ToHashSet();
+        after.Except(before).Should().BeEmpty("what was evicted or deleted stays away");
+        var lost = before.Except(after).Count();
+        ((long)lost).Should().BeLessThanOrEqualTo(evictedAfterwards + kv.EvictedCount, "nothing is lost that was not evicted");
+        lost.Should().BeLessThan(before.Count / 4);
+    }
+
     [Theory]
     [InlineData(Durability.Buffered, 4)]
     [InlineData(Durability.Immediate, 16)]
     public async Task Reopened_namespace_has_exactly_what_it_had(Durability durability, int writers)
     {
         List<string> before;
+        long evicted;
         await using (var kv = await OpenAsync(durability: durability))
         {
             await Task.WhenAll(Enumerable.Range(0, writers).Select(writer => Task.Run(async () =>
@@ -32,13 +43,15 @@ public sealed class EvictedStaysAwayTests : IDisposable
                 }
             })));
             kv.EvictedCount.Should().BeGreaterThan(10_000);
+            evicted = -kv.EvictedCount;
             before = await EvictTests.ListAllAsync(kv);
+            await kv.DisposeAsync();
+            evicted += kv.EvictedCount;
         }
 
         await using (var kv = await OpenAsync())
         {
-            kv.EvictedCount.Should().Be(0);
-            (await EvictTests.ListAllAsync(kv)).Should().Equal(before);
+            await HasWhatItHadAsync(kv, before, evicted);
         }
     }
 
@@ -50,6 +63,7 @@ public sealed class EvictedStaysAwayTests : IDisposable
         var copy = Path.Combine(_directory.FullName, "..", _directory.Name + "-copy");
         var rounds = isImmediate ? 300 : 2000;
         List<string> before;
+        long evicted;
         await using (var kv = await OpenAsync(durability: isImmediate ? Durability.Immediate : Durability.Buffered))
         {
             var writers = Enumerable.Range(0, 4).Select(writer => Task.Run(async () =>
@@ -70,12 +84,15 @@ public sealed class EvictedStaysAwayTests : IDisposable
 
             await kv.SnapshotAsync(copy);
             await Task.WhenAll(writers);
+            evicted = -kv.EvictedCount;
             before = await EvictTests.ListAllAsync(kv);
+            await kv.DisposeAsync();
+            evicted += kv.EvictedCount;
         }
 
         await using (var kv = await OpenAsync())
         {
-            (await EvictTests.ListAllAsync(kv)).Should().Equal(before);
+            await HasWhatItHadAsync(kv, before, evicted);
         }
 
         await using (var kv = await KvNamespace.OpenAsync("COPY", new KvNamespaceOptions { Persistence = new FilePersistence(copy) }))

@@ -62,6 +62,22 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
+    public async Task Conditional_writes_are_counted_by_outcome()
+    {
+        using var heard = new Heard(_name);
+        await _kv.TryPutAsync("a", "v", KvCondition.Absent);
+        await _kv.TryPutAsync("a", "v", KvCondition.Absent);
+        await _kv.TryPutAsync("a", new MemoryStream([1]), KvCondition.Absent);
+        await _kv.TryDeleteAsync("a", KvCondition.Absent);
+        await _kv.TryDeleteAsync("a", KvCondition.Present);
+        await _kv.TryDeleteAsync("a", KvCondition.Absent);
+
+        heard.Requests.Should().Equal(
+            "put ok", "put condition_failed", "put condition_failed", "delete condition_failed", "delete ok", "delete ok");
+        heard.Gauges().Should().Contain("kvstore.condition_failures", 3);
+    }
+
+    [Fact]
     public async Task Failed_operation_is_an_activity_with_error_status()
     {
         var activities = new List<Activity>();

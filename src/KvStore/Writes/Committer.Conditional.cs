@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using KvStore.Diagnostics;
+using KvStore.Keys;
+using KvStore.Replication;
+using KvStore.Segments;
+
+namespace KvStore.Writes;
+
+/// <content>
+/// Conditional writes. In memory alone such a write is decided when it is published, under the lock of the shard. Otherwise it is decided
+/// as every mutation is, once no mutation of its key is in flight.
+/// </content>
+internal sealed partial class Committer
+{
+    private long _conditionFailures;
+
+    /// <summary>How many writes were not made because their conditions did not hold.</summary>
+    public long ConditionFailures => Volatile.Read(ref _conditionFailures);
+
+    /// <summary>Commits a mutation if a condition holds at that moment. Completes when the mutation is visible, or the condition does not hold.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="draft">The record, or none to delete the key.</param>
+    /// <param name="replicated">Notifies the regions; null where nothing is replicated.</param>
+    /// <param name="condition">What must hold.</param>
+    /// <param name="cancellationToken">Ends the wait for mutations of the key that are in flight; nothing is changed then.</param>
+    public ValueTask<KvWriteResult> TryCommitAsync<TKey>(
+        in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, KvCondition condition, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var check = BeginCheck(draft, condition, replicated);
+        if (_isDirect && replicated is null && !(draft.IsNone && store.ExpectsLate))
+        {
+            return new(ResultOf(check, CommitDirectly(key, draft, check)));
+        }
+
+        QueuedWrite? queued = null;
+        byte[] ownKey = [];
+        PendingPublication? pending = null;
+        ValueTask append = default;
+        var revision = 0L;
+        lock (calls.Lock)
+        {
+            if (_inFlight.Queues.MustWait(key.Hash, isConditional: true))
+            {
+                ownKey = KeyOf(key, draft);
+                queued = EnterHoldingLock(key.Hash, isConditional: true, draft);
+            }
+            else
+            {
+                pending = CommitHoldingLock(key, draft, replicated, call: null, check, out append, out revision);
+            }
+        }
+
+        return queued is not null ? TryCommitQueuedAsync(queued, ownKey, draft, replicated, check, cancellationToken)
+            : EndConditionalAsync(pending, append, check, revision, isDelete: draft.IsNone);
+    }
+
+    /// <summary>
+    /// Checks a condition before a write is prepared at some cost: when no mutation of the key is in flight of those that are now.
+    /// </summary>
+    /// <returns>How the write ends when the condition does not hold; null when it may be made.</returns>
+    public async ValueTask<KvWriteResult?> FindRefusalAsync(byte[] key, KvCondition condition, CancellationToken cancellationToken)
+    {
+        var hash = KeyHash.OfUtf8(key);
+        bool isInFlight;
+        long throughRevision;
+        lock (calls.Lock)
+        {
+            ThrowIfClosed();
+            isInFlight = _inFlight.Queues.IsInFlight(hash);
+            throughRevision = store.Revision;
+        }
+
+        if (isInFlight)
+        {
+            await _inFlight.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return IsRefused(new Utf8Key(key, hash), condition, out var refusal) ? refusal : null;
+    }
+
+    /// <summary>As <see cref="FindRefusalAsync"/>, unless it would have to wait: then nothing is found.</summary>
+    public bool TryFindRefusal<TKey>(in TKey key, KvCondition condition, out KvWriteResult refusal)
+        where TKey : struct, IKey, allows ref struct
+    {
+        refusal = default;
+        bool isInFlight;
+        lock (calls.Lock)
+        {
+            ThrowIfClosed();
+            isInFlight = _inFlight.Queues.IsInFlight(key.Hash);
+        }
+
+        return !isInFlight && IsRefused(key, condition, out refusal);
+    }
+
+    // As EndAsync.
+    private ValueTask<KvWriteResult> EndConditionalAsync(
+        PendingPublication? pending, ValueTask append, ConditionCheck check, long revision, bool isDelete)
+    {
+        Debug.Assert(!calls.Lock.IsHeldByCurrentThread);
+        if (pending is not null)
+        {
+            return pending.RunConditionalAsync(append);
+        }
+
+        if (isDelete)
+        {
+            _inFlight.ForgetTombstones();
+        }
+
+        return new(ResultOf(check, revision));
+    }
+
+    private async ValueTask<KvWriteResult> TryCommitQueuedAsync(
+        QueuedWrite? queued, byte[] key, RecordDraft draft, ReplicatedWrite? replicated, ConditionCheck check, CancellationToken cancellationToken)
+    {
+        var isDecided = false;
+        try
+        {
+            await queued!.WhenCalled.WaitAsync(cancellationToken).ConfigureAwait(false);
+            PendingPublication? pending;
+            ValueTask append;
+            long revision;
+            lock (calls.Lock)
+            {
+                isDecided = true;
+                pending = CommitHoldingLock(new Utf8Key(key, queued.Hash), draft, replicated, call: null, check, out append, out revision);
+            }
+
+            Leave(ref queued);
+            return await EndConditionalAsync(pending, append, check, revision, isDelete: draft.IsNone).ConfigureAwait(false);
+        }
+        finally
+        {
+            Leave(ref queued);
+            _publisher.AbandonUnless(isPublished: isDecided, draft);
+        }
+    }
+
+    private bool IsRefused<TKey>(in TKey key, KvCondition condition, out KvWriteResult refusal)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var check = new ConditionCheck(condition, store, replicated: null);
+        _ = check.IsMadeBy(key, isDelete: false);
+        refusal = check.Holds ? default : ResultOf(check, revision: 0);
+        return !check.Holds;
+    }
+
+    private KvWriteResult ResultOf(ConditionCheck check, long revision)
+    {
+        if (!check.Holds)
+        {
+            Interlocked.Increment(ref _conditionFailures);
+        }
+
+        return check.Result(revision);
+    }
+
+    private ConditionCheck BeginCheck(in RecordDraft draft, KvCondition condition, ReplicatedWrite? replicated)
+    {
+        try
+        {
+            AllocationProbe.Before();
+            return new ConditionCheck(condition, store, replicated);
+        }
+        catch
+        {
+            _publisher.AbandonUnless(isPublished: false, draft);
+            throw;
+        }
+    }
+}
