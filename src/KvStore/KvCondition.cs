@@ -8,7 +8,7 @@ public readonly struct KvCondition : IEquatable<KvCondition>
     private const long AbsentRevision = 0;
     private const long AnyRevision = -1;
 
-    // 0 is the default, which is no condition: so it is one more than the revision.
+    // 0 is the default, which is no condition: so it is one more than the revision. Of any revision, one more than the highest, or 0.
     private readonly long _oneMore;
     private readonly bool _isAny;
 
@@ -21,6 +21,12 @@ public readonly struct KvCondition : IEquatable<KvCondition>
 
     /// <summary>The key does not exist, or has expired.</summary>
     public static KvCondition Absent => new(AbsentRevision);
+
+    private KvCondition(long oneMore, bool isAny)
+    {
+        _oneMore = oneMore;
+        _isAny = isAny;
+    }
 
     /// <summary>The key exists.</summary>
     public static KvCondition Present => new(AnyRevision);
@@ -36,6 +42,13 @@ public readonly struct KvCondition : IEquatable<KvCondition>
     {
         ArgumentOutOfRangeException.ThrowIfNegative(revision);
         return new(revision);
+    }
+
+    /// <summary>The key exists in a version that is not newer than a revision.</summary>
+    internal static KvCondition NotNewerThan(long revision)
+    {
+        Debug.Assert(revision >= 0);
+        return new(revision + 1, isAny: true);
     }
 
     /// <summary>Whether two conditions are the same.</summary>
@@ -58,7 +71,7 @@ public readonly struct KvCondition : IEquatable<KvCondition>
     internal bool HoldsFor(long revision)
     {
         Debug.Assert(!IsDefault && revision >= 0);
-        return _isAny ? revision != AbsentRevision : revision == _oneMore - 1;
+        return !_isAny ? revision == _oneMore - 1 : revision != AbsentRevision && (_oneMore == 0 || revision < _oneMore);
     }
 }
 

@@ -5,7 +5,7 @@ using KvStore.Rules;
 
 namespace KvStore;
 
-/// <summary>A key as a listing shows it: its name, expiration and metadata, never its value.</summary>
+/// <summary>A key as a listing shows it: its name, revision, expiration and metadata, never its value.</summary>
 public readonly struct KvListKey : IEquatable<KvListKey>
 {
     private const int RoundingMask = 3;
@@ -31,14 +31,16 @@ public readonly struct KvListKey : IEquatable<KvListKey>
 
     /// <summary>Lists a record. Without metadata it does not keep that in memory.</summary>
     /// <param name="name">The key.</param>
+    /// <param name="revision">The revision of the record.</param>
     /// <param name="deadline">When it is gone.</param>
     /// <param name="metadataSegment">The array with the record, if it has metadata; otherwise null.</param>
     /// <param name="recordOffset">Where the record begins.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal KvListKey(string name, Deadline deadline, byte[]? metadataSegment, int recordOffset)
+    internal KvListKey(string name, long revision, Deadline deadline, byte[]? metadataSegment, int recordOffset)
     {
         Debug.Assert((recordOffset & RoundingMask) == 0, "Records begin at multiples of 8.");
         Name = name;
+        Revision = revision;
         _deadlineSeconds = deadline.Seconds;
         _metadataSource = metadataSegment;
         _place = recordOffset | deadline.Rounding;
@@ -46,6 +48,12 @@ public readonly struct KvListKey : IEquatable<KvListKey>
 
     /// <summary>The key.</summary>
     public string Name { get; private init; }
+
+    /// <summary>
+    /// The revision of the entry: of two versions of a key the newer has the higher one, also after a restart. 0 where the source knows
+    /// no revisions. Two listed keys that differ in nothing else are equal.
+    /// </summary>
+    public long Revision { get; }
 
     /// <summary>When the entry expires, in whole seconds; null when it doesn't.</summary>
     public DateTimeOffset? Expiration => Deadline.Expiration;

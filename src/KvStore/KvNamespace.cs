@@ -31,6 +31,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private readonly CommitPath _commit;
     private readonly ReadPath _reads;
     private readonly WritePath _writes;
+    private readonly ManyWrites _manyWrites;
     private readonly WatchPath _watches;
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
@@ -47,7 +48,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
-            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory, shareLargeValue: _largeValues.Share);
         if (options.Persistence is null)
         {
             _store.BeginRevisionsAfter(FirstRevision.After(highest: 0, _clock.Now));
@@ -56,6 +57,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _commit = new CommitPath(name, _store, _largeValues, options);
         _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _store.EvictedCount, () => _commit.ConditionFailures);
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
+        _manyWrites = new ManyWrites(Limits, _clock, _store, _writes, _commit, _telemetry);
         var replicated = options.Replication is { } replication
             ? new ReplicatedStore(name, _store, _clock, options.TimeProvider, replication, _largeValues)
             : null;
@@ -256,23 +258,23 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TouchAsync(key, expirationTtl, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.PutAsync(entries, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.DeleteAsync(keys, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<long> DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _manyWrites.DeletePrefixAsync(prefix, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvScanEntry> ScanAsync(string? prefix = null, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _reads.Scan(prefix ?? "", cancellationToken);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default) =>

@@ -284,6 +284,12 @@ public readonly struct KvValue : IDisposable
     /// <summary>The same as <see cref="Dispose"/>.</summary>
     internal void Release() => Dispose();
 
+    /// <summary>
+    /// Ends the lease on the file of a large value, which can still be opened as long as its key has this value. Does nothing for a value
+    /// in memory.
+    /// </summary>
+    internal void EndLease() => (_source as LargeValueView)?.EndLease();
+
     // A record by itself, without a key.
     private static byte[] NewRecord(int metadataBytes, int valueBytes, Deadline deadline, out int valueOffset)
     {

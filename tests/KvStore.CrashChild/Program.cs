@@ -8,6 +8,7 @@
 // Or: "many-idle", directory, how many namespaces, and their durability.
 // Or: "evict", a budget for memory, how many writers, and a directory or none.
 // Or: "evict-until-killed", directory, and the number that it goes on with.
+// Or: "put-many", directory and the number of the first round: see PutManyRounds.
 using System.Globalization;
 using System.Text;
 using KvStore;
@@ -54,6 +55,11 @@ if (args is ["evict", var budget, var writers, .. var place])
 if (args is ["evict-until-killed", var evicting, var firstNumber])
 {
     return await Evicting.UntilKilledAsync(evicting, int.Parse(firstNumber, CultureInfo.InvariantCulture));
+}
+
+if (args[0] == "put-many")
+{
+    return await PutManyRounds.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture));
 }
 
 var directory = args[0];

@@ -28,11 +28,12 @@ public sealed class CommitQueueTests
         Dispose,
         Reopen,
         Rest,
+        Group,
     }
 
     [Theory]
-    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen, Rest")]
-    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen, Rest")]
+    [InlineData(Durability.Immediate, "Append, Flush, Fail, Close, Dispose, Reopen, Rest, Group")]
+    [InlineData(Durability.Interval, "Append, Flush, Tick, Fail, Close, Dispose, Reopen, Rest, Group")]
     public void In_every_order_of_a_put_and_two_events_each_caller_completes_once(Durability durability, string events)
     {
         var runs = 0L;
@@ -53,6 +54,8 @@ public sealed class CommitQueueTests
     {
         ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Fail, Step.Dispose]).Should().BeGreaterThan(100);
         ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Fail, Step.Reopen]).Should().BeGreaterThan(100);
+        ExploreAll(Durability.Immediate, [Step.Group, Step.Append, Step.Append, Step.Group]).Should().BeGreaterThan(100);
+        ExploreAll(Durability.Immediate, [Step.Group, Step.Append, Step.Fail, Step.Dispose]).Should().BeGreaterThan(100);
     }
 
     [Theory]
@@ -242,6 +245,7 @@ public sealed class CommitQueueTests
         private Caller? _reopenWaits;
         private bool _isReopening;
         private bool _isResting;
+        private int _groups;
 
         public Model(Durability durability, Step[] steps, Choices choices, Func<Durability, TimeProvider, int, CommitQueue> newQueue)
         {
@@ -285,7 +289,7 @@ public sealed class CommitQueueTests
                 worker.Batch is { } batch ? $"writes {batch.Length} {Ids(batch.FirstWaiting)}"
                 : worker.Completion is { } completion ? $"completes {Ids(completion)}"
                 : $"asks {worker.HasJustCome}");
-            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_isResting} {_reopenWaits?.Completed}|"
+            return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_isResting} {_groups} {_reopenWaits?.Completed}|"
                 + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{_queue.Describe(Ids)}";
         }
 
@@ -350,6 +354,11 @@ public sealed class CommitQueueTests
                 yield return ("rested", EndRest);
             }
 
+            if (_groups > 0)
+            {
+                yield return ("a group ends", EndGroup);
+            }
+
             if (_reopenWaits is { Completed: > 0 })
             {
                 yield return ("reopen again", BeginReopen);
@@ -393,6 +402,9 @@ public sealed class CommitQueueTests
                     break;
                 case Step.Rest:
                     _isResting |= _queue.TryBeginRest();
+                    break;
+                case Step.Group:
+                    _groups += _queue.TryBeginGroup() ? 1 : 0;
                     break;
             }
         }
@@ -491,6 +503,12 @@ public sealed class CommitQueueTests
             {
                 Do(_queue.Fail(new KvPersistenceException("a flush at rest")).Call);
             }
+        }
+
+        private void EndGroup()
+        {
+            _groups--;
+            Do(_queue.EndGroup());
         }
 
         // Calls are not counted: one that has not been answered stands for all of them, as in FlushThreads.

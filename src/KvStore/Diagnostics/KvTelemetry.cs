@@ -90,6 +90,9 @@ internal sealed class KvTelemetry : IDisposable
     /// <summary>Counts a synchronous read.</summary>
     public void CountRead(bool isHit) => Count("get", isHit ? "hit" : "miss", errorType: null);
 
+    /// <summary>Counts a scan.</summary>
+    public void CountScan() => Count("scan", "ok", errorType: null);
+
     // The tags are set at the start, because samplers decide by them.
     private Activity? StartActivity(string operation) => KvMetrics.Activities.HasListeners()
         ? KvMetrics.Activities.StartActivity(

@@ -66,7 +66,7 @@ internal struct ListPage : IRecordSink
         }
 
         _keys[_count++] = new KvListKey(
-            Utf8Text.Decode(record.Key), record.Deadline, record.MetadataBytes == 0 ? null : record.Segment, record.Offset);
+            Utf8Text.Decode(record.Key), record.Revision, record.Deadline, record.MetadataBytes == 0 ? null : record.Segment, record.Offset);
         return true;
     }
 

@@ -1,7 +1,7 @@
 namespace KvStore;
 
 /// <summary>
-/// Makes the mutations of a namespace durable. A provider receives puts and deletes, not bytes on a disk, so that a log of files,
+/// Makes the mutations of a namespace durable. A provider receives puts, deletes and touches, not bytes on a disk, so that a log of files,
 /// SQLite or PostgreSQL can implement it.
 /// </summary>
 /// <remarks>
@@ -37,6 +37,16 @@ public interface IKvPersistence : IAsyncDisposable
     /// recovered later is not known.
     /// </returns>
     ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Announces that the caller appends many mutations now, and waits for them afterwards. A provider that waits for a disk may put off
+    /// writing until all groups have ended, so that one flush is enough for all of them.
+    /// </summary>
+    /// <returns>
+    /// Ends the group. The caller disposes it once, soon, and whatever happens meanwhile; disposing does not throw and does not wait.
+    /// Null when there is nothing to put off.
+    /// </returns>
+    IDisposable? BeginGroup() => null;
 
     /// <summary>Makes every mutation durable that was taken before the call, whatever the configured durability.</summary>
     /// <param name="cancellationToken">Checked before anything happens.</param>

@@ -22,7 +22,7 @@ namespace KvStore.Reads;
 /// <see cref="Read(string, string, int?, bool)"/>, in every mode. A read hashes its key once.</para>
 /// <para>Thread safety: all members, from any thread. Reads take no lock, except for those that a region serves.</para>
 /// </remarks>
-internal sealed class ReadPath
+internal sealed partial class ReadPath
 {
     private readonly string _name;
     private readonly KvLimits _limits;
@@ -134,36 +134,6 @@ internal sealed class ReadPath
             ? _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
             : KvValue.Unknown;
 
-    /// <summary>As <see cref="Find(string)"/>, for what the value was decoded to; keys of other lengths are probed too.</summary>
-    /// <typeparam name="TOutcome">What is looked for.</typeparam>
-    /// <param name="key">The key.</param>
-    /// <param name="outcome">Where it is looked for.</param>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public ProbedObject FindDecoded<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, IProbeOutcome<ProbedObject>
-    {
-        if (_mode != ReadMode.Direct)
-        {
-            return _mode == ReadMode.Counting ? ProbeDecoded(key, new CountedOutcome<TOutcome>(outcome)) : ProbedObject.Unknown;
-        }
-
-        if (key is not null && TwoBlockKey.Fits(key.Length))
-        {
-            return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Probe<TwoBlockKey, TOutcome, ProbedObject>(read, _clock, outcome)
-                : ProbedObject.Unknown;
-        }
-
-        return FindDecodedUncommon(key!, outcome);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject ProbeDecoded<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, IProbeOutcome<ProbedObject> =>
-        key is null || !TwoBlockKey.Fits(key.Length) ? FindDecodedUncommon(key!, outcome)
-        : TwoBlockKey.TryRead(key, out var read) ? _index.Probe<TwoBlockKey, TOutcome, ProbedObject>(read, _clock, outcome)
-        : ProbedObject.Unknown;
-
     /// <summary>Reads a key in any mode.</summary>
     /// <param name="key">The key.</param>
     /// <param name="operation">The operation, for the messages of exceptions.</param>
@@ -250,6 +220,20 @@ internal sealed class ReadPath
 
         ValueTask<KvListPage> Observed(KvListOptions? options, CancellationToken cancellationToken) =>
             _telemetry.ObserveAsync("list", () => List(options, cancellationToken), static _ => "ok");
+    }
+
+    /// <summary>Scans the newest state, whatever the region sees. Counted when it is called; how long the caller takes is not timed.</summary>
+    /// <exception cref="KvException">The prefix is too long (414) or not Unicode (400).</exception>
+    public EntryScan Scan(string prefix, CancellationToken cancellationToken)
+    {
+        ThrowIfClosed();
+        var utf8 = KeyRules.EncodePrefix(prefix, _keyBytesMax, "LIST");
+        if (KvMetrics.Requests.Enabled)
+        {
+            _telemetry.CountScan();
+        }
+
+        return new EntryScan(this, _store, _clock, utf8, cancellationToken);
     }
 
     /// <summary>
@@ -339,13 +323,6 @@ internal sealed class ReadPath
         ReadRules.Check(key, options, _limits);
         return ReadRules.CacheTtlSeconds(options);
     }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject FindDecodedUncommon<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, IProbeOutcome<ProbedObject> =>
-        KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            ? _index.Probe<AsciiKey, TOutcome, ProbedObject>(new AsciiKey(key, hash), _clock, outcome)
-            : ProbedObject.Unknown;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private KvValue Read<TKey>(in TKey key, int? cacheTtlSeconds, bool isUse = true)

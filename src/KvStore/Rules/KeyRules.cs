@@ -117,6 +117,19 @@ internal static class KeyRules
         }
     }
 
+    /// <summary>Checks a prefix of a call that refuses one that no key can have, and writes it as UTF-8.</summary>
+    /// <exception cref="KvException">It is too long (414) or not Unicode (400).</exception>
+    public static byte[] EncodePrefix(string prefix, int keyBytesMax, string operation)
+    {
+        CheckLength(prefix, keyBytesMax, operation, nameof(prefix));
+        return IsUnicode(prefix)
+            ? Encoding.UTF8.GetBytes(prefix)
+            : throw new KvException(400, operation, $"The prefix {VisibleKey.Quote(prefix)} is not Unicode: it has an unpaired surrogate, which no key has.")
+            {
+                ParamName = nameof(prefix),
+            };
+    }
+
     private static bool IsPaired(string text)
     {
         for (var i = 0; i < text.Length; i++)

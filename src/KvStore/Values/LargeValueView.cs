@@ -9,7 +9,14 @@ namespace KvStore.Values;
 /// <param name="record">The record that refers to the value.</param>
 internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.Lease lease, Record record) : IDisposable
 {
-    private int _isDisposed;
+    private int _state;
+
+    private enum State
+    {
+        Leased,
+        Unleased,
+        Disposed,
+    }
 
     /// <summary>The length in bytes.</summary>
     public long Length => lease.Reference.Length;
@@ -19,12 +26,8 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     /// <summary>Opens the value. The stream has a lease of its own.</summary>
     public Stream OpenStream()
     {
-        if (Volatile.Read(ref _isDisposed) != 0)
-        {
-            throw Disposed();
-        }
-
-        return leases.Open(lease, record.Key);
+        var state = (State)Volatile.Read(ref _state);
+        return state != State.Disposed ? leases.Open(lease, record.Key, hasView: state == State.Leased) : throw Disposed();
     }
 
     /// <summary>Reads the whole value.</summary>
@@ -57,7 +60,16 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
     /// <summary>Ends the lease of this view. Streams that were opened go on.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+        if (Interlocked.Exchange(ref _state, (int)State.Disposed) == (int)State.Leased)
+        {
+            leases.Leave(lease);
+        }
+    }
+
+    /// <summary>Ends the lease of this view, which can still be opened as long as its key has this value. Streams that were opened go on.</summary>
+    public void EndLease()
+    {
+        if (Interlocked.CompareExchange(ref _state, (int)State.Unleased, (int)State.Leased) == (int)State.Leased)
         {
             leases.Leave(lease);
         }

@@ -14,9 +14,10 @@ namespace KvStore.Writes;
 /// <see cref="IsMadeBy"/>. In memory alone it is decided when it is published, under the lock of the shard, because other writers may
 /// hold no other lock: see <see cref="OnPublishing"/>.</para>
 /// <para>The regions are notified of a write whose condition holds, and of no other.</para>
+/// <para>Without a condition it finds out whether the key existed, for a write that is made in any case.</para>
 /// <para>Thread safety: none; the call that makes the write uses one member after the other.</para>
 /// </remarks>
-internal sealed class ConditionCheck(KvCondition condition, ShardedStore store, ReplicatedWrite? replicated) : PublicationObserver
+internal sealed class ConditionCheck(KvCondition? condition, ShardedStore store, ReplicatedWrite? replicated) : PublicationObserver
 {
     private long _standingRevision;
 
@@ -25,6 +26,12 @@ internal sealed class ConditionCheck(KvCondition condition, ShardedStore store, 
 
     /// <summary>Whether the write is made: the condition held, and there is something to change.</summary>
     public bool IsMade { get; private set; }
+
+    /// <summary>Whether the outcome of the write depends on the entry that the key has.</summary>
+    public bool IsConditional => condition is not null;
+
+    /// <summary>Whether the key existed when the write was decided.</summary>
+    public bool Existed => _standingRevision != 0;
 
     /// <summary>Checks the condition against the newest state.</summary>
     /// <param name="key">The key.</param>
@@ -53,8 +60,8 @@ internal sealed class ConditionCheck(KvCondition condition, ShardedStore store, 
     private bool IsMadeAt(long standingRevision, bool isDelete)
     {
         _standingRevision = standingRevision;
-        Holds = condition.HoldsFor(standingRevision);
-        IsMade = Holds && !(isDelete && standingRevision == 0);
+        Holds = condition?.HoldsFor(standingRevision) ?? true;
+        IsMade = Holds && !(IsConditional && isDelete && standingRevision == 0);
         return IsMade;
     }
 }

@@ -20,7 +20,7 @@ namespace KvStore.Writes;
 /// the next one come too soon.</para>
 /// <para>Thread safety: every member only while holding the lock of <see cref="CallOrder"/>.</para>
 /// </remarks>
-internal sealed class WriteAdmission
+internal sealed partial class WriteAdmission
 {
     private const int WalkedAtOnce = 256;
     private const int ForgottenFrom = 4096;
@@ -50,7 +50,8 @@ internal sealed class WriteAdmission
         store.CountLiveBytes();
     }
 
-    private bool IsLimited => _limits.NamespaceKeysMax is not null || _limits.NamespaceBytesMax is not null;
+    /// <summary>Whether the number of keys or bytes is limited.</summary>
+    public bool IsLimited => _limits.NamespaceKeysMax is not null || _limits.NamespaceBytesMax is not null;
 
     /// <summary>Makes the checks that the options require; null when every write is admitted.</summary>
     /// <param name="name">The name of the namespace, for messages.</param>
@@ -154,28 +155,36 @@ internal sealed class WriteAdmission
             return;
         }
 
-        if (_store.HasExpired)
-        {
-            (keys, total) = Walk();
-        }
-
-        foreach (var (addedKeys, addedBytes) in AddedInFlight())
-        {
-            keys += addedKeys;
-            total += addedBytes;
-        }
+        (keys, total) = Size();
 
         // The entry that a put replaces makes room for it. A put that adds neither keys nor bytes is always admitted.
         var (before, beforeBytes) = MostOf(key, out _, out _);
-        var keysAfter = keys + 1 - before;
-        var bytesAfter = total + Math.Max(bytes - beforeBytes, 0);
-        if (keysAfter > _limits.NamespaceKeysMax && before == 0)
+        CheckSize(key, keys + 1 - before, total + Math.Max(bytes - beforeBytes, 0), isNew: before == 0, grows: bytes > beforeBytes);
+    }
+
+    // The most that the namespace can hold while the mutations in flight become visible. Entries that have expired do not count.
+    private (long Keys, long Bytes) Size()
+    {
+        var (keys, bytes) = _store.HasExpired ? Walk() : (_store.Count, _store.CountedLiveBytes);
+        foreach (var (addedKeys, addedBytes) in AddedInFlight())
+        {
+            keys += addedKeys;
+            bytes += addedBytes;
+        }
+
+        return (keys, bytes);
+    }
+
+    private void CheckSize<TKey>(in TKey key, long keysAfter, long bytesAfter, bool isNew, bool grows)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (keysAfter > _limits.NamespaceKeysMax && isNew)
         {
             throw new KvException(
                 413, "PUT", Invariant($"The namespace {VisibleKey.Quote(_name)} would hold {keysAfter} keys with {Quote(key)}, exceeding its limit of {_limits.NamespaceKeysMax}."));
         }
 
-        if (bytesAfter > _limits.NamespaceBytesMax && bytesAfter > total)
+        if (bytesAfter > _limits.NamespaceBytesMax && grows)
         {
             throw new KvException(
                 413, "PUT", Invariant($"The namespace {VisibleKey.Quote(_name)} would hold {bytesAfter} bytes with {Quote(key)}, exceeding its limit of {_limits.NamespaceBytesMax}."));
@@ -247,7 +256,7 @@ internal sealed class WriteAdmission
     private void CheckRate<TKey>(in TKey key, string operation)
         where TKey : struct, IKey, allows ref struct
     {
-        if (!_enforceRate)
+        if (!_enforceRate || _isDecidingMany)
         {
             return;
         }

@@ -15,6 +15,8 @@ namespace KvStore.Writes;
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock, CommitPath commit, KvTelemetry telemetry)
 {
+    private const string Touched = "TOUCH";
+
     private volatile bool _isClosed;
 
     /// <summary>Whether every put and delete throws <see cref="ObjectDisposedException"/>.</summary>
@@ -86,6 +88,21 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             await telemetry.ObserveAsync("delete", () => TryDelete(key, condition, origin, cancellationToken), OutcomeOf).ConfigureAwait(false);
     }
 
+    /// <summary>Gives an entry a new time to live.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="ttl">The time to live; null for ever.</param>
+    /// <param name="origin">The region in which the write is made; null where the namespace is not replicated.</param>
+    /// <param name="cancellationToken">Cancels the write before it is decided.</param>
+    /// <returns>Whether the key exists.</returns>
+    public ValueTask<bool> TouchAsync(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved ? Observed(key, ttl, origin, cancellationToken) : Touch(key, ttl, origin, cancellationToken);
+
+        async ValueTask<bool> Observed(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken) =>
+            await telemetry.ObserveAsync(
+                "touch", () => Touch(key, ttl, origin, cancellationToken), static isThere => isThere ? "hit" : "miss").ConfigureAwait(false);
+    }
+
     /// <summary>Every later put and delete throws <see cref="ObjectDisposedException"/>.</summary>
     public void Close()
     {
@@ -143,6 +160,24 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         return commit.TryDeleteAsync(encoded.Key, origin, condition, cancellationToken);
     }
 
+    private ValueTask<bool> Touch(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
+        {
+            return commit.TouchAsync(new AsciiKey(key, hash), DeadlineAfter(key, ttl), origin, cancellationToken);
+        }
+
+        using var encoded = new EncodedKey(key, limits.KeyBytesMax, Touched, stackalloc byte[EncodedKey.StackBytes]);
+        return commit.TouchAsync(encoded.Key, DeadlineAfter(key, ttl), origin, cancellationToken);
+    }
+
+    private Deadline DeadlineAfter(string key, TimeSpan? ttl) => ttl is null
+        ? default
+        : ExpirationRules.Check(new KvPutOptions { ExpirationTtl = ttl }, limits, clock.Now, name, key, Touched);
+
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -174,9 +209,9 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             : commit.PutAsync(key, content.Bytes.Span, metadata, deadline, origin, cancellationToken);
     }
 
-    // A time to live begins with the entry, and reading a stream may take long. A method of its own, because its closure would cost
-    // every put an allocation.
-    private Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
+    /// <summary>The deadline of a put whose value is read first: a time to live begins with the entry, and reading a stream may take long.</summary>
+    /// <remarks>A method of its own, because its closure would cost every put an allocation.</remarks>
+    internal Func<Deadline> DeadlineAtEnd(string key, KvPutOptions? options, Deadline deadline) =>
         options?.ExpirationTtl is not null ? () => ExpirationRules.AfterTtl(options, clock.Now, name, key) : () => deadline;
 
     private ValueTask Delete(string key, RegionView? origin, CancellationToken cancellationToken)
@@ -193,9 +228,21 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         return commit.DeleteAsync(encoded.Key, origin);
     }
 
-    private (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
+    /// <summary>Checks the options of a put.</summary>
+    internal (Deadline Deadline, ReadOnlyMemory<byte> Metadata) OptionsOf(string key, KvPutOptions? options) => options is null
         ? default
         : (ExpirationRules.Check(options, limits, clock.Now, name, key), MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
+
+    /// <summary>
+    /// Options that were checked before. A date that was far enough ahead then is not refused now, and a time to live begins now.
+    /// </summary>
+    internal (Deadline Deadline, ReadOnlyMemory<byte> Metadata) CheckedOptionsOf(string key, KvPutOptions? options, DateTimeOffset checkedAt) =>
+        options is null
+            ? default
+            : (options.ExpirationTtl is null
+                    ? ExpirationRules.Check(options, limits, checkedAt, name, key)
+                    : ExpirationRules.AfterTtl(options, clock.Now, name, key),
+                MetadataCodec.Encode(options.Metadata, limits.MetadataBytesMax));
 
     private void ThrowIfNoContent(string key, KvContent content)
     {
@@ -213,7 +260,7 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         }
     }
 
-    private void ThrowIfClosed()
+    internal void ThrowIfClosed()
     {
         if (_isClosed)
         {

@@ -54,5 +54,16 @@ public abstract partial class KvExtendedNamespaceContract : IAsyncLifetime
         return names;
     }
 
+    protected async Task<SortedDictionary<string, string>> State()
+    {
+        var state = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var name in await Names())
+        {
+            state[name] = (await Kv.GetTextAsync(name))!;
+        }
+
+        return state;
+    }
+
     protected static KvPutOptions Ttl(int seconds) => new() { ExpirationTtl = TimeSpan.FromSeconds(seconds) };
 }

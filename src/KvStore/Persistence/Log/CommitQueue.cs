@@ -18,7 +18,7 @@ namespace KvStore.Persistence.Log;
 /// worker; the list, and an open batch that waits for nothing, have a worker that was called and has not come yet,
 /// or one that is between two calls of <see cref="Next"/>.</para>
 /// </remarks>
-internal class CommitQueue(Durability durability, TimeProvider time, int unwrittenBytesMax = CommitQueue.UnwrittenBytesMax)
+internal partial class CommitQueue(Durability durability, TimeProvider time, int unwrittenBytesMax = CommitQueue.UnwrittenBytesMax)
 {
     // In the relaxed modes: so much is gathered before it is written, and with so much not yet written a put waits.
     private const int GatheredBytes = 64 * 1024;
@@ -339,12 +339,12 @@ internal class CommitQueue(Durability durability, TimeProvider time, int unwritt
     internal string Describe(Func<PendingAppend?, string> waiting) =>
         Invariant($"{_writer} open {_batches.Open.Length} {_batches.Open.MustFlush} {_batches.Open.MustWrite} {_batches.Open.MustRoll} {_batches.Open.MustClose} {waiting(_batches.Open.FirstWaiting)}")
         + Invariant($"retained {_batches.Retained?.Length} {_batches.Retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_completions.First)}idle {waiting(_idle.First)}")
-        + Invariant($"{_isHelperCalled} {_delay.IsOn} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
+        + Invariant($"{_isHelperCalled} {_groups} {_hasGroupEnded} {_delay.IsOn} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
 
     /// <summary>Decides whether a worker must come to write.</summary>
     private Call TryStart()
     {
-        if (_writer != Writer.None || _failure is not null || _waitsForRetry || !_batches.HaveWork)
+        if (_writer != Writer.None || _failure is not null || _waitsForRetry || _groups > 0 || !_batches.HaveWork)
         {
             return Call.None;
         }

@@ -83,6 +83,9 @@ public sealed class FilePersistence : IKvPersistence
             : Opened.AppendAsync(mutation);
 
     /// <inheritdoc/>
+    public IDisposable? BeginGroup() => Opened.BeginGroup();
+
+    /// <inheritdoc/>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default) =>
         cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : Opened.FlushAsync();
 

@@ -18,11 +18,13 @@ namespace KvStore.Persistence.Log;
 /// <para><b>Coalesced flushes.</b> Most callers that complete put again at once. A flush that begins with the first of them would leave
 /// all the others to the next flush and halve the throughput. So the next flush waits until the completions are through, but no longer
 /// than a fraction of the time that the last flush took.</para>
+/// <para><b>Groups.</b> A caller that appends many mutations announces it, and no flush begins until it has appended all of them
+/// (<see cref="BeginGroup"/>). Otherwise a flush would begin with the first of them.</para>
 /// <para>The idea of group commit is as old as DeWitt and others, "Implementation Techniques for Main Memory Database
 /// Systems" (1984); that of letting the thread that flushed run the others' continuations is from flat combining (Hendler and
 /// others, 2010).</para>
 /// </remarks>
-internal sealed class GroupCommit : FlushWork, IAsyncDisposable
+internal sealed partial class GroupCommit : FlushWork, IAsyncDisposable
 {
     private readonly Durability _durability;
     private readonly FlushThreads _threads;
@@ -30,6 +32,8 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
     private readonly Action<KvPersistenceException> _failed;
     private readonly Lock _lock = new();
     private readonly CommitQueue _queue;
+
+    private readonly Group _group;
 
     // 1 since it was written to.
     private int _wasUsed;
@@ -58,6 +62,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         _written = written;
         _failed = failed;
         _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision };
+        _group = new Group(this);
         OpenPlace = new LinkedListNode<WeakReference<GroupCommit>>(new WeakReference<GroupCommit>(this));
     }
 

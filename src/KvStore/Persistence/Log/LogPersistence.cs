@@ -151,6 +151,9 @@ internal sealed class LogPersistence : IAsyncDisposable
         return append;
     }
 
+    // In the relaxed modes no append waits for a flush.
+    public IDisposable? BeginGroup() => _options.Durability == Durability.Immediate ? _log?.BeginGroup() : null;
+
     public ValueTask FlushAsync() => _log is { } log ? log.FlushAsync() : default;
 
     public async ValueTask CompactAsync(CancellationToken cancellationToken)

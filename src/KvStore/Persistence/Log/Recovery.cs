@@ -11,8 +11,10 @@ namespace KvStore.Persistence.Log;
 /// <remarks>
 /// Two passes. The first reads every log once, each on a core of its own, and finds out where it ends; then it is known
 /// how much will come, and that all of it counts. The second hands it out, all cores taking chunks of about a megabyte; since
-/// the highest revision of a key wins, their order does not matter. Only a host with little memory gets the logs in order, so that it
-/// need not remember deletes. No string is made, and no object per record.
+/// the highest revision of a key wins, their order does not matter. No string is made, and no object per record. Logs that have
+/// touches are read once more in between: an entry that has expired by its own record may have been touched later, so the touches
+/// are known before the first entry is handed out, and applied after the last one (<see cref="RecoveredTouches"/>).
+/// Only a host with little memory gets the logs in order, so that it need not remember deletes.
 /// </remarks>
 internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool isReadOnly)
 {
@@ -20,6 +22,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
     private readonly List<KvDamage> _damages = [];
     private readonly DateTimeOffset _now = host.TimeProvider.GetUtcNow();
     private readonly List<Part> _parts = [];
+    private readonly RecoveredTouches _touches = new();
     private long _mutations;
     private long _snapshotMutations;
     private long _highestRevision;
@@ -74,7 +77,9 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
 
         host.Prepare(records, payloadBytes);
+        WithFiles(_parts.Where(part => part.HasTouches), CollectTouches, cancellationToken);
         HandOut(cancellationToken);
+        ApplyTouches();
         if (snapshot is not null && snapshot.End.Records != _snapshotMutations)
         {
             Report(new KvDamage(
@@ -106,7 +111,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 
         void Add(LogScan scan)
         {
-            _parts.AddRange(scan.Chunks.Select(chunk => new Part(scan.Name, scan.Header.Seed, chunk.Start, chunk.End, IsOfSnapshot: false)));
+            _parts.AddRange(scan.Chunks.Select(chunk => new Part(scan.Name, scan.Header.Seed, chunk.Start, chunk.End, IsOfSnapshot: false, HasTouches: scan.Touches > 0)));
             records += scan.Records;
             payloadBytes += scan.PayloadBytes;
             _highestRevision = Math.Max(_highestRevision, scan.HighestRevision);
@@ -148,10 +153,25 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 
     private void HandOut(CancellationToken cancellationToken)
     {
+        if (!host.NeedsOrder)
+        {
+            WithFiles(_parts, HandOut, cancellationToken);
+            return;
+        }
+
+        // The order of a log is that of the revisions, and each key is in a snapshot once.
+        WithFiles(_parts.Where(static part => part.IsOfSnapshot), HandOut, cancellationToken);
+        host.RecoverInOrder();
+        WithFiles(_parts.Where(static part => !part.IsOfSnapshot), HandOut, cancellationToken, isInOrder: true);
+    }
+
+    private void WithFiles(IEnumerable<Part> parts, Action<IStorageFile, Part> read, CancellationToken cancellationToken, bool isInOrder = false)
+    {
         var files = new Dictionary<string, IStorageFile>();
         try
         {
-            foreach (var part in _parts)
+            Part[] all = [.. parts];
+            foreach (var part in all)
             {
                 if (!files.ContainsKey(part.Name))
                 {
@@ -159,20 +179,16 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 }
             }
 
-            if (!host.NeedsOrder)
+            if (!isInOrder)
             {
-                InParallel(_parts.Count, i => HandOut(files[_parts[i].Name], _parts[i]), cancellationToken);
+                InParallel(all.Length, i => read(files[all[i].Name], all[i]), cancellationToken);
                 return;
             }
 
-            // The order of a log is that of the revisions, and each key is in a snapshot once.
-            var ofSnapshot = _parts.FindAll(static part => part.IsOfSnapshot);
-            InParallel(ofSnapshot.Count, i => HandOut(files[ofSnapshot[i].Name], ofSnapshot[i]), cancellationToken);
-            host.RecoverInOrder();
-            foreach (var part in _parts.Where(static part => !part.IsOfSnapshot))
+            foreach (var part in all)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                HandOut(files[part.Name], part);
+                read(files[part.Name], part);
             }
         }
         finally
@@ -184,7 +200,41 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
     }
 
-    private void HandOut(IStorageFile file, in Part part)
+    private void CollectTouches(IStorageFile file, Part part)
+    {
+        using var reader = new LogReader(file, part.Seed, part.Start, part.End);
+        while (reader.NextOffset < part.End)
+        {
+            // Other records are verified when they are handed out.
+            if (!reader.TryRead(out var record, verifies: false)
+                || (record.Kind == RecordKind.Touch && LogRecord.TryRead(reader.Bytes.Span, part.Seed, out record) != RecordOutcome.Whole))
+            {
+                throw new KvDamagedFileException(storage.PathOf(part.Name), reader.Offset, "the checksum of the record is wrong");
+            }
+
+            if (record.Kind == RecordKind.Touch)
+            {
+                _touches.Add(record);
+            }
+        }
+    }
+
+    private void ApplyTouches()
+    {
+        foreach (var touch in _touches.All)
+        {
+            if (touch.Deadline.HasPassedAt(_now))
+            {
+                host.Recover(new KvMutation { Key = touch.Key, Revision = touch.Revision, IsDelete = true });
+            }
+            else
+            {
+                host.RecoverTouch(touch);
+            }
+        }
+    }
+
+    private void HandOut(IStorageFile file, Part part)
     {
         using var reader = new LogReader(file, part.Seed, part.Start, part.End);
         var count = 0L;
@@ -198,9 +248,21 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 throw new KvDamagedFileException(storage.PathOf(part.Name), reader.Offset, "the checksum of the record is wrong");
             }
 
+            count++;
+            highestRevision = Math.Max(highestRevision, record.Revision);
+            if (record.Kind == RecordKind.Touch)
+            {
+                continue;
+            }
+
             var mutation = record.ToMutation(reader.Bytes);
-            highestRevision = Math.Max(highestRevision, mutation.Revision);
             highestValueId = Math.Max(highestValueId, mutation.LargeValue.Id);
+            if (mutation.Deadline.HasPassedAt(_now) && record.Kind == RecordKind.Put
+                && _touches.TryFind(record.Key, record.Revision, out var touched) && !touched.Value.HasPassedAt(_now))
+            {
+                mutation = mutation with { DeadlineSeconds = touched.Value.Seconds, DeadlineRounding = touched.Value.Rounding };
+            }
+
             if (mutation.Deadline.HasPassedAt(_now))
             {
                 // It is gone, but it also hides what was there before it.
@@ -212,7 +274,6 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             }
 
             host.Recover(mutation);
-            count++;
         }
 
         Interlocked.Add(ref _mutations, count);
@@ -343,7 +404,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
     }
 
-    private readonly record struct Part(string Name, uint Seed, long Start, long End, bool IsOfSnapshot);
+    private readonly record struct Part(string Name, uint Seed, long Start, long End, bool IsOfSnapshot, bool HasTouches = false);
 
     private sealed record LargeRecord(byte[] Key, long Revision, uint DeadlineSeconds, KvValueReference Reference);
 }

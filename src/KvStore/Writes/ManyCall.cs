@@ -1,0 +1,238 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+
+namespace KvStore.Writes;
+
+/// <summary>One call that writes many entries, in their order.</summary>
+/// <remarks>
+/// <para>Entries are drafted and committed a group at a time, and the groups are as large as they can be: the provider makes each durable
+/// with one flush. Until something has to be waited for, everything is decided in the call. Then the rest of the entries become pending
+/// calls, all at once and still in the call, so that a write which the caller makes afterwards is the later one
+/// (<see cref="CallOrder"/>).</para>
+/// <para>A group is waited for before the next one is drafted, so the memory of what waits for the disk is bounded, and after a failure
+/// nothing more is written.</para>
+/// <para>Not thread-safe: it is one call.</para>
+/// </remarks>
+/// <param name="commit">Commits the groups.</param>
+/// <param name="count">The number of entries, which were checked.</param>
+/// <param name="done">What was done with an entry, for messages: written or deleted.</param>
+/// <param name="cancellationToken">Ends the call where it waits.</param>
+internal abstract class ManyCall(CommitPath commit, int count, string done, CancellationToken cancellationToken)
+{
+    private const int PrefetchedKeys = 32;
+
+    private readonly int _groupEntriesMax = commit.GroupEntriesMax;
+    private readonly long _groupBytesMax = commit.GroupBytesMax;
+    private readonly WriteGroup _group = new(Math.Min(count, commit.GroupEntriesMax));
+
+    // The pending calls of the entries, from the first one that was not decided in the call.
+    private PendingCall?[]? _calls;
+    private int _next;
+    private int _ended;
+    private int _done;
+    private Exception? _failure;
+
+    // The entry that is worked on, which failed when something does.
+    private int _current;
+
+    protected CommitPath Commit => commit;
+
+    /// <summary>Writes the entries.</summary>
+    protected ValueTask RunAsync()
+    {
+        try
+        {
+            while (_next < count && IsInGroup(_next) && _group.Waiting.Count == 0)
+            {
+                CommitGroup();
+            }
+        }
+        catch (Exception e)
+        {
+            _failure = e;
+        }
+
+        return _failure is null && _next == count && _group.Waiting.Count == 0 ? default : FinishAsync();
+    }
+
+    /// <summary>The number of an entry in the caller's collection, for messages.</summary>
+    protected virtual int NumberOf(int number) => number;
+
+    /// <summary>The key of an entry, for messages.</summary>
+    protected abstract string KeyOf(int number);
+
+    /// <summary>The key of an entry in UTF-8.</summary>
+    protected abstract byte[] Utf8KeyOf(int number);
+
+    /// <summary>Whether an entry is committed with others, and nothing has to be waited for before.</summary>
+    protected abstract bool IsInGroup(int number);
+
+    /// <summary>Fetches what drafting and committing an entry will look for.</summary>
+    protected abstract void Prefetch(int number);
+
+    /// <summary>Drafts an entry and adds it to a group.</summary>
+    protected abstract void Draft(WriteGroup group, int number, PendingCall? call);
+
+    /// <summary>Commits an entry that is in no group.</summary>
+    protected virtual ValueTask CommitAloneAsync(int number, PendingCall call, CancellationToken cancellationToken) =>
+        throw new InvalidOperationException("Every entry is in a group.");
+
+    /// <summary>Something has to be waited for: the caller may change its collection from now on.</summary>
+    protected virtual void CopyEntries()
+    {
+    }
+
+    /// <summary>A group was written: all of it is visible.</summary>
+    protected virtual void OnWritten(WriteGroup group)
+    {
+    }
+
+    private async ValueTask FinishAsync()
+    {
+        try
+        {
+            if (_failure is null && _next < count)
+            {
+                BeginCalls();
+            }
+
+            while (await CompleteGroupAsync().ConfigureAwait(false) && _next < count)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (IsInGroup(_next))
+                {
+                    CommitGroup();
+                    continue;
+                }
+
+                _current = _next;
+                await CommitAloneAsync(_next, _calls![_next]!, cancellationToken).ConfigureAwait(false);
+                _next++;
+                _done++;
+            }
+        }
+        catch (Exception e)
+        {
+            _failure = e;
+            await CompleteGroupAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            EndCalls(count);
+        }
+
+        if (_failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(NamedMany.WithEntry(_failure, NumberOf(_current), KeyOf(_current), NamedMany.Some(_done, count, done)));
+        }
+    }
+
+    // Drafts the next entries and commits them.
+    private void CommitGroup()
+    {
+        _group.Clear();
+        try
+        {
+            DraftGroup();
+        }
+        catch when (_group.Count > 0)
+        {
+            // The entries before this one are written. Then it is the first of a group, and fails again if it must.
+        }
+
+        _next += _group.Count;
+        try
+        {
+            commit.Commit(_group);
+        }
+        catch
+        {
+            _current = _group.Items[_group.Committed].Entry;
+            throw;
+        }
+        finally
+        {
+            // Those that wait are counted when they have completed.
+            _done += _group.Committed - _group.Waiting.Count;
+        }
+
+        if (_group.Waiting.Count == 0)
+        {
+            OnWritten(_group);
+            _group.Clear();
+        }
+    }
+
+    private void DraftGroup()
+    {
+        for (var i = _next; i < count && _group.Count < _groupEntriesMax && _group.Bytes < _groupBytesMax && IsInGroup(i); i++)
+        {
+            _current = i;
+            if ((i - _next) % PrefetchedKeys == 0)
+            {
+                for (var ahead = i; ahead < Math.Min(i + PrefetchedKeys, count); ahead++)
+                {
+                    Prefetch(ahead);
+                }
+            }
+
+            Draft(_group, i, _calls?[i]);
+        }
+    }
+
+    // Waits for what was committed. Returns whether all goes well.
+    private async ValueTask<bool> CompleteGroupAsync()
+    {
+        // From the last one back: when that has completed, most others have, and their results are there.
+        var waiting = _group.Waiting;
+        for (var i = waiting.Count - 1; i >= 0; i--)
+        {
+            try
+            {
+                await waiting[i].Done.ConfigureAwait(false);
+                _done++;
+            }
+            catch (Exception e)
+            {
+                // The first of the group counts.
+                _failure = e;
+                _current = waiting[i].Entry;
+            }
+        }
+
+        waiting.Clear();
+        EndCalls(_next);
+        if (_failure is null)
+        {
+            OnWritten(_group);
+            _group.Clear();
+        }
+
+        return _failure is null;
+    }
+
+    private void BeginCalls()
+    {
+        _current = _next;
+        CopyEntries();
+        _calls = new PendingCall?[count];
+        for (var i = _next; i < count; i++)
+        {
+            _calls[i] = commit.Begin(Utf8KeyOf(i));
+        }
+    }
+
+    // Ends the calls of the entries before one of them.
+    private void EndCalls(int end)
+    {
+        Debug.Assert(end <= count);
+        for (; _ended < end && _calls is not null; _ended++)
+        {
+            if (_calls[_ended] is { } call)
+            {
+                _calls[_ended] = null;
+                commit.End(call);
+            }
+        }
+    }
+}
