@@ -84,9 +84,9 @@ internal static class Evicting
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"hot {hot} {number}"));
 
             // What has left by now stays away, once everything is flushed. An inspector is no reader.
-            if (number % 10 == 0)
+            if (number % 10 == 0 && number - Look >= first)
             {
-                var gone = Enumerable.Range(Math.Max(first, number - Look), 10)
+                var gone = Enumerable.Range(number - Look, 10)
                     .SelectMany(batch => Enumerable.Range(0, ColdKeys).Select(i => (Batch: batch, Number: i)))
                     .Where(key => !inspector.Peek(ColdKey(key.Batch, key.Number)).Exists).ToArray();
                 await kv.FlushAsync();
