@@ -413,6 +413,9 @@ internal sealed class ReadPath
         }
     }
 
+    /// <summary>Whether the namespace is disposed.</summary>
+    public bool IsClosed => _mode == ReadMode.Closed;
+
     /// <summary>Throws when the namespace is disposed.</summary>
     public void ThrowIfClosed()
     {
