@@ -47,7 +47,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
         _store = new ShardedStore(
-            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory);
+            _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory, shareLargeValue: _largeValues.Share);
         if (options.Persistence is null)
         {
             _store.BeginRevisionsAfter(FirstRevision.After(highest: 0, _clock.Now));
@@ -244,7 +244,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        _writes.TouchAsync(key, expirationTtl, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>

@@ -188,12 +188,12 @@ public sealed class DamageTests
     {
         var disk = await Stores.ClosedAsync(host => PutSomeAsync(host, []), s_options);
         var content = (byte[])disk.Files[Log1].Clone();
-        content[8] = 3;
+        content[8] = 4;
 
         var act = () => Stores.OpenAsync(With(disk, Log1, content));
 
         (await act.Should().ThrowAsync<KvPersistenceException>())
-            .WithMessage("*has format version 3; this version of KvStore reads versions 1 to 2*");
+            .WithMessage("*has format version 4; this version of KvStore reads versions 1 to 3*");
     }
 
     [Fact]
@@ -298,6 +298,12 @@ public sealed class DamageTests
                 await host.DeleteAsync("key 4");
                 states.Add(Text(host));
             }
+
+            if (i % 4 == 3)
+            {
+                await host.TouchAsync($"key {(i - 2) % 5}", 4_000_000_000 + (uint)i);
+                states.Add(Text(host));
+            }
         }
     }
 
@@ -340,5 +346,6 @@ public sealed class DamageTests
     // Records end at multiples of eight; behind the last one there are zeros.
     private static int UsedBytes(byte[] content) => (Array.FindLastIndex(content, b => b != 0) + 8) & -8;
 
-    private static string Text(DictionaryHost host) => string.Join('\n', host.State.Select(pair => $"{pair.Key}={pair.Value}"));
+    private static string Text(DictionaryHost host) =>
+        string.Join('\n', host.State.Select(pair => $"{pair.Key}={pair.Value} until {host.DeadlineOf(pair.Key)}"));
 }

@@ -140,7 +140,7 @@ public abstract class PowerCutTests
             var host = await OpenAsync(SimulatedDisk.With(files));
             await using (host)
             {
-                return Text(host.State);
+                return Text(host.State, host.Deadlines);
             }
         }
         catch (Exception e)
@@ -149,15 +149,17 @@ public abstract class PowerCutTests
         }
     }
 
-    private static string Text(SortedDictionary<string, string> state) =>
-        string.Join('\n', state.Select(pair => $"{pair.Key}={pair.Value[..Math.Min(20, pair.Value.Length)]}#{pair.Value.Length}"));
+    private static string Text(SortedDictionary<string, string> state, SortedDictionary<string, uint> deadlines) => string.Join(
+        '\n',
+        state.Select(pair => $"{pair.Key}={pair.Value[..Math.Min(20, pair.Value.Length)]}#{pair.Value.Length} until {deadlines.GetValueOrDefault(pair.Key)}"));
 
     /// <summary>The script. Every state that was acknowledged is noted, and the one that was on its way when the power went.</summary>
     private async Task<Run> RunAsync(SimulatedDisk disk, FilePersistenceOptions options)
     {
         var run = new Run();
         var model = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        run.States.Add(Text(model));
+        var deadlines = new SortedDictionary<string, uint>(StringComparer.Ordinal);
+        run.States.Add(Text(model, deadlines));
         IDurableStore? host = null;
         try
         {
@@ -171,15 +173,23 @@ public abstract class PowerCutTests
                     switch (i % 9)
                     {
                         case 3:
-                            await StepAsync(() => host.DeleteAsync(key), () => model.Remove(key));
+                            await StepAsync(() => host.DeleteAsync(key), () => deadlines.Remove(model.Remove(key) ? key : ""));
                             break;
                         case 5:
                             var large = value + new string('L', 3000);
-                            await StepAsync(() => host.PutLargeAsync(key, large), () => model[key] = large);
+                            await StepAsync(() => host.PutLargeAsync(key, large), () => Put(key, large));
                             break;
                         default:
-                            await StepAsync(() => host.PutAsync(key, value), () => model[key] = value);
+                            await StepAsync(() => host.PutAsync(key, value), () => Put(key, value));
                             break;
+                    }
+
+                    if (i % 5 == 4 && model.Count > 0)
+                    {
+                        // Of a small value or a large one, and some twice in a row.
+                        var touched = model.Keys.ElementAt(i % 3 % model.Count);
+                        var deadline = i % 2 == 0 ? 0 : 1_800_000_000 + (uint)i;
+                        await StepAsync(() => host.TouchAsync(touched, deadline), () => SetDeadline(touched, deadline));
                     }
 
                     if (i is 14 or 30)
@@ -207,10 +217,25 @@ public abstract class PowerCutTests
         async Task StepAsync(Func<Task> action, Action change)
         {
             change();
-            run.InFlight = Text(model);
+            run.InFlight = Text(model, deadlines);
             await action();
             run.States.Add(run.InFlight);
             run.InFlight = null;
+        }
+
+        void Put(string key, string value)
+        {
+            model[key] = value;
+            deadlines.Remove(key);
+        }
+
+        void SetDeadline(string key, uint deadline)
+        {
+            deadlines.Remove(key);
+            if (deadline != 0)
+            {
+                deadlines[key] = deadline;
+            }
         }
     }
 

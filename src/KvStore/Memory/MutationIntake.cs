@@ -121,7 +121,7 @@ internal sealed class MutationIntake(ShardedStore store)
         {
             // What fails for lack of memory has changed nothing, and is published by the next call.
             ref readonly var draft = ref _drafts[_next];
-            store.Publish(new Utf8Key(draft.Record.Key, _hashes[_next]), draft, draft.Record.Revision);
+            store.Publish(new Utf8Key(draft.Record.Key, _hashes[_next]), draft, draft.Record.Revision, isFromElsewhere: true);
         }
 
         Array.Clear(_drafts, 0, _count);

@@ -15,7 +15,10 @@ internal static class RecordViews
     public static KvValue ToValue(this Record record) => new(record.Segment, record.Offset);
 
     /// <summary>A view on a record as a mutation. Nothing is copied.</summary>
-    public static KvMutation ToMutation(this Record record, long revision)
+    /// <param name="record">The record.</param>
+    /// <param name="revision">The revision of the mutation.</param>
+    /// <param name="touchedRevision">See <see cref="KvMutation.TouchedRevision"/>.</param>
+    public static KvMutation ToMutation(this Record record, long revision, long touchedRevision = 0)
     {
         var keyOffset = record.Offset + Record.HeaderBytes;
         var metadataOffset = keyOffset + record.KeyBytes;
@@ -28,6 +31,7 @@ internal static class RecordViews
                 : new ReadOnlyMemory<byte>(record.Segment, metadataOffset + record.MetadataBytes, record.ValueBytes),
             LargeValue = record.LargeValue,
             Revision = revision,
+            TouchedRevision = touchedRevision,
             IsDelete = record.IsTombstone,
             DeadlineSeconds = record.Deadline.Seconds,
             DeadlineRounding = record.Deadline.Rounding,

@@ -96,9 +96,16 @@ internal sealed class Shard
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
     /// <param name="draft">The draft.</param>
-    /// <param name="isRepeat">Whether the key has the same mutation already: recovery may meet one in a snapshot and in the log after it.</param>
+    /// <param name="isShared">
+    /// Whether a large value has one owner, however many records of the key refer to it: they come from elsewhere. Otherwise each record
+    /// owns its value (<see cref="ShardedStore.DraftTouched"/>).
+    /// </param>
+    /// <param name="isRepeat">
+    /// Whether the record in the index owns the large value of the draft: it is the same mutation, which recovery may meet in a snapshot and
+    /// in the log after it, or it has the same value.
+    /// </param>
     /// <returns>False when the key has a newer one, or the same one.</returns>
-    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, out bool isRepeat)
+    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isShared, out bool isRepeat)
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
@@ -111,11 +118,11 @@ internal sealed class Shard
         {
             if (old.Revision >= draft.Record.Revision)
             {
-                isRepeat = old.Revision == draft.Record.Revision;
+                isRepeat = old.Revision == draft.Record.Revision || (isShared && HaveSameValue(old, draft.Record));
                 return false;
             }
 
-            hadValue = ReplaceAt(slot, old, newEntry);
+            hadValue = ReplaceAt(slot, old, newEntry, keepsValue: isShared && HaveSameValue(old, draft.Record));
             Replaced = new ReplacedRecord(old.Revision, old.Deadline, hadValue);
         }
         else
@@ -143,6 +150,22 @@ internal sealed class Shard
         }
 
         return true;
+    }
+
+    /// <summary>See <see cref="ShardedStore.RecoverTouch"/>.</summary>
+    public void RecoverTouchHoldingLock<TKey>(in TKey key, long revision, long touchedRevision, Deadline deadline)
+        where TKey : struct, IKey, allows ref struct
+    {
+        ThrowIfClosed();
+        if (_index.TryFindSlotHoldingLock(key, out var slot, out var record) && !record.IsTombstone && record.Revision <= touchedRevision)
+        {
+            record.SetRevision(revision);
+            record.SetDeadline(deadline);
+            if (!deadline.IsNone)
+            {
+                _segments.SegmentOf(_index.EntriesOf(_number)[slot]).NoteDeadline(deadline.EarliestSecond);
+            }
+        }
     }
 
     /// <summary>Puts a tombstone in the place of the record at an address, if the index still leads there.</summary>
@@ -366,16 +389,27 @@ internal sealed class Shard
     }
 
     // Returns whether the record that is replaced was a value, and not a tombstone.
-    private bool ReplaceAt(int slot, Record old, long newEntry)
+    private bool ReplaceAt(int slot, Record old, long newEntry, bool keepsValue = false)
     {
         ref var entry = ref _index.EntriesOf(_number)[slot];
         var oldEntry = entry;
         var hadValue = (oldEntry & HashEntry.TombstoneBit) == 0;
         Volatile.Write(ref entry, newEntry | (oldEntry & HomeBucket.Mask));
         CountGone(old, hadValue);
-        Kill(old, oldEntry);
+        if (keepsValue)
+        {
+            MarkDead(old, oldEntry);
+        }
+        else
+        {
+            Kill(old, oldEntry);
+        }
+
         return hadValue;
     }
+
+    private static bool HaveSameValue(Record record, Record other) =>
+        record.IsLarge && other.IsLarge && record.LargeValue.Id == other.LargeValue.Id;
 
     private void CountGone(Record record, bool wasValue)
     {

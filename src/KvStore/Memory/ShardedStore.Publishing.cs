@@ -66,6 +66,56 @@ internal sealed partial class ShardedStore
         return draft;
     }
 
+    /// <summary>A draft of the entry that a record has, with another deadline. A large value has one more owner from now on.</summary>
+    public RecordDraft DraftTouched(Record record, Deadline deadline)
+    {
+        var largeValue = record.LargeValue;
+        if (!largeValue.IsNone)
+        {
+            _shareLargeValue?.Invoke(largeValue);
+        }
+
+        RecordDraft draft;
+        try
+        {
+            draft = _segments.Reserve(record.SizeInSegment);
+        }
+        catch
+        {
+            if (!largeValue.IsNone)
+            {
+                _releaseLargeValue?.Invoke(largeValue);
+            }
+
+            throw;
+        }
+
+        draft.Record.CopyFrom(record);
+        draft.Record.SetDeadline(deadline);
+        if (!deadline.IsNone)
+        {
+            draft.Segment.NoteDeadline(deadline.EarliestSecond);
+        }
+
+        return draft;
+    }
+
+    /// <summary>
+    /// Gives an entry that was recovered another deadline, if it has a revision of at most <paramref name="touchedRevision"/>. Requires:
+    /// nobody reads yet, and no background work is going on, because the record changes in its place.
+    /// </summary>
+    public void RecoverTouch<TKey>(in TKey key, long revision, long touchedRevision, Deadline deadline)
+        where TKey : struct, IKey, allows ref struct
+    {
+        Debug.Assert(ExpectsLate && touchedRevision < revision);
+        ContinueAfter(revision);
+        var shard = ShardOf(key.Hash);
+        lock (shard.Lock)
+        {
+            shard.RecoverTouchHoldingLock(key, revision, touchedRevision, deadline);
+        }
+    }
+
     /// <summary>A draft that deletes a key.</summary>
     public RecordDraft DraftTombstone<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct
@@ -120,8 +170,10 @@ internal sealed partial class ShardedStore
     /// <param name="draft">The draft.</param>
     /// <param name="revision">The revision of the mutation; 0 to take the next one.</param>
     /// <param name="observer">Decides whether the draft becomes the newest, and is notified of it; null where nothing observes.</param>
+    /// <param name="isFromElsewhere">Whether several records of the key may refer to one large value, which has one owner then.</param>
     /// <returns>False when the key has a newer record, or this mutation already, or the observer refuses; the draft is then abandoned.</returns>
-    public bool Publish<TKey>(in TKey key, in RecordDraft draft, long revision = 0, PublicationObserver? observer = null)
+    public bool Publish<TKey>(
+        in TKey key, in RecordDraft draft, long revision = 0, PublicationObserver? observer = null, bool isFromElsewhere = false)
         where TKey : struct, IKey, allows ref struct
     {
         var shard = ShardOf(key.Hash);
@@ -131,7 +183,7 @@ internal sealed partial class ShardedStore
         {
             draft.Record.SetRevision(Number(revision));
             isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
-                && shard.PublishHoldingLock(key, draft, out isRepeat);
+                && shard.PublishHoldingLock(key, draft, isFromElsewhere, out isRepeat);
             if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
             {
                 NotePublishedHoldingLock(shard, draft.Record, key.Hash);
@@ -142,7 +194,7 @@ internal sealed partial class ShardedStore
         {
             if (isRepeat)
             {
-                // The record of the same mutation is in the index, and owns the large value.
+                // The record in the index owns the large value.
                 draft.Discard();
             }
             else

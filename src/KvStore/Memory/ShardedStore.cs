@@ -30,6 +30,7 @@ internal sealed partial class ShardedStore : IDisposable
     private readonly Shard[] _shards = new Shard[HashIndex.ShardCount];
     private readonly Maintenance _maintenance;
     private readonly Action<KvValueReference>? _releaseLargeValue;
+    private readonly Action<KvValueReference>? _shareLargeValue;
     private long _expiredCount;
 
     /// <param name="clock">Decides whether entries have expired.</param>
@@ -42,6 +43,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// abandoned. Called under the lock of a shard, so it must be quick, must not fail and must not call the store.
     /// </param>
     /// <param name="memory">The budget for memory; null for none.</param>
+    /// <param name="shareLargeValue">Called before a second record refers to a large value, which is then released once more.</param>
     public ShardedStore(
         CoarseClock clock,
         TimeProvider timeProvider,
@@ -49,8 +51,10 @@ internal sealed partial class ShardedStore : IDisposable
         int firstSegment = 1,
         string name = "",
         Action<KvValueReference>? releaseLargeValue = null,
-        KvMemoryOptions? memory = null)
+        KvMemoryOptions? memory = null,
+        Action<KvValueReference>? shareLargeValue = null)
     {
+        _shareLargeValue = shareLargeValue;
         _releaseLargeValue = releaseLargeValue;
         Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;

@@ -1,7 +1,7 @@
 namespace KvStore;
 
 /// <summary>
-/// Makes the mutations of a namespace durable. A provider receives puts and deletes, not bytes on a disk, so that a log of files,
+/// Makes the mutations of a namespace durable. A provider receives puts, deletes and touches, not bytes on a disk, so that a log of files,
 /// SQLite or PostgreSQL can implement it.
 /// </summary>
 /// <remarks>

@@ -30,6 +30,17 @@ public interface IKvPersistenceHost
     /// <param name="mutation">The mutation; its memory is reused when the call returns.</param>
     void Recover(in KvMutation mutation);
 
+    /// <summary>
+    /// Takes a touch that was kept without the value of its entry: see <see cref="KvMutation.TouchedRevision"/>. Call it while the
+    /// provider opens, after all puts and deletes were recovered, by one thread at a time, and only with the touch of a key that has the
+    /// highest revision. It does nothing when the key was deleted, or put after it was touched. Pass a touch whose deadline has passed to
+    /// <see cref="Recover"/> as a delete. A put that has expired, and that a later touch has not, is passed with the deadline of the touch.
+    /// </summary>
+    /// <param name="mutation">The touch; its value and metadata are not used.</param>
+    /// <exception cref="NotSupportedException">The host takes whole entries only.</exception>
+    void RecoverTouch(in KvMutation mutation) =>
+        throw new NotSupportedException($"{GetType().Name} recovers whole entries only.");
+
     /// <summary>Whether the present entry of a key was made by this revision. Call it while the provider opens, after everything was recovered.</summary>
     /// <param name="key">The key in UTF-8.</param>
     /// <param name="revision">The revision.</param>

@@ -3,7 +3,7 @@ using KvStore.Rules;
 
 namespace KvStore;
 
-/// <summary>A put or a delete on its way to a persistence provider, or back from it: fully encoded and numbered.</summary>
+/// <summary>A put, a delete or a touch on its way to a persistence provider, or back from it: fully encoded and numbered.</summary>
 /// <remarks>
 /// The caller that passes a mutation keeps its memory valid and unchanged until the call, or the task that it returned, has
 /// completed. The receiver copies what it needs for longer.
@@ -35,6 +35,17 @@ public readonly struct KvMutation
     /// two seconds less.
     /// </summary>
     public byte DeadlineRounding { get; init; }
+
+    /// <summary>
+    /// The revision of the entry that this mutation gives a new time to live, and changes nothing else of; 0 for every other put. Such a
+    /// mutation is called a touch.
+    /// </summary>
+    /// <remarks>
+    /// A touch has the metadata and the value of the entry, and may be kept as the put that it also is: a provider can ignore this
+    /// property. A provider that keeps the value already may write the key, the revisions and the deadline alone. It then passes the
+    /// touch to <see cref="IKvPersistenceHost.RecoverTouch"/>. A touch of an entry with a large value refers to the same one.
+    /// </remarks>
+    public long TouchedRevision { get; init; }
 
     /// <summary>Both as the engine keeps them.</summary>
     internal Deadline Deadline => new(DeadlineSeconds, DeadlineRounding);

@@ -137,6 +137,13 @@ internal readonly struct Record(byte[] segment, int offset)
         Write(RecordLayout.RevisionOffset, (Read<long>(RecordLayout.RevisionOffset) & ~RecordLayout.RevisionMask) | revision);
     }
 
+    /// <summary>Gives a record that nobody else can see yet another deadline.</summary>
+    public void SetDeadline(Deadline deadline)
+    {
+        Write(RecordLayout.RevisionOffset, Revision | ((long)deadline.Rounding << RecordLayout.RoundingShift));
+        Write(RecordLayout.DeadlineOffset, deadline.Seconds);
+    }
+
     /// <summary>Copies a whole record over one that nobody else can see yet.</summary>
     public void CopyFrom(Record other)
     {

@@ -16,10 +16,12 @@ internal static class ExpirationRules
     /// <param name="now">The current time.</param>
     /// <param name="name">The namespace of the put, for messages; null where it is not known.</param>
     /// <param name="key">The key of the put, for messages.</param>
+    /// <param name="operation">The operation, for messages.</param>
     /// <returns>The deadline, or the default for none.</returns>
     /// <exception cref="KvException">It is in the past or too near (400).</exception>
     /// <exception cref="ArgumentException">It is later than can be kept.</exception>
-    public static Deadline Check(KvPutOptions options, KvLimits limits, DateTimeOffset now, string? name, string key)
+    public static Deadline Check(
+        KvPutOptions options, KvLimits limits, DateTimeOffset now, string? name, string key, string operation = NamedEntry.Put)
     {
         if (options.KeptDeadline is { } kept)
         {
@@ -33,15 +35,15 @@ internal static class ExpirationRules
             var seconds = WholeSeconds(ttl);
             if (seconds <= 0)
             {
-                throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Please specify integer greater than 0.");
+                throw Refused(operation, "expirationTtl", $"Invalid expiration_ttl of {seconds}. Please specify integer greater than 0.");
             }
 
             if (seconds < leastSeconds)
             {
-                throw Refused("expirationTtl", $"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
+                throw Refused(operation, "expirationTtl", $"Invalid expiration_ttl of {seconds}. Expiration TTL must be at least {leastSeconds}.");
             }
 
-            return AfterTtl(options, now, name, key);
+            return AfterTtl(options, now, name, key, operation);
         }
 
         if (options.Expiration is { } expiration)
@@ -49,17 +51,17 @@ internal static class ExpirationRules
             var seconds = expiration.ToUnixTimeSeconds();
             if (seconds <= nowSeconds)
             {
-                throw Refused("expiration", $"Invalid expiration of {seconds}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
+                throw Refused(operation, "expiration", $"Invalid expiration of {seconds}. Please specify integer greater than the current number of seconds since the UNIX epoch.");
             }
 
             if (seconds < nowSeconds + leastSeconds)
             {
-                throw Refused("expiration", $"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
+                throw Refused(operation, "expiration", $"Invalid expiration of {seconds}. Expiration times must be at least {leastSeconds} seconds in the future.");
             }
 
             return IsKept(UnixTicks(expiration), seconds)
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key));
+                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key, operation));
         }
 
         return default;
@@ -67,7 +69,8 @@ internal static class ExpirationRules
 
     /// <summary>The deadline after the time to live of options that have been checked.</summary>
     /// <exception cref="ArgumentException">It is later than can be kept.</exception>
-    public static Deadline AfterTtl(KvPutOptions options, DateTimeOffset now, string? name, string key)
+    public static Deadline AfterTtl(
+        KvPutOptions options, DateTimeOffset now, string? name, string key, string operation = NamedEntry.Put)
     {
         var ttl = options.ExpirationTtl.GetValueOrDefault();
 
@@ -78,7 +81,7 @@ internal static class ExpirationRules
         var isKept = ttl.Ticks <= MaxTicks - UnixTicks(now) && IsKept(UnixTicks(now) + ttl.Ticks, seconds);
         return isKept
             ? Deadline.AtTicks(UnixTicks(now) + ttl.Ticks, seconds)
-            : throw NotStorable("expirationTtl", OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), seconds < 1, nowSeconds, name, key));
+            : throw NotStorable("expirationTtl", OutOfRange(PutSeconds.TtlName, WholeSeconds(ttl), seconds < 1, nowSeconds, name, key, operation));
     }
 
     /// <summary>A span in whole seconds, cut off towards zero.</summary>
@@ -104,8 +107,8 @@ internal static class ExpirationRules
     // The names are those of the options, not of a parameter here.
     private static KvArgumentException NotStorable(string paramName, string reason) => new(reason, paramName);
 
-    private static KvException Refused(string paramName, FormattableString reason) =>
-        new(400, "PUT", Invariant(reason)) { ParamName = paramName };
+    private static KvException Refused(string operation, string paramName, FormattableString reason) =>
+        new(400, operation, Invariant(reason)) { ParamName = paramName };
 
     /// <summary>The deadline of an entry that shows an expiration.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The expiration cannot be stored.</exception>
@@ -124,12 +127,12 @@ internal static class ExpirationRules
     }
 
     // Only a clock before the epoch leads to an expiration before it, and where the clock is past the latest one, none is possible.
-    private static string OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string? name, string key)
+    private static string OutOfRange(string option, long seconds, bool isTooEarly, long nowSeconds, string? name, string key, string operation)
     {
         var clock = Invariant($"The clock stands at {nowSeconds} seconds since the Unix epoch");
         var reason = isTooEarly ? $"{clock}, and no expiration before 1 can be stored."
             : nowSeconds < Deadline.SecondsMax ? PutSeconds.LatestText
             : $"{clock}. {PutSeconds.LatestText}";
-        return Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key)}");
+        return Invariant($"Invalid {option} of {seconds}. {reason} {NamedEntry.NothingStored(name, key, operation)}");
     }
 }

@@ -5,6 +5,9 @@ namespace KvStore.Rules;
 /// <summary>How messages of our own say which operation failed, of which key, in which namespace.</summary>
 internal static class NamedEntry
 {
+    /// <summary>The name of a put in messages.</summary>
+    public const string Put = "PUT";
+
     /// <summary>What is wrong with the default value of <see cref="KvContent"/>.</summary>
     public const string DefaultContent =
         "The content is default(KvContent), which is no value. Give a string, bytes, a stream or a pipe; for an empty value an empty string or array.";
@@ -14,8 +17,9 @@ internal static class NamedEntry
         ? $"{operation} of the key {VisibleKey.Quote(key)}"
         : $"{operation} of the key {VisibleKey.Quote(key)} in the namespace {VisibleKey.Quote(namespaceName)}";
 
-    /// <summary>The sentence at the end of a refusal that is about the content or the options of a put.</summary>
-    public static string NothingStored(string? namespaceName, string key) => $"Nothing was stored by {Of("PUT", namespaceName, key)}.";
+    /// <summary>The sentence at the end of a refusal that is about the content or the options of a write.</summary>
+    public static string NothingStored(string? namespaceName, string key, string operation = Put) =>
+        $"Nothing was stored by {Of(operation, namespaceName, key)}.";
 
     /// <summary>The message for a put of the default value of <see cref="KvContent"/>.</summary>
     public static string NoContent(string namespaceName, string key) => $"{DefaultContent} {NothingStored(namespaceName, key)}";

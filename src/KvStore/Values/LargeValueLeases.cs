@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using KvStore.Diagnostics;
 using KvStore.Records;
 using KvStore.Rules;
@@ -13,7 +15,9 @@ namespace KvStore.Values;
 /// <remarks>
 /// <para><b>Who owns a value.</b> Exactly one at a time, which releases it (<see cref="Release"/>) or hands it on: first the
 /// <see cref="StreamedValue"/> that writes it, then the draft of the record that refers to it, then the index. A draft that is
-/// abandoned and a record that leaves the index release their value; that is the only place of the engine that does.</para>
+/// abandoned and a record that leaves the index release their value; that is the only place of the engine that does. An entry that
+/// gets a new time to live gets a new record with the same value: until the old record leaves the index, the two share it
+/// (<see cref="Share"/>), and the last one that releases it counts.</para>
 /// <para><b>Who reads a value</b> has a lease, and the file is kept until the value is released and the last lease has ended. A stream
 /// has a lease until it is disposed. A <see cref="KvValue"/> has a lease until it is disposed, or for <see cref="Patience"/> when
 /// nobody disposes it; afterwards it can be opened only as long as the key still has this value. A region has a lease
@@ -29,6 +33,10 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
 
     private readonly Lock _lock = new();
     private readonly Dictionary<long, Lease> _leases = [];
+
+    // How many records refer to a value besides one, by its number. Its own lock, because values are released under the lock of a shard.
+    private readonly Lock _shareLock = new();
+    private readonly Dictionary<long, int> _shares = [];
 
     // Values that were replaced while the provider recovers; null once it is open.
     private ConcurrentQueue<KvValueReference>? _releasedWhileOpening = new();
@@ -53,10 +61,33 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
         }
     }
 
-    /// <summary>No record refers to a value any more. Its file is removed when its last lease has ended and that is durable.</summary>
+    /// <summary>
+    /// One more record is about to refer to a value, which then has as many owners: each releases it. Call it before the other
+    /// record may be found to be the newest of its key, because the value may be released at any time until then.
+    /// </summary>
+    /// <exception cref="OutOfMemoryException">Nothing has changed.</exception>
+    public void Share(KvValueReference reference)
+    {
+        Debug.Assert(!reference.IsNone);
+        lock (_shareLock)
+        {
+            AllocationProbe.Before();
+            CollectionsMarshal.GetValueRefOrAddDefault(_shares, reference.Id, out _)++;
+        }
+    }
+
+    /// <summary>
+    /// A record no longer refers to a value. The file of a value that none refers to is removed when its last lease has ended and that
+    /// is durable.
+    /// </summary>
     public void Release(KvValueReference reference)
     {
         Debug.Assert(!reference.IsNone);
+        if (EndShare(reference.Id))
+        {
+            return;
+        }
+
         if (Volatile.Read(ref _releasedWhileOpening) is { } opening)
         {
             opening.Enqueue(reference);
@@ -152,6 +183,25 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
             {
                 EndHoldingLock(lease);
             }
+        }
+    }
+
+    private bool EndShare(long id)
+    {
+        lock (_shareLock)
+        {
+            ref var shares = ref CollectionsMarshal.GetValueRefOrNullRef(_shares, id);
+            if (Unsafe.IsNullRef(ref shares))
+            {
+                return false;
+            }
+
+            if (--shares == 0)
+            {
+                _shares.Remove(id);
+            }
+
+            return true;
         }
     }
 

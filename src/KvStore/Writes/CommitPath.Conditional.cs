@@ -68,6 +68,20 @@ internal sealed partial class CommitPath
         }
     }
 
+    /// <summary>Gives an entry another deadline.</summary>
+    /// <returns>Whether the key exists.</returns>
+    public ValueTask<bool> TouchAsync<TKey>(in TKey key, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (_memory is not null && _store.TryFind(key, out var record))
+        {
+            // The record is copied, so there must be room for it. It becomes no larger, so it is admitted in any case.
+            _memory.CheckPut(key, record.MetadataBytes, record.ValueBytes);
+        }
+
+        return _committer.TouchAsync(key, deadline, origin?.BeginWrite(), cancellationToken);
+    }
+
     private async ValueTask<KvWriteResult> TryPutLargeAsync(
         byte[] key, StreamedValue value, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, KvCondition condition, CancellationToken cancellationToken)
     {

@@ -1,13 +1,14 @@
 using System.Diagnostics;
 using KvStore.Diagnostics;
 using KvStore.Keys;
+using KvStore.Records;
 using KvStore.Replication;
 using KvStore.Segments;
 
 namespace KvStore.Writes;
 
 /// <content>
-/// Conditional writes. In memory alone such a write is decided when it is published, under the lock of the shard. Otherwise it is decided
+/// Conditional writes, and touches, which are conditional on the entry that they found. In memory alone such a write is decided when it is published, under the lock of the shard. Otherwise it is decided
 /// as every mutation is, once no mutation of its key is in flight.
 /// </content>
 internal sealed partial class Committer
@@ -53,6 +54,43 @@ internal sealed partial class Committer
 
         return queued is not null ? TryCommitQueuedAsync(queued, ownKey, draft, replicated, check, cancellationToken)
             : EndConditionalAsync(pending, append, check, revision, isDelete: draft.IsNone);
+    }
+
+    /// <summary>Gives an entry another deadline. Completes when that is visible, or there is no entry.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="deadline">The deadline.</param>
+    /// <param name="replicated">Notifies the regions; null where nothing is replicated.</param>
+    /// <param name="cancellationToken">Ends the wait for mutations of the key that are in flight; nothing is changed then.</param>
+    /// <returns>Whether the key exists.</returns>
+    public ValueTask<bool> TouchAsync<TKey>(in TKey key, Deadline deadline, ReplicatedWrite? replicated, CancellationToken cancellationToken)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (_isDirect && replicated is null)
+        {
+            return new(TouchDirectly(key, deadline));
+        }
+
+        QueuedWrite? queued = null;
+        byte[] ownKey = [];
+        PendingPublication? pending = null;
+        ValueTask append = default;
+        var isTouched = false;
+        lock (calls.Lock)
+        {
+            if (_inFlight.Queues.MustWait(key.Hash, isConditional: true))
+            {
+                ownKey = KeyOf(key, draft: default);
+                queued = EnterHoldingLock(key.Hash, isConditional: true, draft: default);
+            }
+            else
+            {
+                pending = TouchHoldingLock(key, deadline, replicated, out append, out isTouched);
+            }
+        }
+
+        return queued is not null ? TouchQueuedAsync(queued, ownKey, deadline, replicated, cancellationToken)
+            : pending is not null ? pending.RunTouchAsync(append)
+            : new(isTouched);
     }
 
     /// <summary>
@@ -138,6 +176,68 @@ internal sealed partial class Committer
         }
     }
 
+    // Another writer may change the entry while it is copied; then it is copied again.
+    private bool TouchDirectly<TKey>(in TKey key, Deadline deadline)
+        where TKey : struct, IKey, allows ref struct
+    {
+        while (store.TryFind(key, out var record))
+        {
+            var draft = store.DraftTouched(record, deadline);
+            var check = BeginCheck(draft, KvCondition.Revision(record.Revision), replicated: null);
+            _ = CommitDirectly(key, draft, check);
+            if (check.IsMade)
+            {
+                return true;
+            }
+        }
+
+        ThrowIfClosed();
+        return false;
+    }
+
+    private PendingPublication? TouchHoldingLock<TKey>(
+        in TKey key, Deadline deadline, ReplicatedWrite? replicated, out ValueTask append, out bool isTouched)
+        where TKey : struct, IKey, allows ref struct
+    {
+        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
+        append = default;
+        isTouched = false;
+        ThrowIfClosed();
+        if (!store.TryFind(key, out var record))
+        {
+            return null;
+        }
+
+        var draft = store.DraftTouched(record, deadline);
+        var check = BeginCheck(draft, KvCondition.Revision(record.Revision), replicated);
+        var pending = CommitHoldingLock(key, draft, replicated, call: null, check, out append, out _, record);
+        isTouched = check.IsMade;
+        return pending;
+    }
+
+    private async ValueTask<bool> TouchQueuedAsync(
+        QueuedWrite? queued, byte[] key, Deadline deadline, ReplicatedWrite? replicated, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await queued!.WhenCalled.WaitAsync(cancellationToken).ConfigureAwait(false);
+            PendingPublication? pending;
+            ValueTask append;
+            bool isTouched;
+            lock (calls.Lock)
+            {
+                pending = TouchHoldingLock(new Utf8Key(key, queued.Hash), deadline, replicated, out append, out isTouched);
+            }
+
+            Leave(ref queued);
+            return pending is null ? isTouched : await pending.RunTouchAsync(append).ConfigureAwait(false);
+        }
+        finally
+        {
+            Leave(ref queued);
+        }
+    }
+
     private bool IsRefused<TKey>(in TKey key, KvCondition condition, out KvWriteResult refusal)
         where TKey : struct, IKey, allows ref struct
     {
@@ -146,6 +246,12 @@ internal sealed partial class Committer
         refusal = check.Holds ? default : ResultOf(check, revision: 0);
         return !check.Holds;
     }
+
+    /// <summary>Whether a touch is in flight.</summary>
+    public bool HasTouchesInFlight => _inFlight.HasTouches;
+
+    /// <summary>See <see cref="PendingPublications.LateTouches"/>.</summary>
+    public long LateTouches => _inFlight.LateTouches;
 
     private KvWriteResult ResultOf(ConditionCheck check, long revision)
     {

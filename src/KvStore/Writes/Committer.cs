@@ -82,68 +82,6 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
         return queued is null ? EndAsync(pending, append, isDelete: draft.IsNone) : CommitQueuedAsync(queued, draft, replicated);
     }
 
-    /// <summary>
-    /// Commits a mutation that could not be decided in its call. A mutation that was overtaken meanwhile is not made: it completes with
-    /// the mutation that overtook it, or is made when that one fails.
-    /// </summary>
-    /// <returns>The revision of the mutation; 0 when it was overtaken, or nothing had to be changed.</returns>
-    public async ValueTask<long> CommitInTurnAsync(PendingCall call, RecordDraft draft, ReplicatedWrite? replicated)
-    {
-        QueuedWrite? queued = null;
-        try
-        {
-            while (true)
-            {
-                Overtaking? overtaking;
-                PendingPublication? pending = null;
-                ValueTask append = default;
-                var revision = 0L;
-                var isDecided = false;
-                lock (calls.Lock)
-                {
-                    overtaking = call.OvertakenBy;
-                    if (overtaking is null && queued is null && _inFlight.Queues.MustWait(call.Hash, isConditional: false))
-                    {
-                        queued = EnterHoldingLock(call.Hash, isConditional: false, draft);
-                    }
-                    else if (overtaking is null)
-                    {
-                        isDecided = true;
-                        pending = CommitHoldingLock(new Utf8Key(call.Key, call.Hash), draft, replicated, call, check: null, out append, out revision);
-                    }
-                }
-
-                if (queued is not null && !isDecided && overtaking is null)
-                {
-                    await queued.WhenCalled.ConfigureAwait(false);
-                    continue;
-                }
-
-                Leave(ref queued);
-                if (isDecided)
-                {
-                    await EndAsync(pending, append, isDelete: draft.IsNone).ConfigureAwait(false);
-                    return revision;
-                }
-
-                if (await overtaking!.Outcome.ConfigureAwait(false))
-                {
-                    Lose(call, draft, replicated);
-                    return 0;
-                }
-
-                lock (calls.Lock)
-                {
-                    call.OvertakenBy = call.OvertakenBy == overtaking ? null : call.OvertakenBy;
-                }
-            }
-        }
-        finally
-        {
-            Leave(ref queued);
-        }
-    }
-
     /// <summary>Completes when every mutation up to a revision that was appended is visible, or has failed.</summary>
     public Task WhenSettledAsync(long throughRevision) => _inFlight.WhenSettledAsync(throughRevision);
 
@@ -189,9 +127,10 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
     /// <param name="check">The condition of the mutation; null where there is none.</param>
     /// <param name="append">The append that the mutation waits for.</param>
     /// <param name="revision">The revision of the mutation; 0 when nothing had to be changed.</param>
+    /// <param name="touched">The record whose entry gets a new time to live, when that is all that the mutation changes.</param>
     /// <returns>What publishes the mutation when the append completes; null when it is visible already.</returns>
     private PendingPublication? CommitHoldingLock<TKey>(
-        in TKey key, RecordDraft draft, ReplicatedWrite? replicated, PendingCall? call, ConditionCheck? check, out ValueTask append, out long revision)
+        in TKey key, RecordDraft draft, ReplicatedWrite? replicated, PendingCall? call, ConditionCheck? check, out ValueTask append, out long revision, Record touched = default)
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
@@ -237,10 +176,10 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
                 var overtaking = isConditional ? null : calls.PrepareOvertaking(key, call);
                 pending = _inFlight.Rent(key.Hash);
                 revision = store.TakeRevision();
-                append = persistence.AppendAsync(draft.Record.ToMutation(revision));
+                append = persistence.AppendAsync(draft.Record.ToMutation(revision, touched.IsNone ? 0 : touched.Revision));
                 if (!append.IsCompleted)
                 {
-                    _inFlight.Begin(pending, draft, revision, replicated, overtaking);
+                    _inFlight.Begin(pending, draft, revision, replicated, overtaking, touched);
                     NoteOvertakingHoldingLock(key, call, overtaking);
                     return pending;
                 }
@@ -263,7 +202,7 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
         catch (KvPersistenceException e)
         {
             _publisher.AbandonUnless(isPublished, draft);
-            throw NamedFailure.WithNames(e, isDelete ? "DELETE" : "PUT", name, key);
+            throw NamedFailure.WithNames(e, isDelete ? "DELETE" : touched.IsNone ? "PUT" : "TOUCH", name, key);
         }
         catch
         {
@@ -340,98 +279,6 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
         }
 
         return default;
-    }
-
-    private async ValueTask CommitQueuedAsync(PendingCall call, RecordDraft draft, ReplicatedWrite? replicated)
-    {
-        try
-        {
-            await CommitInTurnAsync(call, draft, replicated).ConfigureAwait(false);
-        }
-        finally
-        {
-            calls.End(call);
-        }
-    }
-
-    // The write keeps its place in the order of the calls while it waits.
-    private PendingCall BeginQueuedHoldingLock<TKey>(in TKey key, in RecordDraft draft)
-        where TKey : struct, IKey, allows ref struct
-    {
-        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        var own = KeyOf(key, draft);
-        try
-        {
-            return calls.Begin(own);
-        }
-        catch
-        {
-            _publisher.AbandonUnless(isPublished: false, draft);
-            throw;
-        }
-    }
-
-    private QueuedWrite EnterHoldingLock(ulong hash, bool isConditional, in RecordDraft draft)
-    {
-        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        try
-        {
-            return _inFlight.Queues.Enter(hash, isConditional);
-        }
-        catch
-        {
-            _publisher.AbandonUnless(isPublished: false, draft);
-            throw;
-        }
-    }
-
-    private void Leave(ref QueuedWrite? queued)
-    {
-        if (queued is not null)
-        {
-            _inFlight.Queues.Leave(queued);
-            queued = null;
-        }
-    }
-
-    private byte[] KeyOf<TKey>(in TKey key, in RecordDraft draft)
-        where TKey : struct, IKey, allows ref struct
-    {
-        try
-        {
-            AllocationProbe.Before();
-            var own = new byte[key.Utf8Bytes];
-            key.CopyTo(own);
-            return own;
-        }
-        catch
-        {
-            _publisher.AbandonUnless(isPublished: false, draft);
-            throw;
-        }
-    }
-
-    // A mutation counts as made before the one that overtook it: a region that has not received the later one sees the earlier one.
-    private void Lose(PendingCall call, in RecordDraft draft, ReplicatedWrite? replicated)
-    {
-        if (replicated is null)
-        {
-            _publisher.AbandonUnless(isPublished: false, draft);
-            return;
-        }
-
-        replicated.Lose();
-        var revision = 0L;
-        var isPublished = false;
-        try
-        {
-            _publisher.Publish(new Utf8Key(call.Key, call.Hash), draft, ref revision, replicated, ref isPublished);
-        }
-        catch
-        {
-            _publisher.AbandonUnless(isPublished, draft);
-            throw;
-        }
     }
 
     private void ThrowIfClosed()

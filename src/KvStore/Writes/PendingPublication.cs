@@ -16,7 +16,7 @@ namespace KvStore.Writes;
 /// first waits, after the append: when memory is short at that moment, nothing would publish or settle the mutation, and its caller
 /// would wait for ever.
 /// </remarks>
-internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, IValueTaskSource<KvWriteResult>
+internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, IValueTaskSource<KvWriteResult>, IValueTaskSource<bool>
 {
     private readonly PendingPublications _owner;
     private readonly Action _onAppended;
@@ -40,6 +40,9 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
 
     public bool IsDelete => Draft.IsDelete;
 
+    /// <summary>The record whose entry gets a new time to live, when that is all that the mutation changes.</summary>
+    public Record Touched { get; private set; }
+
     public ReplicatedWrite? Replicated { get; private set; }
 
     public Overtaking? Overtaking { get; private set; }
@@ -48,7 +51,7 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
     public PendingPublication? Next { get; set; }
 
     /// <summary>Describes the mutation.</summary>
-    public void Prepare(in RecordDraft draft, long revision, long place, ReplicatedWrite? replicated, Overtaking? overtaking)
+    public void Prepare(in RecordDraft draft, long revision, long place, ReplicatedWrite? replicated, Overtaking? overtaking, Record touched)
     {
         Debug.Assert(Draft.IsNone && !draft.IsNone && revision > 0, "An object is used for one mutation at a time.");
         Draft = draft;
@@ -56,6 +59,7 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
         Place = place;
         Replicated = replicated;
         Overtaking = overtaking;
+        Touched = touched;
     }
 
     /// <summary>Publishes the mutation when its append completes. Requires: <see cref="Prepare"/> was called.</summary>
@@ -74,6 +78,14 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
         return task;
     }
 
+    /// <summary>As <see cref="RunAsync"/>, for a touch, which succeeds.</summary>
+    public ValueTask<bool> RunTouchAsync(ValueTask append)
+    {
+        var task = new ValueTask<bool>(this, _core.Version);
+        Run(append);
+        return task;
+    }
+
     public ValueTaskSourceStatus GetStatus(short token)
     {
         var status = _core.GetStatus(token);
@@ -86,6 +98,8 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
     public void GetResult(short token) => TakeResult(token);
 
     KvWriteResult IValueTaskSource<KvWriteResult>.GetResult(short token) => TakeResult(token);
+
+    bool IValueTaskSource<bool>.GetResult(short token) => TakeResult(token).Succeeded;
 
     private KvWriteResult TakeResult(short token)
     {
@@ -165,6 +179,7 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
         Draft = default;
         Replicated = null;
         Overtaking = null;
+        Touched = default;
         _failure = failure;
         _core.SetResult(true);
     }

@@ -22,12 +22,23 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     private PendingPublication? _firstPooled;
     private int _pooledCount;
     private int _isForgetting;
+    private int _touchCount;
+    private long _lateTouchCount;
 
     /// <summary>The keys of the mutations in flight, and the writes that wait for them.</summary>
     public KeyQueues Queues { get; } = new(calls.Lock);
 
     /// <summary>Whether no mutation is in flight, so that none can follow a newer one.</summary>
     public bool IsIdle => _settled.IsIdle;
+
+    /// <summary>Whether a touch is in flight.</summary>
+    public bool HasTouches => Volatile.Read(ref _touchCount) > 0;
+
+    /// <summary>
+    /// How many touches were published when the entry that they touch had expired by its own deadline: for a moment, while the touch was
+    /// in flight, the entry was not to be seen.
+    /// </summary>
+    public long LateTouches => Volatile.Read(ref _lateTouchCount);
 
     /// <summary>Takes everything that a mutation needs besides its record, before it is appended, because after the append nothing may fail.</summary>
     /// <returns>What publishes the mutation: <see cref="Begin"/> or <see cref="Return"/> it.</returns>
@@ -55,10 +66,15 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     }
 
     /// <summary>A mutation is in flight. Call <see cref="PendingPublication.RunAsync"/> next, without the lock. Allocates nothing.</summary>
-    public void Begin(PendingPublication pending, in RecordDraft draft, long revision, ReplicatedWrite? replicated, Overtaking? overtaking)
+    public void Begin(PendingPublication pending, in RecordDraft draft, long revision, ReplicatedWrite? replicated, Overtaking? overtaking, Record touched)
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        pending.Prepare(draft, revision, _settled.Begin(revision), replicated, overtaking);
+        if (!touched.IsNone)
+        {
+            Interlocked.Increment(ref _touchCount);
+        }
+
+        pending.Prepare(draft, revision, _settled.Begin(revision), replicated, overtaking, touched);
         Queues.Begin(pending);
         admission?.Begin(pending);
     }
@@ -80,7 +96,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
 
     /// <summary>The exception that the caller of a mutation gets. Requires: the mutation was not given up.</summary>
     public Exception Named(PendingPublication pending, Exception failure) => NamedFailure.WithNames(
-        failure, pending.IsDelete ? "DELETE" : "PUT", name, new Utf8Key(pending.Draft.Record.Key));
+        failure, pending.IsDelete ? "DELETE" : pending.Touched.IsNone ? "PUT" : "TOUCH", name, new Utf8Key(pending.Draft.Record.Key));
 
     /// <summary>Publishes a mutation whose append has completed, or gives it up. Called once for each that is in flight.</summary>
     public void Finish(PendingPublication pending, Exception? failure)
@@ -106,6 +122,7 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
         {
             // Whether the log has a mutation that failed is not known. The provider removes its large value when that is safe.
             _publisher.AbandonUnless(isPublished, pending.Draft);
+            EndTouch(pending.Touched);
             _settled.Settle(pending.Place);
             Queues.End(pending);
             pending.Overtaking?.Complete(isMade: isPublished);
@@ -154,6 +171,20 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
         finally
         {
             Volatile.Write(ref _isForgetting, 0);
+        }
+    }
+
+    // After the publication, so that no moment at which the entry could not be seen comes later.
+    private void EndTouch(Record touched)
+    {
+        if (!touched.IsNone)
+        {
+            if (store.HasPassed(touched.Deadline))
+            {
+                Interlocked.Increment(ref _lateTouchCount);
+            }
+
+            Interlocked.Decrement(ref _touchCount);
         }
     }
 

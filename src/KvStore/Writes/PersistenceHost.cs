@@ -14,6 +14,8 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
 {
     private const int PageEntries = 1024;
 
+    private volatile bool _hasIncomplete;
+
     // One for each thread that recovers.
     private readonly ThreadLocal<MutationIntake> _intakes = new(() => new MutationIntake(store), trackAllValues: true);
 
@@ -27,7 +29,23 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
 
     public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
 
-    public void Recover(in KvMutation mutation) => _intakes.Value!.Add(mutation);
+    public void Recover(in KvMutation mutation)
+    {
+        if (!_hasIncomplete)
+        {
+            // Written once, because all threads that recover read it.
+            _hasIncomplete = true;
+        }
+
+        _intakes.Value!.Add(mutation);
+    }
+
+    public void RecoverTouch(in KvMutation mutation)
+    {
+        // Called by one thread, when no other recovers any more.
+        CompleteIntakes();
+        store.RecoverTouch(new Utf8Key(mutation.Key.Span), mutation.Revision, mutation.TouchedRevision, mutation.Deadline);
+    }
 
     public bool IsCurrent(ReadOnlySpan<byte> key, long revision)
     {
@@ -50,6 +68,7 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
     public async ValueTask WriteLiveAsync(long throughRevision, KvMutationHandler write, CancellationToken cancellationToken)
     {
         await committer.WhenSettledAsync(throughRevision).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var lateTouches = committer.LateTouches;
         AllocationProbe.Before();
         var page = ArrayPool<Record>.Shared.Rent(PageEntries);
         try
@@ -71,6 +90,17 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
             }
             while (count == PageEntries);
             WriteMissed(shown, throughRevision, page, write, cancellationToken);
+            if (committer.HasTouchesInFlight)
+            {
+                await committer.WhenSettledAsync(store.Revision).WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            if (committer.LateTouches != lateTouches)
+            {
+                // An entry had expired when it should have been shown, and lives on by a touch that was in flight. The log after the
+                // snapshot has the touch, but not the entry. This happens when a flush takes longer than the life that is left.
+                WriteMissed(shown, store.Revision, page, write, cancellationToken);
+            }
         }
         finally
         {
@@ -106,9 +136,16 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
 
     private void CompleteIntakes()
     {
+        if (!_hasIncomplete)
+        {
+            return;
+        }
+
         foreach (var intake in _intakes.Values)
         {
             intake.Complete();
         }
+
+        _hasIncomplete = false;
     }
 }

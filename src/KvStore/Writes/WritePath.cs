@@ -15,6 +15,8 @@ namespace KvStore.Writes;
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock, CommitPath commit, KvTelemetry telemetry)
 {
+    private const string Touched = "TOUCH";
+
     private volatile bool _isClosed;
 
     /// <summary>Whether every put and delete throws <see cref="ObjectDisposedException"/>.</summary>
@@ -86,6 +88,21 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             await telemetry.ObserveAsync("delete", () => TryDelete(key, condition, origin, cancellationToken), OutcomeOf).ConfigureAwait(false);
     }
 
+    /// <summary>Gives an entry a new time to live.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="ttl">The time to live; null for ever.</param>
+    /// <param name="origin">The region in which the write is made; null where the namespace is not replicated.</param>
+    /// <param name="cancellationToken">Cancels the write before it is decided.</param>
+    /// <returns>Whether the key exists.</returns>
+    public ValueTask<bool> TouchAsync(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken)
+    {
+        return KvMetrics.IsObserved ? Observed(key, ttl, origin, cancellationToken) : Touch(key, ttl, origin, cancellationToken);
+
+        async ValueTask<bool> Observed(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken) =>
+            await telemetry.ObserveAsync(
+                "touch", () => Touch(key, ttl, origin, cancellationToken), static isThere => isThere ? "hit" : "miss").ConfigureAwait(false);
+    }
+
     /// <summary>Every later put and delete throws <see cref="ObjectDisposedException"/>.</summary>
     public void Close()
     {
@@ -142,6 +159,24 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         using var encoded = new EncodedKey(key, limits.KeyBytesMax, "DELETE", stackalloc byte[EncodedKey.StackBytes]);
         return commit.TryDeleteAsync(encoded.Key, origin, condition, cancellationToken);
     }
+
+    private ValueTask<bool> Touch(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ThrowIfClosed();
+        cancellationToken.ThrowIfCancellationRequested();
+        if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
+        {
+            return commit.TouchAsync(new AsciiKey(key, hash), DeadlineAfter(key, ttl), origin, cancellationToken);
+        }
+
+        using var encoded = new EncodedKey(key, limits.KeyBytesMax, Touched, stackalloc byte[EncodedKey.StackBytes]);
+        return commit.TouchAsync(encoded.Key, DeadlineAfter(key, ttl), origin, cancellationToken);
+    }
+
+    private Deadline DeadlineAfter(string key, TimeSpan? ttl) => ttl is null
+        ? default
+        : ExpirationRules.Check(new KvPutOptions { ExpirationTtl = ttl }, limits, clock.Now, name, key, Touched);
 
     private ValueTask Put(string key, KvContent content, KvPutOptions? options, RegionView? origin, CancellationToken cancellationToken)
     {

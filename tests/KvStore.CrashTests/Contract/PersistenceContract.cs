@@ -223,6 +223,57 @@ public abstract class PersistenceContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Touched_entry_keeps_its_value_and_has_its_new_deadline_after_reopening()
+    {
+        var host = await OpenAsync();
+        await host.PutAsync("longer", "one", SecondsFromNow(Time, 100), "{\"m\":1}");
+        await host.PutAsync("shorter", "two", SecondsFromNow(Time, 100));
+        await host.PutAsync("for good", "three", SecondsFromNow(Time, 100));
+        await host.PutAsync("no more for good", "four");
+        await host.PutAsync("overwritten", "five", SecondsFromNow(Time, 100));
+        await host.PutAsync("deleted", "six", SecondsFromNow(Time, 100));
+        await host.PutLargeAsync("large", new string('L', 5000), SecondsFromNow(Time, 100));
+        await host.TouchAsync("longer", SecondsFromNow(Time, 1));
+        await host.TouchAsync("longer", SecondsFromNow(Time, 200));
+        await host.TouchAsync("shorter", SecondsFromNow(Time, 50));
+        await host.TouchAsync("for good", 0);
+        await host.TouchAsync("no more for good", SecondsFromNow(Time, 300));
+        await host.TouchAsync("overwritten", SecondsFromNow(Time, 200));
+        await host.PutAsync("overwritten", "anew", SecondsFromNow(Time, 100));
+        await host.TouchAsync("deleted", SecondsFromNow(Time, 200));
+        await host.DeleteAsync("deleted");
+        await host.TouchAsync("large", SecondsFromNow(Time, 200));
+        var (longer, highest) = (SecondsFromNow(Time, 200), host.Deadlines);
+
+        host = await ReopenAsync(host);
+        host.Deadlines.Should().Equal(highest);
+        host.State.Should().NotContainKey("deleted");
+        (host.DeadlineOf("longer"), host.MetadataOf("longer")).Should().Be((longer, "{\"m\":1}"));
+
+        Time.Advance(TimeSpan.FromSeconds(60));
+        host = await ReopenAsync(host);
+        host.State.Keys.Should().Equal("for good", "large", "longer", "no more for good", "overwritten");
+        Time.Advance(TimeSpan.FromSeconds(60));
+        host = await ReopenAsync(host);
+        host.State.Should().Equal(new Dictionary<string, string>
+        {
+            ["for good"] = "three", ["large"] = new string('L', 5000), ["longer"] = "one", ["no more for good"] = "four",
+        });
+        await host.Persistence.CompactAsync();
+        host = await ReopenAsync(host);
+        host.State.Keys.Should().Equal("for good", "large", "longer", "no more for good");
+        await host.TouchAsync("longer", 0);
+        await host.TouchAsync("large", 0);
+        Time.Advance(TimeSpan.FromSeconds(100));
+        host = await ReopenAsync(host);
+        host.State["large"].Should().Be(new string('L', 5000));
+        host.State.Keys.Should().Equal("for good", "large", "longer", "no more for good");
+        Time.Advance(TimeSpan.FromSeconds(100));
+        host = await ReopenAsync(host);
+        host.State.Keys.Should().Equal("for good", "large", "longer");
+    }
+
+    [Fact]
     public async Task A_snapshot_of_nothing_opens_as_nothing()
     {
         var host = await OpenAsync();

@@ -93,7 +93,12 @@ public sealed class FixtureTests : IDisposable
         var host = await DictionaryHost.OpenAsync(persistence);
         for (var i = 0; i < 300; i++)
         {
-            await host.PutAsync($"key {i % 20}", $"{i} {new string('v', i)}", metadata: "{}");
+            await host.PutAsync($"key {i % 20}", $"{i} {new string('v', i)}", deadlineSeconds: i % 2 == 0 ? 1_700_000_500u : 0, metadata: "{}");
+            if (i % 3 == 0)
+            {
+                await host.TouchAsync($"key {i % 20}", i % 4 == 0 ? 1_700_001_000u : 1_700_000_000u + (uint)i + 1);
+            }
+
             if (i % 20 == 7)
             {
                 await host.DeleteAsync($"key {i % 13}");
@@ -101,9 +106,14 @@ public sealed class FixtureTests : IDisposable
             }
         }
 
-        var state = host.State;
+        var (state, deadlines) = (host.State, host.Deadlines);
         await persistence.DisposeAsync();
 
-        IndependentReader.Read(_directory, 1_700_000_000).Should().Equal(state);
+        foreach (var later in new[] { 0, 150, 300, 499, 500, 999, 1000 })
+        {
+            var nowSeconds = 1_700_000_000 + later;
+            IndependentReader.Read(_directory, nowSeconds).Should().Equal(
+                state.Where(entry => !deadlines.TryGetValue(entry.Key, out var deadline) || deadline > nowSeconds));
+        }
     }
 }

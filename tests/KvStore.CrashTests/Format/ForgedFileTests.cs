@@ -134,6 +134,10 @@ public sealed class ForgedFileTests
             }
 
             await host.DeleteAsync("key 1");
+            await host.TouchAsync("key 2", 4_000_000_000);
+            await host.TouchAsync("key 2", 0);
+            await host.TouchAsync("key 9", 1_700_000_001);
+            await host.TouchAsync("larger", 4_000_000_001);
         }
 
         return (isClosed ? await Stores.ClosedAsync(WriteAsync, s_options) : await Stores.CrashedAsync(WriteAsync, s_options)).Files;

@@ -9,7 +9,8 @@ namespace KvStore.CrashTests.Format;
 internal sealed class IndependentReader
 {
     private readonly string _directory;
-    private readonly Dictionary<string, (long Revision, Func<string>? Value)> _entries = [];
+    private readonly Dictionary<string, (long Revision, uint Deadline, Func<string>? Value)> _entries = [];
+    private readonly List<(string Key, long Revision, long Touched, uint Deadline)> _touches = [];
     private readonly long _nowSeconds;
     private readonly Dictionary<string, (long Check, long EndOffset, uint EndChecksum)> _listed = [];
     private byte[]? _identity;
@@ -45,8 +46,21 @@ internal sealed class IndependentReader
         return reader.State();
     }
 
-    private SortedDictionary<string, string> State() =>
-        new(_entries.Where(entry => entry.Value.Value is not null).ToDictionary(entry => entry.Key, entry => entry.Value.Value!()), StringComparer.Ordinal);
+    private SortedDictionary<string, string> State()
+    {
+        foreach (var (key, revision, touched, deadline) in _touches.OrderBy(touch => touch.Revision))
+        {
+            if (_entries.TryGetValue(key, out var entry) && entry.Value is not null && entry.Revision == touched)
+            {
+                _entries[key] = (revision, deadline, entry.Value);
+            }
+        }
+
+        return new(
+            _entries.Where(entry => entry.Value.Value is not null && !(entry.Value.Deadline != 0 && entry.Value.Deadline <= _nowSeconds))
+                .ToDictionary(entry => entry.Key, entry => entry.Value.Value!()),
+            StringComparer.Ordinal);
+    }
 
     private static uint Crc(params byte[][] parts)
     {
@@ -90,14 +104,14 @@ internal sealed class IndependentReader
         var file = File.ReadAllBytes(Path.Combine(_directory, name));
         file[..8].Should().Equal(0x4B, 0x76, 0x53, 0x74, 0x6F, 0x72, 0x65, 0x0A);
         var version = BitConverter.ToUInt32(file, 8);
-        version.Should().BeOneOf(1, 2);
+        version.Should().BeOneOf(1, 2, 3);
         header = version == 1 ? 32 : 64;
         BitConverter.ToUInt16(file, 12).Should().Be(kind);
         BitConverter.ToUInt32(file, header - 4).Should().Be(Crc(file[..(header - 4)]));
         if (kind != 4)
         {
             BitConverter.ToUInt64(file, 16).Should().Be(ulong.Parse(Path.GetFileNameWithoutExtension(name)));
-            if (version == 2)
+            if (version > 1)
             {
                 file[24..40].Should().Equal(_identity);
             }
@@ -133,17 +147,16 @@ internal sealed class IndependentReader
             var key = Encoding.UTF8.GetString(file, at + 28, keyAndKind & 0xFFF);
             var revision = BitConverter.ToInt64(file, at + 8) & 0x3FFF_FFFF_FFFF_FFFF;
             var deadline = BitConverter.ToUInt32(file, at + 16);
-            var isGone = deadline != 0 && deadline <= _nowSeconds;
             switch (keyAndKind >> 12)
             {
                 case 1:
-                    Apply(key, revision, isGone ? null : () => Encoding.UTF8.GetString(value));
+                    Apply(key, revision, deadline, () => Encoding.UTF8.GetString(value));
                     break;
                 case 2:
-                    Apply(key, revision, null);
+                    Apply(key, revision, 0, null);
                     break;
                 case 3:
-                    Apply(key, revision, isGone ? null : () => ReadValue(BitConverter.ToInt64(value), BitConverter.ToInt64(value, 8), value.Length == 16 ? 0 : BitConverter.ToInt64(value, 16)));
+                    Apply(key, revision, deadline, () => ReadValue(BitConverter.ToInt64(value), BitConverter.ToInt64(value, 8), value.Length == 16 ? 0 : BitConverter.ToInt64(value, 16)));
                     break;
                 case 4:
                     BitConverter.ToUInt64(value).Should().Be(records);
@@ -156,6 +169,11 @@ internal sealed class IndependentReader
                 case 5:
                     BitConverter.ToInt64(value).Should().Be(header);
                     records--;
+                    break;
+                case 6:
+                    valueStart.Should().Be(keyEnd);
+                    value.Should().HaveCount(8);
+                    _touches.Add((key, revision, BitConverter.ToInt64(value), deadline));
                     break;
                 default:
                     Assert.Fail($"Kind {keyAndKind >> 12} at {at} of {name}.");
@@ -184,11 +202,11 @@ internal sealed class IndependentReader
         return Encoding.UTF8.GetString([.. value]);
     }
 
-    private void Apply(string key, long revision, Func<string>? value)
+    private void Apply(string key, long revision, uint deadline, Func<string>? value)
     {
         if (!_entries.TryGetValue(key, out var present) || present.Revision < revision)
         {
-            _entries[key] = (revision, value);
+            _entries[key] = (revision, deadline, value);
         }
     }
 }

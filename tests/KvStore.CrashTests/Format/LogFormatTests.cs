@@ -25,10 +25,18 @@ public sealed class LogFormatTests
         from high in Gen.Choose(0, int.MaxValue / 2)
         from rounding in Gen.Choose(0, 3)
         from deadline in Gen.Choose(int.MinValue, int.MaxValue)
-        from kind in Gen.Choose(0, 2)
+        from kind in Gen.Choose(0, 3)
         select kind switch
         {
             0 => new KvMutation { Key = key, Revision = ((long)high << 31) + revision, IsDelete = true },
+            3 => new KvMutation
+            {
+                Key = key,
+                Revision = ((long)high << 31) + revision + 1,
+                TouchedRevision = (((long)high << 31) / 2) + revision,
+                DeadlineSeconds = (uint)deadline,
+                DeadlineRounding = (byte)rounding,
+            },
             1 => new KvMutation
             {
                 Key = key,
@@ -61,6 +69,7 @@ public sealed class LogFormatTests
             read.DeadlineSeconds.Should().Be(mutation.DeadlineSeconds);
             read.DeadlineRounding.Should().Be(mutation.DeadlineRounding);
             read.IsDelete.Should().Be(mutation.IsDelete);
+            read.TouchedRevision.Should().Be(mutation.TouchedRevision);
         }).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -117,6 +126,61 @@ public sealed class LogFormatTests
         }
     }
 
+    [Fact]
+    public void Record_of_a_touch_has_the_key_the_deadline_and_two_revisions_and_no_value()
+    {
+        var touch = new KvMutation
+        {
+            Key = "key"u8.ToArray(), Metadata = new byte[100], Value = new byte[10_000], Revision = 9, TouchedRevision = 7, DeadlineSeconds = 5, DeadlineRounding = 2,
+        };
+        var bytes = new byte[LogRecord.SizeOf(touch)];
+        LogRecord.Lay(bytes, touch);
+        LogRecord.Seal(bytes, Seed, 0);
+
+        bytes.Should().HaveCount(40, "28 of the header, 3 of the key, 8 of the revision, and one zero");
+        LogRecord.TryRead(bytes, Seed, out var record).Should().Be(RecordOutcome.Whole);
+        (record.Kind, record.Revision, record.TouchedRevision, record.DeadlineSeconds, record.DeadlineRounding).Should().Be((RecordKind.Touch, 9, 7, 5, 2));
+    }
+
+    [Fact]
+    public void Touch_of_a_large_value_is_written_as_the_put_that_it_also_is()
+    {
+        var touch = new KvMutation { Key = "key"u8.ToArray(), LargeValue = new KvValueReference(1, 2), Revision = 9, TouchedRevision = 7 };
+        var bytes = new byte[LogRecord.SizeOf(touch)];
+        LogRecord.Lay(bytes, touch);
+        LogRecord.Seal(bytes, Seed, 0);
+
+        LogRecord.TryRead(bytes, Seed, out var record).Should().Be(RecordOutcome.Whole);
+        record.Kind.Should().Be(RecordKind.PutLarge);
+        record.ToMutation(bytes).LargeValue.Should().Be(touch.LargeValue);
+    }
+
+    [Theory]
+    [InlineData(9)]
+    [InlineData(10)]
+    [InlineData(-1)]
+    public void Touch_of_a_revision_that_is_not_older_is_refused(long touched)
+    {
+        var act = () => LogRecord.SizeOf(new KvMutation { Key = "key"u8.ToArray(), Revision = 9, TouchedRevision = touched });
+
+        act.Should().Throw<ArgumentException>();
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(9)]
+    [InlineData(long.MaxValue)]
+    public void Record_of_a_touch_with_a_revision_that_cannot_be_is_none(long touched)
+    {
+        var touch = new KvMutation { Key = "key"u8.ToArray(), Revision = 9, TouchedRevision = 7 };
+        var bytes = new byte[LogRecord.SizeOf(touch)];
+        LogRecord.Lay(bytes, touch);
+        BitConverter.TryWriteBytes(bytes.AsSpan(31), touched);
+        LogRecord.Seal(bytes, Seed, 0);
+
+        LogRecord.TryRead(bytes, Seed, out _).Should().Be(RecordOutcome.Wrong);
+    }
+
     [Theory]
     [InlineData(0, 0, 1)]
     [InlineData(4096, 0, 1)]
@@ -129,7 +193,7 @@ public sealed class LogFormatTests
 
         var act = () => LogRecord.SizeOf(mutation);
 
-        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes}, 0 and {revision}*");
+        act.Should().Throw<ArgumentException>().WithMessage($"*this one has {keyBytes}, {metadataBytes}, 0, {revision} and 0*");
     }
 
     private static byte[] Written(KvMutation mutation)
@@ -140,7 +204,7 @@ public sealed class LogFormatTests
         LogRecord.Lay(bytes, mutation);
         LogRecord.Seal(bytes, Seed, 4711);
         var length = LogFormat.RecordHeaderBytes + mutation.Key.Length + mutation.Metadata.Length
-            + (mutation.LargeValue.IsNone ? mutation.Value.Length : mutation.LargeValue.Check == 0 ? 16 : 24);
+            + (mutation.TouchedRevision != 0 ? 8 : mutation.LargeValue.IsNone ? mutation.Value.Length : mutation.LargeValue.Check == 0 ? 16 : 24);
         bytes.AsSpan(length).IndexOfAnyExcept((byte)0).Should().Be(-1, "what aligns the next record is zero");
         return bytes;
     }

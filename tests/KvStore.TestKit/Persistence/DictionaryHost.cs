@@ -84,6 +84,31 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
 
     public Task DeleteAsync(string key) => CommitAsync(key, new Entry(0, true, [], [], 0, default));
 
+    public SortedDictionary<string, uint> Deadlines
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return new(
+                    _entries.Where(pair => !pair.Value.IsDelete && pair.Value.DeadlineSeconds != 0).ToDictionary(pair => pair.Key, pair => pair.Value.DeadlineSeconds),
+                    StringComparer.Ordinal);
+            }
+        }
+    }
+
+    /// <summary>Requires: no other mutation of the key is on its way.</summary>
+    public Task TouchAsync(string key, uint deadlineSeconds)
+    {
+        Entry present;
+        lock (_gate)
+        {
+            present = _entries[key];
+        }
+
+        return CommitAsync(key, present with { DeadlineSeconds = deadlineSeconds, DeadlineRounding = 0, TouchedRevision = present.Revision });
+    }
+
     public async Task PutLargeAsync(string key, string value, uint deadlineSeconds = 0)
     {
         await using var writer = Persistence.LargeValues!.Create();
@@ -145,6 +170,18 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
         }
     }
 
+    public void RecoverTouch(in KvMutation mutation)
+    {
+        lock (_gate)
+        {
+            var key = Encoding.Latin1.GetString(mutation.Key.Span);
+            if (_entries.TryGetValue(key, out var present) && !present.IsDelete && present.Revision <= mutation.TouchedRevision)
+            {
+                _entries[key] = present with { Revision = mutation.Revision, DeadlineSeconds = mutation.DeadlineSeconds, DeadlineRounding = mutation.DeadlineRounding };
+            }
+        }
+    }
+
     public bool IsCurrent(ReadOnlySpan<byte> key, long revision)
     {
         lock (_gate)
@@ -200,6 +237,7 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
         DeadlineRounding = entry.DeadlineRounding,
         LargeValue = entry.LargeValue,
         Revision = entry.Revision,
+        TouchedRevision = entry.TouchedRevision,
         IsDelete = entry.IsDelete,
     };
 
@@ -231,8 +269,8 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
             {
                 if (isAppended && !(_entries.TryGetValue(key, out var present) && present.Revision > entry.Revision))
                 {
-                    replaced = present?.LargeValue ?? default;
-                    _entries[key] = entry;
+                    replaced = present is null || present.LargeValue == entry.LargeValue ? default : present.LargeValue;
+                    _entries[key] = entry with { TouchedRevision = 0 };
                 }
                 else if (isAppended)
                 {
@@ -276,5 +314,7 @@ internal sealed class DictionaryHost(TimeProvider? timeProvider = null) : IKvPer
         long Revision, bool IsDelete, byte[] Value, byte[] Metadata, uint DeadlineSeconds, KvValueReference LargeValue)
     {
         public byte DeadlineRounding { get; init; }
+
+        public long TouchedRevision { get; init; }
     }
 }

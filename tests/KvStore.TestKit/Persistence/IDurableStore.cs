@@ -11,10 +11,16 @@ internal interface IDurableStore : IAsyncDisposable
     /// <summary>All live entries as text.</summary>
     SortedDictionary<string, string> State { get; }
 
+    /// <summary>The deadlines of the live entries that have one, in seconds since the Unix epoch.</summary>
+    SortedDictionary<string, uint> Deadlines { get; }
+
     Task PutAsync(string key, string value, uint deadlineSeconds = 0, string metadata = "");
 
     /// <summary>Puts a value that is kept outside memory, if it is long enough for that.</summary>
     Task PutLargeAsync(string key, string value, uint deadlineSeconds = 0);
 
     Task DeleteAsync(string key);
+
+    /// <summary>Gives an entry that there is another deadline, 0 for none.</summary>
+    Task TouchAsync(string key, uint deadlineSeconds);
 }

@@ -39,6 +39,23 @@ internal sealed class NamespaceHost(KvNamespace kv, IKvPersistence persistence) 
         }
     }
 
+    public SortedDictionary<string, uint> Deadlines
+    {
+        get
+        {
+            var deadlines = new SortedDictionary<string, uint>(StringComparer.Ordinal);
+            foreach (var key in State.Keys)
+            {
+                if (kv.TryGet(key, out var value) && value.Expiration is { } expiration)
+                {
+                    deadlines[key] = (uint)expiration.ToUnixTimeSeconds();
+                }
+            }
+
+            return deadlines;
+        }
+    }
+
     public static async Task<NamespaceHost> OpenAsync(IKvPersistence persistence, TimeProvider? timeProvider = null)
     {
         var kv = await KvNamespace.OpenAsync("CRASH_KV", new KvNamespaceOptions
@@ -68,6 +85,15 @@ internal sealed class NamespaceHost(KvNamespace kv, IKvPersistence persistence) 
     }
 
     public Task DeleteAsync(string key) => kv.DeleteAsync(key).AsTask();
+
+    public async Task TouchAsync(string key, uint deadlineSeconds)
+    {
+        TimeSpan? ttl = deadlineSeconds == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(deadlineSeconds) - kv.TimeProvider.GetUtcNow();
+        if (!await kv.TouchAsync(key, ttl))
+        {
+            throw new InvalidOperationException($"There is no entry {key}.");
+        }
+    }
 
     public ValueTask DisposeAsync() => kv.DisposeAsync();
 

@@ -1,13 +1,13 @@
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The sizes, offsets and kinds of the format on disk, version 2, which <c>docs/FORMAT.md</c> draws. Every number is little-endian.
+/// The sizes, offsets and kinds of the format on disk, version 3, which <c>docs/FORMAT.md</c> draws. Every number is little-endian.
 /// Nothing outside this file and <see cref="LogRecord"/>, <see cref="FileHeader"/>, <see cref="Manifest"/> and <see cref="FileNames"/> knows them.
 /// </summary>
 internal static class LogFormat
 {
     /// <summary>The version that is written. Every lower one can be read.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
 
     /// <summary>A file begins with a header of this length.</summary>
     public const int HeaderBytes = 64;
@@ -83,6 +83,9 @@ internal static class LogFormat
     /// <summary>As <see cref="ReferenceBytes"/>, where the value file is of version 1, which has no check.</summary>
     public const int ReferenceBytesOfVersion1 = 16;
 
+    /// <summary>The value of a record of a touch: the revision of the entry that was touched.</summary>
+    public const int TouchValueBytes = sizeof(long);
+
     /// <summary>The low bits of the field with the revision; how the deadline was rounded stands above them.</summary>
     public const long RevisionMask = (1L << RoundingShift) - 1;
     public const int RoundingShift = 62;
@@ -138,4 +141,7 @@ internal enum RecordKind : byte
 
     /// <summary>Where in a snapshot the chunks begin that can be read independently of each other.</summary>
     Index = 5,
+
+    /// <summary>An entry got a new time to live. Only in logs of version 3.</summary>
+    Touch = 6,
 }

@@ -48,6 +48,12 @@ internal readonly ref struct LogRecord
 
     public int ValueBytes => Length - LogFormat.RecordHeaderBytes - KeyBytes - MetadataBytes;
 
+    /// <summary>The key in UTF-8.</summary>
+    public ReadOnlySpan<byte> Key => _bytes.Slice(LogFormat.RecordHeaderBytes, KeyBytes);
+
+    /// <summary>The revision of the entry that a touch gives a new time to live. Requires: the record is a touch.</summary>
+    public long TouchedRevision => BinaryPrimitives.ReadInt64LittleEndian(Value);
+
     public ReadOnlySpan<byte> Value => _bytes.Slice(LogFormat.RecordHeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
 
     private bool HasSoundLengths => Kind switch
@@ -56,6 +62,7 @@ internal readonly ref struct LogRecord
         RecordKind.Delete => KeyBytes > 0 && MetadataBytes == 0 && ValueBytes == 0,
         RecordKind.PutLarge => KeyBytes > 0 && ValueBytes is LogFormat.ReferenceBytes or LogFormat.ReferenceBytesOfVersion1,
         RecordKind.End => KeyBytes == 0 && MetadataBytes == 0 && ValueBytes == LogFormat.EndValueBytes,
+        RecordKind.Touch => KeyBytes > 0 && MetadataBytes == 0 && ValueBytes == LogFormat.TouchValueBytes,
         RecordKind.Index => KeyBytes == 0 && MetadataBytes == 0 && ValueBytes % sizeof(long) == 0,
         _ => false,
     };
@@ -74,16 +81,19 @@ internal readonly ref struct LogRecord
             || mutation.Metadata.Length > LogFormat.MetadataBytesMax
             || mutation.Value.Length > LogFormat.InlineValueBytesMax
             || mutation.Revision is <= 0 or > LogFormat.RevisionMax
+            || mutation.TouchedRevision < 0
+            || mutation.TouchedRevision >= mutation.Revision
             || mutation.DeadlineRounding > LogFormat.RoundingMax)
         {
             throw new ArgumentException(
-                Invariant($"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata, at most {LogFormat.InlineValueBytesMax} bytes of value and a revision of 1 to {LogFormat.RevisionMax}; this one has {mutation.Key.Length}, {mutation.Metadata.Length}, {mutation.Value.Length} and {mutation.Revision}."),
+                Invariant($"A mutation has a key of 1 to {LogFormat.KeyBytesMax} bytes, at most {LogFormat.MetadataBytesMax} bytes of metadata, at most {LogFormat.InlineValueBytesMax} bytes of value, a revision of 1 to {LogFormat.RevisionMax}, and a touched revision from 0 to less than that; this one has {mutation.Key.Length}, {mutation.Metadata.Length}, {mutation.Value.Length}, {mutation.Revision} and {mutation.TouchedRevision}."),
                 nameof(mutation));
         }
 
         var valueBytes = mutation.LargeValue.IsNone ? mutation.Value.Length : ReferenceBytesOf(mutation.LargeValue);
         var size = mutation.IsDelete
             ? LogFormat.RecordBytes(mutation.Key.Length, 0, 0)
+            : IsTouch(mutation) ? LogFormat.RecordBytes(mutation.Key.Length, 0, LogFormat.TouchValueBytes)
             : LogFormat.RecordBytes(mutation.Key.Length, mutation.Metadata.Length, valueBytes);
         return size <= LogFormat.UnflushedBytesMax
             ? size
@@ -99,6 +109,21 @@ internal readonly ref struct LogRecord
         {
             LayHeader(destination, RecordKind.Delete, mutation.Revision, 0, mutation.Key.Length, 0, 0);
             mutation.Key.Span.CopyTo(destination[LogFormat.RecordHeaderBytes..]);
+            return;
+        }
+
+        if (IsTouch(mutation))
+        {
+            LayHeader(
+                destination,
+                RecordKind.Touch,
+                mutation.Revision | ((long)mutation.DeadlineRounding << LogFormat.RoundingShift),
+                mutation.DeadlineSeconds,
+                mutation.Key.Length,
+                0,
+                LogFormat.TouchValueBytes);
+            mutation.Key.Span.CopyTo(destination[LogFormat.RecordHeaderBytes..]);
+            BinaryPrimitives.WriteInt64LittleEndian(destination[(LogFormat.RecordHeaderBytes + mutation.Key.Length)..], mutation.TouchedRevision);
             return;
         }
 
@@ -252,6 +277,7 @@ internal readonly ref struct LogRecord
             DeadlineSeconds = DeadlineSeconds,
             DeadlineRounding = DeadlineRounding,
             IsDelete = kind == RecordKind.Delete,
+            TouchedRevision = kind == RecordKind.Touch ? TouchedRevision : 0,
         };
     }
 
@@ -270,10 +296,15 @@ internal readonly ref struct LogRecord
             RecordKind.Put or RecordKind.Delete => record.Revision is > 0 and <= LogFormat.RevisionMax,
             RecordKind.PutLarge => record.Revision is > 0 and <= LogFormat.RevisionMax
                 && record.ToReference() is { Id: > 0 and <= LogFormat.ValueIdMax, Length: >= 0 and <= LogFormat.LargeValueBytesMax },
+            RecordKind.Touch => record.Revision is > 0 and <= LogFormat.RevisionMax
+                && record.TouchedRevision > 0 && record.TouchedRevision < record.Revision,
             RecordKind.End => record.Revision is >= 0 and <= LogFormat.RevisionMax
                 && record.ToEnd() is { Records: >= 0, PayloadBytes: >= 0, IndexOffset: >= 0 },
             _ => true,
         };
+
+    // A touch of an entry whose value is in a file is written as a put, which is as short and needs no other record.
+    private static bool IsTouch(in KvMutation mutation) => mutation.TouchedRevision != 0 && mutation.LargeValue.IsNone;
 
     private static int ReferenceBytesOf(KvValueReference reference) =>
         reference.Check == 0 ? LogFormat.ReferenceBytesOfVersion1 : LogFormat.ReferenceBytes;

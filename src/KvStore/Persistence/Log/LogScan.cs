@@ -41,6 +41,9 @@ internal sealed class LogScan
 
     public long Records { get; private set; }
 
+    /// <summary>How many of the records are touches.</summary>
+    public long Touches { get; private set; }
+
     public long PayloadBytes { get; private set; }
 
     public long HighestRevision { get; private set; }
@@ -93,6 +96,7 @@ internal sealed class LogScan
         var count = 0L;
         while (reader.TryRead(out var record, verifies: false))
         {
+            var isTouch = record.Kind == RecordKind.Touch;
             if (record.Kind == RecordKind.End
                 && LogRecord.TryRead(reader.Bytes.Span, Header.Seed, out record) == RecordOutcome.Whole
                 && record.ToEnd() is var end && end.Records == count && end.PayloadBytes <= reader.Offset)
@@ -108,6 +112,7 @@ internal sealed class LogScan
             }
 
             count++;
+            Touches += isTouch ? 1 : 0;
             if (reader.NextOffset - chunkStart >= ChunkBytes)
             {
                 AddChunk(chunkStart, reader.NextOffset);
@@ -117,6 +122,7 @@ internal sealed class LogScan
 
         // There is no end. Verifying every checksum finds the reason.
         Chunks.Clear();
+        Touches = 0;
         return false;
     }
 
@@ -147,6 +153,7 @@ internal sealed class LogScan
                     }
 
                     Records++;
+                    Touches += record.Kind == RecordKind.Touch ? 1 : 0;
                     PayloadBytes += record.Size - LogFormat.RecordHeaderBytes;
                     End = reader.NextOffset;
                     if (End - chunkStart >= ChunkBytes)

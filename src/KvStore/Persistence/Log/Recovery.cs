@@ -11,7 +11,9 @@ namespace KvStore.Persistence.Log;
 /// <remarks>
 /// Two passes. The first reads every log once, each on a core of its own, and finds out where it ends; then it is known
 /// how much will come, and that all of it counts. The second hands it out, all cores taking chunks of about a megabyte; since
-/// the highest revision of a key wins, their order does not matter. No string is made, and no object per record.
+/// the highest revision of a key wins, their order does not matter. No string is made, and no object per record. Logs that have
+/// touches are read once more in between: an entry that has expired by its own record may have been touched later, so the touches
+/// are known before the first entry is handed out, and applied after the last one (<see cref="RecoveredTouches"/>).
 /// </remarks>
 internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool isReadOnly)
 {
@@ -19,6 +21,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
     private readonly List<KvDamage> _damages = [];
     private readonly DateTimeOffset _now = host.TimeProvider.GetUtcNow();
     private readonly List<Part> _parts = [];
+    private readonly RecoveredTouches _touches = new();
     private long _mutations;
     private long _snapshotMutations;
     private long _highestRevision;
@@ -73,7 +76,9 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
 
         host.Prepare(records, payloadBytes);
-        HandOut(cancellationToken);
+        WithFiles(_parts.Where(part => part.HasTouches), CollectTouches, cancellationToken);
+        WithFiles(_parts, HandOut, cancellationToken);
+        ApplyTouches();
         if (snapshot is not null && snapshot.End.Records != _snapshotMutations)
         {
             Report(new KvDamage(
@@ -104,7 +109,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 
         void Add(LogScan scan)
         {
-            _parts.AddRange(scan.Chunks.Select(chunk => new Part(scan.Name, scan.Header.Seed, chunk.Start, chunk.End, IsOfSnapshot: false)));
+            _parts.AddRange(scan.Chunks.Select(chunk => new Part(scan.Name, scan.Header.Seed, chunk.Start, chunk.End, IsOfSnapshot: false, HasTouches: scan.Touches > 0)));
             records += scan.Records;
             payloadBytes += scan.PayloadBytes;
             _highestRevision = Math.Max(_highestRevision, scan.HighestRevision);
@@ -144,12 +149,13 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             storage.PathOf(listed.Name), Math.Min(end, listed.EndOffset),
             Invariant($"the file does not end as the manifest says, at byte {listed.EndOffset}: it is older than the manifest, or was cut off")));
 
-    private void HandOut(CancellationToken cancellationToken)
+    private void WithFiles(IEnumerable<Part> parts, Action<IStorageFile, Part> read, CancellationToken cancellationToken)
     {
         var files = new Dictionary<string, IStorageFile>();
         try
         {
-            foreach (var part in _parts)
+            Part[] all = [.. parts];
+            foreach (var part in all)
             {
                 if (!files.ContainsKey(part.Name))
                 {
@@ -157,7 +163,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 }
             }
 
-            InParallel(_parts.Count, i => HandOut(files[_parts[i].Name], _parts[i]), cancellationToken);
+            InParallel(all.Length, i => read(files[all[i].Name], all[i]), cancellationToken);
         }
         finally
         {
@@ -168,7 +174,41 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
     }
 
-    private void HandOut(IStorageFile file, in Part part)
+    private void CollectTouches(IStorageFile file, Part part)
+    {
+        using var reader = new LogReader(file, part.Seed, part.Start, part.End);
+        while (reader.NextOffset < part.End)
+        {
+            // Other records are verified when they are handed out.
+            if (!reader.TryRead(out var record, verifies: false)
+                || (record.Kind == RecordKind.Touch && LogRecord.TryRead(reader.Bytes.Span, part.Seed, out record) != RecordOutcome.Whole))
+            {
+                throw new KvDamagedFileException(storage.PathOf(part.Name), reader.Offset, "the checksum of the record is wrong");
+            }
+
+            if (record.Kind == RecordKind.Touch)
+            {
+                _touches.Add(record);
+            }
+        }
+    }
+
+    private void ApplyTouches()
+    {
+        foreach (var touch in _touches.All)
+        {
+            if (touch.Deadline.HasPassedAt(_now))
+            {
+                host.Recover(new KvMutation { Key = touch.Key, Revision = touch.Revision, IsDelete = true });
+            }
+            else
+            {
+                host.RecoverTouch(touch);
+            }
+        }
+    }
+
+    private void HandOut(IStorageFile file, Part part)
     {
         using var reader = new LogReader(file, part.Seed, part.Start, part.End);
         var count = 0L;
@@ -182,9 +222,21 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 throw new KvDamagedFileException(storage.PathOf(part.Name), reader.Offset, "the checksum of the record is wrong");
             }
 
+            count++;
+            highestRevision = Math.Max(highestRevision, record.Revision);
+            if (record.Kind == RecordKind.Touch)
+            {
+                continue;
+            }
+
             var mutation = record.ToMutation(reader.Bytes);
-            highestRevision = Math.Max(highestRevision, mutation.Revision);
             highestValueId = Math.Max(highestValueId, mutation.LargeValue.Id);
+            if (mutation.Deadline.HasPassedAt(_now) && record.Kind == RecordKind.Put
+                && _touches.TryFind(record.Key, record.Revision, out var touched) && !touched.Value.HasPassedAt(_now))
+            {
+                mutation = mutation with { DeadlineSeconds = touched.Value.Seconds, DeadlineRounding = touched.Value.Rounding };
+            }
+
             if (mutation.Deadline.HasPassedAt(_now))
             {
                 // It is gone, but it also hides what was there before it.
@@ -196,7 +248,6 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             }
 
             host.Recover(mutation);
-            count++;
         }
 
         Interlocked.Add(ref _mutations, count);
@@ -327,7 +378,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
     }
 
-    private readonly record struct Part(string Name, uint Seed, long Start, long End, bool IsOfSnapshot);
+    private readonly record struct Part(string Name, uint Seed, long Start, long End, bool IsOfSnapshot, bool HasTouches = false);
 
     private sealed record LargeRecord(byte[] Key, long Revision, uint DeadlineSeconds, KvValueReference Reference);
 }
