@@ -400,6 +400,9 @@ internal sealed partial class ReadPath
         }
     }
 
+    /// <summary>Whether the namespace is disposed.</summary>
+    public bool IsClosed => _mode == ReadMode.Closed;
+
     /// <summary>Throws when the namespace is disposed.</summary>
     public void ThrowIfClosed()
     {
