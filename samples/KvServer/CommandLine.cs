@@ -10,7 +10,7 @@ internal static class CommandLine
     // What this server reads, and what every ASP.NET application does.
     private static readonly HashSet<string> s_options = new(StringComparer.OrdinalIgnoreCase)
     {
-        "urls", "binding-url", "data", "allow-host", "environment", "contentRoot", "applicationName", "http_ports", "https_ports",
+        "urls", "binding-url", "data", "allow-host", "environment", "contentRoot", "applicationName",
     };
 
     /// <summary>Checks options that take a value.</summary>
