@@ -57,7 +57,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
         _threads = threads;
         _written = written;
         _failed = failed;
-        _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision };
+        _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision, Room = log.Room };
         OpenPlace = new LinkedListNode<WeakReference<GroupCommit>>(new WeakReference<GroupCommit>(this));
     }
 
@@ -216,7 +216,7 @@ internal sealed class GroupCommit : FlushWork, IAsyncDisposable
             CommitQueue.Call call;
             lock (_lock)
             {
-                call = _queue.EndReopen(isWritable);
+                call = _queue.EndReopen(isWritable, _log.Room);
             }
 
             Do(call);
