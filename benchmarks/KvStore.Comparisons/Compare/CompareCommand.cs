@@ -24,6 +24,7 @@ internal static class CompareCommand
             .. RegionQuestions.All(options),
             .. PutQuestions.All(options),
             .. WatchQuestions.All(options),
+            .. ManyQuestions.All(options),
             .. FloorQuestions.All(options),
             .. ReadFloorQuestions.All(options),
             .. ListQuestions.All(options),

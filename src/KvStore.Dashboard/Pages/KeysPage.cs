@@ -87,7 +87,8 @@ internal static class KeysPage
         return Html.Of($"""
             <dl class="facts">
             <div><dt>Entries</dt><dd>{(kv is null ? "–" : Format.Count(kv.Count))}</dd></div>
-            <div><dt>Memory</dt><dd>{(kv is null ? "–" : Format.Bytes(kv.MemoryBytes))}</dd></div>
+            <div><dt>Memory</dt><dd>{(kv is null ? "–" : Format.Bytes(kv.MemoryBytes))}{(kv?.Memory?.BytesMax is { } bytesMax ? $" of {Format.Bytes(bytesMax)}" : "")}</dd></div>
+            {(kv?.Memory is { WhenFull: KvMemoryPolicy.Evict } ? Html.Of($"<div><dt>Evicted</dt><dd>{Format.Count(kv.EvictedCount)}</dd></div>") : default)}
             <div><dt>State</dt><dd>{NamespaceState.Render(kv)}</dd></div>
             {(kv?.Replication is { } replication ? RegionsView.Facts(replication) : default)}
             </dl>

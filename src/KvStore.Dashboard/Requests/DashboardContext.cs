@@ -50,7 +50,5 @@ internal sealed class DashboardContext
     /// <summary>One slot for each concurrent import or export.</summary>
     public SemaphoreSlim TransferSlots { get; }
 
-    public KeyLocks KeyLocks { get; } = new();
-
     public KvLimits DefaultLimits { get; } = new();
 }

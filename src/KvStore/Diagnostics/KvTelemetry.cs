@@ -15,6 +15,7 @@ internal sealed class KvTelemetry : IDisposable
         Func<long> entryCount,
         Func<long> memoryBytes,
         Func<long> expiredCount,
+        Func<long> evictedCount,
         Func<long> conditionFailures)
     {
         _timeProvider = timeProvider;
@@ -22,6 +23,7 @@ internal sealed class KvTelemetry : IDisposable
         EntryCount = entryCount;
         MemoryBytes = memoryBytes;
         ExpiredCount = expiredCount;
+        EvictedCount = evictedCount;
         ConditionFailures = conditionFailures;
         KvMetrics.Add(this);
     }
@@ -34,6 +36,8 @@ internal sealed class KvTelemetry : IDisposable
     public Func<long> MemoryBytes { get; }
 
     public Func<long> ExpiredCount { get; }
+
+    public Func<long> EvictedCount { get; }
 
     public Func<long> ConditionFailures { get; }
 
