@@ -6,7 +6,7 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using KvStore.Benchmarks.Suites;
 
-// The short form shows that every suite runs, once and in this process; it measures nothing.
+// The short form runs every suite once, in this process, to show that it runs. It measures nothing.
 var isShort = args.Contains("--short");
 Sizes.IsShort = isShort;
 var config = ManualConfig.Create(DefaultConfig.Instance)

@@ -1,9 +1,8 @@
 namespace KvStore.Comparisons;
 
 /// <summary>
-/// The keys and values that every question uses: 24 characters of ASCII, 100 bytes. Accesses are fresh string instances,
-/// in the order in which they will be read, so that no peer wins by comparing references and none pays for finding the
-/// key it is asked for.
+/// The keys and values that every question uses: 24 characters of ASCII, 100 bytes. Accesses are fresh string instances, in the order
+/// of the reads, so that no peer profits from comparing references or pays for loading the requested key.
 /// </summary>
 internal static class Workload
 {
@@ -11,7 +10,8 @@ internal static class Workload
     private const string Prefix = "session:";
     private const double ZipfExponent = 0.99;
 
-    /// <summary>The key of an entry. The number is mixed, so that neighbours in time are not neighbours in order.</summary>
+    /// <summary>The key of an entry. The number is mixed, so that keys put one after the other are not neighbours in key
+    /// order.</summary>
     public static string Key(int index) => $"{Prefix}{Mix((ulong)index):x16}";
 
     /// <summary>A key of the same form that no entry has.</summary>
@@ -20,7 +20,7 @@ internal static class Workload
     /// <summary>A prefix that selects one in 16^<paramref name="hexDigits"/> of the keys.</summary>
     public static string PrefixOf(string key, int hexDigits) => key[..(Prefix.Length + hexDigits)];
 
-    /// <summary>A new value. Its first byte depends on the entry, so that reading it is not in vain.</summary>
+    /// <summary>A new value. Its first byte depends on the entry, so that reading it cannot be optimized away.</summary>
     public static byte[] Value(int index)
     {
         var value = new byte[ValueBytes];
@@ -40,7 +40,7 @@ internal static class Workload
         return keys;
     }
 
-    /// <summary>Accesses to <paramref name="count"/> keys, each as likely as the others.</summary>
+    /// <summary>Accesses to <paramref name="count"/> keys, all equally likely.</summary>
     public static string[] Uniform(int count, int accesses, int seed = 1)
     {
         var random = new Random(seed);

@@ -3,15 +3,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace KvServer;
 
-/// <summary>The endpoint of the Workers runtime, which takes every path and so has an address of its own.</summary>
+/// <summary>The endpoint of the Workers runtime. It answers every path, so it has an address of its own.</summary>
 internal sealed class BindingServer(WebApplication app, string url) : IAsyncDisposable
 {
     private const string DefaultUrl = "http://127.0.0.1:8788";
 
-    /// <summary>Where it listens.</summary>
+    /// <summary>The address on which it listens.</summary>
     public string Url { get; } = url;
 
-    /// <summary>Starts it; null when nobody asked for it and its usual address is taken.</summary>
+    /// <summary>Starts the endpoint. Returns null when it was not requested and its default address is taken.</summary>
     /// <exception cref="StartFailure">The address that was asked for cannot be had.</exception>
     public static async Task<BindingServer?> StartAsync(WebApplication main, ServerSettings settings)
     {
@@ -22,7 +22,7 @@ internal sealed class BindingServer(WebApplication app, string url) : IAsyncDisp
             kestrel.BoundConnections(divisor: 4);
             kestrel.ConfigureEndpointDefaults(listen =>
             {
-                // The errors travel in the reason phrase, which HTTP/2 does not have.
+                // The message of an error is the reason phrase, which HTTP/2 does not have.
                 listen.Protocols = HttpProtocols.Http1;
                 listen.AllowNulInKeys();
             });
@@ -30,11 +30,11 @@ internal sealed class BindingServer(WebApplication app, string url) : IAsyncDisp
         builder.Logging.BeQuiet();
         if (settings.IsBindingOpen)
         {
-            // It was asked for, and is said when the server has started.
+            // With --open-binding the server prints its own warning when it has started.
             builder.Logging.AddFilter("KvStore.Binding", LogLevel.Error);
         }
 
-        // The one catalog, which the main application opens and closes.
+        // The catalog of the main application, which opens and closes it.
         builder.Services.AddSingleton(main.Services.GetRequiredService<KvNamespaceCatalog>());
         var app = builder.Build();
         app.MapKvBinding(options =>

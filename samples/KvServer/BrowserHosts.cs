@@ -3,8 +3,8 @@ using System.Net;
 namespace KvServer;
 
 /// <summary>
-/// The names by which a browser may call the pages that ask for the token: a page from elsewhere that calls the server by a name
-/// of its own could use up the tries of its visitor's address. The dashboard looks by itself.
+/// Checks the host name of requests for the sign-in pages. Otherwise a page of another site could call the server by a name of its
+/// own, and use up the tries of its visitor's address. The dashboard checks its own requests.
 /// </summary>
 internal static class BrowserHosts
 {

@@ -1,20 +1,20 @@
 namespace KvServer;
 
-/// <summary>Refuses a command line that would otherwise be taken for another one: an option that is misspelt has no effect.</summary>
+/// <summary>Refuses a command line with an unknown option. Without this check, a misspelt option has no effect.</summary>
 internal static class CommandLine
 {
     private const string Usage =
         "Options: --urls URL, --binding-url URL, --data DIRECTORY, --allow-host NAMES, --new-token, --new-binding-secret, --open-binding; "
         + "docs/http.md says what they do.";
 
-    // What this server reads, and what every ASP.NET application does.
+    // The options of this server, and those of every ASP.NET application.
     private static readonly HashSet<string> s_options = new(StringComparer.OrdinalIgnoreCase)
     {
         "urls", "binding-url", "data", "allow-host", "environment", "contentRoot", "applicationName", "http_ports", "https_ports",
     };
 
     /// <summary>Checks options that take a value.</summary>
-    /// <param name="args">The command line without the options that take none.</param>
+    /// <param name="args">The command line without the options that take no value.</param>
     /// <exception cref="StartFailure">An option is unknown, or lacks its value.</exception>
     public static void Check(ReadOnlySpan<string> args)
     {
@@ -23,7 +23,7 @@ internal static class CommandLine
             var equals = args[i].IndexOf('=', StringComparison.Ordinal);
             var option = equals < 0 ? args[i] : args[i][..equals];
 
-            // With a colon it is a setting of the configuration, as in --Logging:LogLevel:Default.
+            // An option with a colon is a setting of the configuration, for example --Logging:LogLevel:Default.
             if (!option.StartsWith("--", StringComparison.Ordinal) || (!s_options.Contains(option[2..]) && !option.Contains(':', StringComparison.Ordinal)))
             {
                 throw new StartFailure($"{option}: there is no such option. {Usage}");

@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace KvServer;
 
 /// <summary>
-/// How many connections are accepted: fewer than the process may have descriptors, so that connections, which need no token, cannot take
-/// those that writes need. Without any descriptor the .NET runtime cannot start threads either, and may end the process.
+/// Limits the number of connections to fewer than the process has descriptors. Connections need no token, and must not take the
+/// descriptors that writes need. Without a free descriptor the .NET runtime cannot start threads, and may end the process.
 /// </summary>
 internal static class ConnectionLimit
 {
@@ -17,7 +17,7 @@ internal static class ConnectionLimit
 
     /// <summary>Bounds the connections of one of the two servers of this process.</summary>
     /// <param name="kestrel">The server.</param>
-    /// <param name="divisor">It takes one connection in so many.</param>
+    /// <param name="divisor">The server gets the limit divided by this.</param>
     public static void BoundConnections(this KestrelServerOptions kestrel, int divisor)
     {
         if (DescriptorsMax() is { } descriptors)
@@ -26,7 +26,7 @@ internal static class ConnectionLimit
         }
     }
 
-    // What the runtime has raised the limit to. Null where the system has no such file, or no limit.
+    // The limit, after the runtime has raised it. Null when the system has no such file, or no limit.
     private static long? DescriptorsMax()
     {
         if (!File.Exists(LimitsFile))

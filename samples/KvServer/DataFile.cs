@@ -1,9 +1,10 @@
 namespace KvServer;
 
-/// <summary>Small files of the data directory that only this user reads.</summary>
+/// <summary>Small files of the data directory that only this user can read.</summary>
 internal static class DataFile
 {
-    /// <summary>Writes a file as a whole: beside it, to the disk, then in its place. A crash leaves the old one or the new one.</summary>
+    /// <summary>Replaces a file as a whole: writes a temporary file, flushes it, and renames it. A crash leaves the old content or the
+    /// new one.</summary>
     public static void Write(string path, string text)
     {
         var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };

@@ -5,8 +5,8 @@ using System.Threading.RateLimiting;
 namespace KvServer;
 
 /// <summary>
-/// Limits how often an address may try a wrong token: ten times in five minutes. Right ones are not counted. An address that has
-/// tried nothing for a while is forgotten. Thread safety: all members, from any thread.
+/// Limits how often an address may try a wrong token: ten times in five minutes. Right tokens are not counted. An address that has not
+/// tried for a while is forgotten. Thread safety: all members, from any thread.
 /// </summary>
 internal sealed class FailedSignIns : IDisposable
 {
@@ -37,7 +37,7 @@ internal sealed class FailedSignIns : IDisposable
         return lease.IsAcquired;
     }
 
-    // Whoever has an IPv6 address has 2^64 of them.
+    // A user with one IPv6 address has 2^64 of them, so the network counts.
     private static IPAddress NetworkOf(IPAddress? address)
     {
         if (address is null || address.IsIPv4MappedToIPv6)

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace KvServer;
 
 /// <summary>
-/// One address to listen on. Kestrel takes every text that begins as an address for one: a host that it does not know, such as
-/// 256.1.1.1, stands for all addresses of the machine, so that a typing error opens the server to the network.
+/// An address to listen on. Kestrel accepts every text that begins like an address, and takes a host that it does not know, such as
+/// 256.1.1.1, for all addresses of the machine. So a typing error would open the server to the network.
 /// </summary>
 internal sealed class ListenAddress
 {
@@ -29,7 +29,7 @@ internal sealed class ListenAddress
 
     private bool IsEverywhere => Host is "*" or "+" || (IPAddress.TryParse(Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)));
 
-    /// <summary>Reads the addresses of a setting, which has semicolons between them.</summary>
+    /// <summary>Reads the addresses of a setting, which are separated by semicolons.</summary>
     /// <param name="setting">The option, for messages.</param>
     /// <param name="value">Its value.</param>
     /// <param name="taken">Addresses of another setting.</param>
@@ -100,7 +100,7 @@ internal sealed class ListenAddress
         }
     }
 
-    // Whether only one of both can be listened on.
+    // Whether only one of the two addresses can be listened on.
     private bool Excludes(ListenAddress other)
     {
         if (Port != other.Port || Port == 0)

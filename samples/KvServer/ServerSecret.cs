@@ -3,8 +3,8 @@ using KvStore;
 namespace KvServer;
 
 /// <summary>
-/// A secret of the server: the one it is given, or one that it makes and shows once, of which it keeps the hash. The hash is
-/// kept after the secret was shown: one that nobody has seen would keep everybody out.
+/// A secret of the server. It comes from a setting, or the server creates it, prints it once and stores its hash. The hash is stored
+/// after the secret was printed, because a secret that nobody has seen would lock everybody out.
 /// </summary>
 internal sealed class ServerSecret
 {
@@ -20,18 +20,18 @@ internal sealed class ServerSecret
 
     public KvToken Token { get; }
 
-    /// <summary>The secret that was made just now; null when it was not.</summary>
+    /// <summary>The secret, when it was created in this start; otherwise null.</summary>
     public string? NewSecret { get; }
 
-    /// <summary>Whether it comes from the environment.</summary>
+    /// <summary>Whether the secret comes from the environment.</summary>
     public bool IsGiven { get; }
 
-    /// <summary>Takes a secret that was given, or the one that is kept, or makes one.</summary>
-    /// <param name="variable">The name of the setting that gives it.</param>
-    /// <param name="given">What that says; null or empty for nothing.</param>
+    /// <summary>Returns the secret of the setting, or the stored one, or a new one.</summary>
+    /// <param name="variable">The name of the setting.</param>
+    /// <param name="given">The value of the setting; null or empty when it is not set.</param>
     /// <param name="path">The file with the hash.</param>
-    /// <param name="newFlag">The flag that asked for a new one; null when it was not there.</param>
-    /// <exception cref="StartFailure">It cannot be used, or the file cannot be read.</exception>
+    /// <param name="newFlag">The flag that requested a new secret; null when it was not given.</param>
+    /// <exception cref="StartFailure">The secret cannot be used, or the file cannot be read.</exception>
     public static ServerSecret Read(string variable, string? given, string path, string? newFlag)
     {
         if (!string.IsNullOrEmpty(given))
@@ -50,7 +50,7 @@ internal sealed class ServerSecret
         return new ServerSecret(KvToken.FromSecret(secret), secret, isGiven: false, path);
     }
 
-    /// <summary>Keeps the hash of a new secret, once it was shown.</summary>
+    /// <summary>Stores the hash of a new secret. Call after the secret was printed.</summary>
     public void Keep()
     {
         if (NewSecret is not null)

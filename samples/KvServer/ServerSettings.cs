@@ -1,18 +1,18 @@
 namespace KvServer;
 
-/// <summary>What the server is told: by its command line, and by variables of its environment.</summary>
+/// <summary>The settings of the server, from its command line and from environment variables.</summary>
 internal sealed class ServerSettings
 {
     private const string DefaultUrls = "http://127.0.0.1:8787";
 
-    // The others take a value, which is read as any application reads it.
+    // The other options take a value, which the configuration reads.
     private const string NewToken = "--new-token";
     private const string NewBindingSecret = "--new-binding-secret";
     private const string OpenBinding = "--open-binding";
 
     private ServerSettings(string[] args, IConfiguration configuration, HashSet<string> flags)
     {
-        // Files of settings are looked for beside the program, and not where it was started.
+        // Configuration files are next to the program, not in the current directory.
         Host = new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory };
         Urls = configuration["urls"] is { Length: > 0 } urls ? urls : DefaultUrls;
         BindingUrl = configuration["binding-url"] is { Length: > 0 } bindingUrl ? bindingUrl : null;
@@ -43,18 +43,18 @@ internal sealed class ServerSettings
         }
     }
 
-    /// <summary>How the application is built.</summary>
+    /// <summary>The options of the application builder.</summary>
     public WebApplicationOptions Host { get; }
 
     public string Urls { get; }
 
-    /// <summary>Where the runtime's endpoint listens; null for its usual address.</summary>
+    /// <summary>The address of the runtime's endpoint; null for the default.</summary>
     public string? BindingUrl { get; }
 
-    /// <summary>The data directory, as a whole path.</summary>
+    /// <summary>The data directory, as a full path.</summary>
     public string Data { get; }
 
-    /// <summary>Names by which browsers may call the server, beside addresses and localhost.</summary>
+    /// <summary>The host names that browsers may use, beside addresses and localhost.</summary>
     public string[] Hosts { get; }
 
     public ServerSecret Token { get; }

@@ -4,15 +4,15 @@ using System.Security.Cryptography;
 namespace KvServer;
 
 /// <summary>
-/// The sessions that are open: a cookie that was copied is worth nothing once its session has ended. They lie in a file, so that
-/// they outlive a restart. Thread safety: all members, from any thread.
+/// The open sessions. A copied cookie is useless after its session has ended. The sessions are in a file, so they survive a restart.
+/// Thread safety: all members, from any thread.
 /// </summary>
 internal sealed class Sessions
 {
     /// <summary>How long a session lasts.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromHours(12);
 
-    // Each sign-in takes the token, so that these are an owner's own; the oldest ends.
+    // Each sign-in needs the token, so all sessions belong to the owner. Beyond this number the oldest session ends.
     private const int SessionsMax = 1000;
 
     private readonly Lock _lock = new();
@@ -26,7 +26,7 @@ internal sealed class Sessions
         _time = time;
         foreach (var line in File.Exists(path) ? File.ReadAllLines(path) : [])
         {
-            // What cannot be read is no session.
+            // A session that cannot be read is closed.
             if (line.Split(' ') is [var id, var end] && long.TryParse(end, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < DateTimeOffset.MaxValue.ToUnixTimeSeconds())
             {
                 _ends[id] = DateTimeOffset.FromUnixTimeSeconds(seconds);
@@ -35,7 +35,7 @@ internal sealed class Sessions
     }
 
     /// <summary>Begins a session.</summary>
-    /// <returns>What its cookie holds.</returns>
+    /// <returns>The value of its cookie.</returns>
     public string Begin()
     {
         var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));

@@ -10,15 +10,15 @@ using Microsoft.AspNetCore.Http.Features;
 namespace KvServer;
 
 /// <summary>
-/// Lets the owner into the dashboard with the server's token: a page that asks for it, and a cookie that remembers. The cookie
-/// names a session, which signing out ends, and holds the hash of the token, so that a new token ends all sessions.
+/// Authenticates the owner for the dashboard: a page asks for the server's token, and a cookie keeps the session. The cookie has the
+/// id of the session, which signing out ends, and the hash of the token, so that a new token ends all sessions.
 /// </summary>
 internal static class SignIn
 {
     /// <summary>The policy of the dashboard.</summary>
     public const string Policy = "dashboard";
 
-    /// <summary>Where to sign out.</summary>
+    /// <summary>The path to sign out.</summary>
     public const string SignOutPath = "/sign-out";
 
     private const string Path = "/sign-in";
@@ -26,7 +26,8 @@ internal static class SignIn
     private const string SessionClaim = "session";
     private const long FormBytesMax = 16 * 1024;
 
-    /// <summary>Registers the cookie, the policy and the keys that protect both; keys and sessions lie in the data directory and outlive a restart.</summary>
+    /// <summary>Registers the cookie, the policy and the keys that protect the cookie. Keys and sessions are in the data directory and
+    /// survive a restart.</summary>
     public static void AddSignIn(this IServiceCollection services, ServerSettings settings)
     {
         services.AddDataProtection().SetApplicationName("KvServer").PersistKeysToFileSystem(new DirectoryInfo(KeysIn(settings)));
@@ -44,7 +45,7 @@ internal static class SignIn
             cookie.LoginPath = Path;
             cookie.AccessDeniedPath = Path;
 
-            // Where to go after signing in is looked at here, and spelled as a header may hold it.
+            // The address after signing in is checked here, and encoded for a header.
             cookie.Events.OnRedirectToReturnUrl = _ => Task.CompletedTask;
             cookie.Events.OnValidatePrincipal = context =>
             {
@@ -59,14 +60,14 @@ internal static class SignIn
         services.AddAuthorizationBuilder().AddPolicy(Policy, policy => policy.RequireClaim(TokenClaim, settings.Token.Token.ToHash()));
     }
 
-    /// <summary>Maps the page that asks for the token, and the way out.</summary>
-    /// <remarks>The data directory is open by then, and known to be the server's own.</remarks>
+    /// <summary>Maps the sign-in page, and signing out.</summary>
+    /// <remarks>The data directory is open by then, and belongs to the server.</remarks>
     public static void MapSignIn(this WebApplication app, ServerSettings settings)
     {
         var keys = Directory.CreateDirectory(KeysIn(settings));
         if (!OperatingSystem.IsWindows())
         {
-            // Whoever reads them can sign in.
+            // A user who can read them can sign in.
             keys.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         }
 
@@ -81,7 +82,7 @@ internal static class SignIn
                 return SignInPage.Render(context, antiforgery, "This page has been open for too long. Try again.");
             }
 
-            // Before the token is looked at: who must wait does not learn whether it was the right one.
+            // Checked before the token, so that a client that must wait does not learn whether the token was right.
             var address = context.Connection.RemoteIpAddress;
             if (failures.MustWait(address, out var wait))
             {
@@ -114,7 +115,8 @@ internal static class SignIn
         }).Check(settings.Hosts);
     }
 
-    /// <summary>An address on this server, or else another one: a link must not lead somebody who has just signed in elsewhere.</summary>
+    /// <summary>The address, when it is on this server; otherwise the given one. A link must not lead to another server after signing
+    /// in.</summary>
     public static string LocalOr(string? address, string otherwise) =>
         address is ['/', ..] and not ['/', '/' or '\\', ..] && !address.Any(char.IsControl) ? address : otherwise;
 
@@ -131,7 +133,7 @@ internal static class SignIn
         }
         catch (Exception e) when (e is AntiforgeryValidationException or InvalidDataException or (IOException and not BadHttpRequestException))
         {
-            // It is no form, whatever it says.
+            // The body is no form, although its content type says so.
             return false;
         }
     }
@@ -147,14 +149,14 @@ internal static class SignIn
             StatusCodes.Status429TooManyRequests);
     }
 
-    // After a POST the next page is to be got.
+    // After a POST the browser gets the next page with GET.
     private static IResult SeeOther(HttpContext context, string address)
     {
         context.Response.Headers.Location = Ascii(address);
         return Results.StatusCode(StatusCodes.Status303SeeOther);
     }
 
-    // A header has no other characters; in an address each of the others is spelled by its bytes.
+    // A header has ASCII only. In an address other characters are percent-encoded.
     private static string Ascii(string address) =>
         string.Concat(address.EnumerateRunes().Select(rune => rune is { IsAscii: true, Value: > ' ' } ? rune.ToString() : Uri.EscapeDataString(rune.ToString())));
 

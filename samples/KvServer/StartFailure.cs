@@ -7,7 +7,7 @@ namespace KvServer;
 /// <summary>Why the server does not start: one line that names the setting and says what to do.</summary>
 internal sealed class StartFailure(string message) : Exception(OneLine(message))
 {
-    /// <summary>Does something that a setting may make impossible.</summary>
+    /// <summary>Runs an action that fails when a setting is wrong.</summary>
     /// <exception cref="StartFailure">It was impossible.</exception>
     public static void Watch(string setting, Action action)
     {
@@ -21,7 +21,7 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
         }
     }
 
-    /// <summary>The same for what takes time.</summary>
+    /// <summary>Runs an asynchronous action that fails when a setting is wrong.</summary>
     public static async Task WatchAsync(string setting, Func<CancellationToken, Task> action)
     {
         try
@@ -34,7 +34,7 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
         }
     }
 
-    /// <summary>Refuses settings that would put the namespaces elsewhere than the secrets and sessions.</summary>
+    /// <summary>Refuses settings that would keep the namespaces in another directory than the secrets and sessions.</summary>
     /// <exception cref="StartFailure">There is one.</exception>
     public static void CheckDirectoryIsOurs(IConfiguration configuration)
     {
@@ -69,7 +69,7 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
         InvalidOperationException when e.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase) =>
             new($"{setting}: an address with https needs a certificate, and none is configured. Set Kestrel:Certificates:Default:Path and Kestrel:Certificates:Default:Password, or name an address with http."),
 
-        // Of Kestrel, which names the address.
+        // An exception of Kestrel, whose message names the address.
         IOException or SocketException or FormatException or InvalidOperationException or ArgumentException or UriFormatException =>
             new($"{setting}: {e.Message} Stop the program that has the address, or name another with {setting}, for example {setting} http://127.0.0.1:8790."),
         _ => null,

@@ -1,6 +1,7 @@
 namespace KvServer;
 
-/// <summary>What the server prints when it listens: its addresses, what points the tools at them, and last the secrets that it has made.</summary>
+/// <summary>The text that the server prints when it listens: its addresses, the settings of the tools, and at the end the new
+/// secrets.</summary>
 internal static class Welcome
 {
     public static void Print(string listening, string? bindingUrl, ServerSettings settings)
@@ -27,7 +28,7 @@ internal static class Welcome
         PrintSecrets(settings);
         Console.Out.Flush();
 
-        // Not before: what nobody has seen is not kept.
+        // Not before: a secret that nobody has seen is not stored.
         settings.Token.Keep();
         settings.BindingSecret?.Keep();
         Console.WriteLine(
@@ -81,7 +82,7 @@ internal static class Welcome
         }
     }
 
-    // An address that stands for all of them is none that a client can call.
+    // A client cannot call the address that means all addresses.
     private static string Reachable(string url)
     {
         var address = new UriBuilder(url);

@@ -1,5 +1,5 @@
 using StaleReads;
 
-// So that bars and dots are what they are on every terminal.
+// UTF-8, so that every terminal shows the bars and dots.
 Console.OutputEncoding = System.Text.Encoding.UTF8;
 await Scenarios.DrawAsync(Console.Out);

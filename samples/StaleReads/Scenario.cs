@@ -3,7 +3,8 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace StaleReads;
 
-/// <summary>Writes a key in the first region now and then, reads it in every region at every step, and draws who saw what when.</summary>
+/// <summary>Writes a key in the first region now and then, reads it in every region at every step, and draws what each region saw
+/// when.</summary>
 internal sealed class Scenario(string title, KvProfile profile, string[] regions, TimeSpan step, TimeSpan end, Write[] writes)
 {
     private const string Key = "message";

@@ -2,12 +2,12 @@ using KvStore;
 
 namespace StaleReads;
 
-/// <summary>What is written in Johannesburg, as London and San Francisco see it, with two services.</summary>
+/// <summary>Writes in Johannesburg, as London and San Francisco see them, with two services.</summary>
 public static class Scenarios
 {
     private static readonly string[] s_regions = ["jnb", "lhr", "sfo"];
 
-    /// <summary>Plays and draws them. The time is simulated: this takes a moment, and is the same whenever it is done.</summary>
+    /// <summary>Plays and draws the scenarios. The time is simulated, so this takes a moment, and every run has one result.</summary>
     public static async Task DrawAsync(TextWriter output)
     {
         await Classic().DrawAsync(output);

@@ -3,12 +3,12 @@ using KvStore;
 namespace StaleReads;
 
 /// <summary>
-/// The members of teams, as they are first written: one list a team. It passes every local test, and loses members in
-/// production. <see cref="TeamsOfMembers"/> is what it should have been; StaleReads.Tests shows both under lag.
+/// The first version of a program that keeps the members of teams: one list for each team. It passes every local test, and loses
+/// members in production. <see cref="TeamsOfMembers"/> is the right version. StaleReads.Tests tests both with lag.
 /// </summary>
 /// <remarks>
-/// The list is read, changed and written back. Where the read is stale, what is written back is the old list with one member
-/// more, and it wins over the newer one: the member who was added elsewhere in the meantime is gone, not late.
+/// The list is read, changed and written back. When the read is stale, the old list with the new member is written, and wins over the
+/// newer list. A member who was added in another region meanwhile is lost for good.
 /// </remarks>
 public sealed class TeamsAsLists(IKvNamespace kv)
 {
@@ -27,7 +27,7 @@ public sealed class TeamsAsLists(IKvNamespace kv)
     private static string KeyOf(string team) => $"team:{team}";
 }
 
-/// <summary>The members of teams with a key each: no write depends on a read, so a stale read can spoil none.</summary>
+/// <summary>The second version: one key for each member. No write depends on a read, so a stale read loses nobody.</summary>
 public sealed class TeamsOfMembers(IKvNamespace kv)
 {
     /// <summary>Adds a member to a team.</summary>

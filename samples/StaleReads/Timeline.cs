@@ -2,14 +2,14 @@ using System.Globalization;
 
 namespace StaleReads;
 
-/// <summary>Who saw what when, as lines of text.</summary>
+/// <summary>What each region saw when, as lines of text.</summary>
 internal sealed class Timeline(string[] regions, TimeSpan step, Write[] writes)
 {
     private const int BarColumns = 30;
     private readonly Dictionary<string, List<string?>> _seen = regions.ToDictionary(region => region, _ => new List<string?>());
     private readonly Dictionary<(string Region, string Value), TimeSpan> _firstSeen = [];
 
-    /// <summary>Takes down what a region reads.</summary>
+    /// <summary>Records the result of a read in a region.</summary>
     public void Note(string region, TimeSpan at, string? value)
     {
         _seen[region].Add(value);
@@ -57,7 +57,7 @@ internal sealed class Timeline(string[] regions, TimeSpan step, Write[] writes)
         }
     }
 
-    // A mark at every tenth column, and what time it is there.
+    // A mark and the time at every tenth column.
     private string Ruler()
     {
         var ruler = new char[_seen[regions[0]].Count + 10];

@@ -236,7 +236,7 @@ internal sealed class TypedNamespaceReader
         }
         else if (bytes + unbounded > _keyBytesMax)
         {
-            var strings = unbounded == 0 ? "" : ", which leaves no room for its strings";
+            var strings = unbounded == 0 ? "" : ", which leaves no space for its strings";
             Report(KvRules.TooLong, place, $"Keys of this template can have {Text(bytes)} bytes{strings}", Text(_keyBytesMax));
         }
     }

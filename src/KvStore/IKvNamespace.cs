@@ -42,9 +42,9 @@ public interface IKvNamespace
 
     /// <summary>Writes a value, replacing the key's value, metadata and expiration together.</summary>
     /// <remarks>
-    /// Of two writes of a key that one thread calls, the one called later wins, whatever their sizes, and also when the earlier one
-    /// was not awaited. A stream counts from the call, not from its end: a write that is called while an earlier stream is still
-    /// being read is the later one. The earlier one is then not made; its task completes when the later write is made.
+    /// When one thread calls two writes of a key, the later call wins, for values of any size, and also when the earlier call was not
+    /// awaited. The order is that of the calls: a write that is called while an earlier stream is still being read is the later write.
+    /// The earlier write is then not made, and its task completes with the later one.
     /// </remarks>
     /// <param name="key">The key.</param>
     /// <param name="content">The value: text, bytes, a stream or a pipe, of at most 25 MiB.</param>

@@ -7,9 +7,9 @@ namespace KvStore;
 /// <see cref="IKvNamespace.PutAsync"/> takes them all.
 /// </summary>
 /// <remarks>
-/// Text is stored as UTF-8. Bytes are copied when the put is called. A stream or pipe is read to its end, from where it
-/// stands, and is neither closed nor rewound; one that fails or turns out too long leaves nothing behind.
-/// The default value is no content: a put of it throws <see cref="ArgumentException"/>. An empty text or array is a value.
+/// Text is stored as UTF-8. Bytes are copied when the put is called. A stream or pipe is read from its current position to its end,
+/// and is neither closed nor rewound. When it fails or is too long, nothing is stored. The default value is no content: a put of it
+/// throws <see cref="ArgumentException"/>. An empty text or array is a value.
 /// </remarks>
 public readonly struct KvContent
 {
@@ -65,8 +65,8 @@ public readonly struct KvContent
 
     /// <summary>Stores what a pipe yields until it completes.</summary>
     /// <param name="pipe">
-    /// The pipe. A put never completes it: that is the caller's, also when the put fails, so that the writer of the pipe does
-    /// not wait for a reader who is gone.
+    /// The pipe. A put never completes it. The caller completes it, also when the put fails, so that the writer of the pipe does not
+    /// wait for a reader that is gone.
     /// </param>
     public static implicit operator KvContent(PipeReader pipe) => FromPipe(pipe);
 

@@ -31,7 +31,7 @@ public static class KvDiagnostics
 
     /// <summary>
     /// Makes every namespace of this process check now whether anybody listens. Call it after a listener has started or stopped,
-    /// when the listener must hear of the very next read; without it, a namespace notices within a tenth of a second. Safe to call
+    /// when the very next read must be counted. Without the call, a namespace notices within a tenth of a second. Safe to call
     /// from any thread.
     /// </summary>
     public static void NoticeObservers() => KvMetrics.NoticeObservers();

@@ -4,9 +4,9 @@ namespace KvStore;
 public sealed record KvGetOptions
 {
     /// <summary>
-    /// How long a region may go on serving what it has cached, in whole seconds; at least 30 seconds
-    /// (<see cref="KvLimits.CacheTtlMin"/>), 60 when null. It is checked always and matters only where a region caches:
-    /// a namespace read in its own process is never stale. Source: Workers KV, "Read key-value pairs", <c>cacheTtl</c>.
+    /// How long a region may serve a cached result, in whole seconds; at least 30 seconds
+    /// (<see cref="KvLimits.CacheTtlMin"/>), 60 when null. It is always checked. It has an effect only in a region that caches: a
+    /// namespace without regions is never stale. Source: Workers KV, "Read key-value pairs", <c>cacheTtl</c>.
     /// </summary>
     public TimeSpan? CacheTtl { get; init; }
 }

@@ -4,14 +4,14 @@ using KvStore.Rules;
 namespace KvStore;
 
 /// <summary>
-/// Looks into a namespace without being one of its readers: nothing is counted or traced, no region caches what is read, and what a
-/// region has cached does not stay cached for longer. For dashboards, exports and tests.
+/// Reads a namespace without being counted as a reader: no metric or trace is recorded, no region caches the result, and cached
+/// results do not stay cached for longer. For dashboards, exports and tests.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 /// <param name="kv">The namespace. It stays the property of the caller.</param>
 public sealed class KvInspector(KvNamespace kv)
 {
-    // A page that may jump over a folder at any key reads few keys first.
+    // The number of keys of the first step. It is small, because the next key may be in a folder that is skipped.
     private const int FirstStep = 4;
 
     private readonly KvNamespace _kv = kv ?? throw new ArgumentNullException(nameof(kv));

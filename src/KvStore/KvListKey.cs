@@ -14,8 +14,8 @@ public readonly struct KvListKey : IEquatable<KvListKey>
     private readonly object? _metadataSource;
     private readonly uint _deadlineSeconds;
 
-    // The place of the record, a multiple of 8, with the rounding of the deadline in its lowest bits.
-    private readonly int _place;
+    // The offset of the record, a multiple of 8, with the rounding of the deadline in its lowest bits.
+    private readonly int _position;
 
     /// <summary>Makes a listed key.</summary>
     /// <param name="name">The key.</param>
@@ -29,7 +29,7 @@ public readonly struct KvListKey : IEquatable<KvListKey>
         _metadataSource = metadata.IsNull ? null : metadata;
     }
 
-    /// <summary>Lists a record. Without metadata it does not keep that in memory.</summary>
+    /// <summary>Lists a record. A listed key without metadata does not keep the record in memory.</summary>
     /// <param name="name">The key.</param>
     /// <param name="revision">The revision of the record.</param>
     /// <param name="deadline">When it is gone.</param>
@@ -43,7 +43,7 @@ public readonly struct KvListKey : IEquatable<KvListKey>
         Revision = revision;
         _deadlineSeconds = deadline.Seconds;
         _metadataSource = metadataSegment;
-        _place = recordOffset | deadline.Rounding;
+        _position = recordOffset | deadline.Rounding;
     }
 
     /// <summary>The key.</summary>
@@ -59,13 +59,13 @@ public readonly struct KvListKey : IEquatable<KvListKey>
     public DateTimeOffset? Expiration => Deadline.Expiration;
 
     /// <summary>When it is gone.</summary>
-    internal Deadline Deadline => new(_deadlineSeconds, (byte)(_place & RoundingMask));
+    internal Deadline Deadline => new(_deadlineSeconds, (byte)(_position & RoundingMask));
 
     /// <summary>The metadata stored with the value; <see cref="KvMetadata.IsNull"/> when there is none.</summary>
     public KvMetadata Metadata => _metadataSource switch
     {
         null => default,
-        byte[] segment => KvMetadata.OfRecord(segment, _place & ~RoundingMask),
+        byte[] segment => KvMetadata.OfRecord(segment, _position & ~RoundingMask),
         var metadata => (KvMetadata)metadata,
     };
 

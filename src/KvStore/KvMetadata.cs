@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
@@ -12,8 +13,8 @@ namespace KvStore;
 /// included. The default value, and JSON <c>null</c>, mean that there is none.
 /// </summary>
 /// <remarks>
-/// Immutable. One that was read from a namespace is a view on the stored entry and keeps its content whatever happens to
-/// the key afterwards. At most 1,024 bytes in compact form are accepted by a put (<see cref="KvLimits.MetadataBytesMax"/>).
+/// Immutable. Metadata that was read from a namespace is a view on the stored entry. Its content never changes, also after the key is
+/// overwritten or deleted. At most 1,024 bytes in compact form are accepted by a put (<see cref="KvLimits.MetadataBytesMax"/>).
 /// </remarks>
 public readonly struct KvMetadata : IEquatable<KvMetadata>
 {
@@ -109,6 +110,7 @@ public readonly struct KvMetadata : IEquatable<KvMetadata>
     internal static KvMetadata OfRecord(byte[] segment, int recordOffset)
     {
         // In bounds. Requires: a record begins at the offset.
+        Debug.Assert(recordOffset + RecordLayout.HeaderBytes <= segment.Length, "A record begins at the offset.");
         ref var start = ref segment[recordOffset];
         int bytes = RecordLayout.Read<ushort>(in start, RecordLayout.MetadataBytesOffset);
         var keyBytes = RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask;

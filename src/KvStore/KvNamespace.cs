@@ -21,8 +21,8 @@ namespace KvStore;
 /// <remarks>
 /// <para>Thread safety: all members, from any thread. A read never waits for a writer, for background work or for a disk; only
 /// reading the bytes of a large value does (<see cref="KvValue.IsLarge"/>).</para>
-/// <para>Disposing it makes durable what is not yet, stops its background work and frees its memory; views that were handed
-/// out keep their bytes. Every later call throws <see cref="ObjectDisposedException"/>.</para>
+/// <para>Disposing it flushes what is not on the disk yet, stops background work and frees memory. Views that callers have keep their
+/// bytes. Every later call throws <see cref="ObjectDisposedException"/>.</para>
 /// </remarks>
 public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncDisposable, IDisposable
 {
@@ -277,8 +277,8 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     public IKvNamespace InRegion(string region) => (Regions ?? throw NamespaceRegions.NotReplicated(Name)).Of(region);
 
     /// <summary>
-    /// Flushes every put and delete that has completed before to the disk, whatever the configured durability. Does nothing for
-    /// a namespace that lives in memory alone.
+    /// Flushes every put and delete that has completed to the disk, with any durability. Does nothing for a namespace that lives in
+    /// memory alone.
     /// </summary>
     /// <param name="cancellationToken">Checked before anything happens.</param>
     /// <returns>A task that completes when they are on the disk.</returns>
@@ -287,9 +287,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         Persistence?.FlushAsync(cancellationToken) ?? default;
 
     /// <summary>
-    /// Takes writes again after the disk has failed (<see cref="Health"/> is <see cref="KvPersistenceStatus.Failed"/>) and its
-    /// cause is gone, without closing the namespace. Every write that completed is kept, and none that failed comes back. Reads
-    /// go on meanwhile. Does nothing when nothing has failed, or for a namespace that lives in memory alone.
+    /// Accepts writes again after the disk has failed (<see cref="Health"/> is <see cref="KvPersistenceStatus.Failed"/>) and the cause
+    /// is gone, without closing the namespace. Every completed write is kept, and no failed write comes back. Reads go on meanwhile.
+    /// Does nothing when nothing has failed, or for a namespace that lives in memory alone.
     /// </summary>
     /// <param name="cancellationToken">Abandons the attempt; writes are refused as before.</param>
     /// <returns>A task that completes when writes are taken again.</returns>
@@ -299,8 +299,8 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         Persistence?.ReopenAsync(cancellationToken) ?? default;
 
     /// <summary>
-    /// Rewrites what the persistence provider keeps so that only live entries take up space. Happens by itself when dead bytes
-    /// outweigh live ones; reads and writes go on meanwhile. Does nothing for a namespace that lives in memory alone.
+    /// Compacts the files, so that only live entries take up space. The namespace does this itself when dead bytes outweigh live
+    /// bytes. Reads and writes continue meanwhile. Does nothing for a namespace that lives in memory alone.
     /// </summary>
     /// <param name="cancellationToken">Abandons the attempt; nothing is lost by it.</param>
     /// <returns>A task that completes when the space is free.</returns>
@@ -340,12 +340,13 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// </summary>
     public void Dispose()
     {
-        // The one place that blocks: returning before everything is on the disk would lose it. The provider's work runs on the
-        // thread pool and needs no thread of the caller's.
+        // This blocks, because returning before everything is on the disk would lose writes. The provider works on the thread pool,
+        // and does not need the thread of the caller.
         DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    /// <summary>Shows what a read in a region (null: the home region) would return, without being a read.</summary>
+    /// <summary>Returns the value that a read in a region would return (null: the home region), without the effects of a
+    /// read.</summary>
     internal KvValue Peek(string key, string? region = null) =>
         (region is null || Regions is null ? _reads : Regions.Of(region).Reads).Peek(key);
 

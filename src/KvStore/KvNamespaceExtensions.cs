@@ -47,6 +47,7 @@ public static class KvNamespaceExtensions
     /// </remarks>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask<T?> GetJsonAsync<T>(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -141,7 +142,7 @@ public static class KvNamespaceExtensions
         return GetBytesElsewhereAsync(kv, key, options, cancellationToken);
     }
 
-    // The rare branches are methods of their own, so that the common one saves no register and clears no memory for them.
+    // The rare branches are methods of their own, so that the common branch saves no registers and clears no memory for them.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static ValueTask<string?> GetTextElsewhereAsync(
         IKvNamespace kv, string key, KvGetOptions? options, CancellationToken cancellationToken)
@@ -171,7 +172,7 @@ public static class KvNamespaceExtensions
         ArgumentNullException.ThrowIfNull(kv);
         return TryTake(kv.GetAsync(key, options, cancellationToken), out var value, out var get) ? new(Bytes(value)) : Await(kv, get, cancellationToken);
 
-        // A bare null would be an empty array, which converts to memory that is not null.
+        // A plain null would convert to an empty array, and so to memory that is not null.
         static ReadOnlyMemory<byte>? Bytes(in KvValue value) => value.Exists ? value.GetBytes() : default(ReadOnlyMemory<byte>?);
 
         static async ValueTask<ReadOnlyMemory<byte>?> Await(
@@ -234,6 +235,7 @@ public static class KvNamespaceExtensions
     /// <exception cref="KvException">One of the values is not JSON, or does not fit <typeparamref name="T"/> (400); none is returned.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static async ValueTask<IReadOnlyDictionary<string, T?>> GetJsonAsync<T>(
         this IKvNamespace kv,
         IReadOnlyCollection<string> keys,
@@ -276,6 +278,7 @@ public static class KvNamespaceExtensions
     /// <returns>A task that completes when the value is visible and as durable as configured.</returns>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask PutJsonAsync<T>(
         this IKvNamespace kv,
         string key,
@@ -309,8 +312,8 @@ public static class KvNamespaceExtensions
     }
 
     /// <summary>
-    /// Lists all keys with a prefix, page after page. No key that exists throughout is missed or repeated; one added behind
-    /// the point reached is not seen, one ahead of it is.
+    /// Lists all keys with a prefix, page after page. No key that exists throughout is missed or repeated. A key that is added
+    /// meanwhile is listed when it comes after the last key that was listed.
     /// </summary>
     /// <param name="kv">The namespace.</param>
     /// <param name="prefix">Only keys that begin with exactly this; null or empty for all.</param>

@@ -7,7 +7,7 @@ public sealed record KvNamespaceOptions
 {
     /// <summary>Every clock and every timer of the namespace. Default <see cref="TimeProvider.System"/>.</summary>
     /// <remarks>
-    /// With the system's clock, expirations are compared with a coarse clock that a timer moves; with any other, the time is asked for
+    /// With the system's clock, expirations are compared with a coarse clock that a timer moves; with any other, the time is read
     /// whenever an entry that can expire is read, so that a test's clock is obeyed exactly.
     /// </remarks>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
@@ -27,7 +27,7 @@ public sealed record KvNamespaceOptions
     /// <summary>Where background work reports; null for nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
-    /// <summary>Which regions the namespace has, and how late each sees what was written in another; null for one place only.</summary>
+    /// <summary>The regions of the namespace, and how late each receives the writes of the others; null for no regions.</summary>
     public KvReplicationOptions? Replication { get; init; }
 
     /// <summary>

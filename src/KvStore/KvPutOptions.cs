@@ -2,7 +2,7 @@ using KvStore.Records;
 
 namespace KvStore;
 
-/// <summary>What is stored with a value. Whatever is left out is cleared: nothing is kept from the value before.</summary>
+/// <summary>The options of a put. An option that is null is cleared: nothing is kept from the previous entry.</summary>
 public sealed record KvPutOptions
 {
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -6,7 +7,6 @@ using System.Text.Json.Serialization.Metadata;
 using KvStore.Json;
 using KvStore.Records;
 using KvStore.Rules;
-using KvStore.Segments;
 using KvStore.Values;
 
 namespace KvStore;
@@ -15,14 +15,14 @@ namespace KvStore;
 /// What a get returns: the value, metadata and expiration of a key, or the fact that it does not exist.
 /// </summary>
 /// <remarks>
-/// A view on one immutable record: nothing was copied, and the bytes stay as they are whatever happens to the key
-/// afterwards, whether it is overwritten, deleted or expires, or the namespace is disposed. Keeping the view keeps a
-/// segment of memory (up to 4 MiB) alive; copy what is to be kept for long. Safe to use from any thread.
-/// <para>A large value of a namespace that persists is a view on a file (<see cref="IsLarge"/>): <see cref="OpenStream"/> reads
-/// from there as it goes, <see cref="ReadBytesAsync"/> brings it into memory; the members that return it whole at once read
-/// the file while the caller waits. The file of a value that was replaced or deleted is kept until the view is disposed, or for
-/// 5 seconds after the read where nobody disposes it, and until every stream that was opened is disposed. Opened later than that,
-/// it throws <see cref="KvException"/> (410). Metadata and expiration stay readable.</para>
+/// A view on one immutable record, not a copy. The bytes never change, also after the key is overwritten, deleted or expired, or the
+/// namespace is disposed. The view keeps a segment of memory (up to 4 MiB) alive, so copy the bytes that you keep for long. Safe to
+/// use from any thread.
+/// <para>A large value of a namespace that persists is a view on a file (<see cref="IsLarge"/>): <see cref="OpenStream"/> reads the
+/// file piece by piece, <see cref="ReadBytesAsync"/> reads it into memory, and the synchronous members block while they read all of
+/// it. The file of a value that was replaced or deleted is kept until the view is disposed, or for 5 seconds after the read when
+/// nobody disposes the view, and until every opened stream is disposed. Opening the value later throws <see cref="KvException"/>
+/// (410). Metadata and expiration stay readable.</para>
 /// <para>Disposing is optional, and does nothing for a value in memory. All copies of this structure are one view.</para>
 /// </remarks>
 public readonly struct KvValue : IDisposable
@@ -30,56 +30,56 @@ public readonly struct KvValue : IDisposable
     private const string UnreferencedCode = "Reflects over T; use the overload that takes a JsonTypeInfo<T> where code is trimmed or compiled ahead of time.";
 
     private const int CacheStateShift = 32;
-    private const ulong UnknownPlace = (ulong)CacheState.Unknown << CacheStateShift;
+    private const ulong UnknownPosition = (ulong)CacheState.Unknown << CacheStateShift;
 
     // An array with a record in it; or a LargeValueView, whose array has the record.
     private readonly object? _source;
 
-    // Where the record begins, and above that the status of a cache. One word, so that a read hands all of this over in two
-    // registers: what else there is to know stands in the record, in the line of the cache that the key was compared in.
-    private readonly ulong _place;
+    // Where the record begins, and in the high half the status of a cache. A value is two machine words, so a read returns it in two
+    // registers. The other fields are in the record, in the cache line in which the key was compared.
+    private readonly ulong _position;
 
-    /// <summary>A view on a record; of two defaults, an entry that does not exist.</summary>
+    /// <summary>A view on a record; without a source, an entry that does not exist.</summary>
     /// <param name="source">An array or a view, as above; or null.</param>
     /// <param name="recordOffset">Where the record begins.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal KvValue(object? source, int recordOffset)
     {
         _source = source;
-        _place = (uint)recordOffset;
+        _position = (uint)recordOffset;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private KvValue(ulong place)
+    private KvValue(ulong position)
     {
         _source = null;
-        _place = place;
+        _position = position;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private KvValue(in KvValue entry, CacheState cacheState)
     {
         _source = entry._source;
-        _place = (uint)entry._place | ((ulong)cacheState << CacheStateShift);
+        _position = (uint)entry._position | ((ulong)cacheState << CacheStateShift);
     }
 
     /// <summary>The result of a probe that did not decide whether the key exists. Callers never see it.</summary>
     internal static KvValue Unknown
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => new(UnknownPlace);
+        get => new(UnknownPosition);
     }
 
     /// <summary>Whether this is the result of a probe that did not decide, and not an entry.</summary>
-    internal bool IsUnknown => _source is null && _place >= UnknownPlace;
+    internal bool IsUnknown => _source is null && _position >= UnknownPosition;
 
     /// <summary>The hash of the key that was probed; 0 where it is not known.</summary>
-    internal ulong UnknownHash => _place > UnknownPlace ? _place : 0;
+    internal ulong UnknownHash => _position > UnknownPosition ? _position : 0;
 
     /// <summary>The result of a probe that did not decide, with the hash of the key, so that nobody hashes the key again.</summary>
     /// <remarks>One hash in 2^29 does not fit, and is not passed on.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static KvValue UnknownOf(ulong hash) => new(Math.Max(hash, UnknownPlace));
+    internal static KvValue UnknownOf(ulong hash) => new(Math.Max(hash, UnknownPosition));
 
     private enum CacheState : byte
     {
@@ -112,7 +112,7 @@ public readonly struct KvValue : IDisposable
     /// <c>HIT</c>, <c>MISS</c> or <c>EXPIRED</c> where a region caches what it reads; otherwise null, as with a binding
     /// that has no cache before it.
     /// </summary>
-    public string? CacheStatus => (CacheState)(byte)(_place >> CacheStateShift) switch
+    public string? CacheStatus => (CacheState)(byte)(_position >> CacheStateShift) switch
     {
         CacheState.Hit => "HIT",
         CacheState.Miss => "MISS",
@@ -131,7 +131,7 @@ public readonly struct KvValue : IDisposable
     // The array with the record of an entry that exists.
     private byte[] Segment => _source is LargeValueView large ? large.Segment : Unsafe.As<byte[]>(_source!);
 
-    private int Offset => (int)_place;
+    private int Offset => (int)_position;
 
     private int MetadataBytes => _source is null ? 0 : RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.MetadataBytesOffset);
 
@@ -197,7 +197,7 @@ public readonly struct KvValue : IDisposable
         return GetBytesInMemory();
     }
 
-    /// <summary>The same for an entry that exists and is known not to be a large one.</summary>
+    /// <summary>The bytes of the value of an entry that exists and is known not to be a large one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ReadOnlyMemory<byte> GetBytesInMemory()
     {
@@ -210,7 +210,7 @@ public readonly struct KvValue : IDisposable
         return new ReadOnlyMemory<byte>(segment, valueOffset, RecordLayout.Read<int>(in start, RecordLayout.ValueBytesOffset));
     }
 
-    /// <summary>The bytes of the value, read without blocking where it is a large one; otherwise <see cref="GetBytes"/>.</summary>
+    /// <summary>The bytes of the value. A large value is read without blocking; for other values see <see cref="GetBytes"/>.</summary>
     /// <param name="cancellationToken">Ends the reading of a large value.</param>
     /// <returns>The bytes.</returns>
     /// <exception cref="KvDamagedFileException">The file of a large value does not hold what was written.</exception>
@@ -224,8 +224,8 @@ public readonly struct KvValue : IDisposable
 
     /// <summary>A stream over the value, which cannot be written. Empty when the key does not exist.</summary>
     /// <returns>
-    /// A new stream on the same bytes, which the caller disposes. It stays readable whatever happens to the key, also when this is
-    /// disposed; the file of a large value is kept until then.
+    /// A new stream on the same bytes, which the caller disposes. It stays readable after the key is overwritten, deleted or expired,
+    /// and after this value is disposed. The file of a large value is kept until the stream is disposed.
     /// </returns>
     /// <exception cref="KvException">A large value that was replaced was read more than 5 seconds ago (410).</exception>
     /// <exception cref="ObjectDisposedException">It is a large value, and this was disposed.</exception>
@@ -249,20 +249,12 @@ public readonly struct KvValue : IDisposable
         _ => throw new ArgumentException($"{VisibleKey.Quote(cacheStatus)} is not a cache status; it must be HIT, MISS, EXPIRED or null.", nameof(cacheStatus)),
     });
 
-    /// <summary>The record of an entry whose value is in memory.</summary>
-    /// <returns>False when the entry does not exist, or its value is outside memory.</returns>
-    internal bool TryGetRecord(out Record record)
-    {
-        record = _source is byte[] segment ? new Record(segment, Offset) : default;
-        return !record.IsNone;
-    }
-
-    /// <summary>The same entry; its value without the UTF-8 byte order mark, if it begins with one.</summary>
+    /// <summary>The entry with a value that does not begin with a UTF-8 byte order mark.</summary>
     internal KvValue WithoutByteOrderMark() => GetBytes().Span is var bytes && bytes.StartsWith("\uFEFF"u8)
         ? Create(bytes[3..], metadata: default, Expiration)
         : this;
 
-    /// <summary>The same value in memory, without metadata.</summary>
+    /// <summary>The value in memory, without metadata.</summary>
     internal async ValueTask<KvValue> LoadAsync(CancellationToken cancellationToken)
     {
         if (_source is not LargeValueView large)
@@ -276,8 +268,8 @@ public readonly struct KvValue : IDisposable
     }
 
     /// <summary>
-    /// Lets go of the file of a large value, which cannot be read through this any more; streams that were opened go on. Does nothing
-    /// for a value in memory. May be called more than once.
+    /// Ends the lease on the file of a large value, which cannot be read through this value any more. Opened streams stay readable.
+    /// Does nothing for a value in memory. May be called more than once.
     /// </summary>
     public void Dispose() => (_source as LargeValueView)?.Dispose();
 
@@ -299,6 +291,10 @@ public readonly struct KvValue : IDisposable
         return record;
     }
 
-    // In bounds: an entry is only ever made from an array with a record in it, and the place of that record.
-    private ref readonly byte StartIn(byte[] segment) => ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)Offset);
+    // In bounds: an entry is only made from an array with a record, and the offset of that record.
+    private ref readonly byte StartIn(byte[] segment)
+    {
+        Debug.Assert((uint)Offset + RecordLayout.HeaderBytes <= segment.Length, "A record begins at the offset.");
+        return ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)Offset);
+    }
 }

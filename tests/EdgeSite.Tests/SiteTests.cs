@@ -258,7 +258,8 @@ public sealed partial class SiteTests : IAsyncLifetime
     private WebApplicationFactory<Program> Start() =>
         new WebApplicationFactory<Program>().WithWebHostBuilder(host => host.UseSetting("Data", _data));
 
-    // The site's own thread disposes it too, and whoever comes second does not wait for the first; the namespaces do.
+    // The thread of the site disposes the host too. The second call of Dispose does not wait for the first, but that of the namespaces
+    // does.
     private async Task StopAsync(WebApplicationFactory<Program> site)
     {
         if (!_stopped.Add(site))

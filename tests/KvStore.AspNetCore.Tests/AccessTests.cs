@@ -22,7 +22,7 @@ public sealed class AccessTests : ApiTest
     [InlineData("A-secret-of-enough-length")]
     [InlineData("a-secret-of-enough-lengt")]
     [InlineData("a-secret-of-enough-length!")]
-    public async Task Without_a_token_that_is_known_nobody_comes_in(string? token)
+    public async Task Request_without_a_known_token_is_refused(string? token)
     {
         using var api = new ApiClient(Host.Url, token);
         foreach (var path in s_everyPath)
@@ -117,7 +117,7 @@ public sealed class AccessTests : ApiTest
     }
 
     [Fact]
-    public void Only_the_hash_of_a_secret_is_kept_and_lets_its_bearer_in()
+    public void Only_the_hash_of_a_secret_is_kept_and_the_secret_is_accepted()
     {
         var token = KvToken.FromSecret(Secret);
 

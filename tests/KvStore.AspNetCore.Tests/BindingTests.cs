@@ -105,13 +105,13 @@ public sealed class BindingTests : IAsyncLifetime
     [InlineData("reads-only-and-no-more", "PUT", HttpStatusCode.Forbidden)]
     [InlineData("reads-only-and-no-more", "DELETE", HttpStatusCode.Forbidden)]
     [InlineData("is-for-another-namespace", "GET", HttpStatusCode.BadRequest)]
-    public async Task With_a_secret_only_its_bearers_come_in(string? secret, string method, HttpStatusCode status) =>
+    public async Task Endpoint_with_a_secret_answers_only_requests_that_have_it(string? secret, string method, HttpStatusCode status) =>
         (await SendAsync(_secret, new HttpMethod(method), "/k", body: method == "PUT" ? "v" : null, secret: secret)).StatusCode.Should().Be(status);
 
     [Theory]
     [InlineData("X-Forwarded-For")]
     [InlineData("Forwarded")]
-    public async Task Without_a_secret_who_comes_through_a_proxy_on_loopback_does_not_come_in(string header)
+    public async Task Request_without_a_secret_through_a_proxy_on_loopback_is_refused(string header)
     {
         using var http = new HttpClient();
         using var request = new HttpRequestMessage(HttpMethod.Get, _loopback.Url + "/k");

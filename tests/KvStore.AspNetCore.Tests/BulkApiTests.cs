@@ -121,7 +121,7 @@ public sealed class BulkApiTests : ApiTest
     }
 
     [Fact]
-    public async Task Of_a_body_that_breaks_nothing_is_stored()
+    public async Task Body_that_breaks_off_is_not_stored_at_all()
     {
         var answer = await Api.PutAsync($"{Path}/bulk", """[{"key":"a","value":"v"},{"key":"b","value":"v"},{"key":"c",""");
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace KvStore.AspNetCore.Tests;
 
-/// <summary>What clients and operators are told when the disk of a namespace fails.</summary>
+/// <summary>The answers to clients and the log for operators when the disk of a namespace fails.</summary>
 public sealed class FailingDiskTests : IDisposable
 {
     private const string Secret = "a-secret-of-enough-length";

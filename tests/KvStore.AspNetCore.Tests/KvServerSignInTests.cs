@@ -137,7 +137,7 @@ public sealed partial class KvServerSignInTests : IDisposable
     }
 
     [Fact]
-    public async Task Whatever_the_address_and_the_form_hold_the_server_is_not_at_fault()
+    public async Task Any_address_and_any_form_get_an_answer_that_is_no_server_error()
     {
         using var server = await KvServerProcess.StartAsync(_directory);
         using var http = Client(server, new CookieContainer());

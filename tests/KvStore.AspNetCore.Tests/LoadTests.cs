@@ -21,7 +21,7 @@ public sealed class LoadTests : ApiTest
     }
 
     [Fact]
-    public async Task Of_10_000_requests_at_once_none_is_lost()
+    public async Task Five_thousand_concurrent_puts_and_then_gets_are_all_answered()
     {
         const int count = 5000;
         var puts = Enumerable.Range(0, count).Select(i => Api.PutAsync($"{Path}/values/key%3A{i}", $"value {i}"));

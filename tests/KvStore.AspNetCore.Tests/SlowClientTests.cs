@@ -139,7 +139,7 @@ public sealed class SlowClientTests : IAsyncLifetime
         limits.KeepAliveTimeout = TimeSpan.FromMilliseconds(500);
     }
 
-    // Tells when a request has been given up, or has ended: a write may learn of the end of the connection before the token does.
+    // Completes when a request was aborted or has ended: a write may notice the end of the connection before the token does.
     private WebApplication Watch(WebApplication app)
     {
         app.Use(async (context, next) =>

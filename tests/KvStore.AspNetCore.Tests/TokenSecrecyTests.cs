@@ -40,7 +40,7 @@ public sealed class TokenSecrecyTests
     }
 
     [Fact]
-    public void A_gate_compares_what_is_sent_with_every_token_and_by_its_hash_alone()
+    public void Secret_is_compared_with_every_token_and_only_by_its_hash()
     {
         // All that it calls and that is ours: there is no other way to a token, and no way out of the loop over them.
         var authenticate = typeof(TokenAuthentication).GetMethod("AuthenticateByHash", BindingFlags.Instance | BindingFlags.NonPublic)!;

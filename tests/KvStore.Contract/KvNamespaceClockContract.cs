@@ -171,7 +171,7 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     }
 
     [Fact]
-    public async Task Expired_keys_take_no_room_on_a_page()
+    public async Task Expired_keys_do_not_count_towards_the_limit_of_a_page()
     {
         for (var i = 0; i < 60; i++)
         {

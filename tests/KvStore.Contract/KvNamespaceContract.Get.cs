@@ -145,11 +145,11 @@ public abstract partial class KvNamespaceContract
 
         (await Kv.GetTextAsync("k", new KvGetOptions { CacheTtl = TimeSpan.FromSeconds(30) })).Should().Be("v");
         (await Kv.GetTextAsync("missing", new KvGetOptions { CacheTtl = TimeSpan.FromDays(365) })).Should().BeNull();
-        foreach (var (seconds, told) in new[] { (29, 29), (29.99, 29), (0, 0), (-1, -1) })
+        foreach (var (seconds, shown) in new[] { (29, 29), (29.99, 29), (0, 0), (-1, -1) })
         {
             await ShouldRefuse(
                 () => Kv.GetAsync("missing", new KvGetOptions { CacheTtl = TimeSpan.FromSeconds(seconds) }).AsTask(), 400,
-                FormattableString.Invariant($"KV GET failed: 400 Invalid cache_ttl of {told}. Cache TTL must be at least 30."));
+                FormattableString.Invariant($"KV GET failed: 400 Invalid cache_ttl of {shown}. Cache TTL must be at least 30."));
         }
     }
 

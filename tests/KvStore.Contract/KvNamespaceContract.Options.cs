@@ -136,13 +136,13 @@ public abstract partial class KvNamespaceContract
     [InlineData(-5, -5, "Please specify integer greater than 0.")]
     [InlineData(1, 1, "Expiration TTL must be at least 60.")]
     [InlineData(59.9, 59, "Expiration TTL must be at least 60.")]
-    public async Task A_time_to_live_under_60_seconds_is_refused(double seconds, int told, string rule)
+    public async Task A_time_to_live_under_60_seconds_is_refused(double seconds, int shown, string rule)
     {
         await Kv.PutAsync("k", "old");
 
         await ShouldRefuse(
             () => Kv.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(seconds) }).AsTask(), 400,
-            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration_ttl of {told}. {rule}"));
+            FormattableString.Invariant($"KV PUT failed: 400 Invalid expiration_ttl of {shown}. {rule}"));
 
         (await Kv.GetTextAsync("k")).Should().Be("old");
     }

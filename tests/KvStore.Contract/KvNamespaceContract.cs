@@ -41,7 +41,7 @@ public abstract partial class KvNamespaceContract : IAsyncLifetime
     /// <summary>The operation that the refusal of a cursor names.</summary>
     protected virtual string CursorOperation => "LIST";
 
-    /// <summary>How long a key may be and still reach whoever counts its bytes.</summary>
+    /// <summary>The longest key that reaches the code which counts its bytes.</summary>
     protected virtual int KeyBytesSent => 100_000;
 
     public async Task InitializeAsync() => _kv = await OpenAsync();
@@ -82,7 +82,7 @@ public abstract partial class KvNamespaceContract : IAsyncLifetime
         return names;
     }
 
-    /// <summary>When a key expires, read with its value where that tells it, else from the listing.</summary>
+    /// <summary>When a key expires: from its value when that has the expiration, otherwise from the list.</summary>
     protected async Task<DateTimeOffset?> ExpirationOf(string key) => TellsExpirationOfAValue
         ? (await Kv.GetAsync(key)).Expiration
         : (await Kv.ListAsync(new KvListOptions { Prefix = key })).Keys.Single(listed => listed.Name == key).Expiration;

@@ -8,6 +8,9 @@ namespace KvStore.CrashTests;
 /// <summary>Many namespaces that nobody writes to: what they cost, and what happens when there are too many.</summary>
 public sealed class IdleNamespaceTests : IDisposable
 {
+    private const int AbortedExitCode = 134;
+    private const string EndOfMemory = "Out of memory.";
+
     private readonly string _directory = Directory.CreateTempSubdirectory("kvstore-idle-").FullName;
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
@@ -78,7 +81,20 @@ public sealed class IdleNamespaceTests : IDisposable
     public async Task Where_no_descriptors_are_left_nothing_is_lost_and_the_error_names_the_limit()
     {
         const int Limit = 400;
-        var lines = await RunLimitedAsync(Limit, "few-descriptors");
+        string[]? lines = null;
+        for (var attempt = 0; lines is null; attempt++)
+        {
+            // The runtime ends the process when its thread pool cannot start a thread, which takes a descriptor.
+            attempt.Should().BeLessThan(20);
+            lines = await RunLimitedAsync(Limit, "few-descriptors");
+            if (lines is [EndOfMemory])
+            {
+                lines = null;
+                Directory.Delete(_directory, recursive: true);
+                Directory.CreateDirectory(_directory);
+            }
+        }
+
         lines[1].Should().Contain("ulimit -n").And.Contain(Limit.ToString(CultureInfo.InvariantCulture)).And.Contain(_directory);
         int.Parse(lines[^1]["opened ".Length..], CultureInfo.InvariantCulture).Should().BeGreaterThan(Limit - 100, "each takes one descriptor, that of its directory");
     }
@@ -122,7 +138,7 @@ public sealed class IdleNamespaceTests : IDisposable
     [Theory]
     [InlineData(Durability.Interval)]
     [InlineData(Durability.Buffered)]
-    public async Task A_flush_that_fails_when_a_log_goes_to_rest_is_told_and_nothing_more_is_written(Durability durability)
+    public async Task Failed_flush_of_a_log_at_rest_is_reported_and_nothing_more_is_written(Durability durability)
     {
         var disk = new SimulatedDisk();
         var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = durability });
@@ -253,6 +269,11 @@ public sealed class IdleNamespaceTests : IDisposable
             var output = child.StandardOutput.ReadToEndAsync();
             var errors = child.StandardError.ReadToEndAsync();
             await child.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(240));
+            if (child.ExitCode == AbortedExitCode && (await errors).StartsWith(EndOfMemory, StringComparison.Ordinal))
+            {
+                return [EndOfMemory];
+            }
+
             child.ExitCode.Should().Be(0, "{0}{1}", await output, await errors);
             return (await output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         }

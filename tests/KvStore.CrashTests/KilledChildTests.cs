@@ -73,7 +73,7 @@ public sealed class KilledChildTests : IDisposable
     private static string Text(IEnumerable<KeyValuePair<string, string>> state) =>
         string.Join(", ", state.Select(entry => $"{entry.Key}={entry.Value[..Math.Min(8, entry.Value.Length)]}#{entry.Value.Length}"));
 
-    /// <returns>The last number that each caller was told is kept.</returns>
+    /// <returns>The last acknowledged number of each caller.</returns>
     private async Task<int[]> RunAndKillAsync(int seed, int[] next, int killAfter)
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
@@ -95,7 +95,7 @@ public sealed class KilledChildTests : IDisposable
         var lines = 0;
         while (await child.StandardOutput.ReadLineAsync() is { } line)
         {
-            // The last line may be cut off in the middle of a number; then it was not told.
+            // The last line may be cut off in the middle of a number, which then counts as not acknowledged.
             var parts = line.Split(' ');
             if (parts.Length == 2
                 && int.TryParse(parts[0], CultureInfo.InvariantCulture, out var caller)

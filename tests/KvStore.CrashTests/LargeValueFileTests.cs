@@ -143,7 +143,7 @@ public sealed class LargeValueFileTests
         var content = disk.Files.ToDictionary(file => file.Key, file => (byte[])file.Value.Clone());
         foreach (var name in ValueFiles(disk))
         {
-            // Whoever read them would notice.
+            // A reader of them would notice.
             content[name].AsSpan(64).Clear();
         }
 

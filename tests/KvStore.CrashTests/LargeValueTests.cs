@@ -172,7 +172,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     [InlineData("overwritten by another")]
     [InlineData("deleted")]
     [InlineData("expired")]
-    public async Task Its_file_goes_when_it_is_not_needed_any_more(string how)
+    public async Task File_of_a_large_value_that_is_not_needed_any_more_is_removed(string how)
     {
         await _kv.PutAsync("k", s_large, new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(100) });
         var file = ValueFiles.Single();
@@ -201,7 +201,7 @@ public sealed class LargeValueTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Who_reads_it_goes_on_whatever_happens_to_the_key()
+    public async Task Reader_of_a_large_value_reads_on_whatever_happens_to_its_key()
     {
         await _kv.PutAsync("k", s_large);
         var view = await _kv.GetAsync("k");

@@ -201,7 +201,7 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
         var isShared = false;
         _disk.BeforeStep = (operation, _) =>
         {
-            // The first put is held on its way to the disk; whoever waits for it begins no other.
+            // The first put is held before the disk. A caller that waits for it begins no other put.
             if (operation == "flush" && counting.Begun > 0 && !isShared)
             {
                 isShared = SpinWait.SpinUntil(() => counting.Begun >= 100, TimeSpan.FromSeconds(30));

@@ -239,7 +239,7 @@ public abstract class PowerCutTests
         }
     }
 
-    // What holds memory is let go; the disk hears nothing of it any more.
+    // Frees the memory of the store. The disk is off, so nothing is written.
     private static async Task AbandonAsync(IDurableStore? host)
     {
         try

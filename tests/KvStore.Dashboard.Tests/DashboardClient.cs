@@ -20,8 +20,8 @@ internal sealed partial class DashboardClient : IDisposable
             AllowAutoRedirect = false,
             CookieContainer = new CookieContainer(),
 
-            // Whoever leaves a stream is gone at once, as when a tab is closed. By default the client goes on reading what nobody
-            // wants any more, for two seconds.
+            // A client that leaves a stream disconnects at once, as when a tab is closed. By default HttpClient reads on for two
+            // seconds.
             ResponseDrainTimeout = TimeSpan.Zero,
         });
         if (user is not null)

@@ -139,7 +139,7 @@ public sealed class KeysPageTests : DashboardTest
     }
 
     [Fact]
-    public async Task A_cursor_of_another_namespace_means_the_same_place()
+    public async Task Cursor_of_another_namespace_means_an_equal_position()
     {
         await Kv.PutAsync("a", "v");
         await Kv.PutAsync("c", "v");

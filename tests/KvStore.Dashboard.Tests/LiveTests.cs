@@ -104,7 +104,7 @@ public sealed class LiveTests : DashboardTest
     }
 
     [Fact]
-    public void No_more_watch_than_there_may_be()
+    public void Watcher_beyond_the_limit_is_refused_until_another_one_leaves()
     {
         var watchers = Enumerable.Range(0, 3).Select(_ => _feed.TryWatch()!).ToList();
 
@@ -139,7 +139,7 @@ public sealed class LiveTests : DashboardTest
     }
 
     [Fact]
-    public async Task Who_does_not_keep_up_is_dropped_and_the_others_are_not()
+    public async Task Watcher_that_reads_too_slowly_is_dropped_and_the_others_are_not()
     {
         using var slow = _feed.TryWatch()!;
         using var quick = _feed.TryWatch()!;
@@ -314,7 +314,7 @@ public sealed class LiveTests : DashboardTest
 
     private static Task WaitUntilAsync(Func<bool> isSo) => WaitUntilAsync(() => Task.FromResult(isSo()));
 
-    // For what happens on another thread some time after what caused it, and tells nobody.
+    // Waits for an effect on another thread that raises no event.
     private static async Task WaitUntilAsync(Func<Task<bool>> isSo)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));

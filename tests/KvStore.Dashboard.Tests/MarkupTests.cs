@@ -8,7 +8,7 @@ namespace KvStore.Dashboard.Tests;
 public sealed class MarkupTests
 {
     [Fact]
-    public void Whatever_stands_in_a_hole_is_text_and_comes_out_as_it_was()
+    public void Argument_of_interpolated_html_is_text_and_comes_out_as_it_was()
     {
         Prop.ForAll(ArbMap.Default.ArbFor<string>(), text =>
         {
@@ -24,7 +24,7 @@ public sealed class MarkupTests
     }
 
     [Fact]
-    public void Html_in_a_hole_stays_what_it_is()
+    public void Html_as_argument_of_interpolated_html_stays_html()
     {
         Html.Of($"<b>{Html.Of($"<i>{"<&>"}</i>")}</b>{default(Html)}{17}").ToString().Should().Be("<b><i>&lt;&amp;&gt;</i></b>17");
     }

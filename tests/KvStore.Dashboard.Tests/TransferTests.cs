@@ -133,7 +133,7 @@ public sealed class TransferTests : DashboardTest
 
         foreach (var response in slow)
         {
-            // Whoever goes away leaves a place.
+            // A client that disconnects frees its slot.
             response.Dispose();
         }
 

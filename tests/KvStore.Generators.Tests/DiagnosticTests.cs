@@ -150,7 +150,7 @@ public sealed class DiagnosticTests
         Show(Method($"[KvKey(\"{new string('é', 257)}\")] KvTypedEntry<string, KvMetadata> M();"))
             .Should().Equal("File0.cs(6,12): KV0012: The text of the template alone has 514 bytes; a key may have 512 bytes of UTF-8");
         Show(Method($"[KvKey(\"{text}{text[..12]}{{s}}\")] KvTypedEntry<string, KvMetadata> M(string s);"))
-            .Should().Equal("File0.cs(6,12): KV0012: Keys of this template can have 512 bytes, which leaves no room for its strings; a key may have 512 bytes of UTF-8");
+            .Should().Equal("File0.cs(6,12): KV0012: Keys of this template can have 512 bytes, which leaves no space for its strings; a key may have 512 bytes of UTF-8");
         Show(Method($"[KvKey(\"{text}{{n}}\")] KvTypedEntry<string, KvMetadata> M(int n);")).Should().BeEmpty();
         Show(Method($"[KvKey(\"-{text[..499]}{{n}}\")] KvTypedEntry<string, KvMetadata> M(int n);"))
             .Should().Equal("File0.cs(6,12): KV0012: Keys of this template can have 533 bytes; a key may have 512 bytes of UTF-8");

@@ -2,8 +2,8 @@ namespace KvStore.RealPartsChild;
 
 /// <summary>
 /// The whole life of a namespace, again and again in a new directory: opened, written by several callers, compacted, copied,
-/// closed. Each time another call of one kind fails. Then, with no failure any more, it is opened again and must be what the
-/// callers were told.
+/// closed. Each time another call of one kind fails. Then the namespace is opened again without failures, and must have the
+/// acknowledged state.
 /// </summary>
 internal static class FailingCallsScenario
 {

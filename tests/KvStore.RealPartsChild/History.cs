@@ -4,7 +4,7 @@ using System.Text;
 namespace KvStore.RealPartsChild;
 
 /// <summary>
-/// What the callers of a namespace did and were told, in one order. Each event is also a line on a pipe, where there is one:
+/// The calls of a namespace and their results, in one order. Each event is also a line on a pipe, where there is one:
 /// the process that reads the pipe can rebuild the history after this one was killed. Thread safety: all members.
 /// </summary>
 /// <remarks>

@@ -5,7 +5,8 @@ internal static class NamespaceState
 {
     /// <summary>The keys, and which call put each.</summary>
     /// <param name="kv">The namespace; nobody writes meanwhile.</param>
-    /// <param name="violation">Told of what cannot be: a value that is not whole, a key that is got but not listed.</param>
+    /// <param name="violation">Called for each violation: a value that is not complete, a key that a get finds and a list does
+    /// not.</param>
     /// <param name="keys">Keys that are also asked for one by one.</param>
     public static async Task<Dictionary<string, long>> ReadAsync(KvNamespace kv, Action<string> violation, IEnumerable<string>? keys = null)
     {

@@ -2,7 +2,7 @@ namespace KvStore.RealPartsTests;
 
 /// <summary>
 /// Directories that change hands while they are open: the lock deleted, the directory moved and another one made at its path, removed.
-/// Whoever lost the directory stops writing and says so, and nothing of the newcomer's goes.
+/// The owner that lost the directory stops writing and says so, and no file of the new owner is removed.
 /// </summary>
 public sealed class TwoOwnersTests : IDisposable
 {

@@ -92,7 +92,7 @@ public sealed class WrongClockTests : IDisposable
                     }
                     catch (ArgumentException) when (expires)
                     {
-                        // A time to live from a time that no deadline can be told from is refused, and says so.
+                        // A time to live is refused with a reason when no deadline can be computed from the time.
                         continue;
                     }
 

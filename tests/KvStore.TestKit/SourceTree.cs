@@ -6,7 +6,7 @@ namespace KvStore.TestKit;
 public static class SourceTree
 {
     /// <summary>Names that say nothing of what is inside.</summary>
-    private static readonly string[] s_drawers = ["Utils", "Util", "Helpers", "Helper", "Manager", "Common", "Services", "Misc"];
+    private static readonly string[] s_meaninglessNames = ["Utils", "Util", "Helpers", "Helper", "Manager", "Common", "Services", "Misc"];
 
     public static string Root { get; } = FindRoot();
 
@@ -34,11 +34,11 @@ public static class SourceTree
         .Where(file => !IsBuildOutput(file.Name))
         .ToDictionary(file => file.Name, file => File.ReadAllText(file.Path));
 
-    /// <summary>The files that are longer than one idea is, or that lie in a drawer.</summary>
+    /// <summary>The files that are too long, or whose path has a name that says nothing of what is inside.</summary>
     public static IEnumerable<string> UntidyFilesOf(string project, int linesMax = 450) =>
         from file in FilesOf(project)
         where file.Value.Count(c => c == '\n') > linesMax
-            || file.Key.Split('/', '.').Any(part => s_drawers.Any(drawer => part.EndsWith(drawer, StringComparison.Ordinal)))
+            || file.Key.Split('/', '.').Any(part => s_meaninglessNames.Any(name => part.EndsWith(name, StringComparison.Ordinal)))
         select file.Key;
 
     private static bool IsBuildOutput(string path) => path.Split('/') is var folders && (folders.Contains("bin") || folders.Contains("obj"));

@@ -12,7 +12,7 @@ public sealed class TeamsTests
     private readonly FakeTimeProvider _time = new();
 
     [Fact]
-    public async Task In_one_place_the_first_version_works()
+    public async Task First_version_works_in_one_region()
     {
         await using var kv = KvNamespace.Create("TEAMS", new KvNamespaceOptions { TimeProvider = _time });
         var teams = new TeamsAsLists(kv);
@@ -25,7 +25,7 @@ public sealed class TeamsTests
     }
 
     [Fact]
-    public async Task In_two_regions_the_first_version_loses_a_member_for_good()
+    public async Task First_version_loses_a_member_for_good_in_two_regions()
     {
         await using var kv = InTwoRegions();
         await new TeamsAsLists(kv.InRegion("jnb")).JoinAsync("rockets", "ada");
@@ -42,7 +42,7 @@ public sealed class TeamsTests
     }
 
     [Fact]
-    public async Task With_the_caches_of_the_classic_service_it_loses_her_too()
+    public async Task First_version_loses_a_member_with_the_caches_of_the_classic_service()
     {
         await using var kv = Rehearsing(KvProfile.WorkersKv);
         await new TeamsAsLists(kv.InRegion("lhr")).MembersAsync("rockets");
@@ -55,7 +55,7 @@ public sealed class TeamsTests
     }
 
     [Fact]
-    public async Task With_a_key_for_each_member_nobody_is_lost()
+    public async Task Second_version_with_a_key_for_each_member_loses_nobody()
     {
         await using var kv = InTwoRegions();
         await new TeamsOfMembers(kv.InRegion("jnb")).JoinAsync("rockets", "ada");
@@ -74,7 +74,7 @@ public sealed class TeamsTests
     [Theory]
     [InlineData("lhr")]
     [InlineData("jnb")]
-    public async Task Also_not_while_a_region_is_cut_off(string cutOff)
+    public async Task Second_version_keeps_both_members_while_a_region_is_partitioned(string cutOff)
     {
         await using var kv = InTwoRegions();
         kv.Replication!.Partition(cutOff);
@@ -92,7 +92,7 @@ public sealed class TeamsTests
     }
 
     [Fact]
-    public async Task Nor_with_the_caches_of_the_classic_service()
+    public async Task Second_version_keeps_both_members_with_the_caches_of_the_classic_service()
     {
         await using var kv = Rehearsing(KvProfile.WorkersKv);
         await new TeamsOfMembers(kv.InRegion("lhr")).MembersAsync("rockets");

@@ -4,7 +4,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 
-/// <summary>What does a region add to reading a key, when nothing is in flight?</summary>
+/// <summary>How much longer does a get in a region take, without pending writes?</summary>
 public class GetInRegion : ReadSuite
 {
     private static readonly KvReplicationOptions s_regions = new() { Regions = ["jnb", "lhr", "sfo", "syd", "gru"] };

@@ -4,7 +4,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 
-/// <summary>What does it bring to ask for 100 keys at once instead of one after the other, as the others do? Times are per key.</summary>
+/// <summary>How much faster is a get of 100 keys than 100 gets, as the other stores do? Times are per key.</summary>
 public class GetMany : PeerReadSuite
 {
     private const int KeysPerGroup = 100;

@@ -4,7 +4,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Benchmarks.Suites;
 
-/// <summary>How long does it take to learn that a key is not there?</summary>
+/// <summary>How long does a get of a missing key take?</summary>
 public class GetMiss : PeerReadSuite
 {
     [GlobalSetup(Target = nameof(KvStoreTryGet))]

@@ -5,8 +5,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// How long does it take to read a key as what the program wants: bytes, text, an object, the value with its metadata? The
-/// sizes differ in how many of the keys are hot enough to be kept decoded. The dictionary hands out the array that it was given.
+/// How long does it take to read a key as bytes, as text, as an object, and with its metadata? The sizes differ in how many keys are
+/// hot enough to be cached decoded. The dictionary returns the array that was put.
 /// </summary>
 public class GetTyped : PeerReadSuite
 {

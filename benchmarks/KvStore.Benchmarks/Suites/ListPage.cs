@@ -6,8 +6,8 @@ using KvStore.Memory;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// How long does a page of 1,000 keys take that begins at a random key? The sorted array and the tree hand out strings
-/// that exist; the namespace and SQLite build their names.
+/// How long does a page of 1,000 keys from a random key take? The sorted array and the tree return strings that exist; the namespace
+/// and SQLite create their names.
 /// </summary>
 public class ListPage
 {

@@ -5,8 +5,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// How long does it take to list the keys that begin with a prefix, of which there are about as many at every size? What has
-/// no order has to look at all.
+/// How long does it take to list the keys with a prefix? About as many keys have it at every size. A store without an order reads all
+/// keys.
 /// </summary>
 public class ListPrefix
 {

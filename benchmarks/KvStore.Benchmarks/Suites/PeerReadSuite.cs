@@ -4,7 +4,7 @@ using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Benchmarks.Suites;
 
-/// <summary>The same keys read from every other store, beside whatever a suite asks of the namespace.</summary>
+/// <summary>Reads the keys from every other store, beside the reads of the namespace in a suite.</summary>
 public abstract class PeerReadSuite : ReadSuite
 {
     [GlobalSetup(Target = nameof(Dictionary))]

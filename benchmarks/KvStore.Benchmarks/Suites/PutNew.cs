@@ -6,8 +6,8 @@ using KvStore.Comparisons.Peers.Maps;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// How long does it take to put new keys? Each iteration fills an empty store with keys that exist as strings and one value
-/// that exists as an array: the namespace copies both, the others keep references. The time is that of all keys.
+/// How long does it take to put new keys? Each iteration fills an empty store with keys that exist as strings and a value that exists
+/// as an array. The namespace copies both, the other stores keep references. The time is that of all keys.
 /// </summary>
 public class PutNew
 {

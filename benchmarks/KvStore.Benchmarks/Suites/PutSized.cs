@@ -6,8 +6,8 @@ using KvStore.Comparisons.Peers.Maps;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// How does a put grow with its value, and what do metadata and a time to live add? The namespace copies the value, as SQLite
-/// does; the others keep the array that they are given, however long it is.
+/// How does the time of a put grow with its value, and what do metadata and a time to live add? The namespace and SQLite copy the
+/// value; the other stores keep the array.
 /// </summary>
 public class PutSized
 {

@@ -5,8 +5,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Benchmarks.Suites;
 
 /// <summary>
-/// What the suites that read a filled store share: one peer, filled for the benchmark that runs, and a window that moves
-/// over the accesses, so that each invocation covers <see cref="KeysPerInvoke"/> other keys.
+/// The base of the suites that read a filled store. One peer is filled for the benchmark that runs, and each invocation reads the next
+/// <see cref="KeysPerInvoke"/> keys.
 /// </summary>
 public abstract class ReadSuite
 {

@@ -8,14 +8,14 @@ using Record = KvStore.Records.Record;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// The least that a put into log-structured memory can do: no lock, no search, no order, no cleaning. Half as many records
-/// again as there are keys find room, then the first ones are written over, live or not: it is a bound and no store.
+/// A lower bound of a put into log-structured memory: no lock, no search, no order, no cleaning. There is space for 1.5 times as many
+/// records as keys; then the first records are overwritten, live or not. So it is not a store.
 /// </summary>
 internal sealed class BareAppend
 {
     private readonly byte[][] _segments;
 
-    // As many as the tables of a namespace of this size have.
+    // As many entries as the tables of a namespace of this size have.
     private readonly long[] _words;
     private int _segment;
     private int _tail;
@@ -26,7 +26,7 @@ internal sealed class BareAppend
         _segments = new byte[(bytes / RecordAddress.SegmentBytesMax) + 2][];
         _words = new long[System.Numerics.BitOperations.RoundUpToPowerOf2((uint)keys) * 2];
 
-        // Not in the measured time: they are small beside the records.
+        // Not in the measured time, because they are small compared with the records.
         _words.AsSpan().Clear();
     }
 

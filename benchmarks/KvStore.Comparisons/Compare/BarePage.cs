@@ -6,8 +6,8 @@ using Record = KvStore.Records.Record;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// The least that a page of a listing can do: records at random places of memory, in an order that is known, become an array of
-/// names. No search, no leaves, nothing that could change meanwhile or be gone: it is a bound and no store.
+/// A lower bound of a page of a list: records at random addresses, in a known order, become an array of names. There is no search,
+/// there are no leaves, and no record changes. So it is not a store.
 /// </summary>
 internal sealed class BarePage
 {
@@ -39,7 +39,7 @@ internal sealed class BarePage
         new Random(3).Shuffle(_inOrder);
     }
 
-    /// <summary>A page that begins at a place.</summary>
+    /// <summary>A page from a position on.</summary>
     public int Read(int first, int count)
     {
         var records = _inOrder.AsSpan(first, count);

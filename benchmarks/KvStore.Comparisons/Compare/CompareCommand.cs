@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// The side-by-side tables: all peers interleaved in one process, in minutes instead of the hours that a full run of the
-/// suites takes. For the whole statistics of one question, run the suites.
+/// The comparison tables: all peers in one process, in turn. It takes minutes; a full run of the suites takes hours. Run the suites
+/// for full statistics of one question.
 /// </summary>
 internal static class CompareCommand
 {
@@ -15,7 +15,7 @@ internal static class CompareCommand
         Console.WriteLine("This is a debug build: the numbers mean nothing. Run it with -c Release.");
 #endif
 
-        // Memory first, while the heap is empty: later questions leave the collector's own bookkeeping behind.
+        // Memory first, while the heap is empty. Later questions leave data of the garbage collector behind.
         Question[] questions =
         [
             .. MemoryQuestions.All(options),
@@ -38,7 +38,7 @@ internal static class CompareCommand
             session.Progress.Begin(question.Name);
             question.Ask(session);
 
-            // The stores of one question are gone before the next one begins.
+            // The stores of one question are freed before the next one begins.
             GC.Collect();
         }
 

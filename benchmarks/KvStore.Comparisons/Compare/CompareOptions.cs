@@ -3,7 +3,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>What <c>compare</c> was asked to measure.</summary>
+/// <summary>The options of <c>compare</c>.</summary>
 internal sealed class CompareOptions
 {
     private string[] _filters = [];
@@ -26,7 +26,7 @@ internal sealed class CompareOptions
 
     public int Rounds { get; private set; } = 5;
 
-    /// <summary>Where the report goes.</summary>
+    /// <summary>The path of the report.</summary>
     public string OutputDirectory { get; private set; } = Path.Combine("artifacts", "comparisons");
 
     /// <summary>A file that embeds the summary.</summary>
@@ -76,7 +76,7 @@ internal sealed class CompareOptions
     public bool Asks(string question) =>
         _filters.Length == 0 || _filters.Any(filter => question.Contains(filter, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>The stores of a list that take part: those asked for, and always the one that ratios are taken to.</summary>
+    /// <summary>The selected stores of a list, and always the baseline of the ratios.</summary>
     public PeerSource[] Select(IEnumerable<PeerSource> sources) =>
         [.. sources.Where(source => _only.Length == 0 || source == PeerSource.ConcurrentDictionary
             || _only.Any(name => source.Name.Contains(name, StringComparison.OrdinalIgnoreCase)))];

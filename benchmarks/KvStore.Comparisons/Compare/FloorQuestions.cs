@@ -4,8 +4,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// What would a put cost that does nothing but what cannot be left out: hash the key, append a record, write a word? Beside
-/// the store and the dictionary, so that the distance to the floor of the hardware can be seen.
+/// What is the lower bound of a put: hash the key, append a record, write a hash entry? Measured beside the store and the dictionary,
+/// to show the distance to the hardware's limit.
 /// </summary>
 internal static class FloorQuestions
 {

@@ -12,7 +12,7 @@ internal static class GetQuestions
     private const int AccessesMax = 500_000;
     private const int GroupKeys = 100;
 
-    /// <summary>The part of a size's keys that is called hot: so few that each is read again and again.</summary>
+    /// <summary>The share of the keys that are hot, which is so small that each key is read again and again.</summary>
     private const int HotKeys = 1000;
 
     public static IEnumerable<Question> All(CompareOptions options)
@@ -30,7 +30,7 @@ internal static class GetQuestions
         yield return new($"get/many {most:N0}", session => Many(session, most));
     }
 
-    // Each question in a method of its own, so that nothing keeps its stores alive while the next is measured.
+    // Each question is a method of its own, so that no local keeps its stores alive while the next question is measured.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Hit(Session session, int keys)
     {
@@ -64,7 +64,7 @@ internal static class GetQuestions
             [.. peers.Doing(Workload.Absent(keys, Accesses(keys)), static (peer, part) => peer.GetAll(part))]);
     }
 
-    // Text and JSON of hot keys: what the namespace keeps decoded, against the dictionary that keeps an array.
+    // Text and JSON of hot keys, which the namespace caches decoded, compared with a dictionary of arrays.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Typed(Session session)
     {

@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// What does the REST API cost beyond the server that carries it? Requests over one kept connection on loopback, one at a time
-/// and sixteen in a row, beside an endpoint of a minimal API that does nothing but answer with the same bytes.
+/// What does the REST API cost beyond its web server? Requests over one connection on loopback, one at a time and sixteen pipelined,
+/// compared with an endpoint of a minimal API that only returns the bytes.
 /// </summary>
 internal static class HttpQuestions
 {
@@ -115,7 +115,7 @@ internal static class HttpQuestions
         }
     }
 
-    // As little of a client as there can be: bytes out, and as many in as the first answer had.
+    // A minimal client: it sends bytes, and reads as many bytes as the first answer had.
     private sealed class Client : IDisposable
     {
         private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -3,7 +3,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>How long does a page of a listing take, wherever it begins and however large the namespace is?</summary>
+/// <summary>How long does a page of a list take, at any position and any size of the namespace?</summary>
 internal static class ListQuestions
 {
     private const int Pages = 200;
@@ -49,7 +49,7 @@ internal static class ListQuestions
         ]);
     }
 
-    // The same few pages again and again: nothing is waited for, so that what is left is work.
+    // A few pages again and again. They are in the cache, so the time is that of the work.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Near(Session session, int keys)
     {

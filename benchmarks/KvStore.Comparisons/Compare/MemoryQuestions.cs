@@ -6,8 +6,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// How much memory does an entry take, and how long does the collector stop the process because of it? Key, value and
-/// every index included; the payload alone is 124 bytes.
+/// How much memory does an entry take, with key, value and all indexes, and how long does a full garbage collection take? The key and
+/// the value have 124 bytes.
 /// </summary>
 internal static class MemoryQuestions
 {
@@ -50,7 +50,7 @@ internal static class MemoryQuestions
         session.Report.Add(table);
     }
 
-    // In a method of its own, so that no stack slot of the caller keeps the store alive into the next measurement.
+    // In a method of its own, so that no stack slot of the caller keeps the store alive during the next measurement.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static string[] Build(CompareOptions options, int keys, Func<Peer> create, long before, double emptyPause)
     {
@@ -75,7 +75,7 @@ internal static class MemoryQuestions
         ];
     }
 
-    /// <summary>Managed bytes once background work has come to rest.</summary>
+    /// <summary>Managed bytes after background work has ended.</summary>
     internal static long SettledBytes()
     {
         var last = long.MaxValue;

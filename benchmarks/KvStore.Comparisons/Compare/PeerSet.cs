@@ -2,10 +2,10 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>The stores of one question: those that are here, filled alike, and those that are not.</summary>
+/// <summary>The stores of one question: those of this machine, filled with equal entries, and those that are missing.</summary>
 internal sealed class PeerSet : IDisposable
 {
-    /// <summary>How many accesses of a database are measured: each takes microseconds.</summary>
+    /// <summary>The number of measured accesses of a database, each of which takes microseconds.</summary>
     public const int DatabaseAccesses = 20_000;
 
     public PeerSet(Session session, IEnumerable<PeerSource> sources, int keys)
@@ -31,7 +31,7 @@ internal sealed class PeerSet : IDisposable
     /// <summary>The store under test, unless it was left out.</summary>
     public KvStorePeer? KvStore => Present.Select(entry => entry.Peer).OfType<KvStorePeer>().FirstOrDefault();
 
-    /// <summary>One contender for each store, doing the same to all keys of a sequence.</summary>
+    /// <summary>One contender for each store, with one operation on all keys of a sequence.</summary>
     public IEnumerable<Contender> Doing(string[] access, Func<Peer, ArraySegment<string>, int> work) =>
         Present.Select(entry => new Contender(
             entry.Source.Name,

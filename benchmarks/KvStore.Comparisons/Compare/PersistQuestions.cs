@@ -6,8 +6,8 @@ using KvStore.Records;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// What does it cost to keep what is put, and to get it back? A namespace that persists, beside what the disk does by itself: a
-/// loop that appends and flushes, and one that reads and adds up checksums. Files lie below the current directory.
+/// What do persistent puts and recovery cost? A namespace that persists, compared with the disk alone: a loop that appends and
+/// flushes, and a loop that reads and computes checksums. The files are below the current directory.
 /// </summary>
 internal static class PersistQuestions
 {
@@ -95,7 +95,7 @@ internal static class PersistQuestions
         return new Sample(clock.Elapsed.TotalNanoseconds / puts, (GC.GetTotalAllocatedBytes() - allocated) / (double)puts);
     }
 
-    /// <summary>What a compacted directory takes, for each byte of keys and values in it.</summary>
+    /// <summary>The bytes of a compacted directory for each byte of keys and values in it.</summary>
     private static void Room(Session session)
     {
         const string Live = "live bytes";

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>One line that says how far a run is: overwritten on a terminal, a line for each part elsewhere.</summary>
+/// <summary>The progress of a run: one line that is overwritten on a terminal, otherwise one line for each part.</summary>
 internal sealed class Progress(int parts)
 {
     private const int BarWidth = 30;
@@ -22,7 +22,7 @@ internal sealed class Progress(int parts)
         }
     }
 
-    /// <summary>Says how much of the part is done, on a terminal.</summary>
+    /// <summary>Shows how much of the part is done, on a terminal.</summary>
     public void Show(double done, string what)
     {
         if (!Console.IsErrorRedirected)
@@ -31,7 +31,7 @@ internal sealed class Progress(int parts)
         }
     }
 
-    /// <summary>Makes room for other output.</summary>
+    /// <summary>Clears the line for other output.</summary>
     public static void Clear()
     {
         if (!Console.IsErrorRedirected)

@@ -4,7 +4,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// How long does it take to put a value under a key? The namespace and the databases copy it, the others keep a reference.
+/// How long does it take to put a value under a key? The namespace and the databases copy the value, the other stores keep a
+/// reference.
 /// </summary>
 internal static class PutQuestions
 {
@@ -50,7 +51,7 @@ internal static class PutQuestions
             IsOnce = true,
             Prepare = () =>
             {
-                // What was filled in the round before goes now, not in the middle of somebody's measurement.
+                // The stores of the round before are freed now, not during a measurement.
                 GC.Collect();
                 peer = source.Create!();
             },

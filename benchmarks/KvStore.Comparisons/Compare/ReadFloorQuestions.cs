@@ -6,8 +6,7 @@ using KvStore.Records;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// What would a read cost that does nothing but what cannot be left out: a page that only makes its names, text that is only
-/// decoded?
+/// What is the lower bound of a read: a page that only creates its names, text that is only decoded?
 /// </summary>
 internal static class ReadFloorQuestions
 {
@@ -50,7 +49,7 @@ internal static class ReadFloorQuestions
         ]);
     }
 
-    // A store that keeps strings hands out a reference, and holds twice the bytes; one that keeps bytes makes a string.
+    // A store of strings returns a reference and takes twice the bytes. A store of bytes creates a string.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Text(Session session, int keys)
     {

@@ -3,7 +3,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>What do regions cost in memory, with nothing in flight and with everything?</summary>
+/// <summary>How much memory do regions take, without pending writes, and when every key has some?</summary>
 internal static class RegionMemoryQuestions
 {
     private static readonly string[] s_regions = ["jnb", "lhr", "sfo", "syd", "gru"];
@@ -27,7 +27,7 @@ internal static class RegionMemoryQuestions
         session.Report.Add(table);
     }
 
-    // In a method of its own, so that no stack slot keeps the store alive into the next measurement.
+    // In a method of its own, so that no stack slot keeps the store alive during the next measurement.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Report(ResultTable table, string name, int keys, Func<KvStorePeer> create, bool isConverging = true)
     {

@@ -3,7 +3,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>What does a region's view add to a get?</summary>
+/// <summary>How much longer does a get in a region take?</summary>
 internal static class RegionQuestions
 {
     private const string Plain = "not replicated, GetAsync";

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>What was measured: tables in the order in which they came, and the numbers of which the summary is made.</summary>
+/// <summary>The report: tables in the order of the measurements, and the numbers of the summary.</summary>
 internal sealed class Report(CompareOptions options)
 {
     private const string Begin = "<!-- compare: begin -->";
@@ -20,10 +20,10 @@ internal sealed class Report(CompareOptions options)
         table.Print(Console.Out);
     }
 
-    /// <summary>Keeps a number for the summary.</summary>
+    /// <summary>Adds a number to the summary.</summary>
     public void Summarize(string contender, string column, string cell)
     {
-        // One line for the store under test, read in the way in which the others are; two more for what programs mostly call.
+        // A line for the store under test, read like the other stores, and two more for the methods that programs call most.
         var peer = contender switch
         {
             "KvStore TryGet" or "KvStore ListAsync" => "KvStore",
@@ -48,7 +48,7 @@ internal sealed class Report(CompareOptions options)
         _summary[(peer, column)] = cell;
     }
 
-    /// <summary>Writes all tables to a file, and the summary between the marks of another, where one is named.</summary>
+    /// <summary>Writes all tables to a file, and the summary between the marks of another file when the options name one.</summary>
     public void Write()
     {
         var path = Path.Combine(options.OutputDirectory, "compare.md");

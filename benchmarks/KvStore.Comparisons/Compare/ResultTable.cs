@@ -5,12 +5,12 @@ namespace KvStore.Comparisons.Compare;
 /// <summary>One measured round.</summary>
 internal readonly record struct Sample(double Nanoseconds, double AllocatedBytes);
 
-/// <summary>One table of the report: a line per contender, of numbers that are already text.</summary>
+/// <summary>A table of the report, with a line for each contender. The cells are text.</summary>
 internal sealed class ResultTable(string title, params string[] columns)
 {
     private readonly List<(string Name, string[] Cells)> _rows = [];
 
-    /// <summary>Adds a line. One for a store that is not here has a single cell, which says why.</summary>
+    /// <summary>Adds a line. The line of a missing store has a single cell with the reason.</summary>
     public void Add(string name, params string[] cells) => _rows.Add((name, cells));
 
     public void Print(TextWriter writer)
@@ -68,7 +68,7 @@ internal sealed class ResultTable(string title, params string[] columns)
     /// <summary>The cells of a line.</summary>
     public string[] CellsOf(string name) => _rows.Find(row => row.Name == name).Cells;
 
-    /// <summary>The middle value; of an even number, the mean of the two in the middle.</summary>
+    /// <summary>The median; of an even number of values, the mean of the two in the middle.</summary>
     public static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
@@ -80,6 +80,6 @@ internal sealed class ResultTable(string title, params string[] columns)
 
     public static string Ratio(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
 
-    // Loops and delegates of the harness allocate a few bytes per thousand operations; that is not the store's.
+    // Loops and delegates of the harness allocate a few bytes per thousand operations, which do not belong to the store.
     public static string Bytes(double value) => value < 0.05 ? "0" : value.ToString("#,##0.0", CultureInfo.InvariantCulture);
 }

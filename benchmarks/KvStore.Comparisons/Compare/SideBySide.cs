@@ -4,12 +4,12 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Comparisons.Compare;
 
 /// <summary>
-/// Measures contenders in one process, one after the other in every round, so that drift of the machine meets all alike.
+/// Measures contenders in one process, in turn in every round, so that changes of the machine affect all of them.
 /// </summary>
 /// <remarks>
-/// Before the first round everything is called so often, with pauses for the background compiler, that it has reached the
-/// last tier: loops are methods called once per few hundred steps, so they are recompiled like any hot method instead of
-/// staying in the on-stack replacement of their first call.
+/// Before the first round every contender is called often, with pauses for the background compiler, until its code is in the last
+/// tier. A loop is a method that is called once for a few hundred steps. So it is recompiled like any hot method, and does not stay in
+/// the on-stack replacement of its first call.
 /// </remarks>
 internal sealed class SideBySide(string title, Session session)
 {
@@ -24,7 +24,7 @@ internal sealed class SideBySide(string title, Session session)
     // The runtime queues hot methods for recompilation once nothing new has been compiled for 100 ms.
     private static readonly TimeSpan s_tieringDelay = TimeSpan.FromMilliseconds(150);
 
-    /// <summary>Where results go, so that computing them is not in vain.</summary>
+    /// <summary>Results are written here, so that the compiler does not remove their computation.</summary>
     private static long s_sink;
 
     public static long Sink => Volatile.Read(ref s_sink);
@@ -32,19 +32,19 @@ internal sealed class SideBySide(string title, Session session)
     /// <summary>The least number of operations in a measured round.</summary>
     public int OperationsPerRound { get; init; } = 500_000;
 
-    /// <summary>The contender that the others are divided by.</summary>
+    /// <summary>The baseline of the ratios.</summary>
     public string Baseline { get; init; } = ConcurrentDictionary;
 
-    /// <summary>Stores that cannot be had on this machine: each gets a line that says so.</summary>
+    /// <summary>Stores that are missing on this machine. Each gets a line that says so.</summary>
     public IEnumerable<PeerSource> Missing { get; init; } = [];
 
-    /// <summary>The column of the summary that the medians go to, if any.</summary>
+    /// <summary>The column of the summary for the medians; null for none.</summary>
     public string? SummaryColumn { get; init; }
 
-    /// <summary>Steps of one call, where a step is much longer than one read.</summary>
+    /// <summary>The steps of one call, when a step is much longer than one read.</summary>
     public int StepsPerCallMax { get; init; } = StepsPerCall;
 
-    /// <summary>Whether the work is done by other threads than the one that asks for it, so that their garbage counts.</summary>
+    /// <summary>Whether other threads than the caller do the work, so that their allocations count.</summary>
     public bool IsOnOtherThreads { get; init; }
 
     public string Unit { get; init; } = "ns/op";
@@ -61,7 +61,7 @@ internal sealed class SideBySide(string title, Session session)
         {
             for (var i = 0; i < contenders.Count; i++)
             {
-                // Nobody always runs after the same neighbour.
+                // A new order, so that no contender always runs after the same one.
                 var at = (i + round) % contenders.Count;
                 session.Progress.Show((round + ((double)i / contenders.Count)) / options.Rounds, $"round {round + 1}, {contenders[at].Name}");
                 samples[at][round] = Measure(contenders[at]);
@@ -128,11 +128,11 @@ internal sealed class SideBySide(string title, Session session)
 
         if (!contender.IsOnce)
         {
-            // Nobody pays for the caches that the one before has filled with its own, and nobody profits from it.
+            // Clears the processor's caches, so that a contender neither pays for nor profits from the one before.
             s_sink += Pass(contender, Math.Min(contender.Steps, CacheWarmingOperations / contender.OperationsPerStep));
         }
 
-        // Nobody pays for the garbage of the one before. The old generations stay: collecting them costs more than a round.
+        // Collects the garbage of the contender before. Old generations are not collected, because that takes longer than a round.
         GC.Collect(1);
         var allocatedBefore = AllocatedBytes();
         var start = Stopwatch.GetTimestamp();
@@ -148,7 +148,7 @@ internal sealed class SideBySide(string title, Session session)
         return new Sample(elapsed.TotalNanoseconds / operations, allocated / operations);
     }
 
-    // Of one thread it is exact; of all, in steps of what a thread allocates from.
+    // Exact for one thread. For all threads it counts whole allocation buffers.
     private long AllocatedBytes() => IsOnOtherThreads ? GC.GetTotalAllocatedBytes() : GC.GetAllocatedBytesForCurrentThread();
 
     private long Pass(Contender contender, int steps)

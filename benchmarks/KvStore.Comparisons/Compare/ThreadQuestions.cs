@@ -4,7 +4,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Compare;
 
-/// <summary>How many operations a second do one and two threads get through, reading, writing and both?</summary>
+/// <summary>How many operations a second do one and two threads make: reads, writes and both?</summary>
 internal static class ThreadQuestions
 {
     private const int Accesses = 500_000;
@@ -14,7 +14,7 @@ internal static class ThreadQuestions
     private static readonly string[] s_columns =
         ["1 reader", "2 readers", "x", "reader beside writer", "x", "writer", "90/10, 2 threads"];
 
-    /// <summary>What one thread does again and again: the operations that it did, beginning at an offset.</summary>
+    /// <summary>The work of one thread: runs operations from an offset on, and returns their number.</summary>
     private delegate int Work(Peer peer, string[] access, int offset);
 
     public static IEnumerable<Question> All(CompareOptions options)
@@ -32,7 +32,7 @@ internal static class ThreadQuestions
         using var set = new PeerSet(session, PeerSource.InMemory.Where(source => source.IsConcurrent), keys);
         var peers = set.Present.ConvertAll(entry => entry.Peer);
 
-        // A sequence for each thread: on one they would follow each other's trail through the caches.
+        // A sequence for each thread. With one sequence a thread would find in the caches what the other has read.
         string[][] access = [Workload.Uniform(keys, Accesses, seed: 11), Workload.Uniform(keys, Accesses, seed: 12)];
         var duration = TimeSpan.FromMilliseconds(options.IsShort ? 5 : 150);
         if (!options.IsShort)
@@ -74,7 +74,7 @@ internal static class ThreadQuestions
         session.Report.Add(table);
     }
 
-    // What a store does in the background after being written must not be counted against the lone reader that comes next.
+    // The background work of a store after writes must not slow down the reader that is measured next.
     private static void Settle(CompareOptions options)
     {
         GC.Collect(1);
@@ -86,7 +86,7 @@ internal static class ThreadQuestions
 
     private static double[] Round(Peer peer, string[][] access, TimeSpan duration)
     {
-        // Once before and once after, since the caches are colder for whoever comes first.
+        // Once before and once after, because the caches are colder for the first measurement.
         var oneBefore = Measure(peer, access, duration, Read)[0];
         var two = Measure(peer, access, duration, Read, Read).Sum();
         var one = (oneBefore + Measure(peer, access, duration, Read)[0]) / 2;
@@ -120,7 +120,7 @@ internal static class ThreadQuestions
         return KeysPerCall;
     }
 
-    /// <summary>Runs each work on a thread of its own for some time.</summary>
+    /// <summary>Runs each function on a thread of its own for some time.</summary>
     /// <returns>Million operations a second, per thread.</returns>
     private static double[] Measure(Peer peer, string[][] access, TimeSpan duration, params Work[] works)
     {

@@ -6,7 +6,7 @@ using KvStore.Comparisons.Peers;
 
 namespace KvStore.Comparisons.Latency;
 
-/// <summary>How long does a read take at the worst, while the store is written, grows, expires, cleans and collects?</summary>
+/// <summary>What are the percentiles of a read's latency while the store is written, grows, expires, cleans and collects?</summary>
 internal static class LatencyCommand
 {
     private static readonly double[] s_shares = [0.5, 0.9, 0.99, 0.999, 0.9999];
@@ -27,7 +27,7 @@ internal static class LatencyCommand
         {
             for (var i = 0; i < results.Length; i++)
             {
-                // Nobody always runs after the same neighbour.
+                // A new order, so that no store always runs after the same one.
                 var result = results[(i + round) % results.Length];
                 progress.Begin($"round {round + 1}, {result.Name}");
                 var source = sources.Single(source => source.Name == result.Name);
@@ -41,7 +41,7 @@ internal static class LatencyCommand
         return 0;
     }
 
-    // A fresh store each round, in a method of its own, so that it is gone before the next one is filled.
+    // A new store in each round, in a method of its own, so that it is freed before the next one is filled.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static LatencyHistogram Measure(PeerSource source, LatencyOptions options, string[][] access, int round)
     {
@@ -55,7 +55,7 @@ internal static class LatencyCommand
 
     private static void WarmUp(ITimedPeer peer, string[] keys)
     {
-        // Compiled for speed before it is measured: the runtime recompiles what has been called often, twice, in the background.
+        // Optimized before it is measured: the runtime recompiles methods that are called often, twice, in the background.
         for (var phase = 0; phase < 4; phase++)
         {
             for (var i = 0; i < Math.Min(keys.Length, 20_000); i++)
@@ -83,7 +83,7 @@ internal static class LatencyCommand
                     Microseconds(ResultTable.Median(result.Rounds.Select(round => (double)round.MaxNanoseconds))),
                     Microseconds(result.Rounds.Max(round => round.MaxNanoseconds)),
 
-                    // What the machine adds is not the same in any two rounds, and never less than nothing.
+                    // The machine adds a different time in each round, but never less than zero.
                     Microseconds(result.Rounds.Min(round => round.Percentile(s_shares[^1]))),
                 ]);
         }
@@ -119,7 +119,7 @@ internal static class LatencyCommand
         Console.WriteLine($"{result.Name}: {all.Count:N0} reads");
         foreach (var (from, count) in all.Octaves())
         {
-            // One more mark for each power of two: the rare long ones are what this is about.
+            // A count for each power of two, to show the rare long reads.
             var bar = new string('#', 1 + (int)Math.Log2(count));
             Console.WriteLine($"  from {Microseconds(from),10} us {count,12:N0} {bar}");
         }

@@ -3,7 +3,7 @@ using HdrHistogram;
 
 namespace KvStore.Comparisons.Latency;
 
-/// <summary>Times from a nanosecond to an hour, right to 0.1 %. Thread safety: one thread at a time.</summary>
+/// <summary>A histogram of times from a nanosecond to an hour, exact to 0.1 %. Thread safety: one thread at a time.</summary>
 internal sealed class LatencyHistogram
 {
     private readonly LongHistogram _histogram = new(1, TimeSpan.FromHours(1).Ticks * 100, numberOfSignificantValueDigits: 3);

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace KvStore.Comparisons.Latency;
 
-/// <summary>What <c>latency</c> was asked to measure.</summary>
+/// <summary>The options of <c>latency</c>.</summary>
 internal sealed class LatencyOptions
 {
     public const string Usage =

@@ -9,7 +9,7 @@ internal sealed class LatencyResult(string name)
 
     public List<LatencyHistogram> Rounds { get; } = [];
 
-    /// <summary>A percentile: the median over the rounds, so that one hiccup of the machine does not decide.</summary>
+    /// <summary>A percentile: the median over the rounds, so that one disturbance of the machine does not decide.</summary>
     public double Percentile(double share) => ResultTable.Median(Rounds.Select(round => (double)round.Percentile(share)));
 
     /// <summary>All reads of all rounds.</summary>

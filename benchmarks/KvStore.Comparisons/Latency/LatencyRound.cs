@@ -4,8 +4,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Comparisons.Latency;
 
 /// <summary>
-/// Readers at a fixed rate, and a writer beside them. A read counts from when it was to begin, not from when it could: a
-/// stall is felt by every request that it delays, and not by one.
+/// Readers at a fixed rate, and a writer beside them. A read is timed from when it was due, not from when it began, so a stall counts
+/// for every request that it delays.
 /// </summary>
 internal sealed class LatencyRound(ITimedPeer peer, LatencyOptions options, string[][] access, LoadPlan plan)
 {
@@ -55,7 +55,7 @@ internal sealed class LatencyRound(ITimedPeer peer, LatencyOptions options, stri
             var intended = (long)(begin + (request * interval));
             while (Stopwatch.GetTimestamp() < intended)
             {
-                // Nothing else to do: a thread that sleeps wakes up too late.
+                // Spins, because a thread that sleeps wakes up too late.
             }
 
             peer.Read(keys[next]);
@@ -66,7 +66,7 @@ internal sealed class LatencyRound(ITimedPeer peer, LatencyOptions options, stri
         return histogram;
     }
 
-    // A few writes each millisecond: the writer leaves its processor to the stores' own background work.
+    // A few writes each millisecond, so that the writer leaves its processor to background work of the store.
     private void Write()
     {
         var clock = Stopwatch.StartNew();

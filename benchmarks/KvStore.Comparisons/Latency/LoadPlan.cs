@@ -3,8 +3,8 @@ using KvStore.Comparisons.Peers;
 namespace KvStore.Comparisons.Latency;
 
 /// <summary>
-/// What the writers of one round do, worked out beforehand, so that nothing but the store works while it is measured: of ten
-/// writes six overwrite, two put new keys, one puts a key that expires after a second, one deletes a key that was put before.
+/// The writes of one round, planned in advance, so that only the store works during the measurement. Of ten writes six overwrite a
+/// key, two put new keys, one puts a key that expires after a second, and one deletes a key that was put before.
 /// </summary>
 internal sealed class LoadPlan
 {
@@ -41,7 +41,7 @@ internal sealed class LoadPlan
 
     public int Count => _writes.Length;
 
-    /// <summary>Does one write, and what the store doesn't do by itself about those that have expired.</summary>
+    /// <summary>Makes one write, and removes expired keys when the store does not do that.</summary>
     public void Do(int index, ITimedPeer peer)
     {
         var (kind, key) = _writes[index % _writes.Length];

@@ -4,8 +4,8 @@ using ScottPlot;
 namespace KvStore.Comparisons.Latency;
 
 /// <summary>
-/// Percentile curves as an SVG: to the right the share of requests, each step ten times rarer; upwards the time, each step
-/// ten times longer.
+/// Percentile curves as an SVG. The x axis is the share of requests, ten times rarer at each step. The y axis is the time, ten times
+/// longer at each step.
 /// </summary>
 internal static class PercentilePlot
 {

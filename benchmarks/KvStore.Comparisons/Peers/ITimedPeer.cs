@@ -1,9 +1,9 @@
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>What the latency harness asks of a store, one key at a time and from several threads.</summary>
+/// <summary>The operations of a store in the latency harness, one key at a time and from several threads.</summary>
 internal interface ITimedPeer
 {
-    /// <summary>Whether entries go by themselves when their time is over; otherwise the harness removes them.</summary>
+    /// <summary>Whether the store removes expired entries; otherwise the harness removes them.</summary>
     bool ExpiresByItself { get; }
 
     /// <summary>Reads a key and one byte of its value.</summary>

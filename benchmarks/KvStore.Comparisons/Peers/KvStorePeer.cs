@@ -6,7 +6,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     private readonly KvNamespace _local;
     private readonly IKvNamespace _kv;
 
-    // By the second, made beforehand: a program that writes one short time to live after the other would keep them too.
+    // Options for each number of seconds, created in advance, as a program with short times to live would do.
     private static readonly KvPutOptions[] s_shortLived =
         [.. Enumerable.Range(0, 60).Select(seconds => new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(Math.Max(1, seconds)) })];
 
@@ -58,13 +58,13 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
 
     public bool ExpiresByItself => true;
 
-    /// <summary>The same namespace as a region sees it; it ends with this one.</summary>
+    /// <summary>A region's view of the namespace. It ends with this peer.</summary>
     public KvStorePeer InRegion(string region) => new(_local, region);
 
     /// <summary>Whether it has regions.</summary>
     public bool IsReplicated => _local.Replication is not null;
 
-    /// <summary>What is on its way between its regions.</summary>
+    /// <summary>The number of pending deliveries between its regions.</summary>
     public KvReplication Replication => _local.Replication!;
 
     public override int GetAll(ArraySegment<string> keys)
@@ -97,7 +97,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         return sum;
     }
 
-    /// <summary>Reads all keys, and makes a string of each value.</summary>
+    /// <summary>Reads all keys, and creates a string for each value.</summary>
     public int DecodeAll(ArraySegment<string> keys)
     {
         var local = _local;
@@ -210,8 +210,8 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         base.Dispose();
     }
 
-    // Each operation is awaited, as a program would: what the compiler makes of an await is part of what a get costs. The
-    // loops are static and go by index, so that their state stays small.
+    // Each operation is awaited, as in a program, because the compiled await is a part of the cost of a get. The loops are static and
+    // use an index, so that their state is small.
     private static async ValueTask<int> GetBytesAllAsync(IKvNamespace kv, ArraySegment<string> keys)
     {
         var sum = 0;
@@ -392,7 +392,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         }
     }
 
-    // Once for a run of keys. In memory there is nothing to wait for; this is here for the exceptions.
+    // Once for a run of keys. In memory there is nothing to wait for, but there may be exceptions.
     private static T Now<T>(ValueTask<T> task) =>
         task.IsCompletedSuccessfully ? task.Result : task.AsTask().GetAwaiter().GetResult();
 

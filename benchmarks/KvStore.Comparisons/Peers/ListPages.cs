@@ -1,16 +1,16 @@
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>Places in the middle of a namespace where a page of a listing may begin.</summary>
-/// <param name="Cursors">The cursors that lead there.</param>
+/// <summary>Random positions in a namespace at which a page of a list begins.</summary>
+/// <param name="Cursors">The cursors of the positions.</param>
 /// <param name="Starts">The keys that come first on those pages, in the same order.</param>
 internal sealed record ListPages(string[] Cursors, string[] Starts)
 {
     public const int KeysPerPage = 1000;
 
-    // Not a divisor of anything: the cursors end up in the middle of whatever the index is made of.
+    // Not a divisor of any size in the index, so that cursors are at arbitrary positions in leaves.
     private const int CursorStride = 97;
 
-    /// <summary>Chooses places at random, each with a whole page after it.</summary>
+    /// <summary>Chooses random positions, each with a whole page after it.</summary>
     public static ListPages Random(IKvNamespace kv, int keys, int pages)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(keys, KeysPerPage + (2 * CursorStride));

@@ -1,7 +1,7 @@
 namespace KvStore.Comparisons.Peers;
 
 /// <summary>
-/// Nothing: what the latency harness and the machine take by themselves. Whatever is above its curve is a store's.
+/// No store: the time of the latency harness and the machine. The time above this curve is that of a store.
 /// </summary>
 internal sealed class NoStorePeer : Peer, ITimedPeer
 {

@@ -1,8 +1,8 @@
 namespace KvStore.Comparisons.Peers;
 
 /// <summary>
-/// A store that answers the same questions. A call covers a run of keys, so that what is measured is the store's loop and
-/// not the call into it. Every result depends on every read, so that none can be optimised away.
+/// A store in the comparison. A call is a loop over keys, so that the time is that of the store and not of the call. Every result
+/// depends on every read, so that no read can be optimized away.
 /// </summary>
 internal abstract class Peer : IDisposable
 {
@@ -12,7 +12,7 @@ internal abstract class Peer : IDisposable
     /// <summary>Whether it can be written after it was built.</summary>
     public virtual bool CanPut => true;
 
-    /// <summary>Reads all keys and leaves the values alone.</summary>
+    /// <summary>Reads all keys, without their values.</summary>
     /// <returns>How many were found.</returns>
     public abstract int GetAll(ArraySegment<string> keys);
 
@@ -38,7 +38,7 @@ internal abstract class Peer : IDisposable
         }
     }
 
-    /// <summary>Builds a page of names in order, from a name on. Only where the store has an order.</summary>
+    /// <summary>Creates a page of names in order, from a name on. Only for a store with an order.</summary>
     /// <returns>How many there are on the page.</returns>
     public virtual int List(string start, int limit) => throw new NotSupportedException($"{Name} has no order.");
 

@@ -2,9 +2,9 @@ using KvStore.Comparisons.Peers.Maps;
 
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>A store to compare with, or why it is not on this machine.</summary>
+/// <summary>A store to compare with, or the reason why it is missing on this machine.</summary>
 /// <param name="Name">Its name in tables.</param>
-/// <param name="Create">Makes an empty one; null when it cannot be had here.</param>
+/// <param name="Create">Creates an empty store; null when it is missing here.</param>
 /// <param name="MissingBecause">What is missing, for the table.</param>
 internal sealed record PeerSource(string Name, Func<Peer>? Create, string? MissingBecause = null)
 {
@@ -14,13 +14,13 @@ internal sealed record PeerSource(string Name, Func<Peer>? Create, string? Missi
     /// <summary>Whether it can be written after it was filled.</summary>
     public bool IsWritable { get; init; } = true;
 
-    /// <summary>Whether it is a database: its keys and values cross into another heap, and each get takes microseconds.</summary>
+    /// <summary>Whether it is a database, which copies keys and values to another heap, and takes microseconds for a get.</summary>
     public bool IsDatabase { get; init; }
 
     public static PeerSource ConcurrentDictionary { get; } =
         new("ConcurrentDictionary", static () => new MapPeer<ConcurrentDictionaryMap>()) { IsConcurrent = true };
 
-    /// <summary>All peers that live on the managed heap, KvStore first.</summary>
+    /// <summary>All peers on the managed heap, KvStore first.</summary>
     public static IReadOnlyList<PeerSource> InMemory { get; } =
     [
         new("KvStore", static () => new KvStorePeer()) { IsConcurrent = true },
@@ -45,7 +45,7 @@ internal sealed record PeerSource(string Name, Func<Peer>? Create, string? Missi
     public static PeerSource Persistent { get; } =
         new("KvStore with a file log", static () => new KvStorePeer(Durability.Buffered)) { IsConcurrent = true };
 
-    /// <summary>No store at all: what is left is the machine.</summary>
+    /// <summary>No store, to measure the machine.</summary>
     public static PeerSource None { get; } = new("no store", static () => new NoStorePeer()) { IsConcurrent = true };
 
     public static IReadOnlyList<PeerSource> All { get; } = [.. InMemory, .. Databases];

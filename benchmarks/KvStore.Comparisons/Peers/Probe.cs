@@ -1,6 +1,6 @@
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>Finds out whether a database runs here: its package may carry no library for this machine.</summary>
+/// <summary>Checks whether a database runs here. Its package may have no library for this machine.</summary>
 internal static class Probe
 {
     /// <summary>Opens a database once.</summary>

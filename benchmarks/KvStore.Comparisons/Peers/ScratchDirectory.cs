@@ -1,6 +1,6 @@
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>A directory for a database, which goes with it.</summary>
+/// <summary>A directory for a database, removed with the database.</summary>
 internal sealed class ScratchDirectory : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("kvstore-comparisons-").FullName;

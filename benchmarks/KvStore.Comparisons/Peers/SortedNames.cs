@@ -1,6 +1,6 @@
 namespace KvStore.Comparisons.Peers;
 
-/// <summary>Pages of names from structures that are sorted already. The names exist as strings; none is built.</summary>
+/// <summary>Pages of names from sorted structures. The names exist as strings; none is created.</summary>
 internal static class SortedNames
 {
     /// <summary>A sorted array: the first name by binary search, the rest in order. Cannot be written.</summary>
@@ -39,7 +39,7 @@ internal static class SortedNames
         return names;
     }
 
-    /// <summary>What remains without an order: all names filtered by prefix and sorted.</summary>
+    /// <summary>A list without an order: all names, filtered by prefix and sorted.</summary>
     public static int FilterUnordered(IEnumerable<string> names, ReadOnlySpan<string> prefixes, int limit)
     {
         var count = 0;

@@ -43,7 +43,7 @@ internal sealed class SqlitePeer : Peer
         _listLimit = _list.Parameters[1];
     }
 
-    /// <summary>Null when SQLite can be had here.</summary>
+    /// <summary>Null when SQLite runs on this machine.</summary>
     public static string? MissingBecause { get; } = Probe.Of("SQLite", static () => new SqlitePeer());
 
     public override string Name => "SQLite";

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using KvStore.Rules;
 using Microsoft.AspNetCore.Http;
 
 namespace KvStore.Http;
@@ -8,8 +9,6 @@ namespace KvStore.Http;
 /// <summary>A get of many keys, as both protocols send it: <c>{"keys": [...], "type": "text", "withMetadata": false}</c>.</summary>
 internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJson, bool WithMetadata, KvGetOptions? Options)
 {
-    private const string NotJson = "At least one of the requested keys corresponds to a non-json value";
-
     /// <summary>Reads the body, whose length has been bounded.</summary>
     /// <exception cref="KvException">Something is missing or of the wrong type (400).</exception>
     public static async Task<BulkGetRequest> ReadAsync(HttpContext context)
@@ -54,7 +53,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         {
             if (value.Exists && !await value.IsJsonAsync(cancellationToken).ConfigureAwait(false))
             {
-                throw Bad(NotJson);
+                throw Bad(BindingMessages.ValueIsNotJson);
             }
         }
     }

@@ -25,7 +25,7 @@ internal abstract partial class HttpEndpoint(KvNamespaceCatalog catalog, ILogger
 
     /// <summary>Finds what the request asks for and answers it.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="entry">The namespace, as soon as it is found, so that a failure can tell whether it has left the catalog since.</param>
+    /// <param name="entry">The namespace, as soon as it is found, so that a failure shows whether it has left the catalog since.</param>
     protected abstract Task DispatchAsync(HttpContext context, ref KvCatalogEntry? entry);
 
     /// <summary>Writes a failure. The response has been cleared and has not started.</summary>

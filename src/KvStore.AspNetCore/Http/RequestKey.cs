@@ -1,10 +1,10 @@
+using KvStore.Rules;
+
 namespace KvStore.Http;
 
 /// <summary>Reads keys from request targets.</summary>
 internal static class RequestKey
 {
-    private const string NotDecodable = "Could not URL-decode key name";
-
     /// <summary>Gets the value of a key synchronously, without a string for the key.</summary>
     /// <exception cref="KvException">The key is malformed (400) or too long (414).</exception>
     public static bool TryGet(KvNamespace kv, ReadOnlySpan<char> encoded, bool hasMarkedNul, out KvValue value)
@@ -17,7 +17,7 @@ internal static class RequestKey
         Span<byte> buffer = encoded.Length <= PercentCode.StackBytes ? stackalloc byte[PercentCode.StackBytes] : new byte[encoded.Length];
         return PercentCode.TryDecode(encoded, buffer, hasMarkedNul, out var written)
             ? kv.TryGet(buffer[..written], out value)
-            : throw new KvException(400, "GET", NotDecodable) { ParamName = "key" };
+            : throw new KvException(400, "GET", BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
     }
 
     // The synchronous read is counted but not timed. An observer of a server wants the times of its reads.
@@ -37,6 +37,6 @@ internal static class RequestKey
         Span<byte> buffer = encoded.Length <= PercentCode.StackBytes ? stackalloc byte[PercentCode.StackBytes] : new byte[encoded.Length];
         return PercentCode.TryDecode(encoded, buffer, hasMarkedNul, out var written)
             ? System.Text.Encoding.UTF8.GetString(buffer[..written])
-            : throw new KvException(400, operation, NotDecodable) { ParamName = "key" };
+            : throw new KvException(400, operation, BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
     }
 }

@@ -4,6 +4,7 @@ namespace KvStore.Dashboard.Live;
 
 /// <summary>
 /// Counts operations by their duration in nanoseconds, in buckets that are each about 6 % wide: sixteen for each power of two.
+/// Own code, because HdrHistogram would be a dependency of every application that uses this package.
 /// Thread safety: recording, from any thread; draining, from one thread at a time.
 /// </summary>
 internal sealed class LatencyHistogram

@@ -11,13 +11,13 @@ namespace KvStore.Bulk;
 /// <param name="Key">The key.</param>
 /// <param name="Content">The value.</param>
 /// <param name="ValueBytes">The length of the value.</param>
-/// <param name="Options">The options of the put; null where nothing is asked for.</param>
+/// <param name="Options">The options of the put; null for none.</param>
 internal readonly record struct BulkEntry(string Key, KvContent Content, long ValueBytes, KvPutOptions? Options) : IAsyncDisposable
 {
-    /// <summary>Why a value is refused that is said to be base64.</summary>
+    /// <summary>The message for a value that is not base64 although the entry says so.</summary>
     public const string NotBase64 = "\"value\" is not base64, which \"base64\": true says that it is.";
 
-    // Metadata lies in an entry.
+    // Metadata is nested in an entry.
     private static readonly JsonDocumentOptions s_options = new() { MaxDepth = KvJson.DepthMax + 1 };
 
     /// <summary>Opens the JSON of an entry, which is not copied.</summary>
@@ -34,14 +34,14 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
         }
     }
 
-    /// <summary>The key of an entry, or null where it has none that can be read.</summary>
+    /// <summary>The key of an entry; null when it has none, or none that can be read.</summary>
     /// <exception cref="FormatException">It holds what is not Unicode, or is much too long.</exception>
     public static string? KeyOf(JsonElement entry, LongTextFilter texts) =>
         entry.ValueKind == JsonValueKind.Object && TryGet(entry, "key", out var key) && key.ValueKind == JsonValueKind.String
             ? KeyTextOf(key, texts)
             : null;
 
-    /// <summary>A key, where it stands by itself.</summary>
+    /// <summary>A key in an array of keys.</summary>
     /// <exception cref="FormatException">It holds what is not Unicode, or is much too long.</exception>
     public static string KeyTextOf(JsonElement key, LongTextFilter texts)
     {
@@ -51,8 +51,8 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
             : text;
     }
 
-    /// <summary>A key, or what a listing shows of one: an object with the property <c>name</c>.</summary>
-    /// <exception cref="FormatException">It is neither, or holds what is not Unicode, or is much too long.</exception>
+    /// <summary>A key, or a listed key: an object with the property <c>name</c>.</summary>
+    /// <exception cref="FormatException">It is neither, or is not Unicode, or is much too long.</exception>
     public static string NameOf(JsonElement entry, LongTextFilter texts)
     {
         var name = entry.ValueKind == JsonValueKind.Object && TryGet(entry, "name", out var property) ? property : entry;
@@ -117,7 +117,7 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
         return new BulkEntry(key, stream, stream.Length, options);
     }
 
-    /// <summary>Lets go of a value that is not in memory.</summary>
+    /// <summary>Releases a value that is not in memory.</summary>
     public ValueTask DisposeAsync() => Content.Stream?.DisposeAsync() ?? default;
 
     private static bool IsBase64(JsonElement entry)

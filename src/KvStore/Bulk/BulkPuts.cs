@@ -1,7 +1,7 @@
 namespace KvStore.Bulk;
 
 /// <summary>
-/// Puts the entries of a bulk file in their order without waiting for each: where puts wait for a disk, many share its flush.
+/// Puts the entries of a bulk file in order, without waiting for each put, so that puts that wait for a disk share a flush.
 /// </summary>
 /// <remarks>For one caller at a time.</remarks>
 internal sealed class BulkPuts(IKvNamespace kv)
@@ -18,7 +18,7 @@ internal sealed class BulkPuts(IKvNamespace kv)
     /// <summary>How many have been put.</summary>
     public long Imported { get; private set; }
 
-    /// <summary>Begins the put of the entry that was read last; what is refused is noted.</summary>
+    /// <summary>Begins the put of the entry that was read last. A refusal is noted.</summary>
     public async ValueTask PutAsync(BulkReader reader, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
         var index = reader.Count - 1;
@@ -39,7 +39,7 @@ internal sealed class BulkPuts(IKvNamespace kv)
 
             if (reader.HasTexts)
             {
-                // Its value is only there until the next entry is read.
+                // The value is readable only until the next entry is read.
                 await using (entry.ConfigureAwait(false))
                 {
                     await kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken).ConfigureAwait(false);
@@ -52,7 +52,7 @@ internal sealed class BulkPuts(IKvNamespace kv)
             var put = kv.PutAsync(entry.Key, entry.Content, entry.Options, cancellationToken);
             if (put.IsCompletedSuccessfully)
             {
-                // Looked at, so that its source may be used again.
+                // The result is read, so that its source may be used again.
                 await put.ConfigureAwait(false);
                 Imported++;
             }
@@ -68,7 +68,7 @@ internal sealed class BulkPuts(IKvNamespace kv)
         }
     }
 
-    /// <summary>Waits for all puts that were begun. Throws what the first failed with, if it was not refused.</summary>
+    /// <summary>Waits for all puts that were begun. Throws the exception of the first put that failed and was not refused.</summary>
     public async ValueTask CompleteAsync()
     {
         while (_waiting.Count > 0)
@@ -77,7 +77,7 @@ internal sealed class BulkPuts(IKvNamespace kv)
         }
     }
 
-    /// <summary>Waits for all puts that were begun, where their failures don't matter beside the one that ends the import.</summary>
+    /// <summary>Waits for all puts that were begun, and ignores their failures after another failure has ended the import.</summary>
     public async ValueTask AbandonAsync()
     {
         while (_waiting.TryDequeue(out var waiting))
@@ -86,7 +86,7 @@ internal sealed class BulkPuts(IKvNamespace kv)
         }
     }
 
-    /// <summary>What became of all.</summary>
+    /// <summary>The result of the import.</summary>
     public KvBulkResult ToResult()
     {
         _errors.Sort(static (x, y) => x.Index.CompareTo(y.Index));

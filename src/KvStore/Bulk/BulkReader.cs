@@ -5,12 +5,12 @@ using System.Text.Json;
 namespace KvStore.Bulk;
 
 /// <summary>
-/// Reads a bulk file entry by entry. An entry is handed on as soon as it is whole, so everything that stands before a break
-/// is read; and no more of the file is in memory than one entry and what came with it. For one caller at a time.
+/// Reads a bulk file entry by entry. An entry is returned as soon as it is complete, so all entries before a break are read. Only one
+/// entry and the rest of one buffer are in memory. For one caller at a time.
 /// </summary>
 /// <remarks>
-/// An entry that is not whole yet is looked at again only when twice as much of it is there: however small the pieces in
-/// which a large entry arrives, it is looked at a few times. Long strings are not held in memory (<see cref="LongTextFilter"/>).
+/// An incomplete entry is parsed again only when twice as much of it has arrived. So a large entry is parsed a few times only, also
+/// when it arrives in small pieces. Long strings are not kept in memory (<see cref="LongTextFilter"/>).
 /// </remarks>
 internal sealed class BulkReader(Stream stream) : IAsyncDisposable
 {
@@ -29,13 +29,13 @@ internal sealed class BulkReader(Stream stream) : IAsyncDisposable
     private bool _isBegun;
     private bool _isInArray;
 
-    // However deep: an entry that is nested too deeply is one bad entry, not a broken file.
+    // Any depth: an entry that is nested too deeply is one bad entry, not a broken file.
     private JsonReaderState _state = new(new JsonReaderOptions { MaxDepth = int.MaxValue });
 
     /// <summary>How many entries have been read.</summary>
     public long Count { get; private set; }
 
-    /// <summary>The long texts of the entry that was read last. They are there until the next is read.</summary>
+    /// <summary>The long texts of the entry that was read last, until the next entry is read.</summary>
     public LongTextFilter Texts => _filter;
 
     /// <summary>Whether the entry that was read last has long texts.</summary>
@@ -73,7 +73,7 @@ internal sealed class BulkReader(Stream stream) : IAsyncDisposable
         return _filter.DisposeAsync();
     }
 
-    // False when what is there holds no further entry that is whole; at the end of the stream, when there is none.
+    // False when the buffer has no further complete entry; at the end of the stream, when there is no further entry.
     private bool TryRead(out ReadOnlyMemory<byte> entry)
     {
         entry = default;
@@ -102,7 +102,7 @@ internal sealed class BulkReader(Stream stream) : IAsyncDisposable
 
         if (reader.TokenType == JsonTokenType.EndArray)
         {
-            // Only white space may follow: when more is there, the reader itself refuses anything else.
+            // Only white space may follow. The reader refuses anything else.
             Take(begin, in reader);
             _ = reader.Read();
             return false;

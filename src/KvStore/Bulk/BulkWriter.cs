@@ -5,7 +5,7 @@ using KvStore.Json;
 
 namespace KvStore.Bulk;
 
-/// <summary>Writes a bulk file entry by entry, handing on what has gathered whenever it is enough. For one caller at a time.</summary>
+/// <summary>Writes a bulk file entry by entry, and sends the buffer whenever it is large enough. For one caller at a time.</summary>
 internal sealed class BulkWriter : IAsyncDisposable
 {
     private const int FlushBytes = 64 * 1024;
@@ -38,7 +38,7 @@ internal sealed class BulkWriter : IAsyncDisposable
         {
             _json.WritePropertyName("metadata"u8);
 
-            // Checked when it became metadata.
+            // The JSON was checked when the metadata was created.
             _json.WriteRawValue(value.Metadata.Utf8Json.Span, skipInputValidation: true);
         }
 
@@ -59,7 +59,7 @@ internal sealed class BulkWriter : IAsyncDisposable
         return _count;
     }
 
-    // In parts, so that a large value is not in memory a second time, several times as long.
+    // In parts, so that the escaped text of a large value, which may be several times as long, is not in memory.
     private async ValueTask WriteValueAsync(ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
     {
         var isText = Utf8.IsValid(value.Span);

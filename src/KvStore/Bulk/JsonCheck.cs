@@ -4,13 +4,13 @@ using KvStore.Json;
 
 namespace KvStore.Bulk;
 
-/// <summary>Checks whether a stream holds JSON, without holding it in memory.</summary>
+/// <summary>Checks whether a stream is JSON, without keeping it in memory.</summary>
 internal static class JsonCheck
 {
-    // Longer than each string that the filter leaves in place. A longer token can only be a number, which nothing could read.
+    // Longer than each string that the filter leaves in the text. A longer token can only be a number that no reader accepts.
     private const int TokenBytesMax = 2 * LongTextFilter.StringBytesMax;
 
-    /// <summary>Whether a stream holds exactly one JSON value. Bytes that are not UTF-8 may stand in its strings.</summary>
+    /// <summary>Whether a stream is exactly one JSON value. Bytes that are not UTF-8 may stand in its strings.</summary>
     public static async ValueTask<bool> IsOneJsonAsync(Stream stream, CancellationToken cancellationToken)
     {
         var texts = new LongTextFilter(stream);

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace KvStore.Bulk;
 
 /// <summary>
-/// Undoes the escapes of a JSON string that comes in parts, which may meet anywhere, also within an escape. Bytes that are not
-/// UTF-8 pass as they are.
+/// Decodes the escapes of a JSON string that arrives in parts. An escape may be split between two parts. Bytes that are not UTF-8 are
+/// not changed.
 /// </summary>
 internal struct JsonTextDecoder
 {
@@ -21,7 +21,7 @@ internal struct JsonTextDecoder
     private int _unit;
     private int _high;
 
-    /// <summary>Whether there was half of a surrogate pair, which UTF-8 cannot hold. It is left out.</summary>
+    /// <summary>Whether there was half of a surrogate pair, which UTF-8 cannot encode. It is left out.</summary>
     public bool HasHalfPair { get; private set; }
 
     /// <summary>Decodes the next part.</summary>
@@ -62,7 +62,7 @@ internal struct JsonTextDecoder
         }
     }
 
-    /// <summary>Says that nothing more comes.</summary>
+    /// <summary>Ends the text.</summary>
     /// <exception cref="JsonException">The text ends within an escape.</exception>
     public void End()
     {
@@ -134,7 +134,7 @@ internal struct JsonTextDecoder
         }
     }
 
-    // What follows the first half of a pair is not the second.
+    // The first half of a surrogate pair is not followed by the second.
     private void DropHigh()
     {
         HasHalfPair |= _high != 0;

@@ -9,7 +9,7 @@ public sealed class KvBulkEntry : IAsyncDisposable
 
     internal KvBulkEntry(BulkEntry entry) => _entry = entry;
 
-    /// <summary>The key. It has not been checked against any limits.</summary>
+    /// <summary>The key, not checked against any limits.</summary>
     public string Key => _entry.Key;
 
     /// <summary>The value.</summary>

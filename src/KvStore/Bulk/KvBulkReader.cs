@@ -19,7 +19,7 @@ public sealed class KvBulkReader : IAsyncDisposable
     private readonly BulkReader _reader;
     private ReadOnlyMemory<byte>? _json;
 
-    /// <summary>Reads a file from where the stream stands.</summary>
+    /// <summary>Reads a file from the current position of the stream.</summary>
     /// <param name="stream">The file. It is not closed.</param>
     public KvBulkReader(Stream stream)
     {

@@ -4,7 +4,7 @@ using KvStore.Json;
 
 namespace KvStore;
 
-/// <summary>What can be asked of a value besides its members. Safe to call from any thread.</summary>
+/// <summary>Extension methods of <see cref="KvValue"/>. Safe to call from any thread.</summary>
 public static class KvValueExtensions
 {
     private static ReadOnlySpan<byte> ByteOrderMark => "\uFEFF"u8;
@@ -16,7 +16,7 @@ public static class KvValueExtensions
     /// <remarks>A large value (<see cref="KvValue.IsLarge"/>) is read through once, and at most a few hundred KiB of it are in memory.</remarks>
     /// <param name="value">The value.</param>
     /// <param name="cancellationToken">Ends the reading of a large value.</param>
-    /// <returns>Whether it is; false for a key that does not exist.</returns>
+    /// <returns>Whether the value is JSON; false for a key that does not exist.</returns>
     /// <exception cref="KvDamagedFileException">The file of a large value does not hold what was written.</exception>
     public static ValueTask<bool> IsJsonAsync(this KvValue value, CancellationToken cancellationToken = default) =>
         value.IsLarge ? IsLargeJsonAsync(value, cancellationToken)

@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace KvStore.Bulk;
 
 /// <summary>
-/// A JSON string that is too long to be held in memory: its text in UTF-8, in a temporary file that only this process sees and
-/// that goes with this object. For one caller at a time.
+/// A JSON string that is too long for memory. Its text in UTF-8 is in a temporary file that only this process can read, and that is
+/// removed with this object. For one caller at a time.
 /// </summary>
 internal sealed class LongText : IAsyncDisposable
 {
@@ -21,13 +21,13 @@ internal sealed class LongText : IAsyncDisposable
     private readonly Decoder _decoder = s_strict.GetDecoder();
     private JsonTextDecoder _escapes;
 
-    /// <summary>The length of the text in bytes of UTF-8, as far as it was appended.</summary>
+    /// <summary>The length of the appended text in bytes of UTF-8.</summary>
     public long Length { get; private set; }
 
-    /// <summary>Whether all of it is Unicode: bytes that are UTF-8, and no half of a surrogate pair.</summary>
+    /// <summary>Whether the text is Unicode: all bytes are UTF-8, and there is no half of a surrogate pair.</summary>
     public bool IsUnicode { get; private set; } = true;
 
-    /// <summary>Takes the next bytes that stand between the quotes.</summary>
+    /// <summary>Appends the next bytes between the quotes.</summary>
     /// <exception cref="JsonException">There is an escape that JSON does not have, or a control character.</exception>
     public async ValueTask AppendAsync(ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
@@ -43,8 +43,8 @@ internal sealed class LongText : IAsyncDisposable
         }
     }
 
-    /// <summary>Says that the closing quote has come.</summary>
-    /// <exception cref="JsonException">It comes in the middle of an escape.</exception>
+    /// <summary>Ends the text at the closing quote.</summary>
+    /// <exception cref="JsonException">The quote is in the middle of an escape.</exception>
     public void End()
     {
         _escapes.End();
@@ -52,14 +52,14 @@ internal sealed class LongText : IAsyncDisposable
         IsUnicode &= !_escapes.HasHalfPair;
     }
 
-    /// <summary>The text from its beginning. The stream is this object's.</summary>
+    /// <summary>The text from its beginning. The stream belongs to this object.</summary>
     public Stream Read()
     {
         _file.Position = 0;
         return _file;
     }
 
-    /// <summary>The bytes that the text spells in base64, in a file that goes with the stream.</summary>
+    /// <summary>The bytes whose base64 the text is, in a file that is removed with the stream.</summary>
     /// <exception cref="FormatException">It is not base64.</exception>
     public async ValueTask<Stream> ReadBase64Async(CancellationToken cancellationToken)
     {

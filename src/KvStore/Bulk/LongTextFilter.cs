@@ -7,21 +7,21 @@ using System.Text.Json;
 namespace KvStore.Bulk;
 
 /// <summary>
-/// JSON as it passes through, with each string that is too long to be held in memory kept outside, and a name in its place. So
-/// the reader of the JSON needs little memory for any input.
+/// A filter for a stream of JSON: each string that is too long for memory is moved to a <see cref="LongText"/>, and replaced by a
+/// name. So the reader of the JSON needs little memory for any input.
 /// </summary>
 /// <remarks>
-/// All that is looked at is where strings begin and end: what is wrong with the rest, the reader of the JSON says. A name cannot
-/// be guessed, so no text in a file is taken for one. For one caller at a time.
+/// The filter only finds where strings begin and end. The reader of the JSON reports other errors. A name cannot be guessed, so no
+/// text in a file is taken for a name. For one caller at a time.
 /// </remarks>
 internal sealed class LongTextFilter(Stream inner) : Stream
 {
-    /// <summary>The longest string, in bytes as it is written, that stays where it is.</summary>
+    /// <summary>The longest string that stays in the JSON, in bytes as it is written.</summary>
     public const int StringBytesMax = 256 * 1024;
 
     private const int InputBytes = 16 * 1024;
 
-    // Longer than any value may be, in base64.
+    // Longer than the base64 of any value.
     private const long TextBytesMax = 1L << 31;
 
     private readonly byte[] _input = ArrayPool<byte>.Shared.Rent(InputBytes);
@@ -38,7 +38,7 @@ internal sealed class LongTextFilter(Stream inner) : Stream
     private LongText? _text;
     private int _count;
 
-    /// <summary>Whether no text is kept outside.</summary>
+    /// <summary>Whether no text was moved.</summary>
     public bool IsEmpty => _texts.Count == 0;
 
     public override bool CanRead => true;
@@ -55,7 +55,7 @@ internal sealed class LongTextFilter(Stream inner) : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>The names in a piece of JSON: of the texts that belong to it.</summary>
+    /// <summary>The names in a piece of JSON, each of which stands for a text.</summary>
     public IReadOnlyList<string> NamesIn(ReadOnlySpan<byte> json)
     {
         if (IsEmpty)
@@ -76,10 +76,10 @@ internal sealed class LongTextFilter(Stream inner) : Stream
         return names;
     }
 
-    /// <summary>The text that a name stands for; null for a string that is no name.</summary>
+    /// <summary>The text of a name; null for a string that is no name.</summary>
     public LongText? Find(string name) => _texts.GetValueOrDefault(name);
 
-    /// <summary>Lets go of texts.</summary>
+    /// <summary>Releases texts.</summary>
     public async ValueTask ReleaseAsync(IEnumerable<string> names)
     {
         foreach (var name in names)
@@ -140,7 +140,7 @@ internal sealed class LongTextFilter(Stream inner) : Stream
         await base.DisposeAsync().ConfigureAwait(false);
     }
 
-    // All of the input, or up to the end of a long string: what was kept outside is to be used before more is.
+    // All of the input, or the input up to the end of a long string. Use the moved text before reading on.
     private async ValueTask StepAsync(CancellationToken cancellationToken)
     {
         while (_inputStart < _inputEnd)
@@ -161,7 +161,7 @@ internal sealed class LongTextFilter(Stream inner) : Stream
             _isInString = !isClosed;
             if (_text is null && _string.WrittenCount + length <= StringBytesMax)
             {
-                // Held back until it is known not to be long.
+                // The beginning of a string is held back until the string is known not to be long.
                 _string.Write(input.Span[..length]);
                 if (isClosed)
                 {
@@ -183,7 +183,7 @@ internal sealed class LongTextFilter(Stream inner) : Stream
 
         if (_isEnd)
         {
-            // A string that does not end, which the reader finds.
+            // A string that does not end. The reader reports it.
             _output.Write(_string.WrittenSpan);
             _string.ResetWrittenCount();
         }

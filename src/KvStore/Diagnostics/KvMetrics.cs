@@ -20,7 +20,7 @@ internal static class KvMetrics
     /// <summary>The meter of all instruments.</summary>
     public static Meter Meter => s_meter;
 
-    /// <summary>Operations, by what they were and what became of them.</summary>
+    /// <summary>Counts operations, by name and outcome.</summary>
     public static Counter<long> Requests { get; } =
         s_meter.CreateCounter<long>("kvstore.requests", "{request}", "Operations, by name and outcome.");
 
@@ -34,8 +34,8 @@ internal static class KvMetrics
 
     /// <summary>How long operations take.</summary>
     /// <remarks>
-    /// The boundaries that the conventions advise begin at a millisecond, since they think of a network: every read of
-    /// memory would be in the first bucket.
+    /// The boundaries that the conventions recommend begin at a millisecond, for a network. Every read from memory would be in the
+    /// first bucket.
     /// </remarks>
     public static Histogram<double> Duration { get; } = s_meter.CreateHistogram(
         "db.client.operation.duration",

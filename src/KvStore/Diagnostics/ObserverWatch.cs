@@ -1,13 +1,13 @@
 namespace KvStore.Diagnostics;
 
 /// <summary>
-/// Notifies namespaces when somebody begins or ceases to observe. .NET raises no event for that, so a timer asks, ten times a second,
-/// while there are namespaces.
+/// Notifies namespaces when an observer comes or goes. .NET raises no event for that, so a timer checks ten times a second while there
+/// are namespaces.
 /// </summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
 internal static class ObserverWatch
 {
-    // A namespace that has asked in between may have seen an observer come who has left before the next tick.
+    // Between two ticks a namespace may have seen an observer that has left again, so all namespaces are notified once a second.
     private const int TicksBetweenNotifications = 10;
 
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(100);
@@ -17,7 +17,7 @@ internal static class ObserverWatch
     private static bool s_wasObserved;
     private static int s_ticksToNotification = TicksBetweenNotifications;
 
-    /// <summary>Begins to ask; called for every namespace. Ends by itself when there is no namespace any more.</summary>
+    /// <summary>Starts the timer. Called for every namespace. The timer stops when there is no namespace any more.</summary>
     public static void Start()
     {
         lock (s_lock)

@@ -6,21 +6,21 @@ using KvStore.Rules;
 namespace KvStore.Expiry;
 
 /// <summary>
-/// The current second, without asking a clock on every read.
+/// The current second, without reading a clock in every read.
 /// </summary>
 /// <remarks>
-/// <para>With the system's clock a timer moves a field every 100 ms, and a read compares with that field: asking a clock
-/// costs more than the read, and stops the processor from overlapping cache misses. Only an entry within
+/// <para>With the system's clock a timer updates a field every 100 ms, and a read compares with that field. Reading a clock costs more
+/// than the read, and stops the processor from overlapping cache misses. Only an entry within
 /// <see cref="MarginSeconds"/> of its deadline makes a read ask exactly, so that no expired entry is shown even when the
 /// timer is late by as much as that.</para>
 /// <para>All namespaces that use the system's clock share one field and one timer (<see cref="Join"/>), which runs while there is
 /// one of them. It holds them weakly: one that nobody disposed can be collected.</para>
-/// <para>With any other clock every question goes to that clock: a test's clock is obeyed exactly.</para>
+/// <para>With any other clock, every check reads that clock, so that the clock of a test is obeyed exactly.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 internal sealed class CoarseClock : IDisposable
 {
-    /// <summary>By how many seconds the field may lag before a read could notice.</summary>
+    /// <summary>The number of seconds by which the field may be late without an expired entry being shown.</summary>
     private const uint MarginSeconds = 5;
 
     // The interval at which collected users are removed.

@@ -29,7 +29,7 @@ internal static class ConfigurationSections
         return other is null || !section.Exists()
             ? section
             : throw new FormatException(
-                $"{section.Path} would configure the namespace {VisibleKey.Quote(other)} too, because configuration does not tell upper from lower case. Rename one of them, or remove the section and configure both in code.");
+                $"{section.Path} would configure the namespace {VisibleKey.Quote(other)} too, because configuration keys are not case-sensitive. Rename one of them, or remove the section and configure both in code.");
     }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -24,7 +25,7 @@ namespace KvStore.Index;
 /// <item>A key has at most one entry, reachable from its home bucket without crossing a bucket that has an empty entry.</item>
 /// <item>A record is complete before its entry is written, and the entry is one atomic store.</item>
 /// <item>When a table is replaced, its successor is complete before it is published, and every entry of the old table becomes
-/// <see cref="HashEntry.Moved"/> before anything else changes in the shard: so nobody trusts an entry of an old table.</item>
+/// <see cref="HashEntry.Moved"/> before anything else changes in the shard, so nobody trusts an entry of an old table.</item>
 /// </list>
 /// <para>The lookup with two cache misses (one entry, one record) and the tag in the entry follow FASTER's hash index.</para>
 /// </remarks>
@@ -39,8 +40,8 @@ internal sealed partial class HashIndex
     private const int ShardBits = 6;
     private const int TypicalKeyBytes = 24;
 
-    // A bucket is one cache line only if the table begins with a cache line: so an array never moves, and is longer by this, the
-    // entries before the first bucket and behind the last.
+    // A bucket is one cache line only if the table begins with a cache line. So the array of a table is pinned, and has this many
+    // more entries, before the first bucket and behind the last.
     private const int Padding = HashBucket.Entries - 1;
 
     private readonly SegmentTable _segments;
@@ -48,7 +49,7 @@ internal sealed partial class HashIndex
     private readonly int[] _tableNumbers = new int[ShardCount];
     private volatile bool _isClosed;
 
-    // In this object and not in an array of their own, which saves a read one load.
+    // In this object, and not in an array, which saves one load in each read.
     private TableSlots _slots;
 
     /// <param name="segments">The records.</param>
@@ -86,8 +87,8 @@ internal sealed partial class HashIndex
     public Span<long> EntriesOf(int shard) => EntriesOf(_slots[shard].Table);
 
     /// <summary>
-    /// Probes the home bucket of a key, at the first entry with its tag: where the key nearly always is. This is all that is inlined
-    /// into a hot path, so that it works in registers.
+    /// Probes the first entry with the tag of a key in its home bucket, where the key nearly always is. Only this much is inlined into a
+    /// hot path, so that all of it stays in registers.
     /// </summary>
     /// <param name="key">The key.</param>
     /// <param name="clock">The clock of expirations.</param>
@@ -98,7 +99,7 @@ internal sealed partial class HashIndex
         where TKey : struct, IKey, allows ref struct
         where TOutcome : struct, IProbeOutcome<TResult>, allows ref struct
     {
-        // In bounds: the shard is below ShardCount, having six bits; the bucket, by the comparison; the entry is in the bucket.
+        // In bounds: the shard has six bits, so it is below ShardCount; the comparison below bounds the bucket; the entry is in the bucket.
         var hash = key.Hash;
         ref var slot = ref Unsafe.Add(ref Unsafe.As<TableSlots, TableSlot>(ref _slots), (nint)(hash >> (64 - ShardBits)));
         var offset = slot.ProbableOffsetOf(hash);
@@ -129,6 +130,7 @@ internal sealed partial class HashIndex
         // cache line. In bounds: the entry is unchanged, so a record begins at its offset in this array. The length of the key does not
         // match for a record that is dead, a tombstone (the entry may have become one since it was compared) or a large value.
         var units = RecordAddress.OffsetUnitsOf(entry);
+        Debug.Assert(RecordAddress.OffsetOf(entry) + Record.HeaderBytes <= array.Length, "A record begins at the offset of the entry.");
         ref var start = ref Unsafe.As<ulong, byte>(ref Unsafe.Add(ref Unsafe.As<byte, ulong>(ref MemoryMarshal.GetArrayDataReference(array)), units));
         if (RecordLayout.Read<ushort>(in start, RecordLayout.KeyBytesOffset) != key.Utf8Bytes
             || clock.MayHavePassed(RecordLayout.Read<uint>(in start, RecordLayout.DeadlineOffset))
@@ -175,8 +177,8 @@ internal sealed partial class HashIndex
                 }
             }
 
-            // In this order: while a table is being replaced, the key's entry may be a moved marker already when an empty entry
-            // behind it is not.
+            // Moved markers are checked first: while a table is being replaced, the key's entry may be a moved marker already, and an
+            // empty entry behind it not yet.
             if (HashBucket.Find(in bucket, HashEntry.Moved) != 0)
             {
                 ThrowIfClosed();
@@ -293,12 +295,13 @@ internal sealed partial class HashIndex
         // A bucket that has an empty entry was never full, so no probe passes it, and it can have another one. A bucket that was full
         // gets no empty entry before the table is replaced.
         var entries = EntriesOf(shard);
+        Debug.Assert(entries[slot] < 0, "The entry points at a record.");
         var canBeEmpty = HashBucket.Find(in entries[slot & -HashBucket.Entries], HashEntry.Empty) != 0;
         Volatile.Write(ref entries[slot], canBeEmpty ? HashEntry.Empty : HashEntry.Deleted);
         return canBeEmpty;
     }
 
-    /// <summary>Prefetches a record up to the end of its key: it begins anywhere in a cache line, and its key mostly ends in the next one.</summary>
+    /// <summary>Prefetches a record up to the end of its key. A record begins anywhere in a cache line, so its key often ends in the next one.</summary>
     public static void Prefetch(byte[]? segment, int offset, int keyBytes)
     {
         Prefetch(segment, offset);
@@ -349,19 +352,20 @@ internal sealed partial class HashIndex
         return ref Unsafe.AddByteOffset(ref first, -(nint)Unsafe.AsPointer(ref first) & (HashBucket.Bytes - 1));
     }
 
-    /// <summary>The table of a shard with the mask and the offset that find a bucket in it: so a read loads neither the array's length nor its address.</summary>
+    /// <summary>The table of a shard, with the mask and the offset that find a bucket in it, so that a read loads neither the array's length nor its address.</summary>
     private struct TableSlot
     {
         /// <summary>A pinned array of 2^n entries and the padding.</summary>
         public long[] Table;
 
-        // See BucketMaskOf. Written before a smaller table and after a larger one, and read before the table: so a reader mostly has the
-        // mask of the table, or one that is too small.
+        // See BucketMaskOf. Written before a smaller table and after a larger one, and read before the table, so a reader mostly has the
+        // mask of the table, or a smaller mask.
         private nuint _bucketMask;
         private nuint _skipBytes;
 
         public void Set(long[] table)
         {
+            Debug.Assert(BitOperations.IsPow2(table.Length - Padding) && table.Length >= EntriesMin + Padding, "A table has 2^n entries and the padding.");
             var bucketMask = BucketMaskOf(table);
             if (bucketMask < _bucketMask)
             {
@@ -370,6 +374,7 @@ internal sealed partial class HashIndex
 
             Volatile.Write(ref Table, table);
             _skipBytes = (nuint)Unsafe.ByteOffset(ref MemoryMarshal.GetArrayDataReference(table), ref FirstBucketOf(table));
+            Debug.Assert(_skipBytes <= Padding * sizeof(long) && _skipBytes % sizeof(long) == 0, "Only entries of the padding are skipped.");
             Volatile.Write(ref _bucketMask, bucketMask);
         }
 

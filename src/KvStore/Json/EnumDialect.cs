@@ -7,9 +7,9 @@ using System.Text.Json.Serialization;
 namespace KvStore.Json;
 
 /// <summary>
-/// Reads an enum from its number or its name, because generated code may be set to write names; writes the number, as
-/// System.Text.Json does. A name may be written with another naming policy (<c>SentBack</c>, <c>sent_back</c>), unless two names
-/// differ in nothing else. A type that names a converter of its own keeps it.
+/// Reads an enum from its number or its name, because generated code may write names. Writes the number, as System.Text.Json does. A
+/// name may be written with another naming policy (<c>SentBack</c>, <c>sent_back</c>), unless two names differ in nothing else. A type
+/// that names a converter of its own keeps it.
 /// </summary>
 [RequiresDynamicCode("Makes converters for the enums that it meets.")]
 internal sealed class EnumDialect : JsonConverterFactory

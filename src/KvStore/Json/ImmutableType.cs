@@ -6,8 +6,8 @@ using System.Runtime.CompilerServices;
 
 namespace KvStore.Json;
 
-/// <summary>Whether an object of a type can be handed to several callers, because none of them can change it.</summary>
-/// <typeparam name="T">The type, exactly: nothing is said about what derives from it.</typeparam>
+/// <summary>Whether several callers can share an object of a type, because none of them can change it.</summary>
+/// <typeparam name="T">The exact type, not the types that derive from it.</typeparam>
 internal static class ImmutableType<T>
 {
     /// <summary>Whether it can.</summary>
@@ -15,8 +15,8 @@ internal static class ImmutableType<T>
 }
 
 /// <summary>
-/// How it is proven: the type says so by <see cref="ImmutableObjectAttribute"/>, or every field of it, and of what it refers
-/// to, can only be set by a constructor. A record of numbers and strings passes; one with a list does not.
+/// A type is immutable when it has the <see cref="ImmutableObjectAttribute"/>, or when all its fields, and those of the types that it
+/// refers to, can only be set by a constructor. A class of numbers and strings passes; a class with a list does not.
 /// </summary>
 internal static class ImmutableType
 {
@@ -43,17 +43,17 @@ internal static class ImmutableType
             return says.Immutable;
         }
 
-        // Compiled ahead of time, a field that nobody reflects on cannot be seen, and proves nothing.
+        // In a program that is compiled ahead of time, reflection does not see all fields, so fields prove nothing.
         if (!RuntimeFeature.IsDynamicCodeSupported || type.IsInterface || type.IsArray || type.IsPointer || typeof(Delegate).IsAssignableFrom(type))
         {
             return false;
         }
 
-        // A type that refers to itself is as good as the rest of it.
+        // A type that refers to itself is immutable when the rest of it is.
         return !underway.Add(type) || FieldsOf(type).All(field => (field.IsInitOnly || type.IsValueType) && IsProvenBehind(field.FieldType, underway));
     }
 
-    // What a field refers to may be of a derived type, about which nothing is known.
+    // The object in a field may be of a derived type, which is not checked.
     private static bool IsProvenBehind(Type type, HashSet<Type> underway) =>
         (type.IsValueType || type.IsSealed) && Prove(type, underway);
 

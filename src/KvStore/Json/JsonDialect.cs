@@ -7,13 +7,13 @@ namespace KvStore.Json;
 
 /// <summary>
 /// Reads JSON whose property names were written with another naming policy: <c>firstName</c>, <c>FirstName</c>, <c>first_name</c> and
-/// <c>first-name</c> are one name, whatever the options say.
+/// <c>first-name</c> are one name, with any options.
 /// </summary>
 /// <remarks>
 /// <para>The web defaults write <c>firstName</c>, generated code without options writes <c>FirstName</c>, and a policy may write
 /// <c>first_name</c>. System.Text.Json ignores a name that it does not know, so the result would be an empty object without an
-/// error. Therefore names are compared without regard to case, underscores and hyphens. A name that is equal wins over one that is
-/// only alike, and a name that is like two properties is like none.</para>
+/// error. Therefore names are compared without regard to case, underscores and hyphens. An equal name wins over a name that is only
+/// alike. A name that is like two properties is ignored.</para>
 /// <para>System.Text.Json compares without regard to case by itself. For the rest, <see cref="JsonNameRewriter"/> replaces names in
 /// the text before it is read; it runs only where a name with a separator may be met.</para>
 /// </remarks>
@@ -39,7 +39,7 @@ internal static class JsonDialect
         }
         catch (InvalidOperationException) when (!ReferenceEquals(reading.Info, jsonTypeInfo))
         {
-            // Two names of a type are equal without regard to case, or the type itself is wrong and fails again.
+            // Two names of the type differ in case only, or the type itself cannot be read and fails again.
             reading = Reading.Exact(jsonTypeInfo);
             var value = Read<T>(utf8, reading);
             s_readings.AddOrUpdate(jsonTypeInfo, reading);
@@ -59,13 +59,13 @@ internal static class JsonDialect
 
     private static T? Read<T>(ReadOnlySpan<byte> utf8, Reading reading)
     {
-        var info = Unsafe.As<JsonTypeInfo<T>>(reading.Info);
+        var info = (JsonTypeInfo<T>)reading.Info;
         return reading.MayRename(utf8) && JsonNameRewriter.Rewrite(utf8, reading.Names, reading.Info.Options) is { } renamed
             ? renamed.Deserialize(info)
             : JsonSerializer.Deserialize(utf8, info);
     }
 
-    /// <summary>How a type is read. Immutable.</summary>
+    /// <summary>How values of a type are read. Immutable.</summary>
     private sealed class Reading
     {
         private readonly bool _alwaysLooks;

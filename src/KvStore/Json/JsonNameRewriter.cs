@@ -5,8 +5,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace KvStore.Json;
 
 /// <summary>
-/// Finds the names in a JSON text that are only like the names of a type, and replaces them, so that System.Text.Json finds the
-/// properties. Keys of dictionaries, and all that a converter reads, stay as they are.
+/// Finds the names in a JSON text that are like a name of a type but not equal to it, and replaces them, so that System.Text.Json
+/// finds the properties. Keys of dictionaries and the JSON that a converter reads are not changed.
 /// </summary>
 internal sealed class JsonNameRewriter
 {
@@ -23,10 +23,10 @@ internal sealed class JsonNameRewriter
         _isDiscriminatorAnywhere = options.AllowOutOfOrderMetadataProperties;
     }
 
-    /// <summary>Whether a name in the text may have an underscore or a hyphen. False is certain.</summary>
+    /// <summary>Whether a name in the text may have an underscore or a hyphen. False is certain, true is not.</summary>
     public static bool MayHaveSeparatedName(ReadOnlySpan<byte> utf8)
     {
-        // It may be escaped, as every character may be.
+        // Any character may be escaped.
         if (utf8.IndexOf("\\u00"u8) >= 0)
         {
             return true;
@@ -54,7 +54,7 @@ internal sealed class JsonNameRewriter
         return false;
     }
 
-    /// <summary>Replaces the names that are only alike.</summary>
+    /// <summary>Replaces the names that are like a name of the type but not equal to it.</summary>
     /// <param name="utf8">The text.</param>
     /// <param name="names">The names of the type.</param>
     /// <param name="options">How the text is read.</param>
@@ -119,7 +119,7 @@ internal sealed class JsonNameRewriter
             var property = names.At(next);
             if (property is not null && reader.ValueTextEquals(property.Name))
             {
-                // In the order of the type, as most texts are. Those before it are known to be there.
+                // Most texts have the properties in the order of the type. The properties before this one were found.
                 next++;
             }
             else if (reader.ValueSpan.Length <= NameBytesMax)
@@ -146,7 +146,7 @@ internal sealed class JsonNameRewriter
 
         foreach (var replacement in alike ?? [])
         {
-            // A property that the object has by its own name keeps that value.
+            // When the object also has the property under its exact name, that value is used.
             if (!names.IsBefore(next, replacement.Property) && found?.Contains(replacement.Property) is not true)
             {
                 (_replacements ??= []).Add(replacement);

@@ -44,8 +44,8 @@ internal sealed class JsonNames
     }
 
     /// <summary>
-    /// A name with neither underscores nor hyphens: names that are equal then, without regard to case, are alike. Returns the number
-    /// of characters written.
+    /// Writes a name without its underscores and hyphens, and returns the number of characters. Two names are alike when the results
+    /// are equal without regard to case.
     /// </summary>
     public static int WithoutSeparators(ReadOnlySpan<char> name, Span<char> likeness)
     {
@@ -61,7 +61,7 @@ internal sealed class JsonNames
         return length;
     }
 
-    /// <summary>A property by its place in the type; null after the last one.</summary>
+    /// <summary>A property by its index in the type; null after the last one.</summary>
     public Property? At(int index) => (uint)index < (uint)_properties.Length ? _properties[index] : null;
 
     /// <summary>Whether a property is among the first ones of the type.</summary>
@@ -82,7 +82,7 @@ internal sealed class JsonNames
 
         isExact = false;
 
-        // Names of System.Text.Json itself, as $type.
+        // Names of System.Text.Json itself, for example $type.
         if (name.StartsWith('$'))
         {
             return null;
@@ -108,7 +108,7 @@ internal sealed class JsonNames
             return null;
         }
 
-        // Known before what it holds is looked at, because a type may hold itself.
+        // Added before the types of its properties are read, because a type may contain itself.
         names = new JsonNames(graph, info.Kind);
         known.Add(info, names);
         if (info.Kind is JsonTypeInfoKind.Object)
@@ -135,7 +135,7 @@ internal sealed class JsonNames
         }
         catch (Exception e) when (e is InvalidOperationException or NotSupportedException)
         {
-            // A type that System.Text.Json cannot read; it says so when it meets one.
+            // System.Text.Json cannot read the type, and throws when it reads a value of it.
             return null;
         }
     }
@@ -172,7 +172,7 @@ internal sealed class JsonNames
         _alike = alike.GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
-    // Not what a converter of its own reads, nor what is only written.
+    // Not a property with its own converter, nor a property that is only written.
     private static bool HoldsNames(JsonPropertyInfo property) =>
         property.CustomConverter is null
         && (property.Set is not null

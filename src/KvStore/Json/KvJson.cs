@@ -8,7 +8,7 @@ using System.Text.Unicode;
 
 namespace KvStore.Json;
 
-/// <summary>How values and metadata become JSON and back where the caller does not say.</summary>
+/// <summary>The default conversion of values and metadata to JSON and back.</summary>
 internal static class KvJson
 {
     /// <summary>
@@ -34,7 +34,7 @@ internal static class KvJson
     /// <summary>How the message for a value begins; the type follows.</summary>
     public const string ValueDoesNotFit = "The value is not JSON, or does not fit";
 
-    /// <summary>The same for metadata, which is always JSON.</summary>
+    /// <summary>How the message for metadata begins, which is always JSON; the type follows.</summary>
     public const string MetadataDoesNotFit = "The metadata does not fit";
 
     /// <summary>Reads JSON as a type. An exception does not quote the JSON.</summary>
@@ -76,8 +76,8 @@ internal static class KvJson
     }
 
     /// <summary>
-    /// An exception in place of one of System.Text.Json, which quotes what it cannot read: characters, a literal to the end of
-    /// the text, and the names on the path to a value. Without a cause, because logs print causes as well.
+    /// Replaces an exception of System.Text.Json, because its message quotes the text: characters, a literal to the end of the text,
+    /// and the names on the path to a value. The new exception has no inner exception, because logs print that too.
     /// </summary>
     /// <param name="exception">The exception of System.Text.Json.</param>
     /// <param name="type">What the JSON was read as; null when it was only checked.</param>
@@ -96,7 +96,7 @@ internal static class KvJson
             ? string.Create(CultureInfo.InvariantCulture, $" It breaks in line {line + 1}, at byte {position + 1}.")
             : "";
 
-    // It names a type, and then the path to the value.
+    // The message names the type, and then the path to the value, which has names from the text. The path is cut off.
     private static NotSupportedException WithoutContent(NotSupportedException exception)
     {
         var path = exception.Message.IndexOf(" Path: ", StringComparison.Ordinal);
@@ -118,8 +118,8 @@ internal static class KvJson
     }
 
     /// <summary>
-    /// The bytes of JSON text: what is not UTF-8 is U+FFFD, as when the value is read as text. System.Text.Json would let
-    /// some of it pass and fail on it later.
+    /// The JSON text with U+FFFD in place of bytes that are not UTF-8, as when the value is read as text. System.Text.Json would
+    /// accept some of these bytes and fail later.
     /// </summary>
     public static ReadOnlySpan<byte> Repair(ReadOnlySpan<byte> utf8) =>
         Utf8.IsValid(utf8) ? utf8 : Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(utf8));

@@ -41,7 +41,8 @@ internal sealed class RenamedJson
     }
 
     /// <summary>Reads the text.</summary>
-    /// <exception cref="JsonException">It does not fit. The place is the one in the text as it was before names were replaced.</exception>
+    /// <exception cref="JsonException">The text does not fit. The position in the exception is that in the text before names were
+    /// replaced.</exception>
     public T? Deserialize<T>(JsonTypeInfo<T> jsonTypeInfo)
     {
         try

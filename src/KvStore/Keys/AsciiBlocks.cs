@@ -1,13 +1,14 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
 namespace KvStore.Keys;
 
-/// <summary>Brings text into registers as the bytes of its UTF-8, where it is ASCII.</summary>
+/// <summary>Loads ASCII text into registers as bytes of UTF-8.</summary>
 /// <remarks>
-/// Never through memory: a load that needs what two stores have just written waits for both. Requires: the text has at least the
-/// length of the blocks. In bounds: every load ends at the length or before.
+/// The bytes are not stored in memory in between, because a load of bytes that two stores have just written waits for both stores.
+/// Requires: the text has at least the length of the blocks. In bounds: every load ends at the length or before.
 /// </remarks>
 internal static class AsciiBlocks
 {
@@ -15,6 +16,7 @@ internal static class AsciiBlocks
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryLoad(ref readonly ushort chars, int length, out Vector128<byte> first, out Vector128<byte> last)
     {
+        Debug.Assert(length >= 16, "A block of 16 lies in the text.");
         ref var start = ref Unsafe.AsRef(in chars);
         var firstLow = Vector128.LoadUnsafe(ref start);
         var firstHigh = Vector128.LoadUnsafe(ref start, 8);
@@ -29,6 +31,7 @@ internal static class AsciiBlocks
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryLoadHalves(ref readonly ushort chars, int length, out Vector128<byte> halves)
     {
+        Debug.Assert(length >= 8, "A half of 8 lies in the text.");
         ref var start = ref Unsafe.AsRef(in chars);
         var low = Vector128.LoadUnsafe(ref start);
         var high = Vector128.LoadUnsafe(ref start, (nuint)(uint)length - 8);
@@ -36,7 +39,7 @@ internal static class AsciiBlocks
         return IsAscii(low | high);
     }
 
-    /// <summary>Sixteen UTF-16 units of ASCII to bytes, in one instruction where there is one. Others become anything.</summary>
+    /// <summary>Sixteen UTF-16 units of ASCII to bytes, in one instruction where there is one. The result of units beyond ASCII is undefined.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Narrow(Vector128<ushort> low, Vector128<ushort> high) =>
         Sse2.IsSupported ? Sse2.PackUnsignedSaturate(low.AsInt16(), high.AsInt16()) : Vector128.Narrow(low, high);

@@ -10,10 +10,10 @@ namespace KvStore.Keys;
 /// One step of <see cref="KeyHash"/>: a round of AES, for which processors have an instruction; on one that has none, a
 /// multiplication of the halves.
 /// </summary>
-/// <remarks>A hash never leaves its process, so it may be another on another machine.</remarks>
+/// <remarks>A hash never leaves its process, so two machines may compute different hashes of a key.</remarks>
 internal static class HashRound
 {
-    /// <summary>Mixes the bytes of a state, and then a secret into it.</summary>
+    /// <summary>Mixes the bytes of a state with each other, and then with a secret.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Of(Vector128<byte> state, Vector128<byte> secret)
     {
@@ -22,14 +22,14 @@ internal static class HashRound
             return AesX86.Encrypt(state, secret);
         }
 
-        // The same, in the parts in which that instruction set has it.
+        // On Arm a round is two instructions. The first gets a key of zeros, and the secret is added last, as the x86 instruction does.
         return AesArm.IsSupported ? AesArm.MixColumns(AesArm.Encrypt(state, Vector128<byte>.Zero)) ^ secret : ByMultiplication(state, secret);
     }
 
-    /// <summary>What is done where there is no such instruction.</summary>
+    /// <summary>The round for a processor without the instruction.</summary>
     public static Vector128<byte> ByMultiplication(Vector128<byte> state, Vector128<byte> secret)
     {
-        // The secret first, lest a half of zeros would take the other with it.
+        // The secret comes first, because a half of zeros would make the product zero.
         var mixed = (state ^ secret).AsUInt64();
         var high = Math.BigMul(mixed.GetElement(0), mixed.GetElement(1) | 1, out var low);
         return Vector128.Create(high ^ low ^ mixed.GetElement(1), ulong.RotateLeft(low, 32) + high + mixed.GetElement(0)).AsByte() ^ secret;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -7,12 +8,12 @@ using KvStore.Rules;
 namespace KvStore.Keys;
 
 /// <summary>
-/// A key that is known to be valid, with its hash: 1 to <see cref="KvLimits.KeyBytesMax"/> bytes of UTF-8 and neither
-/// <c>.</c> nor <c>..</c>. Made by <see cref="KeyRules"/>, so no check follows.
+/// A valid key with its hash: 1 to <see cref="KvLimits.KeyBytesMax"/> bytes of UTF-8, and neither <c>.</c> nor <c>..</c>.
+/// <see cref="KeyRules"/> has checked it, so nobody checks it again.
 /// </summary>
 /// <remarks>
-/// Two forms, so that the common one costs no copy: ASCII text is compared and stored straight from the string. A type
-/// parameter with this constraint is compiled for each form by itself.
+/// There are several forms, so that the common one costs no copy: ASCII text is compared and stored from the string itself. Code with a
+/// type parameter of this constraint is compiled once for each form.
 /// </remarks>
 internal interface IKey
 {
@@ -25,7 +26,7 @@ internal interface IKey
     /// <summary>The length in bytes of UTF-8.</summary>
     int Utf8Bytes { get; }
 
-    /// <summary>Whether the stored key, of exactly <see cref="Utf8Bytes"/> bytes, is another one.</summary>
+    /// <summary>Whether the stored key, of exactly <see cref="Utf8Bytes"/> bytes, is another key.</summary>
     bool DiffersFrom(ref readonly byte storedKey);
 
     /// <summary>Writes the UTF-8 bytes.</summary>
@@ -57,6 +58,7 @@ internal readonly struct AsciiKey(string text, ulong hash) : IKey
             var difference = Narrow16(ref chars, last) ^ Vector128.LoadUnsafe(ref bytes, last);
             for (nuint i = 0; i < last; i += 16)
             {
+                Debug.Assert(i + 16 <= (nuint)length, "The block lies in the key.");
                 difference |= Narrow16(ref chars, i) ^ Vector128.LoadUnsafe(ref bytes, i);
             }
 

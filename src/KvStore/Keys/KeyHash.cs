@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -5,19 +6,19 @@ using System.Runtime.Intrinsics;
 namespace KvStore.Keys;
 
 /// <summary>
-/// The 64-bit hash of a key's UTF-8 bytes, seeded at random per process, so that nobody can choose keys that pile up in
-/// one place.
+/// The 64-bit hash of a key's UTF-8 bytes, seeded at random per process, so that nobody can choose keys that
+/// collide.
 /// </summary>
 /// <remarks>
-/// <para>A key becomes two blocks of 16 bytes, <c>first</c> and <c>last</c>, which overlap where it has fewer than 32; what
-/// a longer key has before them is folded into both. Then three rounds of a keyed permutation (<see cref="HashRound"/>), two
-/// for each block by itself and one over both and the length: after the second every byte of a block has reached every
-/// other, after the third also where the keys differ in a few bytes only.</para>
+/// <para>A key becomes two blocks of 16 bytes, <c>first</c> and <c>last</c>, which overlap when the key has fewer than 32 bytes. The
+/// bytes of a longer key before its last 32 are folded into both blocks. Three rounds of a keyed permutation follow
+/// (<see cref="HashRound"/>): two for each block, and one for both blocks and the length. After two rounds each byte of a block depends
+/// on every other. The third round separates keys that differ in a few bytes only.</para>
 /// <para>ASCII text is narrowed in vector registers, never through memory, and gives the same hash as its UTF-8 bytes.</para>
 /// </remarks>
 internal static class KeyHash
 {
-    /// <summary>The least length of a key whose blocks are simply its beginning and its end.</summary>
+    /// <summary>The length of a block, and of the shortest key whose blocks are its first and its last bytes.</summary>
     public const int BlockBytes = 16;
 
     private static readonly Vector128<byte> s_secret0 = HashRound.NewSecret();
@@ -45,6 +46,7 @@ internal static class KeyHash
             var (a, b) = (s_secret0, s_secret1);
             for (var i = 0; i < length - (2 * BlockBytes); i += 2 * BlockBytes)
             {
+                Debug.Assert(i + (2 * BlockBytes) <= length, "Both blocks lie in the key.");
                 Absorb(ref a, ref b, Vector128.LoadUnsafe(ref bytes, (nuint)i), Vector128.LoadUnsafe(ref bytes, (nuint)i + BlockBytes));
             }
 
@@ -123,15 +125,15 @@ internal static class KeyHash
         return false;
     }
 
-    /// <summary>The hash of a key of 16 to 32 bytes by its first and its last 16; or of a shorter one by its halves and nothing.</summary>
+    /// <summary>The hash of a key of 16 to 32 bytes, by its first and its last 16 bytes; or of a shorter key, by its halves and a block of zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong OfBlocks(Vector128<byte> first, Vector128<byte> last, int length) => InRegisterOfBlocks(first, last, length).ToScalar();
 
-    /// <summary>The same, as the lowest element of a vector.</summary>
+    /// <summary>As <see cref="OfBlocks"/>, with the hash as the lowest element of a vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<ulong> InRegisterOfBlocks(Vector128<byte> first, Vector128<byte> last, int length)
     {
-        // The length only comes in where nobody knows what it meets: mixed with a block of the key, another key could undo it.
+        // The length is mixed in after the secrets. Mixed with a block of the key, another key could cancel it.
         var a = HashRound.Of(HashRound.Of(first ^ s_secret0, s_secret1), s_secret2);
         var b = HashRound.Of(HashRound.Of(last ^ s_secret3, s_secret4), s_secret0);
         return HashRound.Of(a ^ b ^ Vector128.CreateScalar((ulong)(uint)length).AsByte(), s_secret3).AsUInt64();
@@ -145,6 +147,7 @@ internal static class KeyHash
         var i = 0;
         for (; i < length - (2 * BlockBytes); i += 2 * BlockBytes)
         {
+            Debug.Assert(i + (2 * BlockBytes) <= length, "Both blocks lie in the key.");
             if (!AsciiBlocks.TryLoad(ref Unsafe.Add(ref start, i), 2 * BlockBytes, out var even, out var odd))
             {
                 hash = 0;
@@ -164,7 +167,7 @@ internal static class KeyHash
         return true;
     }
 
-    // Two rounds, so that no byte of the next block undoes what one of this block has done.
+    // Two rounds, so that no byte of the next block cancels a byte of this block.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Absorb(ref Vector128<byte> a, ref Vector128<byte> b, Vector128<byte> even, Vector128<byte> odd)
     {

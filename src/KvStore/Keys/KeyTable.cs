@@ -92,7 +92,7 @@ internal sealed class KeyTable<T>
         }
         catch (OutOfMemoryException)
         {
-            // The smaller table has to be allocated. The table shrinks the next time that it is empty.
+            // There is no memory for the smaller table. The table shrinks the next time that it is empty.
         }
     }
 

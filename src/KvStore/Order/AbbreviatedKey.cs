@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace KvStore.Order;
 
 /// <summary>
-/// The abbreviated key: the next ten bytes or so of a key as a number of 60 bits in the order of the keys. A letter or a digit takes
-/// six bits, rarer bytes more.
+/// The abbreviated key: about ten bytes of a key as a number of 60 bits. The numbers are in the order of the keys. A letter or a digit
+/// takes six bits, a rarer byte more.
 /// </summary>
 /// <remarks>
 /// Each byte has a code, no code begins with another, and the codes are in the order of the bytes: so any

@@ -2,27 +2,27 @@ using KvStore.Records;
 
 namespace KvStore.Order;
 
-/// <summary>What a listing hands its records to, in the order of their keys, while the processor still has them near.</summary>
+/// <summary>Receives the records of a listing in the order of their keys, while they are in the processor's cache.</summary>
 internal interface IRecordSink
 {
-    /// <summary>How many more are wanted; what is found beyond that is not asked for.</summary>
+    /// <summary>How many more records the sink takes.</summary>
     int Room { get; }
 
-    /// <summary>The key of the last that was taken; empty before the first.</summary>
+    /// <summary>The key of the last record that was taken; empty before the first.</summary>
     ReadOnlySpan<byte> LastKey { get; }
 
-    /// <summary>Takes a record, if there is room for it.</summary>
-    /// <returns>Whether more are wanted.</returns>
+    /// <summary>Takes a record, unless the sink is full.</summary>
+    /// <returns>Whether the sink takes more records.</returns>
     bool Offer(Record record);
 }
 
-/// <summary>Keeps the records.</summary>
-/// <param name="results">Where.</param>
+/// <summary>A sink that keeps the records in a span.</summary>
+/// <param name="results">The span.</param>
 internal ref struct RecordSpanSink(Span<Record> results) : IRecordSink
 {
     private readonly Span<Record> _results = results;
 
-    /// <summary>How many there are.</summary>
+    /// <summary>The number of records that were taken.</summary>
     public int Count { get; private set; }
 
     public readonly int Room => _results.Length - Count;

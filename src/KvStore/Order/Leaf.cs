@@ -8,15 +8,15 @@ using KvStore.Segments;
 namespace KvStore.Order;
 
 /// <summary>
-/// A run of keys in order. Each entry is the address of a record with the key, and a fragment: 16 bits that say where the key is
+/// A run of keys in order. Each entry is the address of a record with the key, and a scaled key: 16 bits for the position of the key
 /// between the leaf's first key and its last.
 /// </summary>
 /// <remarks>
-/// Most comparisons in a leaf end at the fragments, without touching a record. A fragment is the <see cref="AbbreviatedKey"/> behind
-/// the prefix of the leaf, minus that of the leaf's first key, without the low bits that do not fit 16. A key outside the range has the
-/// lowest or the highest fragment. So fragments are in the order of the keys, and equal fragments decide nothing. The record need
-/// not be the key's newest one, because an overwrite does not change a leaf. A leaf is one object, so that a million keys are a few
-/// thousand objects.
+/// Most comparisons in a leaf end at the scaled keys, without touching a record. A scaled key is the <see cref="AbbreviatedKey"/> of the
+/// bytes after the prefix of the leaf, minus that of the leaf's first key, without the low bits that do not fit 16 bits. A key outside
+/// the range has the lowest or the highest scaled key. So scaled keys are in the order of the keys, and equal scaled keys decide
+/// nothing. The record need not be the newest of its key, because an overwrite does not change a leaf. A leaf is one object, so a
+/// million keys are a few thousand objects.
 /// </remarks>
 internal sealed class Leaf
 {
@@ -26,8 +26,8 @@ internal sealed class Leaf
     /// <summary>The bytes of a leaf in memory, with the reference to it.</summary>
     public const int Bytes = (Capacity * sizeof(long)) + 56;
 
-    private const int FragmentShift = 48;
-    private const int FragmentMax = 0xFFFF;
+    private const int ScaledKeyShift = 48;
+    private const int ScaledKeyMax = 0xFFFF;
 
     private Entries _entries;
 
@@ -37,13 +37,13 @@ internal sealed class Leaf
     /// <summary>The length of a prefix that all keys of the leaf have.</summary>
     public int PrefixBytes { get; set; }
 
-    /// <summary>The number of low bits of an abbreviated key that fragments leave out.</summary>
+    /// <summary>The number of low bits of an abbreviated key that scaled keys leave out.</summary>
     public int Shift { get; set; }
 
-    /// <summary>The abbreviated key of fragment 0, without those bits.</summary>
+    /// <summary>The abbreviated key of scaled key 0, without those bits.</summary>
     public long Low { get; set; }
 
-    /// <summary>The entries: the fragment in the high 16 bits, the address in the low ones.</summary>
+    /// <summary>The entries: the scaled key in the high 16 bits, the address in the low 48.</summary>
     public Span<long> All => _entries;
 
     /// <summary>The entries that are in use.</summary>
@@ -72,8 +72,8 @@ internal sealed class Leaf
         }
     }
 
-    /// <summary>Whether more than half of the fragments equal the one before: a narrower range would decide more comparisons.</summary>
-    public bool AreFragmentsTooCoarse
+    /// <summary>Whether more than half of the scaled keys equal the scaled key before. A narrower range then decides more comparisons.</summary>
+    public bool AreScaledKeysTooCoarse
     {
         get
         {
@@ -81,24 +81,24 @@ internal sealed class Leaf
             var entries = Used;
             for (var i = 1; i < entries.Length; i++)
             {
-                equal += FragmentOf(entries[i]) == FragmentOf(entries[i - 1]) ? 1 : 0;
+                equal += ScaledKeyOf(entries[i]) == ScaledKeyOf(entries[i - 1]) ? 1 : 0;
             }
 
             return equal * 2 > entries.Length;
         }
     }
 
-    /// <summary>Sets the range of keys that fragments cover. The caller then computes every fragment again.</summary>
+    /// <summary>Sets the range of keys that scaled keys cover. The caller then computes every scaled key again.</summary>
     /// <param name="first">The first key.</param>
     /// <param name="last">The last key.</param>
     /// <param name="sharedBytes">The length of the longest prefix of all keys.</param>
-    /// <param name="preferredBytes">A shorter prefix, which is taken unless the longest one makes fragments finer.</param>
+    /// <param name="preferredBytes">The length of a shorter prefix, which is taken unless the longest one makes scaled keys finer.</param>
     public void SetRange(ReadOnlySpan<byte> first, ReadOnlySpan<byte> last, int sharedBytes, int preferredBytes)
     {
         PrefixBytes = preferredBytes;
         var low = AbbreviatedKey.Of(first, PrefixBytes);
         var high = AbbreviatedKey.Of(last, PrefixBytes);
-        if (high - low < FragmentMax)
+        if (high - low < ScaledKeyMax)
         {
             PrefixBytes = sharedBytes;
             low = AbbreviatedKey.Of(first, PrefixBytes);
@@ -106,7 +106,7 @@ internal sealed class Leaf
         }
 
         Shift = 0;
-        while ((high >> Shift) - (low >> Shift) > FragmentMax)
+        while ((high >> Shift) - (low >> Shift) > ScaledKeyMax)
         {
             Shift++;
         }
@@ -114,22 +114,22 @@ internal sealed class Leaf
         Low = (long)(low >> Shift);
     }
 
-    /// <summary>The fragment of a key that has the leaf's prefix.</summary>
-    public int FragmentOf(ReadOnlySpan<byte> key) => FragmentOf(AbbreviatedKey.Of(key, PrefixBytes));
+    /// <summary>The scaled key of a key that has the leaf's prefix.</summary>
+    public int ScaledKeyOf(ReadOnlySpan<byte> key) => ScaledKeyOf(AbbreviatedKey.Of(key, PrefixBytes));
 
-    /// <summary>The fragment of an abbreviated key behind the leaf's prefix.</summary>
+    /// <summary>The scaled key of an abbreviated key behind the leaf's prefix.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int FragmentOf(ulong abbreviated) => (int)Math.Clamp((long)(abbreviated >> Shift) - Low, 0, FragmentMax);
+    public int ScaledKeyOf(ulong abbreviated) => (int)Math.Clamp((long)(abbreviated >> Shift) - Low, 0, ScaledKeyMax);
 
-    /// <summary>The fragment of an entry.</summary>
-    public static int FragmentOf(long entry) => (int)((ulong)entry >> FragmentShift);
+    /// <summary>The scaled key of an entry.</summary>
+    public static int ScaledKeyOf(long entry) => (int)((ulong)entry >> ScaledKeyShift);
 
-    /// <summary>An entry of a fragment and an address.</summary>
-    public static long EntryOf(int fragment, long address)
+    /// <summary>An entry of a scaled key and an address.</summary>
+    public static long EntryOf(int scaledKey, long address)
     {
-        Debug.Assert(fragment is >= 0 and <= FragmentMax);
+        Debug.Assert(scaledKey is >= 0 and <= ScaledKeyMax);
         Debug.Assert((address & ~RecordAddress.Mask) == 0);
-        return ((long)fragment << FragmentShift) | address;
+        return ((long)scaledKey << ScaledKeyShift) | address;
     }
 
     [InlineArray(Capacity)]

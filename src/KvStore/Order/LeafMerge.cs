@@ -11,7 +11,7 @@ namespace KvStore.Order;
 /// <remarks>Call only while holding the ordered index's lock.</remarks>
 internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 {
-    // A leaf that is split under random keys is left with room to grow.
+    // A leaf that is split while keys come in random order is left with space to grow.
     private const int SplitEntries = Leaf.Capacity * 3 / 4;
 
     private const int LeavesAhead = 3;
@@ -20,12 +20,12 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
 
     private List<Leaf>? _rebuilt;
     private long[] _merged = [];
-    private Position[] _positions = [];
+    private EntryRange[] _ranges = [];
 
-    // The length of the batch's prefix: a leaf with a prefix of that length reads no record of the batch.
+    // The length of the batch's prefix. Merging into a leaf with a prefix of that length reads no record of the batch.
     private int _preferredPrefixBytes = int.MaxValue;
 
-    /// <summary>The leaves after the merge: the same array, where none was added.</summary>
+    /// <summary>The leaves after the merge: the array that was given, when no leaf was added.</summary>
     public Leaf[] Leaves => _rebuilt?.ToArray() ?? leaves;
 
     /// <summary>How many keys had no entry before.</summary>
@@ -44,7 +44,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             return;
         }
 
-        // Then nearly every leaf gets some keys, and the next one is known.
+        // In a dense batch nearly every leaf gets some keys, so the next leaf is known.
         var isDense = keys.Length >= leaves.Length * 2;
         var leafIndex = 0;
         var copied = 0;
@@ -81,7 +81,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         _rebuilt?.AddRange(leaves.AsSpan(copied));
     }
 
-    /// <summary>Joins neighbours of a range that fit one leaf with room to spare, and drops empty ones.</summary>
+    /// <summary>Joins neighbours of a range that fit one leaf and leave space in it, and drops empty leaves.</summary>
     /// <returns>Where the range ends afterwards.</returns>
     public int Join(int start, int end)
     {
@@ -100,7 +100,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             {
                 leaf.Used.CopyTo(previous.All[previous.Count..]);
                 previous.Count += leaf.Count;
-                SetFragments(previous);
+                SetScaledKeys(previous);
             }
             else
             {
@@ -119,7 +119,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         return newEnd;
     }
 
-    // The last leaf that begins at the key or before it; the first one, if none does. Gallops from where the last was found.
+    // The last leaf that begins at the key or before it; the first leaf, when none does. A galloping search from the leaf found before.
     private int LeafFor(SortedKeys batch, in KeyHead key, int from)
     {
         var low = from + 1;
@@ -183,7 +183,7 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         }
     }
 
-    // The entries of the leaf and the batch together, in order; a key that has an entry keeps one, with the new address.
+    // The entries of the leaf and the batch together, in order. A key that has an entry already keeps one entry, with the new address.
     private Span<long> MergeInto(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, out bool isAppend)
     {
         if (_merged.Length < leaf.Count + keys.Length)
@@ -192,63 +192,63 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             _merged = new long[Math.Max(leaf.Count + keys.Length, Leaf.Capacity * 2)];
         }
 
-        if (_positions.Length < keys.Length)
+        if (_ranges.Length < keys.Length)
         {
             AllocationProbe.Before();
-            _positions = new Position[Math.Max(keys.Length, Leaf.Capacity)];
+            _ranges = new EntryRange[Math.Max(keys.Length, Leaf.Capacity)];
         }
 
         NarrowPrefix(leaf, batch, keys);
         var entries = leaf.Used;
-        var positions = _positions.AsSpan(0, keys.Length);
-        FindPositions(leaf, batch, keys, positions);
+        var ranges = _ranges.AsSpan(0, keys.Length);
+        FindRanges(leaf, batch, keys, ranges);
         var taken = 0;
         var count = 0;
         for (var i = 0; i < keys.Length; i++)
         {
-            var found = positions[i];
+            var found = ranges[i];
             var address = keys[i].Address;
             var position = found.Low == found.High
                 ? found.Low
                 : LowerBound(entries, Math.Max(found.Low, taken), found.High, KeyAt(address), out found.IsSame);
             entries[taken..position].CopyTo(_merged.AsSpan(count));
             count += position - taken;
-            _merged[count++] = Leaf.EntryOf(found.Fragment, address & RecordAddress.Mask);
+            _merged[count++] = Leaf.EntryOf(found.ScaledKey, address & RecordAddress.Mask);
             taken = found.IsSame ? position + 1 : position;
         }
 
         entries[taken..].CopyTo(_merged.AsSpan(count));
         count += entries.Length - taken;
 
-        // All new keys are behind the leaf's last one: keys that are put in order.
+        // All new keys are behind the leaf's last one, as when keys are put in order.
         isAppend = (_merged[entries.Length - 1] & RecordAddress.Mask) == (entries[^1] & RecordAddress.Mask)
             && count == entries.Length + keys.Length;
         return _merged.AsSpan(0, count);
     }
 
-    // Finds the entries between which each key goes, by the fragments alone. Prefetches the records of entries with an equal fragment,
-    // so that comparing them does not wait for one after the other.
-    private void FindPositions(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<Position> positions)
+    // Finds the entries whose scaled key equals that of each key. Prefetches the records of these entries, so that the cache misses of the
+    // comparisons overlap.
+    private void FindRanges(Leaf leaf, SortedKeys batch, ReadOnlySpan<KeyHead> keys, Span<EntryRange> ranges)
     {
         ReadOnlySpan<long> entries = leaf.Used;
         var low = 0;
         for (var i = 0; i < keys.Length; i++)
         {
-            var fragment = batch.FragmentIn(leaf, keys[i]);
-            if (fragment < 0)
+            var scaledKey = batch.ScaledKeyIn(leaf, keys[i]);
+            if (scaledKey < 0)
             {
-                fragment = leaf.FragmentOf(KeyAt(keys[i].Address));
+                scaledKey = leaf.ScaledKeyOf(KeyAt(keys[i].Address));
             }
 
-            if (i > 0 && positions[i - 1].Fragment == fragment)
+            if (i > 0 && ranges[i - 1].ScaledKey == scaledKey)
             {
-                positions[i] = positions[i - 1];
+                ranges[i] = ranges[i - 1];
                 continue;
             }
 
-            low = LowerBound(entries, low, fragment);
+            low = LowerBound(entries, low, scaledKey);
             var high = low;
-            while (high < entries.Length && Leaf.FragmentOf(entries[high]) == fragment)
+            while (high < entries.Length && Leaf.ScaledKeyOf(entries[high]) == scaledKey)
             {
                 if (high - low < TiesAhead)
                 {
@@ -258,25 +258,25 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 high++;
             }
 
-            positions[i] = new Position { Low = low, High = high, Fragment = fragment };
+            ranges[i] = new EntryRange { Low = low, High = high, ScaledKey = scaledKey };
         }
     }
 
-    // The first entry from an index on whose fragment is not lower. A binary search without a branch that could be mispredicted.
-    private static int LowerBound(ReadOnlySpan<long> entries, int low, int fragment)
+    // The first entry, from an index on, whose scaled key is not lower. A binary search without a branch that could be mispredicted.
+    private static int LowerBound(ReadOnlySpan<long> entries, int low, int scaledKey)
     {
         var length = entries.Length - low;
         while (length > 1)
         {
             var half = length >>> 1;
-            low += Leaf.FragmentOf(entries[low + half - 1]) < fragment ? half : 0;
+            low += Leaf.ScaledKeyOf(entries[low + half - 1]) < scaledKey ? half : 0;
             length -= half;
         }
 
-        return length == 1 && Leaf.FragmentOf(entries[low]) < fragment ? low + 1 : low;
+        return length == 1 && Leaf.ScaledKeyOf(entries[low]) < scaledKey ? low + 1 : low;
     }
 
-    // Among entries of one fragment.
+    // The first of these entries, which have one scaled key, that is not before the key.
     private int LowerBound(ReadOnlySpan<long> entries, int low, int high, ReadOnlySpan<byte> key, out bool isSame)
     {
         isSame = false;
@@ -316,13 +316,13 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
                 leaf.All[i] = keys[i].Address & RecordAddress.Mask;
             }
 
-            SetFragments(leaf);
+            SetScaledKeys(leaf);
             _rebuilt!.Add(leaf);
             keys = keys[leaf.Count..];
         }
     }
 
-    // Writes entries over as many leaves as they need. The first leaf exists, and their fragments are relative to it.
+    // Writes entries over as many leaves as they need. The first leaf exists, and their scaled keys are relative to it.
     private void Spread(Leaf first, ReadOnlySpan<long> entries, bool isAppend)
     {
         // Keys that come in order fill their leaves, since nothing will come between them.
@@ -340,9 +340,9 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             var part = entries[..Math.Min(perLeaf, entries.Length)];
             part.CopyTo(leaf.All);
             leaf.Count = part.Length;
-            if (leaf.AreFragmentsTooCoarse)
+            if (leaf.AreScaledKeysTooCoarse)
             {
-                SetFragments(leaf);
+                SetScaledKeys(leaf);
             }
 
             _rebuilt!.Add(leaf);
@@ -368,18 +368,18 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
             if (shared < leaf.PrefixBytes)
             {
                 var last = KeyAt(leaf.Used[^1]);
-                SetFragments(leaf, shared, last.SequenceCompareTo(lastKey) < 0 ? lastKey : last);
+                SetScaledKeys(leaf, shared, last.SequenceCompareTo(lastKey) < 0 ? lastKey : last);
             }
         }
     }
 
-    private void SetFragments(Leaf leaf)
+    private void SetScaledKeys(Leaf leaf)
     {
         var last = KeyAt(leaf.Used[^1]);
-        SetFragments(leaf, KeyAt(leaf.All[0]).CommonPrefixLength(last), last);
+        SetScaledKeys(leaf, KeyAt(leaf.All[0]).CommonPrefixLength(last), last);
     }
 
-    private void SetFragments(Leaf leaf, int sharedBytes, ReadOnlySpan<byte> last)
+    private void SetScaledKeys(Leaf leaf, int sharedBytes, ReadOnlySpan<byte> last)
     {
         leaf.SetRange(KeyAt(leaf.All[0]), last, sharedBytes, Math.Min(sharedBytes, _preferredPrefixBytes));
         foreach (ref var entry in leaf.Used)
@@ -390,18 +390,9 @@ internal sealed class LeafMerge(SegmentTable segments, Leaf[] leaves)
         foreach (ref var entry in leaf.Used)
         {
             var address = entry & RecordAddress.Mask;
-            entry = Leaf.EntryOf(leaf.FragmentOf(KeyAt(address)), address);
+            entry = Leaf.EntryOf(leaf.ScaledKeyOf(KeyAt(address)), address);
         }
     }
 
     private ReadOnlySpan<byte> KeyAt(long entry) => segments.RecordAt(entry).Key;
-
-    /// <summary>The entries between which a key goes.</summary>
-    private struct Position
-    {
-        public int Low;
-        public int High;
-        public int Fragment;
-        public bool IsSame;
-    }
 }

@@ -6,12 +6,12 @@ using KvStore.Segments;
 namespace KvStore.Order;
 
 /// <summary>
-/// Points the entries of a leaf that name a dead record at the newest record of their key, and drops those of keys that are
+/// Points the entries of a leaf that name a dead record at the newest record of their key, and drops the entries of keys that are
 /// gone.
 /// </summary>
 /// <remarks>
-/// Call only while holding the ordered index's lock. Each look-up would miss the cache for the old record, the bucket and the new
-/// record. So a leaf is walked once for each of them, and the misses of all its entries overlap.
+/// Call only while holding the ordered index's lock. Each look-up misses the cache three times: for the old record, the bucket and the
+/// new record. So a leaf is walked three times, and in each walk the misses of all its entries overlap.
 /// </remarks>
 /// <param name="segments">The segments.</param>
 /// <param name="index">The hash index, which finds the newest record.</param>
@@ -42,7 +42,7 @@ internal sealed class LeafRefresh(SegmentTable segments, HashIndex index, Segmen
             }
             else if (index.TryFind(new Utf8Key(record.Key), out _, out var indexEntry) && (indexEntry & HashEntry.TombstoneBit) == 0)
             {
-                entries[kept++] = Leaf.EntryOf(Leaf.FragmentOf(entry), indexEntry & RecordAddress.Mask);
+                entries[kept++] = Leaf.EntryOf(Leaf.ScaledKeyOf(entry), indexEntry & RecordAddress.Mask);
             }
         }
 

@@ -13,7 +13,7 @@ namespace KvStore.Order;
 /// </remarks>
 internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
 {
-    // Kept for the next ones: twice what a shard collects before it asks for a merge.
+    // The largest array that is kept for the next keys: twice what a shard collects before it requests a merge.
     private const int AddressesKept = 1024;
 
     private long[] _addresses = [];
@@ -54,7 +54,7 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
     }
 
     /// <summary>
-    /// Copies all keys of the shard to a batch, whatever was moved before. In one step with that the waiting ones are forgotten: keys
+    /// Copies all keys of the shard to a batch, also keys that were moved before. In the same step the waiting keys are forgotten. Keys
     /// that are published afterwards wait here again.
     /// </summary>
     public void CopyAllTo(KeyBatch batch)

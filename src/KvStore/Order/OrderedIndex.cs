@@ -59,7 +59,7 @@ internal sealed partial class OrderedIndex(
     private bool _isDropped;
     private bool _isClosed;
 
-    // Kept from one step of a refresh to the next.
+    // Buffers, kept from one step of a refresh to the next.
     private ulong[] _refreshHashes = [];
 
     /// <summary>The number of entries, those of deleted keys included.</summary>

@@ -25,8 +25,8 @@ internal readonly ref struct SortedKeys(ReadOnlySpan<KeyHead> keys, ReadOnlySpan
     public int CompareAbbreviated(ReadOnlySpan<byte> key, in KeyHead other) =>
         key.StartsWith(Prefix) ? AbbreviatedKey.Of(key, Prefix.Length).CompareTo(other.Abbreviated) : key.SequenceCompareTo(Prefix);
 
-    /// <summary>The fragment of a key of the batch in a leaf whose prefix it has; -1 when only the record of the key decides.</summary>
+    /// <summary>The scaled key, in a leaf, of a key of the batch; -1 when the leaf has another prefix, so that it takes the record of the key.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int FragmentIn(Leaf leaf, in KeyHead key) =>
-        leaf.PrefixBytes == Prefix.Length ? leaf.FragmentOf(key.Abbreviated) : -1;
+    public int ScaledKeyIn(Leaf leaf, in KeyHead key) =>
+        leaf.PrefixBytes == Prefix.Length ? leaf.ScaledKeyOf(key.Abbreviated) : -1;
 }

@@ -12,14 +12,14 @@ namespace KvStore.Reads;
 /// A cache of decoded values, texts or immutable objects, so that reading a hot key allocates nothing.
 /// </summary>
 /// <remarks>
-/// <para>A four-way set-associative table from a record's revision to its decoded value. A revision never means another value, so a
-/// hit is always right, and nothing is ever invalidated: an overwritten key has a new revision, and a record that the cleaner moved
-/// has its old one. The cache keeps no segment alive. The set is chosen by the hash of the key, not by the revision, so that the
-/// processor loads the set before it has the record.</para>
+/// <para>A four-way set-associative table from a record's revision to its decoded value. A revision always has one value, so a hit is
+/// always right, and nothing is ever invalidated: an overwritten key has a new revision, and a record that the cleaner moves keeps its
+/// revision. The cache keeps no segment alive. The set is chosen by the hash of the key, not by the revision, so that the processor
+/// loads the set before it has the record.</para>
 /// <para>The four revisions of a set and their values lie in one cache line, which is all that a hit touches, and are compared at
 /// once.</para>
-/// <para>A value is admitted when it is missed again, while no more than three others of its set were, so that keys that are
-/// read once push nothing out. Small values only: at the most 8,192 of them, of up to 1 KiB.</para>
+/// <para>A value is admitted at its second miss, when at most three other values of its set were missed in between. So keys that are
+/// read once evict nothing. The cache has at most 8,192 values, of up to 1 KiB each.</para>
 /// <para>Thread safety: all members, from any thread. A hit writes nothing and takes no lock. A change of an
 /// entry clears its revision first and sets it last, together with the number of the change. A reader who finds both unchanged after
 /// loading the value has loaded the value of that revision. The revision alone is not enough, because it may have left and come back.
@@ -33,17 +33,17 @@ internal sealed class DecodedCache
     private const int WordsOfEntry = 2;
     private const int ValueBytesMax = 1024;
 
-    // Two revisions that are equal in these are 2^48 mutations apart: nine years of a million a second.
+    // Two revisions that are equal in these bits are 2^48 mutations apart, which is nine years of a million mutations a second.
     private const int ChangeBits = 16;
     private const long RevisionMask = (1L << (64 - ChangeBits)) - 1;
     private const long NextChange = RevisionMask + 1;
 
-    // Of the sixteen 32-bit halves in a set, the lower halves of the revisions.
+    // The lower halves of the revisions, among the sixteen 32-bit halves of a set.
     private const uint RevisionHalves = 0b0001_0001_0001_0001;
 
     private readonly Lock _lock = new();
 
-    // Made when the first value is decoded: most namespaces hold something else.
+    // Created when the first value is decoded, because most namespaces have values that are not decoded.
     private Table? _table;
 
     /// <summary>The decoded value of a record, if it is cached; otherwise null.</summary>
@@ -102,8 +102,8 @@ internal sealed class DecodedCache
         }
     }
 
-    // As many notes as ways, so that as many keys as a set can hold are admitted, in any order of reads. Racing writers lose a note, and
-    // a value is admitted one miss later. In bounds: a vector has as many elements as a set has notes.
+    // A set has as many notes as ways, so that it admits as many keys as it has ways, in any order of reads. Racing writers may lose a
+    // note; then a value is admitted one miss later. In bounds: a vector has as many elements as a set has notes.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool WasMissed(ref long missed, long revision)
     {
@@ -117,8 +117,8 @@ internal sealed class DecodedCache
         return false;
     }
 
-    // In the way that has the revision, in one that is free, or in place of one chosen by the revision: no order of use is kept,
-    // since keeping it would make hits write.
+    // Into the way that has the revision, into a free way, or into a way chosen by the revision. No order of use is kept, because then
+    // hits would write.
     private static void Admit(Table table, ulong hash, long revision, object value)
     {
         Debug.Assert(SetOf(hash) < 1 << SetBits);
@@ -161,7 +161,7 @@ internal sealed class DecodedCache
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static nuint SetOf(ulong hash) => (nuint)(hash >> SetShift) & ((1 << SetBits) - 1);
 
-    // Laid out by hand: left to itself the runtime would put the reference first.
+    // An explicit layout, because the runtime would put the reference first.
     [StructLayout(LayoutKind.Explicit, Size = WordsOfEntry * sizeof(long))]
     private struct Entry
     {
@@ -178,7 +178,7 @@ internal sealed class DecodedCache
         private const int EntryBytes = WordsOfEntry * sizeof(long);
         private const int AllocationsMax = 4;
 
-        // Pinned, so that each set stays in one cache line; longer by the entries that are skipped for that.
+        // Pinned, so that each set stays in one cache line. The array has a few more entries, which are skipped for that.
         private readonly Entry[] _entries;
         private readonly nuint _skipBytes;
 
@@ -187,8 +187,8 @@ internal sealed class DecodedCache
 
         public unsafe Table()
         {
-            // Only whole entries can be skipped. An array begins at a multiple of 8 bytes, which does for every other one; where none
-            // does the sets are as right, only not each in one line.
+            // Only whole entries can be skipped, and an array begins at a multiple of 8 bytes, so arrays are allocated until one
+            // begins at a multiple of an entry. If none does, a set spans two cache lines, and hits are slower.
             var allocations = 0;
             nint address;
             do

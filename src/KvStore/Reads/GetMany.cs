@@ -7,8 +7,8 @@ namespace KvStore.Reads;
 
 /// <summary>Reads many keys so that the cache misses of their records overlap.</summary>
 /// <remarks>
-/// Three passes over the keys: the first hashes each key, once, and asks the processor for its bucket of the hash index; the second asks
-/// for its record; the third reads it.
+/// Three passes over the keys: the first hashes each key and prefetches its bucket of the hash index, the second prefetches its
+/// record, the third reads the record.
 /// </remarks>
 internal static class GetMany
 {
@@ -34,7 +34,7 @@ internal static class GetMany
         var repeats = 0;
         foreach (var key in keys is string[] array ? array.AsSpan() : [.. keys])
         {
-            // A string that can be hashed is a valid key; only another string, or an option, needs the checks.
+            // A string that could be hashed is a valid key. Only other strings and the options need the checks.
             var isHashed = KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash);
             if (!isHashed || cacheTtlSeconds is not null)
             {

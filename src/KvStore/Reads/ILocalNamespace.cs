@@ -31,8 +31,8 @@ internal interface IRenamedNamespace : IKvNamespace
 internal static class LocalNamespaces
 {
     /// <summary>
-    /// Disposes a large value that was read for the caller alone. A namespace of this process makes a new view for each get; of another
-    /// implementation nothing is known, so its values are left to the garbage collector.
+    /// Disposes a large value that only the caller has. A namespace of this process creates a view for each get. Another
+    /// implementation may share its values, so they are not disposed here.
     /// </summary>
     public static void DisposeIfOwned(this IKvNamespace kv, in KvValue value)
     {

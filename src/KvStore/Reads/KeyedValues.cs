@@ -7,10 +7,10 @@ using KvStore.Rules;
 namespace KvStore.Reads;
 
 /// <summary>
-/// What a read of many keys returns: the values by key, in the order in which the keys were asked for, each once.
+/// The result of a read of many keys: the values by key, in the order of the requested keys, each key once.
 /// </summary>
 /// <remarks>
-/// Three arrays, made once and never grown: the keys, the values, and a table that finds their numbers by hash. It is filled
+/// Three arrays, which never grow: the keys, the values, and a table that finds their numbers by hash. It is filled
 /// by one thread and then only read, by any.
 /// </remarks>
 internal sealed class KeyedValues<T> : IReadOnlyDictionary<string, T>
@@ -22,7 +22,7 @@ internal sealed class KeyedValues<T> : IReadOnlyDictionary<string, T>
     // Numbers from 1 on; 0 where there is none. At most half of it is used, so that searches are short.
     private readonly int[] _slots;
 
-    /// <summary>Makes an empty one.</summary>
+    /// <summary>Creates a result without keys.</summary>
     /// <param name="capacity">How many keys there may be.</param>
     /// <param name="hashOf">The hash of a key: the one that keys are added with.</param>
     public KeyedValues(int capacity, Func<string, uint> hashOf)
@@ -77,7 +77,7 @@ internal sealed class KeyedValues<T> : IReadOnlyDictionary<string, T>
         return (number, true);
     }
 
-    /// <summary>The same keys with other values.</summary>
+    /// <summary>A result with these keys and other values.</summary>
     public KeyedValues<TOther> Select<TOther>(Func<T, TOther> selector)
     {
         var others = new TOther[Count];

@@ -55,13 +55,13 @@ internal static class ManyValues
         }
     }
 
-    // The binding's message for a value that is not JSON; one of our own for JSON that does not fit a type, which the binding does not
-    // have.
+    // The binding's message for a value that is not JSON, or KvStore's own message for JSON that does not fit a type. The binding has no
+    // types.
     private static string NotJson<T>(IKvNamespace kv, Type type, IReadOnlyDictionary<string, KvValue> values, Func<KvValue, T?> read)
     {
         if (values.Values.Any(static value => value.Exists && !KvJson.IsOneValue(KvJson.Repair(Unmarked(value).GetBytes().Span))))
         {
-            return "At least one of the requested keys corresponds to a non-json value";
+            return BindingMessages.ValueIsNotJson;
         }
 
         var key = values.First(pair => pair.Value.Exists && !Fits(pair.Value)).Key;

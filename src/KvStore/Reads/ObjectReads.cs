@@ -12,8 +12,7 @@ using KvStore.Values;
 namespace KvStore.Reads;
 
 /// <summary>
-/// Reads of values as objects of types that nobody can change: a small value that is read often is decoded once, and every reader
-/// gets the same object.
+/// Reads of values as objects of immutable types. A small value that is read often is decoded once, and all readers get one object.
 /// </summary>
 /// <remarks>
 /// Works in <see cref="ReadMode.Direct"/> only; in every other mode, and for other types, the caller reads and decodes the value.
@@ -99,8 +98,8 @@ internal sealed class ObjectReads(ReadPath reads, ShardedStore store, CoarseCloc
         return decoded;
     }
 
-    // For a key that its home bucket does not decide. Where no object was found because none is cached, the search costs little
-    // beside the decoding that follows.
+    // For a key that its home bucket does not decide. When no object is cached, this search costs little compared with the decoding
+    // that follows.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private object? Search(string key, ulong hash) =>
         TryFindRecord(key, hash, out var record) ? _cache.Find(hash, record.Revision) : null;

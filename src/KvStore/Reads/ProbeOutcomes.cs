@@ -33,7 +33,7 @@ internal readonly struct TextOutcome(DecodedCache cache) : IProbeOutcome<ProbedO
 /// <param name="cache">The objects that were decoded before.</param>
 internal readonly struct ObjectOutcome(DecodedCache cache) : IProbeOutcome<ProbedObject>
 {
-    // No object stands for the absence of a value: the caller's default does, once it knows of it.
+    // Unknown, because no object stands for a missing value: the caller reads the key again and returns its default.
     public ProbedObject Absent() => ProbedObject.Unknown;
 
     public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
@@ -69,7 +69,7 @@ internal readonly struct FreshObjectOutcome(DecodedCache cache, CoarseClock cloc
 /// </summary>
 internal readonly struct ProbedObject
 {
-    // Compared by reference; no value is decoded to this very string.
+    // Compared by reference. No value is decoded to this string object.
     private const string UnknownMark = "?";
 
     public ProbedObject(object? value, ulong hash)

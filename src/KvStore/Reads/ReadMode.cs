@@ -6,14 +6,15 @@ internal enum ReadMode
     /// <summary>The namespace is disposed: every read throws.</summary>
     Closed,
 
-    /// <summary>The view of a region, which shows what has arrived there.</summary>
+    /// <summary>The view of a region, which shows the writes that the region has received.</summary>
     Replicated,
 
-    /// <summary>The hash index, by way of the checks for observers, short key limits and clocks that do not tick.</summary>
+    /// <summary>The hash index, after checks for observers, short key limits and clocks that do not tick.</summary>
     Plain,
 
     /// <summary>
-    /// The hash index, at once: nobody observes, the clock ticks, and keys may be as long as those that are read from registers.
+    /// The hash index, without checks: nobody observes, the clock ticks, and the key limit is not below the length of keys that are
+    /// read from registers.
     /// </summary>
     Direct,
 }

@@ -18,7 +18,7 @@ namespace KvStore.Reads;
 /// </summary>
 /// <remarks>
 /// <para>One mode (<see cref="ReadMode"/>) decides which layer answers. In <see cref="ReadMode.Direct"/> a read of one key is a single
-/// call of <see cref="Find(string)"/>, which probes the key's home bucket. Whatever else is asked for goes through
+/// call of <see cref="Find(string)"/>, which probes the key's home bucket. Every other read goes through
 /// <see cref="Read(string, string, int?)"/>, in every mode. A read hashes its key once.</para>
 /// <para>Thread safety: all members, from any thread. Reads take no lock, except for those that a region serves.</para>
 /// </remarks>
@@ -35,8 +35,8 @@ internal sealed class ReadPath
 
     private readonly RegionView? _view;
 
-    // Changed under the lock. A hot read asks this one field; whether somebody observes takes a dozen loads, which cost it more
-    // than the probe.
+    // Changed under the lock. A hot read checks this one field, because checking for observers takes a dozen loads and costs more than
+    // the probe.
     private readonly Lock _modeLock = new();
     private volatile ReadMode _mode;
 
@@ -67,7 +67,7 @@ internal sealed class ReadPath
 
         _mode = ReadMode.Plain;
 
-        // A clock that does not tick is a test's: there every read asks whether somebody observes, so that it notices at once.
+        // A clock that does not tick belongs to a test. Then every read checks for observers, so that it notices one at once.
         if (clock.Ticks && _keyBytesMax >= TwoBlockKey.BytesMax)
         {
             telemetry.WatchObservers(NoticeObservers);
@@ -108,14 +108,14 @@ internal sealed class ReadPath
     }
 
     /// <summary>
-    /// Probes for a key in <see cref="ReadMode.Direct"/>: the value, or that there is none. <see cref="KvValue.Unknown"/> in every other
-    /// mode, for a key that is not read from registers, and for one that its home bucket does not decide; then one of the methods below
+    /// Probes for a key in <see cref="ReadMode.Direct"/>, and returns its value or the absence of one. <see cref="KvValue.Unknown"/>
+    /// in every other mode, for a key that is not read from registers, and for one that its home bucket does not decide; then one of
+    /// the methods below
     /// reads the key.
     /// </summary>
     /// <remarks>
-    /// Nearly always a read is this one method, which is never inlined: a caller's loop would use up what the compiler is
-    /// willing to inline, and the probe would be left as a dozen calls. It calls no method, so that it saves no register, and what it
-    /// returns fits two of them.
+    /// Nearly every read is this one method. It is never inlined: in a caller's loop the compiler's budget for inlining would be used
+    /// up, and the probe would become a dozen calls. It calls no method, so it saves no register, and its result fits two registers.
     /// </remarks>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public KvValue Find(string key) =>
@@ -215,7 +215,7 @@ internal sealed class ReadPath
             : KvMetrics.IsObserved ? Observed(key, options, cancellationToken)
             : Get(key, options, cancellationToken);
 
-        // A method of its own, because its closure would cost the other branches an allocation.
+        // A method of its own, because a closure here would cost the other branches an allocation.
         ValueTask<KvValue> Observed(string key, KvGetOptions? options, CancellationToken cancellationToken) => _telemetry.ObserveAsync(
             "get", () => Get(key, options, cancellationToken), static value => value.Exists ? "hit" : "miss");
     }
@@ -255,8 +255,8 @@ internal sealed class ReadPath
     }
 
     /// <summary>
-    /// Shows the value that a read would return, without being a read: nothing is counted, and a region's cache neither takes
-    /// the value nor keeps it for longer.
+    /// Returns the value that a read would return, without the effects of a read: nothing is counted, and a region neither caches the
+    /// value nor keeps it for longer.
     /// </summary>
     public KvValue Peek(string key)
     {
@@ -370,8 +370,8 @@ internal sealed class ReadPath
         return Read(encoded.Key, cacheTtlSeconds);
     }
 
-    // For a key that its home bucket does not decide: it may be displaced, expired, a large value, or absent. Where the mode has changed
-    // since the probe, the store throws if it is closed, and one read is not counted if somebody observes.
+    // For a key that its home bucket does not decide: the key may be displaced, expired or absent, or have a large value. When the
+    // mode has changed since the probe, a closed store throws, and one read may not be counted.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private KvValue Search<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct =>
@@ -390,7 +390,7 @@ internal sealed class ReadPath
                 return record.ToValue(large);
             }
 
-            // The value was replaced after the search; or it has expired, if the key still leads to it.
+            // The value was replaced after the search, or has expired.
             var before = record.LargeValue;
             if (!_store.TryFind(key, out record) || record.LargeValue == before)
             {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
 using KvStore.Expiry;
@@ -15,14 +16,16 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, KvTelemetry 
 {
     private readonly DecodedCache _cache = cache;
 
-    /// <summary>The reads of the same namespace in another region, which share the texts that were decoded.</summary>
+    /// <summary>The reads of the namespace in another region. They share the cache of texts.</summary>
     public TextReads Of(ReadPath other) => new(other, store, telemetry, keyBytesMax, _cache);
 
     /// <summary>Reads a value as text in any mode, with options, cancellation and telemetry.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ValueTask<string?> GetAsync(string key, KvGetOptions? options, CancellationToken cancellationToken)
     {
+        // Every value in this cache is a string, so Unsafe.As saves the check of a cast.
         var text = options is null && !cancellationToken.IsCancellationRequested ? reads.FindDecoded(key, new TextOutcome(_cache)) : ProbedObject.Unknown;
+        Debug.Assert(text.IsUnknown || text.Value is null or string, "The cache of texts has strings only.");
         return text.IsUnknown
             ? GetInAnyModeAsync(key, text.Hash, options, cancellationToken)
             : new(Unsafe.As<string?>(text.Value));
@@ -31,7 +34,7 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, KvTelemetry 
     private string TextOf(ulong hash, Record record) =>
         _cache.Find(hash, record.Revision) is { } kept ? Unsafe.As<string>(kept) : _cache.Decode(hash, record);
 
-    // With the hash of the key, or 0 where it is not known.
+    // The hash is 0 when it is not known.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private ValueTask<string?> GetInAnyModeAsync(string key, ulong hash, KvGetOptions? options, CancellationToken cancellationToken)
     {
@@ -39,7 +42,7 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, KvTelemetry 
             : KvMetrics.IsObserved ? Observed(key, options, cancellationToken)
             : Get(key, options, cancellationToken);
 
-        // A method of its own, because its closure would cost the other branches an allocation.
+        // A method of its own, because a closure here would cost the other branches an allocation.
         ValueTask<string?> Observed(string key, KvGetOptions? options, CancellationToken cancellationToken) => telemetry.ObserveAsync(
             "get", () => Get(key, options, cancellationToken), static text => text is null ? "miss" : "hit");
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -33,6 +34,7 @@ internal static class Crc32C
             at = ref Unsafe.Add(ref at, 1);
         }
 
+        Debug.Assert(Unsafe.ByteOffset(in MemoryMarshal.GetReference(bytes), in at) == bytes.Length, "The reads end where the bytes end.");
         return ~crc;
     }
 }

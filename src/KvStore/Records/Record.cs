@@ -25,7 +25,7 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The bytes before the key.</summary>
     public const int HeaderBytes = RecordLayout.HeaderBytes;
 
-    /// <summary>The bytes that say where a value is that is kept outside memory.</summary>
+    /// <summary>The bytes of a reference to a value outside memory.</summary>
     public const int ReferenceBytes = 3 * sizeof(long);
 
     /// <summary>Records begin at multiples of this.</summary>
@@ -82,7 +82,7 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The key.</summary>
     public ReadOnlySpan<byte> Key
     {
-        // In bounds: the length was written before anybody could see the record, with room for as much behind the header.
+        // In bounds: the length was written before anybody could see the record, and that many bytes were reserved behind the header.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get
         {
@@ -95,16 +95,17 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The value.</summary>
     public ReadOnlySpan<byte> Value => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
 
-    /// <summary>The whole record, without what aligns the next.</summary>
+    /// <summary>The whole record, without the bytes that align the next one.</summary>
     public ReadOnlySpan<byte> Bytes => Segment.AsSpan(Offset, HeaderBytes + KeyBytes + MetadataBytes + ValueBytes);
 
-    /// <summary>The bytes of key, metadata and value, also where the value is kept outside memory: what a namespace's limit counts.</summary>
+    /// <summary>The bytes of key, metadata and value, which the limit of a namespace counts. The value counts also when it is outside
+    /// memory.</summary>
     public long LiveBytes => KeyBytes + MetadataBytes + (IsLarge ? LargeValue.Length : ValueBytes);
 
-    /// <summary>The room it takes in its segment.</summary>
+    /// <summary>The bytes that it takes in its segment.</summary>
     public int SizeInSegment => SizeFor(KeyBytes, MetadataBytes, ValueBytes);
 
-    /// <summary>The room that a record takes in a segment, alignment included.</summary>
+    /// <summary>The bytes that a record takes in a segment, alignment included.</summary>
     public static int SizeFor(int keyBytes, int metadataBytes, int valueBytes) =>
         (HeaderBytes + keyBytes + metadataBytes + valueBytes + Alignment - 1) & -Alignment;
 
@@ -121,7 +122,8 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>The value's bytes in a record that nobody else can see yet.</summary>
     public Span<byte> DraftValue => Segment.AsSpan(Offset + HeaderBytes + KeyBytes + MetadataBytes, ValueBytes);
 
-    /// <summary>Says where the value is kept, in a record that nobody else can see yet and that has <see cref="ReferenceBytes"/> for it.</summary>
+    /// <summary>Writes the reference to a value outside memory, in a record that nobody else can see yet and that has
+    /// <see cref="ReferenceBytes"/> for it.</summary>
     public void SetLargeValue(KvValueReference reference)
     {
         BinaryPrimitives.WriteInt64LittleEndian(DraftValue, reference.Id);

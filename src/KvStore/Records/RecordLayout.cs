@@ -5,8 +5,8 @@ using KvStore.Rules;
 namespace KvStore.Records;
 
 /// <summary>
-/// Where the parts of a record lie in memory. Its one home: the engine writes and reads records by it, and a
-/// <see cref="KvValue"/> reads the record that it is a view on.
+/// The layout of a record in memory. Only this type knows it: the engine writes and reads records with it, and a <see cref="KvValue"/>
+/// reads its record with it.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -46,8 +46,8 @@ internal static class RecordLayout
     public const ushort LargeFlag = 0x4000;
 
     /// <summary>
-    /// The key was deleted. Its index entry says that too. But a probe that found the entry of a value, and then reads another one in its
-    /// place, notices it by the record, at no cost.
+    /// The key was deleted. Its index entry has that flag too. But an entry may become a tombstone's after a probe compared it, and
+    /// then the probe notices that by the record, at no cost.
     /// </summary>
     public const ushort TombstoneFlag = 0x2000;
 

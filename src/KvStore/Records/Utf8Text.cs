@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -8,12 +9,12 @@ namespace KvStore.Records;
 /// <summary>Makes strings of UTF-8, with U+FFFD in place of bytes that are not.</summary>
 internal static class Utf8Text
 {
-    // Text that turns out not to be ASCII has been widened in vain, into a string that is thrown away: not more than this.
+    // Text that is not ASCII is widened in vain, into a string that is then dropped. This bounds the waste.
     private const int WidenedBytesMax = 4096;
 
     /// <summary>
-    /// The text as a new string. Most is ASCII: then its bytes are widened as they are read, once, where a decoder reads them
-    /// first to count characters and again to write them.
+    /// The text as a new string. Most text is ASCII, and is widened in one pass. A decoder takes two passes: it counts the characters,
+    /// and then writes them.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static string Decode(ReadOnlySpan<byte> utf8)
@@ -34,11 +35,12 @@ internal static class Utf8Text
     private static string DecodeElse(ReadOnlySpan<byte> utf8) => Encoding.UTF8.GetString(utf8);
 
     // Writes to a string that nobody else has seen, as string.Create does, without the call of a delegate.
-    // In bounds: there are as many characters as bytes and at least 16. A block is read and written below that number, but for the
-    // last, which ends at it and covers some of the one before again.
+    // In bounds: there are as many characters as bytes, and at least 16. Each block lies below that number. The last block ends exactly
+    // there, and overlaps the block before it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryWiden(ReadOnlySpan<byte> ascii, string text)
     {
+        Debug.Assert(ascii.Length >= Vector128<byte>.Count && text.Length == ascii.Length, "A block lies in the bytes and in the text.");
         ref var source = ref MemoryMarshal.GetReference(ascii);
         ref var target = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(text.AsSpan()));
         var length = (nuint)(uint)ascii.Length;

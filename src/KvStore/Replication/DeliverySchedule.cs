@@ -3,7 +3,7 @@ using KvStore.Diagnostics;
 
 namespace KvStore.Replication;
 
-/// <summary>One delivery: which write of which key, to which region, and when.</summary>
+/// <summary>A delivery: a write of a key, a region that receives it, and the time.</summary>
 internal readonly record struct Delivery(PendingKey Key, PendingWrite Write, Region Region, long DueTicks);
 
 /// <summary>

@@ -121,7 +121,7 @@ internal sealed class PendingWriteTable
             pending = DeliverDueHoldingLock(stripe, stripe.Keys.Find(new Utf8Key(key, hash)));
             if (pending is null)
             {
-                // A write that lost when it was decided has nothing to lose against any more: every region has the winner.
+                // The write lost when it was decided, and every region has the winner by now.
                 var isSuperseded = !isNewest || wins == false;
                 if (isSuperseded || (write.Record.IsNone && (before.IsNone || _expiry.HasPassed(before.Deadline))))
                 {
@@ -191,8 +191,8 @@ internal sealed class PendingWriteTable
     }
 
     /// <summary>
-    /// Adds the keys with a prefix, and after a key, of which a region shows something other than the engine has, and the records
-    /// that it shows.
+    /// Adds the keys with a prefix, and after a key, for which a region does not show the record of the engine, with the records that
+    /// it shows.
     /// </summary>
     public void Collect(Region region, byte[] prefix, ReadOnlySpan<byte> after, List<(byte[] Key, Record Visible)> results)
     {
@@ -310,7 +310,7 @@ internal sealed class PendingWriteTable
 
             if (key.IsSettled)
             {
-                // The write was not sent; or what was to delay it ended before it was.
+                // The write was not sent, or its delay ended before it was sent.
                 RemoveHoldingLock(stripe, key);
                 pending = null;
             }
@@ -320,6 +320,7 @@ internal sealed class PendingWriteTable
     // Makes the deliveries that are due in every region. Returns null when the key has no pending writes after that.
     private PendingKey? DeliverDueHoldingLock(Stripe stripe, PendingKey? key)
     {
+        Debug.Assert(stripe.Lock.IsHeldByCurrentThread);
         if (key is null)
         {
             return null;

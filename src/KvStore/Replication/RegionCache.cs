@@ -8,8 +8,8 @@ using KvStore.Rules;
 namespace KvStore.Replication;
 
 /// <summary>
-/// What a region has read and serves again: entries, the absence of a key, and pages of lists. Source: Workers KV, "How KV works"
-/// and "Read key-value pairs", <c>cacheTtl</c>.
+/// The results of reads that a region serves again: entries, the absence of keys, and pages of lists. Source: Workers KV, "How KV
+/// works" and "Read key-value pairs", <c>cacheTtl</c>.
 /// </summary>
 /// <remarks>
 /// <para>A read that finds nothing in the cache, or nothing young enough, reads the record that the region shows, and caches it for
@@ -137,6 +137,7 @@ internal sealed class RegionCache(
     private KvValue ServeHoldingLock<TKey>(in TKey key, CachedKey cached, long nowTicks, long ttlTicks)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         cached.Hits++;
         ReportIfStale(key, cached, nowTicks);
         var served = ToValue(cached, "HIT");

@@ -57,7 +57,7 @@ internal sealed class RegionView(
         return value;
     }
 
-    /// <summary>Finds the record that the region shows for a key, whatever is cached.</summary>
+    /// <summary>Finds the record that the region shows for a key, without the cache.</summary>
     /// <param name="key">The key.</param>
     /// <param name="visible">The record.</param>
     /// <returns>Whether the key has a value that has not expired.</returns>
@@ -72,7 +72,7 @@ internal sealed class RegionView(
     public KvListPage List(byte[] prefix, byte[] after, int limit) =>
         cache is null ? records.List(prefix, after, limit) : cache.List(prefix, after, limit);
 
-    /// <summary>Lists keys, whatever is cached.</summary>
+    /// <summary>Lists keys, without the cache.</summary>
     public KvListPage ListUncached(byte[] prefix, byte[] after, int limit) => records.List(prefix, after, limit);
 
     [MethodImpl(MethodImplOptions.NoInlining)]

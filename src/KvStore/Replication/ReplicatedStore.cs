@@ -83,7 +83,7 @@ internal sealed class ReplicatedStore : IDisposable
     /// <summary>The views of all regions.</summary>
     public IReadOnlyList<RegionView> Views => _views;
 
-    /// <summary>What became of writes.</summary>
+    /// <summary>The events of writes.</summary>
     public ReplicationEvents Events { get; }
 
     /// <summary>Whether deliveries are made only by <see cref="Step"/>.</summary>

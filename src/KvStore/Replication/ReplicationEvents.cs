@@ -5,7 +5,7 @@ using KvStore.Memory;
 
 namespace KvStore.Replication;
 
-/// <summary>Notifies the readers of events, and metrics, of what became of writes in the other regions.</summary>
+/// <summary>Reports the outcomes of writes in the other regions to readers of events and to metrics.</summary>
 /// <remarks>
 /// Without readers and metrics it costs one check for each write and region. A report never fails for lack of memory: the readers
 /// then end with an <see cref="InsufficientMemoryException"/>, because they would miss an event. Thread safety: all members, from any thread.
@@ -33,7 +33,7 @@ internal sealed class ReplicationEvents(string @namespace, ShardedStore store) :
     public void ReportStaleRead(Region region, long staleTicks) =>
         ReplicationMetrics.RecordStaleness(@namespace, region.Name, staleTicks);
 
-    /// <summary>Reports what became of a write in a region.</summary>
+    /// <summary>Reports the outcome of a write in a region.</summary>
     public void Report(byte[] key, PendingWrite write, Region to, KvReplicationOutcome outcome, long deliveredTicks)
     {
         try

@@ -10,10 +10,11 @@ namespace KvStore.Replication;
 /// <summary>The record that a region shows for a key.</summary>
 /// <param name="Record">The record; none when the key has no value.</param>
 /// <param name="IsNewest">Whether the record is the engine's.</param>
-/// <param name="Lease">Keeps the value's file, when a lease was asked for and the value is in a file; the caller disposes it.</param>
+/// <param name="Lease">Keeps the value's file, when the caller wants a lease and the value is in a file; the caller disposes it.</param>
 internal readonly record struct VisibleRecord(Record Record, bool IsNewest, KvLargeValue? Lease);
 
-/// <summary>The records that a region shows, whatever it has cached: those of the engine, except for writes that it has not received.</summary>
+/// <summary>The records that a region shows, without its cache: those of the engine, except for writes that the region has not
+/// received.</summary>
 /// <remarks>
 /// When the region has no backlog, a read compares <see cref="Region.BacklogVersion"/> before and after it reads the engine. When the
 /// versions are equal, there was no backlog in between. Thread safety: all members, from any thread.

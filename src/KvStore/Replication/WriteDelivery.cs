@@ -57,7 +57,7 @@ internal sealed class WriteDelivery(
     /// </summary>
     public void Send(PendingKey key, PendingWrite write, bool wins)
     {
-        // A region may be cut off, and the schedule paused, at any time: so each time is computed once.
+        // A region may be partitioned, and the schedule paused, at any time, so each time is computed once.
         var dueTicks = regions.Length <= RegionsOnStack ? stackalloc long[RegionsOnStack] : new long[regions.Length];
         foreach (var region in regions)
         {

@@ -1,6 +1,6 @@
 namespace KvStore.Rules;
 
-/// <summary>The exception for a call that comes too late. It names the namespace, because an application has several.</summary>
+/// <summary>The exception for a call after disposal. It names the namespace, because an application may have several.</summary>
 internal static class DisposedNamespace
 {
     /// <summary>Makes the exception.</summary>

@@ -4,10 +4,10 @@ using KvStore.Rules;
 
 namespace KvStore.Rules;
 
-/// <summary>A key checked and written as UTF-8, into the caller's buffer if it fits, else into a pooled one.</summary>
+/// <summary>A valid key encoded as UTF-8, into the caller's buffer when it fits, otherwise into a pooled buffer.</summary>
 internal ref struct EncodedKey
 {
-    /// <summary>The buffer that a caller should bring.</summary>
+    /// <summary>The length of the buffer that a caller should pass.</summary>
     public const int StackBytes = 512;
 
     private byte[]? _rented;

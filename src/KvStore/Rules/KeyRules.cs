@@ -11,17 +11,13 @@ namespace KvStore.Rules;
 /// </summary>
 internal static class KeyRules
 {
-    /// <summary>The message for a key with an unpaired surrogate, which UTF-8 cannot hold.</summary>
-    public const string UnpairedSurrogate = "Could not URL-decode key name";
-
     /// <summary>
-    /// The fast way in: true with the hash when the key is ASCII and within the rules. False says nothing yet; then
-    /// <see cref="Encode"/> decides.
+    /// The fast check: true with the hash when the key is ASCII and within the rules. When it is false, <see cref="Encode"/> decides.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryAscii(string key, int keyBytesMax, out ulong hash)
     {
-        // One comparison for "1 to the limit"; the dots are short and rare. Encode throws for a null key.
+        // One comparison checks "1 to the limit". The keys of dots are short and rare. Encode throws for a null key.
         if (key is not null && (uint)(key.Length - 1) < (uint)keyBytesMax && !(key.Length <= 2 && IsDots(key)))
         {
             return KeyHash.TryOfAscii(key, out hash);
@@ -45,13 +41,13 @@ internal static class KeyRules
         CheckShape(key, keyBytesMax, operation);
         if (Utf8.FromUtf16(key, buffer, out _, out var written, replaceInvalidSequences: false) != System.Buffers.OperationStatus.Done)
         {
-            throw new KvException(400, operation, UnpairedSurrogate) { ParamName = "key" };
+            throw new KvException(400, operation, BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
         }
 
         return written;
     }
 
-    /// <summary>Checks everything but surrogates, which the binding looks at later.</summary>
+    /// <summary>Checks everything but surrogates, which the binding checks later.</summary>
     public static void CheckShape(string key, int keyBytesMax, string operation)
     {
         ArgumentNullException.ThrowIfNull(key);

@@ -5,8 +5,8 @@ using KvStore.Rules;
 namespace KvStore;
 
 /// <summary>
-/// What a namespace accepts. The defaults are the documented limits of Workers KV ("Limits"); each can be changed, so that
-/// an embedded user may allow a time to live of one second.
+/// The limits of a namespace. The defaults are the documented limits of Workers KV ("Limits"). Each can be changed, for example to
+/// allow a time to live of one second.
 /// </summary>
 public sealed record KvLimits
 {

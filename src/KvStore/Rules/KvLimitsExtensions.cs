@@ -20,7 +20,7 @@ public static class KvLimitsExtensions
         KeyRules.CheckShape(key, limits.KeyBytesMax, operation);
         if (!KeyRules.IsUnicode(key))
         {
-            throw new KvException(400, operation, KeyRules.UnpairedSurrogate) { ParamName = "key" };
+            throw new KvException(400, operation, BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
         }
     }
 

@@ -4,8 +4,8 @@ using System.Numerics;
 namespace KvStore.Rules;
 
 /// <summary>
-/// The text that says where a page ended: a check sum and the last key, in base64url. It means "after this key", so it
-/// survives the key's deletion, and it is good for any namespace and prefix.
+/// The cursor of a page: a checksum and the last key, in base64url. It means "after this key", so it works after the key is deleted,
+/// and in any namespace and with any prefix.
 /// </summary>
 internal static class ListCursor
 {

@@ -5,8 +5,8 @@ using KvStore.Json;
 namespace KvStore.Rules;
 
 /// <summary>
-/// Brings metadata into the form that is stored and counted: the JSON that <c>JSON.stringify</c> writes, without white
-/// space, and with nothing escaped that need not be.
+/// Converts metadata to the form that is stored and counted: the JSON that <c>JSON.stringify</c> writes, without white space and
+/// without needless escapes.
 /// </summary>
 /// <remarks>
 /// System.Text.Json escapes more than that even with its relaxed encoder, so the tokens are read by it and written here. Numbers
@@ -94,7 +94,7 @@ internal static class MetadataCodec
         output.Write("\""u8);
     }
 
-    // The text between the quotes is known to be well-formed JSON; only escapes are looked at.
+    // The text between the quotes is well-formed JSON, so only escapes are checked.
     private static void WriteUnescaped(ReadOnlySpan<byte> text, ArrayBufferWriter<byte> output)
     {
         Span<byte> utf8 = stackalloc byte[4];

@@ -1,6 +1,6 @@
 namespace KvStore.Rules;
 
-/// <summary>Seconds as they stand in a request or a bulk file, where they may be any whole number.</summary>
+/// <summary>Seconds in a request or a bulk file, where they may be any whole number.</summary>
 internal static class PutSeconds
 {
     public const string TtlName = "expiration_ttl";
@@ -9,7 +9,7 @@ internal static class PutSeconds
     /// <summary>The latest expiration, <see cref="KvLimits.ExpirationMax"/>, for messages.</summary>
     public const string LatestText = "The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).";
 
-    // Within what a date and a span can hold; what is beyond has a message here.
+    // The range of a date and of a span. This type has the messages for numbers beyond it.
     private static readonly long s_least = DateTimeOffset.MinValue.ToUnixTimeSeconds();
     private static readonly long s_most = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
 
@@ -22,7 +22,7 @@ internal static class PutSeconds
         : seconds > s_most ? throw Refused(name, Invariant($"Invalid {name} of {seconds}. {LatestText}"))
         : (long)seconds;
 
-    /// <summary>What the binding asks of the least of them.</summary>
+    /// <summary>The least number that the binding accepts.</summary>
     public static string RuleOf(string name) => name == TtlName
         ? "Please specify integer greater than 0."
         : "Please specify integer greater than the current number of seconds since the UNIX epoch.";

@@ -10,7 +10,7 @@ internal static class ReadRules
         KeyRules.CheckShape(key, limits.KeyBytesMax, "GET");
         if (!KeyRules.IsUnicode(key))
         {
-            throw new KvException(400, "GET", KeyRules.UnpairedSurrogate) { ParamName = "key" };
+            throw new KvException(400, "GET", BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
         }
 
         CheckCacheTtl(cacheTtl, limits, "GET");

@@ -1,6 +1,6 @@
 namespace KvStore.Rules;
 
-/// <summary>The limit on the length of a value, and how the binding says that it is passed.</summary>
+/// <summary>The limit on the length of a value, and the binding's message for a longer value.</summary>
 internal static class ValueLimit
 {
     /// <summary>Checks a length that is known.</summary>

@@ -2,12 +2,13 @@ using System.Text;
 
 namespace KvStore.Rules;
 
-/// <summary>How messages quote a key, a cursor or another short text of a caller: on one line, shortened, nothing in it invisible.</summary>
+/// <summary>Quotes a key, a cursor or another short text of a caller in a message: on one line, shortened, with all characters
+/// visible.</summary>
 internal static class VisibleKey
 {
     private const int CharsMax = 64;
 
-    /// <summary>The text in quotes. Control characters, quotes and what is not a character are escaped; a long one is cut off.</summary>
+    /// <summary>The text in quotes. Control characters, quotes and unpaired surrogates are escaped. A long text is cut off.</summary>
     /// <param name="text">The text.</param>
     public static string Quote(ReadOnlySpan<char> text)
     {
@@ -46,10 +47,10 @@ internal static class VisibleKey
         return quoted.Append('"').ToString();
     }
 
-    /// <summary>The same for a key in UTF-8.</summary>
+    /// <summary>Quotes a key in UTF-8.</summary>
     public static string Quote(ReadOnlySpan<byte> utf8) => Quote(Encoding.UTF8.GetString(utf8).AsSpan());
 
-    // Also what turns the direction of the text after it, or breaks the line.
+    // Also characters that change the direction of the following text, or break the line.
     private static bool IsVisible(Rune rune) => Rune.GetUnicodeCategory(rune) is not (
         System.Globalization.UnicodeCategory.Control
         or System.Globalization.UnicodeCategory.Format

@@ -1,6 +1,6 @@
 namespace KvStore;
 
-/// <summary>Says which keys a method of a typed namespace (<see cref="KvNamespaceAttribute"/>) stands for.</summary>
+/// <summary>The key template of a method of a typed namespace (<see cref="KvNamespaceAttribute"/>).</summary>
 /// <param name="template">
 /// Text with a placeholder for each parameter of the method, for example <c>flag:{tenant}:{name}</c>. <c>{{</c> and <c>}}</c> stand
 /// for braces. In an argument, <c>%</c> and the template's own punctuation are escaped (<c>a:b</c> becomes <c>a%3Ab</c>), so that

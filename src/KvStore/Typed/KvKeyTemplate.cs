@@ -26,7 +26,8 @@ public sealed class KvKeyTemplate
     /// <param name="owner">The method that it belongs to, for messages.</param>
     /// <param name="keyBytesMax">The longest key, in bytes of UTF-8.</param>
     /// <param name="literals">The text before, between and after the placeholders: one more than there are placeholders.</param>
-    /// <exception cref="ArgumentException">There is no literal, or two placeholders are not divided by one that begins with punctuation.</exception>
+    /// <exception cref="ArgumentException">There is no literal, or no literal that begins with punctuation between two
+    /// placeholders.</exception>
     public KvKeyTemplate(string owner, int keyBytesMax, params string[] literals)
     {
         ArgumentNullException.ThrowIfNull(owner);
@@ -57,7 +58,7 @@ public sealed class KvKeyTemplate
         return Build(arguments, "key");
     }
 
-    /// <summary>What every key begins with whose first arguments are these.</summary>
+    /// <summary>The prefix of all keys whose first arguments are these.</summary>
     /// <param name="arguments">At most as many as there are placeholders.</param>
     /// <returns>The prefix.</returns>
     /// <exception cref="ArgumentException">The prefix is longer than a key may be.</exception>
@@ -113,7 +114,8 @@ public sealed class KvKeyTemplate
     /// <returns><c>true</c> or <c>false</c>.</returns>
     public static string Text(bool value) => value ? "true" : "false";
 
-    /// <summary>Reads what <see cref="Text{T}(T, string?)"/> wrote, and nothing else: <c>007</c> is not a number that a key was made of.</summary>
+    /// <summary>Reads the text that <see cref="Text{T}(T, string?)"/> wrote, and no other: <c>007</c> is not the text of a number in a
+    /// key.</summary>
     /// <typeparam name="T">The type.</typeparam>
     /// <param name="text">The text.</param>
     /// <param name="value">The value.</param>
@@ -123,7 +125,7 @@ public sealed class KvKeyTemplate
         where T : struct, IFormattable, IParsable<T> =>
         T.TryParse(text, CultureInfo.InvariantCulture, out value) && Text(value, format) == text;
 
-    /// <summary>Reads what <see cref="Text(bool)"/> wrote.</summary>
+    /// <summary>Reads the text that <see cref="Text(bool)"/> wrote.</summary>
     /// <param name="text">The text.</param>
     /// <param name="value">The value.</param>
     /// <returns>False when the text is neither.</returns>
@@ -176,7 +178,7 @@ public sealed class KvKeyTemplate
         }
     }
 
-    // Only what Escape writes: a character that is escaped without need, or stands bare where it must be escaped, is no argument's.
+    // Accepts only text that Escape writes. No argument has a character that is escaped without need, or not escaped where it must be.
     private bool TryUnescape(ReadOnlySpan<char> escaped, out string argument)
     {
         var text = new StringBuilder(escaped.Length);

@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace KvStore;
 
 /// <summary>
-/// The keys of a typed namespace (<see cref="KvNamespaceAttribute"/>) that begin alike: lists them with their metadata, or scans
-/// them with their values, in the order of their UTF-8 bytes.
+/// The keys of a typed namespace (<see cref="KvNamespaceAttribute"/>) with one prefix: lists them with their metadata, or scans them
+/// with their values, in the order of their UTF-8 bytes.
 /// </summary>
 /// <remarks>
 /// Immutable; safe to use from any number of threads. Keys with the prefix that the template cannot have made are left out.
@@ -39,7 +39,7 @@ public sealed class KvTypedEntries<TValue, TMetadata>
         _shape = shape;
     }
 
-    /// <summary>What the keys begin with.</summary>
+    /// <summary>The prefix of the keys.</summary>
     public string Prefix { get; }
 
     /// <summary>Lists the entries with their metadata, reading no value.</summary>
@@ -60,8 +60,8 @@ public sealed class KvTypedEntries<TValue, TMetadata>
     /// <summary>Reads the entries with their values, up to 100 at once.</summary>
     /// <param name="cancellationToken">Ends the enumeration.</param>
     /// <returns>
-    /// The entries. One that is written while the scan runs has its new value or its old one; one that is gone before the scan
-    /// comes to it is left out.
+    /// The entries. An entry that is written during the scan has its new value or its old one. An entry that is gone before the scan
+    /// reads it is left out.
     /// </returns>
     /// <exception cref="System.Text.Json.JsonException">What is stored does not fit the types.</exception>
     public async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ScanAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
@@ -110,7 +110,7 @@ public sealed class KvTypedEntries<TValue, TMetadata>
         }
     }
 
-    // As many as the namespace gives at once: too many values or keys are refused (413, 400), and half of them asked for instead.
+    // As many as the namespace returns at once. When too many keys or values are refused (400, 413), half as many are read.
     private async ValueTask<(int Count, IReadOnlyDictionary<string, KvValue> Values)> GetAsync(
         List<string> names, int from, CancellationToken cancellationToken)
     {

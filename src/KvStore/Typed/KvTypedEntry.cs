@@ -28,7 +28,7 @@ public sealed class KvTypedEntry<TValue, TMetadata>
         _shape = shape;
     }
 
-    /// <summary>The namespace, for what is not typed.</summary>
+    /// <summary>The namespace, for operations that are not typed.</summary>
     public IKvNamespace Namespace { get; }
 
     /// <summary>The key.</summary>
@@ -38,7 +38,7 @@ public sealed class KvTypedEntry<TValue, TMetadata>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the read where it has to wait.</param>
     /// <returns>The entry; <see cref="KvTypedValue{TValue, TMetadata}.Exists"/> is false when there is none.</returns>
-    /// <exception cref="System.Text.Json.JsonException">What is stored does not fit the types.</exception>
+    /// <exception cref="System.Text.Json.JsonException">The stored value or metadata does not fit the types.</exception>
     /// <exception cref="KvException">The key is not allowed, or an option is out of range.</exception>
     public async ValueTask<KvTypedValue<TValue, TMetadata>> GetAsync(KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {

@@ -6,7 +6,7 @@ using KvStore.Json;
 
 namespace KvStore;
 
-/// <summary>How values and metadata of typed namespaces are written and read. Used by generated code.</summary>
+/// <summary>The formats of values and metadata in typed namespaces. Used by generated code.</summary>
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class KvTypedFormat
 {

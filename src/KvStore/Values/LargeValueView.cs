@@ -75,7 +75,7 @@ internal sealed class LargeValueView(LargeValueLeases leases, LargeValueLeases.L
         }
     }
 
-    // Names the structure that callers have, which stands on a higher layer.
+    // Names the structure that callers have, which is in a higher layer.
     private ObjectDisposedException Disposed() =>
         new("KvValue", $"The large value of the key {VisibleKey.Quote(record.Key)} was disposed.");
 }

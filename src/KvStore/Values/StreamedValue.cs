@@ -31,7 +31,7 @@ internal sealed class StreamedValue : IAsyncDisposable
     /// <summary>Reads a value to its end.</summary>
     /// <param name="content">A stream or a pipe.</param>
     /// <param name="valueBytesMax">The limit on its length.</param>
-    /// <param name="largeValues">Takes long values; null when all are kept in memory.</param>
+    /// <param name="largeValues">Stores large values outside memory; null when all values are kept in memory.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="KvException">It is longer than the limit (413). Thrown at the first byte over the limit.</exception>
     public static async ValueTask<StreamedValue> ReadAsync(

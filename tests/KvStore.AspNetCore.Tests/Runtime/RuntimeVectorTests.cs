@@ -16,8 +16,8 @@ public sealed class RuntimeVectorTests(WorkerdFixture workerd) : IClassFixture<W
         "expiration-015", "expiration-016", "expiration-056",
     ];
 
-    // The runtime tells the Worker of the stream's error, and sends what it had of the stream as a whole body nevertheless, a
-    // little later. Nobody who hears of it over HTTP can tell; the next scenario must not be the one that hears of it.
+    // The runtime reports the stream's error to the Worker, and a little later still sends the bytes that it had as a complete body.
+    // An HTTP server cannot see that the body is incomplete, and the put must not reach the next scenario.
     private static readonly HashSet<string> s_brokenStreams = ["put-types-030", "put-types-031"];
 
     // NaN and an invalid date become JSON null, which is no metadata in KvStore; the emulator stores it and lists it.

@@ -26,7 +26,8 @@ public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chrom
 
     protected override async Task StopAsync()
     {
-        // The site's own thread disposes it too, and whoever comes second does not wait for the first; the namespaces do.
+        // The thread of the site disposes the host too. The second call of Dispose does not wait for the first, but that of the
+        // namespaces does.
         var factory = _site!.Services.GetRequiredService<IKvNamespaceFactory>();
         var namespaces = factory.Names.Select(factory.Get).Cast<IAsyncDisposable>().ToList();
         await _site.DisposeAsync();

@@ -44,7 +44,7 @@ public abstract class PersistenceContract : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_new_place_holds_nothing()
+    public async Task New_persistence_has_no_entries()
     {
         var host = await OpenAsync();
 

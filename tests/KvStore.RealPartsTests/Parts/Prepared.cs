@@ -14,7 +14,7 @@ internal static class Prepared
 
     /// <summary>Fills a directory, in a way that leaves a snapshot, several logs and large values, and says what is in it.</summary>
     /// <param name="directory">The directory.</param>
-    /// <param name="name">Stands in every value, so that two directories are told apart.</param>
+    /// <param name="name">A part of every value, which distinguishes two directories.</param>
     /// <param name="compacts">Whether there is a snapshot.</param>
     public static async Task<SortedDictionary<string, string>> FillAsync(string directory, string name, bool compacts = true)
     {

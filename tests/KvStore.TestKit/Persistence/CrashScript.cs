@@ -1,8 +1,8 @@
 namespace KvStore.TestKit.Persistence;
 
 /// <summary>
-/// What each caller of the crash program does, as a function of its number and of how often it has done something: the program
-/// does it, and the test that killed it knows without being told what must be there.
+/// The calls of each caller of the crash program, as a function of its number and of the number of calls before. The program makes the
+/// calls, and the test that killed it computes which state must be there.
 /// </summary>
 internal static class CrashScript
 {

@@ -5,7 +5,7 @@ using KvStore.Memory;
 namespace KvStore.TestKit.Persistence;
 
 /// <summary>
-/// A persistence provider without a disk: it keeps what it is told for as long as it exists, so that a namespace can be closed
+/// A persistence provider without a disk: it keeps mutations for as long as it exists, so that a namespace can be closed
 /// and opened again. The second implementation of the contract, and the measure for the first.
 /// </summary>
 public sealed class MemoryPersistence : IKvPersistence

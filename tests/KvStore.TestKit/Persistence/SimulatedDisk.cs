@@ -259,7 +259,7 @@ internal sealed class SimulatedDisk : IStorage
 
     public void Dispose()
     {
-        // What it holds outlives whoever used it.
+        // The content of the disk outlives the store that used it.
     }
 
     private OpenFile Opened(Node node, bool isWritable, string name)

@@ -5,11 +5,11 @@ namespace KvStore.Tests.Architecture;
 public sealed class HousekeepingTests
 {
     [Fact]
-    public void File_of_the_library_holds_at_most_450_lines_and_is_no_drawer() =>
+    public void File_of_the_library_has_at_most_450_lines_and_a_name_that_says_what_it_holds() =>
         SourceTree.UntidyFilesOf(SourceTree.Library).Should().BeEmpty();
 
     [Fact]
-    public void A_file_that_is_too_long_and_a_drawer_are_seen()
+    public void File_that_is_too_long_or_has_a_meaningless_name_is_found()
     {
         var folder = Directory.CreateTempSubdirectory();
         try

@@ -3,15 +3,15 @@ using System.Text.RegularExpressions;
 namespace KvStore.Tests.Architecture;
 
 /// <summary>
-/// The folders of the library are floors: a file uses files of its own folder and of lower floors, and no others. Each file of the
-/// root stands on a floor by itself.
+/// The folders of the library are layers: a file uses files of its own folder and of lower layers, and no others. Each file of the
+/// root is a part of a layer by itself.
 /// </summary>
 public sealed partial class LayeringTests
 {
     private const int RootFilesMax = 28;
 
-    // From the roof down. What stands on one line stands side by side.
-    private static readonly string[][] s_floors =
+    // From the highest layer down. The parts of one layer do not use each other.
+    private static readonly string[][] s_layers =
     [
         ["Hosting", "Bulk", "Typed", "Extended"],
         ["KvNamespaceExtensions.cs", "KvRegionExtensions.cs", "KvInspector.cs"],
@@ -32,21 +32,21 @@ public sealed partial class LayeringTests
         ["Records", "Json", "Wrangler", "KvContent.cs", "KvCondition.cs", "KvGetOptions.cs", "KvListOptions.cs", "KvException.cs", "KvArgumentException.cs"],
     ];
 
-    private static readonly IReadOnlyDictionary<string, int> s_floorOf =
-        s_floors.SelectMany((places, floor) => places.Select(place => (place, floor))).ToDictionary(pair => pair.place, pair => pair.floor);
+    private static readonly IReadOnlyDictionary<string, int> s_layerOf =
+        s_layers.SelectMany((parts, layer) => parts.Select(part => (part, layer))).ToDictionary(pair => pair.part, pair => pair.layer);
 
     private static FileGraph Library => FileGraph.OfProject("KvStore");
 
     [Fact]
-    public void No_file_uses_a_place_above_or_beside_its_own() =>
+    public void No_file_uses_a_layer_above_or_beside_its_own() =>
         Library.Uses
-            .Where(use => PlaceOf(use.From) != PlaceOf(use.To) && s_floorOf[PlaceOf(use.To)] <= s_floorOf[PlaceOf(use.From)])
+            .Where(use => PartOf(use.From) != PartOf(use.To) && s_layerOf[PartOf(use.To)] <= s_layerOf[PartOf(use.From)])
             .Select(use => $"{use.From} uses {use.To}")
             .Should().BeEmpty();
 
     [Fact]
-    public void Every_place_has_a_floor_and_every_floor_is_inhabited() =>
-        Library.Files.Select(PlaceOf).Distinct().Should().BeEquivalentTo(s_floorOf.Keys);
+    public void Every_folder_and_root_file_has_a_layer_and_no_layer_is_empty() =>
+        Library.Files.Select(PartOf).Distinct().Should().BeEquivalentTo(s_layerOf.Keys);
 
     [Fact]
     public void The_root_shows_at_most_28_files_and_the_namespace_is_one_of_them()
@@ -60,7 +60,7 @@ public sealed partial class LayeringTests
     public void The_namespace_of_internal_types_is_their_folder() =>
         SourceTree.FilesOf(SourceTree.Library)
             .Where(file => file.Key.Contains('/') && !PublicType().IsMatch(file.Value))
-            .Where(file => DeclaredNamespace().Match(file.Value).Groups["name"].Value != $"KvStore.{PlaceOf(file.Key).Replace('/', '.')}")
+            .Where(file => DeclaredNamespace().Match(file.Value).Groups["name"].Value != $"KvStore.{PartOf(file.Key).Replace('/', '.')}")
             .Select(file => file.Key)
             .Should().BeEmpty();
 
@@ -73,7 +73,7 @@ public sealed partial class LayeringTests
     public void The_graph_sees_what_a_file_uses(string from, string to) =>
         Library.Uses.Should().Contain((from, to));
 
-    private static string PlaceOf(string file) => file.Contains('/') ? file[..file.LastIndexOf('/')] : file;
+    private static string PartOf(string file) => file.Contains('/') ? file[..file.LastIndexOf('/')] : file;
 
     [GeneratedRegex("^public ", RegexOptions.Multiline)]
     private static partial Regex PublicType();

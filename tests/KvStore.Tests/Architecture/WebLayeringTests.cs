@@ -2,11 +2,11 @@ using System.Text.RegularExpressions;
 
 namespace KvStore.Tests.Architecture;
 
-/// <summary>The folders of the web packages are floors: a file uses files of its own folder and of lower floors, and no others.</summary>
+/// <summary>The folders of the web packages are layers: a file uses files of its own folder and of lower layers, and no others.</summary>
 public sealed partial class WebLayeringTests
 {
-    // From the roof down. Folders on one line stand side by side.
-    private static readonly Dictionary<string, string[][]> s_floors = new()
+    // From the highest layer down. The folders of one layer do not use each other.
+    private static readonly Dictionary<string, string[][]> s_layers = new()
     {
         ["KvStore.AspNetCore"] =
         [
@@ -32,21 +32,21 @@ public sealed partial class WebLayeringTests
         ],
     };
 
-    public static TheoryData<string> Projects => [.. s_floors.Keys];
+    public static TheoryData<string> Projects => [.. s_layers.Keys];
 
     [Theory]
     [MemberData(nameof(Projects))]
-    public void No_file_uses_a_folder_above_or_beside_its_own(string project) =>
+    public void No_file_uses_a_layer_above_or_beside_its_own(string project) =>
         FileGraph.OfProject(project).Uses
-            .Where(use => FolderOf(use.From) != FolderOf(use.To) && FloorOf(project, use.To) <= FloorOf(project, use.From))
+            .Where(use => FolderOf(use.From) != FolderOf(use.To) && LayerOf(project, use.To) <= LayerOf(project, use.From))
             .Select(use => $"{use.From} uses {use.To}")
             .Should().BeEmpty();
 
     [Theory]
     [MemberData(nameof(Projects))]
-    public void Every_folder_has_a_floor_and_every_floor_a_folder(string project) =>
+    public void Every_folder_has_a_layer_and_no_layer_is_empty(string project) =>
         FileGraph.OfProject(project).Files.Select(FolderOf).Distinct()
-            .Should().BeEquivalentTo(s_floors[project].SelectMany(floor => floor));
+            .Should().BeEquivalentTo(s_layers[project].SelectMany(layer => layer));
 
     [Theory]
     [InlineData("KvStore.AspNetCore", "KvStore")]
@@ -69,7 +69,7 @@ public sealed partial class WebLayeringTests
 
     [Theory]
     [MemberData(nameof(Projects))]
-    public void A_file_holds_one_idea_and_is_no_drawer(string project) =>
+    public void File_has_at_most_450_lines_and_a_name_that_says_what_it_holds(string project) =>
         SourceTree.UntidyFilesOf(Path.Combine(SourceTree.Root, "src", project)).Should().BeEmpty();
 
     [Theory]
@@ -92,7 +92,7 @@ public sealed partial class WebLayeringTests
 
     private static string FolderOf(string file) => file.Contains('/') ? file[..file.LastIndexOf('/')] : "";
 
-    private static int FloorOf(string project, string file) => Array.FindIndex(s_floors[project], floor => floor.Contains(FolderOf(file)));
+    private static int LayerOf(string project, string file) => Array.FindIndex(s_layers[project], layer => layer.Contains(FolderOf(file)));
 
     [GeneratedRegex("^public ", RegexOptions.Multiline)]
     private static partial Regex PublicType();

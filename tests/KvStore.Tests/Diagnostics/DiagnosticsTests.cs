@@ -3,7 +3,8 @@ using System.Diagnostics.Metrics;
 
 namespace KvStore.Tests.Diagnostics;
 
-/// <summary>What listeners hear. Each test has a namespace of its own name, since listeners hear every namespace.</summary>
+/// <summary>What listeners receive. Each test has a namespace with its own name, because a listener receives the metrics of all
+/// namespaces.</summary>
 [Collection(nameof(DiagnosticsTests))]
 public sealed class DiagnosticsTests : IDisposable
 {
@@ -48,7 +49,7 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
-    public async Task Gauges_tell_of_a_namespace_until_it_is_disposed()
+    public async Task Gauges_measure_a_namespace_until_it_is_disposed()
     {
         using var heard = new Heard(_name);
         await _kv.PutAsync("a", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });
@@ -184,7 +185,7 @@ public sealed class DiagnosticsTests : IDisposable
                     listener.EnableMeasurementEvents(instrument);
                 }
             };
-            _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Hear(instrument, value, tags));
+            _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Record(instrument, value, tags));
             _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) =>
             {
                 if (IsOwn(tags))
@@ -211,7 +212,7 @@ public sealed class DiagnosticsTests : IDisposable
 
         public void Dispose() => _listener.Dispose();
 
-        private void Hear(Instrument instrument, long value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        private void Record(Instrument instrument, long value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             if (!IsOwn(tags))
             {

@@ -43,7 +43,7 @@ public sealed class DecodedCacheTests : IDisposable
     }
 
     [Fact]
-    public void As_many_as_a_set_has_room_for_are_kept_though_they_take_turns()
+    public void Set_keeps_as_many_values_as_it_has_ways_when_their_reads_alternate()
     {
         var records = RecordsOf(4);
 

@@ -10,7 +10,7 @@ using Record = KvStore.Records.Record;
 
 namespace KvStore.Tests.Engine;
 
-/// <summary>Finding words where lines are full, have holes, or belong to a table that is being replaced.</summary>
+/// <summary>Finding entries when buckets are full, have deleted entries, or belong to a table that is being replaced.</summary>
 public sealed class HashIndexTests
 {
     private static readonly string[] s_names = [.. Enumerable.Range(0, 3000).Select(i => $"key-{i * 7919:x8}")];
@@ -19,18 +19,18 @@ public sealed class HashIndexTests
     public void Bucket_search_finds_exactly_the_matching_entries()
     {
         var random = new Random(1);
-        var line = new long[HashBucket.Entries];
+        var bucket = new long[HashBucket.Entries];
         for (var round = 0; round < 1000; round++)
         {
-            for (var i = 0; i < line.Length; i++)
+            for (var i = 0; i < bucket.Length; i++)
             {
-                line[i] = ((long)random.Next(4) << 60) | (uint)random.Next(3);
+                bucket[i] = ((long)random.Next(4) << 60) | (uint)random.Next(3);
             }
 
-            var value = line[random.Next(line.Length)];
-            HashBucket.Find(in line[0], value).Should().Be(Expected(line, -1, value));
-            HashBucket.Find(in line[0], HashEntry.TagMask, value & HashEntry.TagMask)
-                .Should().Be(Expected(line, HashEntry.TagMask, value & HashEntry.TagMask));
+            var value = bucket[random.Next(bucket.Length)];
+            HashBucket.Find(in bucket[0], value).Should().Be(Expected(bucket, -1, value));
+            HashBucket.Find(in bucket[0], HashEntry.TagMask, value & HashEntry.TagMask)
+                .Should().Be(Expected(bucket, HashEntry.TagMask, value & HashEntry.TagMask));
         }
     }
 
@@ -57,25 +57,25 @@ public sealed class HashIndexTests
     public void Bucket_search_finds_exactly_the_entries_with_a_tag_and_the_first_of_them()
     {
         var random = new Random(3);
-        var words = new long[HashBucket.Entries];
+        var entries = new long[HashBucket.Entries];
         for (var round = 0; round < 1000; round++)
         {
-            // Few different parts, so that they fit at wrong places too.
-            for (var i = 0; i < words.Length; i++)
+            // Few different parts, so that wrong parts of an entry match too.
+            for (var i = 0; i < entries.Length; i++)
             {
-                words[i] = (long)(((ulong)random.Next(2) << 63) | ((ulong)random.Next(3) << 49) | ((ulong)random.Next(2) << 47) | ((ulong)random.Next(2) << 15) | ((ulong)random.Next(3) << 1));
+                entries[i] = (long)(((ulong)random.Next(2) << 63) | ((ulong)random.Next(3) << 49) | ((ulong)random.Next(2) << 47) | ((ulong)random.Next(2) << 15) | ((ulong)random.Next(3) << 1));
             }
 
             var hash = (ulong)random.Next(3) << 43;
-            var top = HashEntry.ValueTagOf(Vector128.CreateScalar(hash));
-            var fitting = Enumerable.Range(0, words.Length).Where(i => (words[i] & (HashEntry.TagMask | HashEntry.TombstoneBit)) == HashEntry.TagOf(hash)).ToArray();
+            var tag = HashEntry.ValueTagOf(Vector128.CreateScalar(hash));
+            var matching = Enumerable.Range(0, entries.Length).Where(i => (entries[i] & (HashEntry.TagMask | HashEntry.TombstoneBit)) == HashEntry.TagOf(hash)).ToArray();
 
-            var found = HashBucket.FindTag(in words[0], top);
+            var found = HashBucket.FindTag(in entries[0], tag);
 
-            found.Should().Be(fitting.Aggregate(0u, (bits, i) => bits | (8u << (4 * i))));
-            if (fitting.Length > 0)
+            found.Should().Be(matching.Aggregate(0u, (bits, i) => bits | (8u << (4 * i))));
+            if (matching.Length > 0)
             {
-                Unsafe.AreSame(ref HashBucket.FirstOf(ref words[0], found), ref words[fitting[0]]).Should().BeTrue();
+                Unsafe.AreSame(ref HashBucket.FirstOf(ref entries[0], found), ref entries[matching[0]]).Should().BeTrue();
             }
         }
     }
@@ -83,7 +83,7 @@ public sealed class HashIndexTests
     [Fact]
     public async Task Keys_that_come_and_go_by_the_thousand_are_found_exactly_while_they_are_there()
     {
-        // Enough of them for most lines to overflow now and then, and for marks of removed words to be taken again.
+        // Enough keys for most buckets to overflow now and then, and for deleted entries to be used again.
         await using var kv = KvNamespace.Create("KV");
         var random = new Random(2);
         var there = new HashSet<string>();
@@ -144,13 +144,13 @@ public sealed class HashIndexTests
         Insert(index, segments, key);
         var shard = HashIndex.ShardOf(KeyHash.OfUtf8(key));
 
-        // As in the middle of a replacement: the word is a mark already, and empty ones behind it are not.
+        // As in the middle of a replacement: the entry is a moved marker already, and empty entries behind it are not.
         MarkMoved(index, shard);
         var search = Task.Run(() => index.TryFind(new Utf8Key(key), out _, out _));
         var first = await Task.WhenAny(search, Task.Delay(20));
         index.ResizeHoldingLock(shard, HashIndex.EntriesMin);
 
-        first.Should().NotBeSameAs(search, "a search that has seen a mark knows nothing yet");
+        first.Should().NotBeSameAs(search, "a probe that has seen a moved marker knows nothing yet");
         (await search).Should().BeFalse("the new table has no key");
     }
 
@@ -200,27 +200,27 @@ public sealed class HashIndexTests
         draft.Record.Initialize(name.Length, 0, 0, default);
         key.CopyTo(draft.Record.DraftKey);
         index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
-        var words = index.EntriesOf(HashIndex.ShardOf(key.Hash));
-        words[slot] = HashEntry.TagOf(key.Hash) | draft.Address | HomeBucket.Of(key.Hash, slot, words.Length);
+        var entries = index.EntriesOf(HashIndex.ShardOf(key.Hash));
+        entries[slot] = HashEntry.TagOf(key.Hash) | draft.Address | HomeBucket.Of(key.Hash, slot, entries.Length);
     }
 
     private static void MarkMoved(HashIndex index, int shard)
     {
-        foreach (ref var word in index.EntriesOf(shard))
+        foreach (ref var entry in index.EntriesOf(shard))
         {
-            if (word != HashEntry.Empty)
+            if (entry != HashEntry.Empty)
             {
-                Volatile.Write(ref word, HashEntry.Moved);
+                Volatile.Write(ref entry, HashEntry.Moved);
             }
         }
     }
 
-    private static uint Expected(long[] line, long mask, long value)
+    private static uint Expected(long[] bucket, long mask, long value)
     {
         var expected = 0u;
-        for (var i = 0; i < line.Length; i++)
+        for (var i = 0; i < bucket.Length; i++)
         {
-            expected |= (line[i] & mask) == value ? 1u << i : 0;
+            expected |= (bucket[i] & mask) == value ? 1u << i : 0;
         }
 
         return expected;

@@ -5,7 +5,7 @@ using KvStore.Segments;
 
 namespace KvStore.Tests.Engine;
 
-/// <summary>What a word tells of its place in tables of other sizes.</summary>
+/// <summary>Where the bits of an entry say that it belongs in tables of other sizes.</summary>
 public sealed class HomeBucketTests
 {
     private const int SizesMax = 20;
@@ -19,12 +19,12 @@ public sealed class HomeBucketTests
         Prop.ForAll(s_hashes.ToArbitrary(), hash => Sizes().All(from =>
         {
             var slot = HomeBucket.HomeOf(hash, from) + (int)(hash >> 61);
-            var word = HomeBucket.Of(hash, slot, from);
-            return !HomeBucket.IsDisplaced(word) && Sizes().Where(to => HomeBucket.CanRehash(from, to)).All(to =>
+            var entry = HomeBucket.Of(hash, slot, from);
+            return !HomeBucket.IsDisplaced(entry) && Sizes().Where(to => HomeBucket.CanRehash(from, to)).All(to =>
             {
-                var told = HomeBucket.HashOf(word, slot, from);
-                var home = HomeBucket.HomeOf(told, to);
-                return home == HomeBucket.HomeOf(hash, to) && HomeBucket.Of(told, home, to) == HomeBucket.Of(hash, home, to);
+                var knownHash = HomeBucket.HashOf(entry, slot, from);
+                var home = HomeBucket.HomeOf(knownHash, to);
+                return home == HomeBucket.HomeOf(hash, to) && HomeBucket.Of(knownHash, home, to) == HomeBucket.Of(hash, home, to);
             });
         })).QuickCheckThrowOnFailure();
     }
@@ -32,10 +32,10 @@ public sealed class HomeBucketTests
     [Fact]
     public void Entry_in_another_bucket_is_marked_as_displaced()
     {
-        Prop.ForAll(s_hashes.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (hash, line) => Sizes().All(words =>
+        Prop.ForAll(s_hashes.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (hash, number) => Sizes().All(entryCount =>
         {
-            var slot = line & (words - HashBucket.Entries);
-            return HomeBucket.IsDisplaced(HomeBucket.Of(hash, slot, words)) == (slot != HomeBucket.HomeOf(hash, words));
+            var slot = number & (entryCount - HashBucket.Entries);
+            return HomeBucket.IsDisplaced(HomeBucket.Of(hash, slot, entryCount)) == (slot != HomeBucket.HomeOf(hash, entryCount));
         })).QuickCheckThrowOnFailure();
     }
 

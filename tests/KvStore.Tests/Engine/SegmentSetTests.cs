@@ -22,7 +22,7 @@ public sealed class SegmentSetTests
         {
             set.Contains(RecordAddress.Of(segment.Id, 0)).Should().BeTrue();
             set.Contains(RecordAddress.Of(segment.Id, RecordAddress.SegmentBytesMax - Record.Alignment)).Should().BeTrue();
-            set.Contains(unchecked((long)0xFFFF_0000_0000_0000) | RecordAddress.Of(segment.Id, 8)).Should().BeTrue("a fragment is no part of an address");
+            set.Contains(unchecked((long)0xFFFF_0000_0000_0000) | RecordAddress.Of(segment.Id, 8)).Should().BeTrue("a scaled key is no part of an address");
 
             // One that was added since, when there were more slots.
             set.Contains(RecordAddress.Of((segment.Id + slots) % RecordAddress.SegmentIdEnd, 0)).Should().BeFalse();

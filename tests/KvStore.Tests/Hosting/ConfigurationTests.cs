@@ -220,7 +220,7 @@ public sealed class ConfigurationTests : IDisposable
 
         var open = () => provider.GetRequiredKeyedService<KvNamespace>("CACHE");
 
-        open.Should().Throw<OptionsValidationException>().WithMessage("*KvStore:*\"cache\"*upper from lower case*");
+        open.Should().Throw<OptionsValidationException>().WithMessage("*KvStore:*\"cache\"*not case-sensitive*");
     }
 
     [Fact]

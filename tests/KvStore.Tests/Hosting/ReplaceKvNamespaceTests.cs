@@ -58,7 +58,7 @@ public sealed class ReplaceKvNamespaceTests : IDisposable
     }
 
     [Fact]
-    public async Task The_place_in_the_order_stays()
+    public async Task Replaced_namespace_keeps_its_position_in_the_order_of_registration()
     {
         await using var provider = new ServiceCollection().AddKvNamespace("A").AddKvNamespace("B").ReplaceKvNamespace("A").BuildServiceProvider();
 

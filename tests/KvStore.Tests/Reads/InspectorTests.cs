@@ -74,7 +74,7 @@ public sealed class InspectorTests
     }
 
     [Fact]
-    public void A_page_without_room_for_one_item_is_refused()
+    public void Limit_of_less_than_one_item_is_refused()
     {
         using var kv = KvNamespace.Create("FOLDERS");
         var list = () => new KvInspector(kv).ListFolders("", "/", limit: 0);

@@ -24,7 +24,7 @@ public sealed class ConvergenceTests
     }
 
     [Fact]
-    public async Task Waiting_for_convergence_ends_when_the_last_has_arrived()
+    public async Task Waiting_for_convergence_ends_with_the_last_delivery()
     {
         using var regions = new Regions(Regions.Fixed(10));
         regions.Replication.WaitForConvergenceAsync().IsCompletedSuccessfully.Should().BeTrue();
@@ -40,7 +40,7 @@ public sealed class ConvergenceTests
     }
 
     [Fact]
-    public async Task Waiting_ends_also_when_what_was_on_its_way_is_superseded()
+    public async Task Waiting_for_convergence_ends_when_a_pending_write_is_superseded()
     {
         using var regions = new Regions(new KvReplicationOptions { Regions = ["jnb", "lhr"], Lag = Regions.Fixed(10) });
         regions.Replication.Partition("lhr");
@@ -73,7 +73,7 @@ public sealed class ConvergenceTests
     }
 
     [Fact]
-    public async Task Events_tell_which_key_from_where_to_where_when_written_and_when_visible()
+    public async Task Event_has_the_key_both_regions_and_the_times_of_write_and_delivery()
     {
         using var regions = new Regions(Regions.Lags(("jnb", "lhr", 5), ("jnb", "sfo", 10)));
         var start = regions.Time.GetUtcNow();
@@ -97,7 +97,7 @@ public sealed class ConvergenceTests
     }
 
     [Fact]
-    public async Task Events_tell_what_was_superseded_on_its_way()
+    public async Task Event_reports_a_pending_write_that_was_superseded()
     {
         using var regions = new Regions(new KvReplicationOptions
         {

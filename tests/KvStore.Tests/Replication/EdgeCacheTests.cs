@@ -32,7 +32,7 @@ public sealed class EdgeCacheTests
     }
 
     [Fact]
-    public async Task That_there_is_no_such_key_is_cached_as_well()
+    public async Task Absence_of_a_key_is_cached_too()
     {
         using var regions = Cached();
         (await Get(regions.Lhr)).Should().Be(" MISS");
@@ -287,7 +287,7 @@ public sealed class EdgeCacheTests
     }
 
     [Fact]
-    public async Task The_oldest_make_room_when_a_region_has_cached_as_many_as_it_may()
+    public async Task Oldest_entries_are_evicted_when_the_cache_of_a_region_is_full()
     {
         using var regions = Cached(new KvEdgeCacheOptions { EntriesMax = 2 });
         foreach (var key in new[] { "a", "b", "c" })

@@ -74,7 +74,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task A_cut_holds_although_there_is_no_lag()
+    public async Task Partition_holds_back_writes_although_there_is_no_lag()
     {
         using var regions = new Regions(KvLag.None);
         regions.Replication.Partition("sfo");
@@ -87,7 +87,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task Between_two_regions_that_are_cut_off_nothing_travels_until_both_are_healed()
+    public async Task Partitioned_regions_receive_nothing_from_each_other_until_both_are_healed()
     {
         using var regions = new Regions(KvLag.None);
         regions.Replication.Partition("jnb");
@@ -191,7 +191,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task While_replication_is_paused_nothing_arrives_and_each_step_lets_one_thing_arrive()
+    public async Task Paused_replication_makes_one_delivery_for_each_step()
     {
         using var regions = new Regions(Regions.Lags(("jnb", "lhr", 5), ("jnb", "sfo", 10)));
         regions.Replication.Pause();
@@ -207,7 +207,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task A_step_does_not_wait_for_the_time_of_what_it_lets_arrive()
+    public async Task Step_makes_a_delivery_before_its_time()
     {
         using var regions = new Regions(Regions.Fixed(3600));
         regions.Replication.Pause();
@@ -219,7 +219,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task Resuming_lets_arrive_at_once_what_was_due_and_the_rest_in_its_time()
+    public async Task Resuming_makes_due_deliveries_at_once_and_the_others_in_their_time()
     {
         using var regions = new Regions(Regions.Lags(("jnb", "lhr", 5), ("jnb", "sfo", 30)));
         regions.Replication.Pause();

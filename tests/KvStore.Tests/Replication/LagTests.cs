@@ -5,7 +5,7 @@ public sealed class LagTests
     private const int Draws = 20_000;
 
     [Fact]
-    public void No_lag_is_none()
+    public void No_lag_and_a_fixed_lag_of_zero_are_zero()
     {
         KvLag.None.GetLag("a", "b", 1).Should().Be(TimeSpan.Zero);
         KvLag.Fixed(TimeSpan.Zero).GetLag("a", "b", 1).Should().Be(TimeSpan.Zero);

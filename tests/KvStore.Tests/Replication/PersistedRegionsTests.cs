@@ -38,7 +38,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_write_is_visible_nowhere_before_it_is_durable_and_sets_out_then()
+    public async Task Write_is_visible_nowhere_before_it_is_durable_and_is_sent_to_regions_then()
     {
         await Open(KvLag.Fixed(TimeSpan.FromSeconds(10)));
         _gated.CloseGate();
@@ -78,7 +78,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_write_that_cannot_be_made_durable_sets_out_nowhere()
+    public async Task Write_that_cannot_be_made_durable_is_sent_to_no_region()
     {
         await Open(KvLag.Fixed(TimeSpan.FromSeconds(10)));
         _gated.CloseGate();
@@ -163,7 +163,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_large_value_on_its_way_can_be_read_where_it_arrives_though_it_was_replaced()
+    public async Task Large_value_that_was_replaced_is_readable_in_a_region_that_receives_it_later()
     {
         await Open(KvLag.Fixed(TimeSpan.FromSeconds(10)));
         var large = new string('x', 5000);
@@ -233,7 +233,7 @@ public sealed class PersistedRegionsTests : IAsyncDisposable
         });
     }
 
-    /// <summary>Makes durable what it is told when the test lets it, in the order that the test likes.</summary>
+    /// <summary>A provider that makes mutations durable when the test says so, in the order that the test chooses.</summary>
     private sealed class GatedPersistence(MemoryPersistence inner) : IKvPersistence
     {
         private readonly List<TaskCompletionSource> _waiting = [];

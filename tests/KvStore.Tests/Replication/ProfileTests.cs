@@ -73,7 +73,7 @@ public sealed class ProfileTests
     }
 
     [Fact]
-    public async Task A_refusal_for_lack_of_room_names_the_key_and_the_namespace()
+    public async Task Refusal_over_capacity_names_the_key_and_the_namespace()
     {
         await using var kv = Create(KvProfile.WorkersKv, limits => limits with { NamespaceBytesMax = 1000, NamespaceKeysMax = 2 });
         await kv.PutAsync("a", new byte[600]);

@@ -39,7 +39,7 @@ public sealed class PropagationTests
             var newest = new Dictionary<(int, string), int>();
             Play(schedule, (region, key, value) =>
             {
-                // A value tells which put it was: they are numbered in the order of their revisions.
+                // A value is the number of its put. Puts are numbered in the order of their revisions.
                 var version = value is null ? -1 : int.Parse(value.AsSpan(1), CultureInfo.InvariantCulture);
                 if (version >= 0)
                 {

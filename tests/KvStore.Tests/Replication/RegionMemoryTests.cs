@@ -10,7 +10,7 @@ public sealed class RegionMemoryTests
     private readonly FakeTimeProvider _time = new();
 
     [Fact]
-    public async Task Five_regions_take_no_more_memory_than_one_place_when_nothing_is_in_flight()
+    public async Task Five_regions_without_pending_writes_take_no_more_memory_than_one()
     {
         var plain = await BytesBesideTheEngine(replication: null);
         var replicated = await BytesBesideTheEngine(new KvReplicationOptions { Regions = s_regions });
@@ -23,7 +23,7 @@ public sealed class RegionMemoryTests
     }
 
     [Fact]
-    public async Task A_read_in_a_region_allocates_nothing_when_nothing_is_in_flight_there()
+    public async Task Read_in_a_region_without_pending_writes_allocates_nothing()
     {
         await using var kv = Create(new KvReplicationOptions { Regions = s_regions, Lag = KvLag.Fixed(TimeSpan.FromSeconds(10)) });
         await kv.PutAsync("k", "v");

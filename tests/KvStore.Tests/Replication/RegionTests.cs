@@ -51,7 +51,7 @@ public sealed class RegionTests
     }
 
     [Fact]
-    public async Task Deleting_a_key_that_nobody_has_puts_nothing_on_its_way()
+    public async Task Deleting_a_key_that_no_region_has_leaves_nothing_pending()
     {
         using var regions = new Regions(Regions.Fixed(10));
 
@@ -108,7 +108,7 @@ public sealed class RegionTests
     }
 
     [Fact]
-    public async Task An_own_write_wins_over_what_is_still_on_its_way_here()
+    public async Task Own_write_wins_over_a_pending_write_of_another_region()
     {
         using var regions = new Regions(Regions.Fixed(10));
         await regions.Jnb.PutAsync("k", "first");
@@ -167,7 +167,7 @@ public sealed class RegionTests
     [InlineData(3)]
     [InlineData(7)]
     [InlineData(1000)]
-    public async Task Pages_of_a_region_hold_its_keys_in_order_whatever_is_in_flight(int limit)
+    public async Task Pages_of_a_region_have_its_keys_in_order_with_any_pending_writes(int limit)
     {
         using var regions = new Regions(Regions.Fixed(10));
         for (var i = 0; i < 30; i += 3)

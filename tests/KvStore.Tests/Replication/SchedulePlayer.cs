@@ -24,7 +24,7 @@ internal sealed class SchedulePlayer : IDisposable
 
     public KvNamespace Kv { get; }
 
-    /// <summary>Told what each read returned: the region, the key, the value.</summary>
+    /// <summary>Called with the result of each read: the region, the key, the value.</summary>
     public Action<int, string, string?>? OnRead { get; init; }
 
     private long NowTicks => _time.GetUtcNow().UtcTicks;

@@ -25,7 +25,7 @@ internal abstract record ScheduledOperation
 
     public sealed record Step : ScheduledOperation;
 
-    /// <summary>A random schedule. The value of each put is its own, so that a read tells which put it saw.</summary>
+    /// <summary>A random schedule. Each put has another value, so that a read shows which put it saw.</summary>
     public static ScheduledOperation[] Schedule(int seed, int length, int regions, bool withSkew)
     {
         var random = new Random(seed);

@@ -120,7 +120,7 @@ static bool IsVisible(MemberInfo member) => member switch
     _ => true,
 };
 
-// Whoever debugs gets every source from the symbols, by a path that says nothing of the machine that built them.
+// A debugger gets every source file from the symbols, by a path that does not name the machine that built them.
 void CheckSources(string name, byte[] pdb)
 {
     using var provider = MetadataReaderProvider.FromPortablePdbStream(new MemoryStream(pdb));

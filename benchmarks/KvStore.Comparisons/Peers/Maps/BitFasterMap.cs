@@ -3,7 +3,7 @@ using BitFaster.Caching.Lru;
 
 namespace KvStore.Comparisons.Peers.Maps;
 
-/// <summary>A bounded least-recently-used cache, with a capacity that everything fits into.</summary>
+/// <summary>A bounded least-recently-used cache, with a capacity for all entries.</summary>
 internal readonly struct BitFasterMap() : IMap
 {
     private readonly ConcurrentLru<string, byte[]> _entries = new(10_000_000);

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace KvStore.Comparisons.Peers.Maps;
 
-/// <summary>What most programs use for this, and the yardstick of every ratio.</summary>
+/// <summary>The dictionary that most programs use, and the baseline of the ratios.</summary>
 internal readonly struct ConcurrentDictionaryMap() : IMap
 {
     private readonly ConcurrentDictionary<string, byte[]> _entries = new();

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace KvStore.Comparisons.Peers.Maps;
 
-/// <summary>The plain dictionary: not safe with a writer; a bound for what hashing a string costs.</summary>
+/// <summary>The plain dictionary, which is not safe with a writer: a lower bound for the cost of hashing a string.</summary>
 internal readonly struct DictionaryMap() : IMap
 {
     private readonly Dictionary<string, byte[]> _entries = [];

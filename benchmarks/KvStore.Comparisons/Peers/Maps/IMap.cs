@@ -3,8 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace KvStore.Comparisons.Peers.Maps;
 
 /// <summary>
-/// A map in this process: what <see cref="MapPeer{TMap}"/> needs of it. Implemented by structs that hold the map, so that
-/// the runtime compiles the loops of the peer for each map, with its calls inlined, as a hand-written loop would be.
+/// The operations of a map in this process that <see cref="MapPeer{TMap}"/> needs. Implementations are structs with the map, so that
+/// the runtime compiles the loops of the peer for each map, with inlined calls, as fast as hand-written loops.
 /// </summary>
 internal interface IMap
 {

@@ -1,6 +1,6 @@
 namespace KvStore.Comparisons.Peers.Maps;
 
-/// <summary>Asks a map the questions of a peer.</summary>
+/// <summary>A peer that is a map.</summary>
 internal sealed class MapPeer<TMap>(TMap map) : Peer, ITimedPeer
     where TMap : struct, IMap
 {

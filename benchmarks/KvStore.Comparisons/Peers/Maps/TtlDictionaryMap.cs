@@ -4,7 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace KvStore.Comparisons.Peers.Maps;
 
 /// <summary>
-/// The cache that people write themselves: a concurrent dictionary of entries with a deadline, checked on every read.
+/// A typical hand-written cache: a concurrent dictionary of entries with a deadline, checked in every read.
 /// </summary>
 internal readonly struct TtlDictionaryMap() : IMap
 {

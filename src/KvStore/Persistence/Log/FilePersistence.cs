@@ -17,6 +17,7 @@ public sealed class FilePersistence : IKvPersistence
     private readonly bool _retries;
     private LogPersistence? _opened;
     private IStorage? _storage;
+    private TimeProvider _timeProvider = TimeProvider.System;
     private int _isOpen;
 
     /// <summary>Uses a directory, which is created when it is opened for the first time.</summary>
@@ -138,6 +139,7 @@ public sealed class FilePersistence : IKvPersistence
 
     private LogPersistence Open(IKvPersistenceHost host, CancellationToken cancellationToken)
     {
+        _timeProvider = host.TimeProvider;
         _storage = OpenStorage(Directory);
         _storage = _retries ? new RetryingStorage(_storage, host.TimeProvider) : _storage;
         try
@@ -155,15 +157,7 @@ public sealed class FilePersistence : IKvPersistence
     {
         try
         {
-            try
-            {
-                return _openStorage(directory);
-            }
-            catch (IOException e) when (!OperatingSystem.IsWindows() && DescriptorLimit.HasFreed(e.HResult))
-            {
-                // Logs that rest have closed their files.
-                return _openStorage(directory);
-            }
+            return _retries ? RetryingStorage.RetryForDescriptors(() => _openStorage(directory), _timeProvider) : _openStorage(directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

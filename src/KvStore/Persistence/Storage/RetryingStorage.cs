@@ -17,23 +17,16 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
 
     public string PathOf(string name) => storage.PathOf(name);
 
-    public IReadOnlyList<StorageEntry> List()
-    {
-        try
-        {
-            return storage.List();
-        }
-        catch (IOException e) when (!OperatingSystem.IsWindows() && DescriptorLimit.HasFreed(e.HResult))
-        {
-            return storage.List();
-        }
-    }
+    public IReadOnlyList<StorageEntry> List() => RetryForDescriptors(storage.List, timeProvider);
 
     public bool Exists(string name) => storage.Exists(name);
 
     public IStorageFile Create(string name) => Retry(_ => storage.Create(name));
 
     public IStorageFile Open(string name, bool isWritable) => Retry(_ => storage.Open(name, isWritable));
+
+    // A lock that another process holds fails at once.
+    public IDisposable Lock(bool isShared = false) => RetryForDescriptors(() => storage.Lock(isShared), timeProvider);
 
     public void Rename(string from, string to) => Retry(isRetry =>
     {
@@ -56,13 +49,15 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
 
     public void Reclaim() => storage.Reclaim();
 
-    public IDisposable Lock(bool isShared = false) => storage.Lock(isShared);
-
     public string? Weakness => storage.Weakness;
 
     public void Dispose() => storage.Dispose();
 
-    private T Retry<T>(Func<bool, T> attempt)
+    /// <summary>Tries again what fails because no descriptor is free, for as long as logs that rest can give some back, or 630 ms.</summary>
+    public static T RetryForDescriptors<T>(Func<T> attempt, TimeProvider timeProvider) =>
+        Retry(_ => attempt(), static _ => false, timeProvider);
+
+    private static T Retry<T>(Func<bool, T> attempt, Func<Exception, bool> mayPass, TimeProvider timeProvider)
     {
         var delay = s_firstDelay;
         for (var retries = 0; ; retries++)
@@ -76,17 +71,19 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
                 // Logs that rest have closed their files; the second time, others were faster.
                 if (retries > 0)
                 {
-                    Wait(delay);
+                    Wait(delay, timeProvider);
                     delay *= 2;
                 }
             }
-            catch (Exception e) when (retries < RetriesMax && MayPass(e))
+            catch (Exception e) when (retries < RetriesMax && mayPass(e))
             {
-                Wait(delay);
+                Wait(delay, timeProvider);
                 delay *= 2;
             }
         }
     }
+
+    private T Retry<T>(Func<bool, T> attempt) => Retry(attempt, MayPass, timeProvider);
 
     private static bool MayPass(Exception e) => e switch
     {
@@ -99,7 +96,7 @@ internal sealed class RetryingStorage(IStorage storage, TimeProvider timeProvide
         _ => false,
     };
 
-    private void Wait(TimeSpan delay)
+    private static void Wait(TimeSpan delay, TimeProvider timeProvider)
     {
         // Not disposed: the timer may still be setting it when the wait ends.
         var passed = new ManualResetEventSlim();
