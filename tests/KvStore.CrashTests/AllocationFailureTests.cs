@@ -115,6 +115,42 @@ public sealed class AllocationFailureTests : IDisposable
     }
 
     [Fact]
+    public async Task Watch_that_had_no_memory_for_a_change_begins_anew_and_the_write_succeeds()
+    {
+        var resets = 0;
+        for (var succeed = 0; succeed < 40; succeed++)
+        {
+            await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = new FakeTimeProvider() });
+            await using var follower = new Follower("");
+            follower.Begin(kv);
+            await follower.CatchUpAsync(kv);
+            var model = new Dictionary<string, string>();
+            AllocationProbe.SucceedBeforeFailure = succeed;
+            for (var i = 0; i < 100; i++)
+            {
+                try
+                {
+                    await (i % 5 == 4 ? kv.DeleteAsync($"k{i - 1}") : kv.PutAsync($"k{i}", "v"));
+                }
+                catch (OutOfMemoryException)
+                {
+                    // The write changed nothing.
+                    continue;
+                }
+
+                _ = i % 5 == 4 ? model.Remove($"k{i - 1}") : model.TryAdd($"k{i}", "v");
+            }
+
+            AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+            await follower.CatchUpAsync(kv);
+            follower.Entries.Should().BeEquivalentTo(model, "{0} allocations succeeded", succeed);
+            resets += follower.Resets;
+        }
+
+        resets.Should().BePositive();
+    }
+
+    [Fact]
     public async Task A_log_that_is_finished_while_memory_is_short_is_followed_by_the_next()
     {
         var isReached = true;
@@ -250,6 +286,18 @@ public sealed class AllocationFailureTests : IDisposable
                     key = $"key {i / 2}";
                     await kv.DeleteAsync(key);
                     model.Remove(key);
+                }
+                else if (i % 29 == 28)
+                {
+                    var isThere = model.ContainsKey(key);
+                    (await kv.TryPutAsync(key, value, isThere ? KvCondition.Present : KvCondition.Absent)).Succeeded.Should().BeTrue();
+                    model[key] = value;
+                    (await kv.TryPutAsync(key, "refused", KvCondition.Absent)).Succeeded.Should().BeFalse();
+                }
+                else if (i % 31 == 30)
+                {
+                    key = $"key {i / 3}";
+                    (await kv.TouchAsync(key, null)).Should().Be(model.ContainsKey(key));
                 }
                 else if (i % 23 == 22)
                 {
