@@ -6,6 +6,7 @@
 // Or: "short-of-memory", directory, seed and seconds.
 // Or: "few-descriptors" and a directory, under a low limit of open files.
 // Or: "many-idle", directory, how many namespaces, and their durability.
+// Or: "count" and a directory: see Counting.
 // Or: "put-many", directory and the number of the first round: see PutManyRounds.
 using System.Globalization;
 using System.Text;
@@ -42,6 +43,11 @@ if (args[0] == "few-descriptors")
 if (args[0] == "many-idle")
 {
     return await ManyIdle.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture), Enum.Parse<Durability>(args[3]));
+}
+
+if (args[0] == "count")
+{
+    return await Counting.RunAsync(args[1]);
 }
 
 if (args[0] == "put-many")

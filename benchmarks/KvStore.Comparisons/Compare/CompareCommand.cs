@@ -22,6 +22,7 @@ internal static class CompareCommand
             .. RegionMemoryQuestions.All(options),
             .. GetQuestions.All(options),
             .. RegionQuestions.All(options),
+            .. CreateQuestions.All(),
             .. PutQuestions.All(options),
             .. FloorQuestions.All(options),
             .. ReadFloorQuestions.All(options),
