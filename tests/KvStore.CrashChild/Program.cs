@@ -3,10 +3,12 @@
 //
 // Arguments: directory, seed, and for each caller the number that it goes on with.
 // Or: "read" and a directory, which is opened to be read only; says how many entries there are, or what is wrong.
+// Or: "increment" and a directory: 16 tasks increment one counter there; each acknowledged number is a line.
 // Or: "short-of-memory", directory, seed and seconds.
 // Or: "few-descriptors" and a directory, under a low limit of open files.
 // Or: "many-idle", directory, how many namespaces, and their durability.
-// Or: "count" and a directory: see Counting.
+// Or: "evict", a budget for memory, how many writers, and a directory or none.
+// Or: "evict-until-killed", directory, and the number that it goes on with.
 // Or: "put-many", directory and the number of the first round: see PutManyRounds.
 using System.Globalization;
 using System.Text;
@@ -29,6 +31,11 @@ if (args is ["read", var path])
     }
 }
 
+if (args[0] == "increment")
+{
+    return await Counter.RunAsync(args[1]);
+}
+
 if (args[0] == "short-of-memory")
 {
     return await ShortOfMemory.RunAsync(
@@ -45,9 +52,15 @@ if (args[0] == "many-idle")
     return await ManyIdle.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture), Enum.Parse<Durability>(args[3]));
 }
 
-if (args[0] == "count")
+if (args is ["evict", var budget, var writers, .. var place])
 {
-    return await Counting.RunAsync(args[1]);
+    return await Evicting.FillAsync(
+        string.Concat(place), long.Parse(budget, CultureInfo.InvariantCulture), int.Parse(writers, CultureInfo.InvariantCulture));
+}
+
+if (args is ["evict-until-killed", var evicting, var firstNumber])
+{
+    return await Evicting.UntilKilledAsync(evicting, int.Parse(firstNumber, CultureInfo.InvariantCulture));
 }
 
 if (args[0] == "put-many")
@@ -78,6 +91,7 @@ await Task.WhenAll(next.Select((first, caller) => Task.Run(async () =>
         {
             CrashScript.Kind.Delete => host.DeleteAsync(key),
             CrashScript.Kind.PutLarge => host.PutLargeAsync(key, value),
+            CrashScript.Kind.Touch => host.Namespace.TouchAsync(key, number % 2 == 0 ? null : TimeSpan.FromDays(number)).AsTask(),
             _ => host.PutAsync(key, value),
         });
         var line = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{caller} {number}\n"));

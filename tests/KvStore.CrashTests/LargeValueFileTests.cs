@@ -3,6 +3,8 @@ namespace KvStore.CrashTests;
 /// <summary>When the file of a large value is there, and when it is gone.</summary>
 public sealed class LargeValueFileTests
 {
+    private const int Entries = 100;
+
     private static readonly string s_value = new('L', 5000);
 
     [Fact]
@@ -91,6 +93,172 @@ public sealed class LargeValueFileTests
 
         ValueFiles(disk).Should().ContainSingle();
         host.State["a"].Should().Be(s_value);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task File_of_a_conditional_put_that_is_refused_at_its_commit_is_removed(bool isCancelled)
+    {
+        var disk = new SimulatedDisk();
+        var host = await NamespaceHost.OpenAsync(Stores.On(disk));
+        using var cancellation = new CancellationTokenSource();
+        var slow = new System.IO.Pipelines.Pipe();
+        var put = host.Namespace.TryPutAsync("a", slow.Reader, KvCondition.Absent, cancellationToken: cancellation.Token).AsTask();
+        await slow.Writer.WriteAsync(System.Text.Encoding.ASCII.GetBytes(s_value));
+        await host.PutAsync("a", "meanwhile");
+        if (isCancelled)
+        {
+            await cancellation.CancelAsync();
+        }
+
+        await slow.Writer.CompleteAsync();
+        if (isCancelled)
+        {
+            await put.Awaiting(task => task).Should().ThrowAsync<OperationCanceledException>();
+        }
+        else
+        {
+            (await put).Succeeded.Should().BeFalse();
+        }
+
+        (await host.Namespace.TryPutAsync("a", s_value, KvCondition.Absent)).Succeeded.Should().BeFalse();
+        await host.DisposeAsync();
+
+        ValueFiles(disk).Should().BeEmpty();
+        (await Stores.StateOfAsync(disk)).Should().Equal(new Dictionary<string, string> { ["a"] = "meanwhile" });
+    }
+
+    [Theory]
+    [InlineData("put")]
+    [InlineData("delete")]
+    [InlineData("expire")]
+    [InlineData("put and expire")]
+    public async Task File_of_a_touched_value_stays_until_the_entry_has_gone(string end)
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+        var disk = new SimulatedDisk();
+        var host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+        await host.PutLargeAsync("a", s_value, 1_700_000_060);
+        for (var i = 1; i < 4; i++)
+        {
+            await host.TouchAsync("a", 1_700_000_060 + (uint)i);
+            await host.Persistence.FlushAsync();
+        }
+
+        // The first deadline passes, and the sweep runs.
+        time.Advance(TimeSpan.FromSeconds(61));
+        time.Advance(TimeSpan.FromSeconds(1));
+        await host.Persistence.CompactAsync();
+        await host.DisposeAsync();
+        ValueFiles(disk).Should().ContainSingle();
+
+        host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+        host.State["a"].Should().Be(s_value);
+        await host.TouchAsync("a", 0);
+        await host.TouchAsync("a", 1_700_000_100);
+        host.State["a"].Should().Be(s_value);
+        switch (end)
+        {
+            case "delete":
+                await host.DeleteAsync("a");
+                break;
+            case "put":
+                await host.PutAsync("a", "small");
+                break;
+            case "put and expire":
+                await host.PutLargeAsync("a", s_value, 1_700_000_090);
+                time.Advance(TimeSpan.FromSeconds(60));
+                break;
+            default:
+                time.Advance(TimeSpan.FromSeconds(60));
+                break;
+        }
+
+        await host.DisposeAsync();
+        host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+        await host.DisposeAsync();
+        ValueFiles(disk).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Value_touched_to_a_deadline_that_has_passed_and_touched_again_before_is_recovered()
+    {
+        // Recovery meets the three records of the entry in this order. The one in the middle has expired, and counts as a delete.
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+        var disk = new SimulatedDisk();
+        var host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+        await host.PutLargeAsync("a", s_value);
+        await host.TouchAsync("a", 1_700_000_060);
+        await host.TouchAsync("a", 1_700_000_600);
+        await host.DisposeAsync();
+        time.Advance(TimeSpan.FromSeconds(100));
+        for (var i = 0; i < 3; i++)
+        {
+            host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+            await host.PutAsync("other", $"{i}");
+            await host.Persistence.FlushAsync();
+            host.State["a"].Should().Be(s_value);
+            await host.DisposeAsync();
+            ValueFiles(disk).Should().ContainSingle();
+        }
+    }
+
+    [Fact]
+    public async Task Large_value_that_expires_while_its_touch_is_in_flight_is_kept()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+        var disk = new SimulatedDisk();
+        var host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+        await host.PutLargeAsync("a", s_value, 1_700_000_060);
+        for (var i = 1; i < Entries; i++)
+        {
+            // A segment of memory is only swept when nothing in it is in flight, so the record of the touch is in another one.
+            await host.PutAsync($"filling {i}", new string('f', 1000), 1_700_000_060);
+        }
+
+        using var goesOn = new ManualResetEventSlim();
+        var isReached = new TaskCompletionSource();
+        disk.BeforeStep = (operation, name) =>
+        {
+            if (operation == "flush" && name.Contains(".log", StringComparison.Ordinal))
+            {
+                isReached.TrySetResult();
+                goesOn.Wait(TimeSpan.FromSeconds(60));
+            }
+        };
+        var touch = host.TouchAsync("a", 1_700_000_600);
+        await isReached.Task.WaitAsync(TimeSpan.FromSeconds(60));
+
+        // The entry expires, and the sweep removes it, while the touch waits for the disk.
+        time.Advance(TimeSpan.FromSeconds(61));
+        time.Advance(TimeSpan.FromSeconds(1));
+        host.State.Should().BeEmpty();
+        for (var second = 0; host.Namespace.Count == Entries && second < 100; second++)
+        {
+            for (var wait = 0; host.Namespace.Count == Entries && wait < 20; wait++)
+            {
+                await Task.Delay(5);
+            }
+
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        var isSwept = host.Namespace.Count < Entries;
+        disk.BeforeStep = null;
+        goesOn.Set();
+        isSwept.Should().BeTrue();
+        await touch;
+
+        host.State["a"].Should().Be(s_value);
+        await host.Persistence.CompactAsync();
+        await host.DisposeAsync();
+        ValueFiles(disk).Should().ContainSingle();
+        host = await NamespaceHost.OpenAsync(Stores.On(disk), time);
+        host.State["a"].Should().Be(s_value);
+        await host.DeleteAsync("a");
+        await host.DisposeAsync();
+        ValueFiles(disk).Should().BeEmpty();
     }
 
     [Fact]

@@ -24,6 +24,8 @@ internal static class CompareCommand
             .. RegionQuestions.All(options),
             .. CreateQuestions.All(),
             .. PutQuestions.All(options),
+            .. WatchQuestions.All(options),
+            .. ManyQuestions.All(options),
             .. FloorQuestions.All(options),
             .. ReadFloorQuestions.All(options),
             .. ListQuestions.All(options),

@@ -22,6 +22,7 @@ internal sealed class DashboardContext
         Time = services.GetService<TimeProvider>() ?? TimeProvider.System;
         Stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
         Feed = new LiveFeed(Time, options.WatchersMax);
+        KeysSlots = new SemaphoreSlim(options.WatchersMax, options.WatchersMax);
         TransferSlots = new SemaphoreSlim(options.TransfersMax, options.TransfersMax);
     }
 
@@ -42,6 +43,9 @@ internal sealed class DashboardContext
     public CancellationToken Stopping { get; }
 
     public LiveFeed Feed { get; }
+
+    /// <summary>One slot for each page of keys that follows changes.</summary>
+    public SemaphoreSlim KeysSlots { get; }
 
     /// <summary>One slot for each concurrent import or export.</summary>
     public SemaphoreSlim TransferSlots { get; }

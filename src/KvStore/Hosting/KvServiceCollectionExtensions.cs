@@ -47,7 +47,7 @@ public static class KvServiceCollectionExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         if (NamesIn(services).Contains(name))
         {
-            throw new ArgumentException(IsTaken(name));
+            throw new ArgumentException(KvNamespaceRegistry.IsTaken(name));
         }
 
         services.AddSingleton(Registration(services, name, configure, readsConfiguration: true));
@@ -171,7 +171,7 @@ public static class KvServiceCollectionExtensions
         {
             if (!taken.Add(binding.Name))
             {
-                throw WranglerFile.Error(path, binding.Position, IsTaken(binding.Name));
+                throw WranglerFile.Error(path, binding.Position, KvNamespaceRegistry.IsTaken(binding.Name));
             }
         }
 
@@ -200,9 +200,6 @@ public static class KvServiceCollectionExtensions
         var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
         return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? root : null;
     }
-
-    private static string IsTaken(string name) =>
-        $"A KV namespace named \"{name}\" is registered already; each name can be registered once. To put another in its place, for example in a test, call {nameof(ReplaceKvNamespace)}.";
 
     private static KvNamespaceRegistration Registration(
         IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure, bool readsConfiguration)

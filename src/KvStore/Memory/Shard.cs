@@ -18,11 +18,8 @@ namespace KvStore.Memory;
 /// the index first and marks the record that it replaced dead afterwards: so a thread that sees a dead record finds the newer state in
 /// the index. A mutation takes the memory that it needs before it writes the entry, and nothing fails afterwards.
 /// </remarks>
-internal sealed class Shard
+internal sealed partial class Shard
 {
-    // What is announced may be much more than what comes.
-    private const int PreparedEntriesMax = 1 << 20;
-
     // A few microseconds' worth.
     private const int EntriesAtOnce = 4096;
 
@@ -76,6 +73,9 @@ internal sealed class Shard
     /// <summary>Whether <see cref="LiveBytes"/> is kept. Set before anything is published.</summary>
     public bool CountsLiveBytes { get; set; }
 
+    /// <summary>Whether an overwrite counts as a use. Set before anything is published.</summary>
+    public bool CountsUses { get; set; }
+
     /// <summary>The bytes of keys, metadata and values of all entries, where that is counted.</summary>
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
@@ -83,29 +83,12 @@ internal sealed class Shard
     public bool IsSparse => _index.EntriesOf(_number).Length is var entries && entries > HashIndex.EntriesMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < entries;
 
-    /// <summary>The bytes of the larger table that one more key may need now; 0 when the table has room for it.</summary>
-    public long BytesToAddForKey
-    {
-        get
-        {
-            var entries = _index.EntriesOf(_number).Length;
-            return (Volatile.Read(ref _occupied) + 2) * 4L > entries * 3L ? 2L * entries * sizeof(long) : 0;
-        }
-    }
-
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
     /// <param name="draft">The draft.</param>
-    /// <param name="isShared">
-    /// Whether a large value has one owner, however many records of the key refer to it: they come from elsewhere. Otherwise each record
-    /// owns its value (<see cref="ShardedStore.DraftTouched"/>).
-    /// </param>
-    /// <param name="isRepeat">
-    /// Whether the record in the index owns the large value of the draft: it is the same mutation, which recovery may meet in a snapshot and
-    /// in the log after it, or it has the same value.
-    /// </param>
+    /// <param name="isRepeat">Whether the key has the same mutation already: recovery may meet one in a snapshot and in the log after it.</param>
     /// <returns>False when the key has a newer one, or the same one.</returns>
-    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, bool isShared, out bool isRepeat)
+    public bool PublishHoldingLock<TKey>(in TKey key, in RecordDraft draft, out bool isRepeat)
         where TKey : struct, IKey, allows ref struct
     {
         ThrowIfClosed();
@@ -118,11 +101,16 @@ internal sealed class Shard
         {
             if (old.Revision >= draft.Record.Revision)
             {
-                isRepeat = old.Revision == draft.Record.Revision || (isShared && HaveSameValue(old, draft.Record));
+                isRepeat = old.Revision == draft.Record.Revision;
                 return false;
             }
 
-            hadValue = ReplaceAt(slot, old, newEntry, keepsValue: isShared && HaveSameValue(old, draft.Record));
+            if (CountsUses && !isTombstone)
+            {
+                draft.Record.SetUses(Math.Min(old.Uses + 1, RecordLayout.UsesMax));
+            }
+
+            hadValue = ReplaceAt(slot, old, newEntry);
             Replaced = new ReplacedRecord(old.Revision, old.Deadline, hadValue);
         }
         else
@@ -246,52 +234,6 @@ internal sealed class Shard
         }
     }
 
-    /// <summary>Takes the memory for the index entries of so many new keys, which are then published without a failure.</summary>
-    /// <exception cref="OutOfMemoryException">There is none; nothing has changed.</exception>
-    public void ReserveHoldingLock(int keys)
-    {
-        ThrowIfClosed();
-        // One entry stays empty, so that a probe ends.
-        if (_index.EntriesOf(_number).Length - _occupied <= keys)
-        {
-            ResizeHoldingLock(keys);
-        }
-    }
-
-    /// <summary>Makes room for so many keys.</summary>
-    public void PrepareHoldingLock(int keys)
-    {
-        ThrowIfClosed();
-        var entryCount = HashIndex.EntriesMin;
-        while (entryCount < keys * 2L && entryCount < PreparedEntriesMax)
-        {
-            entryCount *= 2;
-        }
-
-        if (entryCount > _index.EntriesOf(_number).Length)
-        {
-            _index.ResizeHoldingLock(_number, entryCount);
-            _occupied = _live + _tombstones;
-        }
-    }
-
-    /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
-    /// <param name="newKeys">How many more keys are about to come.</param>
-    public void ResizeHoldingLock(int newKeys = 1)
-    {
-        ThrowIfClosed();
-        // Between a quarter and half full afterwards.
-        var keys = _live + _tombstones + newKeys;
-        var entryCount = HashIndex.EntriesMin;
-        while (entryCount < keys * 2)
-        {
-            entryCount *= 2;
-        }
-
-        _index.ResizeHoldingLock(_number, entryCount);
-        _occupied = _live + _tombstones;
-    }
-
     /// <summary>Forgets everything; every later call throws.</summary>
     public void CloseHoldingLock()
     {
@@ -361,20 +303,6 @@ internal sealed class Shard
         Volatile.Write(ref entries[slot], newEntry | HomeBucket.Of(key.Hash, slot, entries.Length));
     }
 
-    // Without memory a table may fill until one empty entry is left, which ends a probe; so a mutation that was made durable is published.
-    private bool TryResize()
-    {
-        try
-        {
-            ResizeHoldingLock();
-            return true;
-        }
-        catch (OutOfMemoryException) when (_occupied + 1 < _index.EntriesOf(_number).Length)
-        {
-            return false;
-        }
-    }
-
     // Whether it was a value, and not a tombstone.
     private bool RemoveAt(int slot)
     {
@@ -389,27 +317,16 @@ internal sealed class Shard
     }
 
     // Returns whether the record that is replaced was a value, and not a tombstone.
-    private bool ReplaceAt(int slot, Record old, long newEntry, bool keepsValue = false)
+    private bool ReplaceAt(int slot, Record old, long newEntry)
     {
         ref var entry = ref _index.EntriesOf(_number)[slot];
         var oldEntry = entry;
         var hadValue = (oldEntry & HashEntry.TombstoneBit) == 0;
         Volatile.Write(ref entry, newEntry | (oldEntry & HomeBucket.Mask));
         CountGone(old, hadValue);
-        if (keepsValue)
-        {
-            MarkDead(old, oldEntry);
-        }
-        else
-        {
-            Kill(old, oldEntry);
-        }
-
+        Kill(old, oldEntry);
         return hadValue;
     }
-
-    private static bool HaveSameValue(Record record, Record other) =>
-        record.IsLarge && other.IsLarge && record.LargeValue.Id == other.LargeValue.Id;
 
     private void CountGone(Record record, bool wasValue)
     {

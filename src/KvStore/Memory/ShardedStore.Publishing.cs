@@ -15,12 +15,6 @@ namespace KvStore.Memory;
 /// </content>
 internal sealed partial class ShardedStore
 {
-    private const int NewKeysPerShardMax = 512;
-    private const int NewKeysPerShardMin = 32;
-
-    // Keys that wait for the ordered index of a budgeted namespace take up less than a sixteenth of it.
-    private const int BudgetBytesPerNewKey = 16 * 1024;
-
     private readonly int _newKeysPerShardMax;
 
     private long _revision;
@@ -45,7 +39,8 @@ internal sealed partial class ShardedStore
         // probe will touch are fetched here, and arrive while the record is written.
         var keyBytes = key.Utf8Bytes;
         _index.PrefetchBucket(key.Hash);
-        var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
+        var size = Record.SizeFor(keyBytes, metadataBytes, valueBytes);
+        var draft = _eviction is null ? _segments.Reserve(size) : _segments.Reserve(size, _eviction.QueueOf(key.Hash));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
         _index.PrefetchRecord(key.Hash, keyBytes);
@@ -170,10 +165,10 @@ internal sealed partial class ShardedStore
     /// <param name="draft">The draft.</param>
     /// <param name="revision">The revision of the mutation; 0 to take the next one.</param>
     /// <param name="observer">Decides whether the draft becomes the newest, and is notified of it; null where nothing observes.</param>
-    /// <param name="isFromElsewhere">Whether several records of the key may refer to one large value, which has one owner then.</param>
+    /// <param name="ownsRepeat">Whether the draft owns its large value also when it is this mutation again; otherwise the record in the index owns it.</param>
     /// <returns>False when the key has a newer record, or this mutation already, or the observer refuses; the draft is then abandoned.</returns>
     public bool Publish<TKey>(
-        in TKey key, in RecordDraft draft, long revision = 0, PublicationObserver? observer = null, bool isFromElsewhere = false)
+        in TKey key, in RecordDraft draft, long revision = 0, PublicationObserver? observer = null, bool ownsRepeat = false)
         where TKey : struct, IKey, allows ref struct
     {
         var shard = ShardOf(key.Hash);
@@ -182,8 +177,9 @@ internal sealed partial class ShardedStore
         lock (shard.Lock)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
-                && shard.PublishHoldingLock(key, draft, isFromElsewhere, out isRepeat);
+            isNewest = IsAboveFloorHoldingLock(shard, key, draft)
+                && (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
+                && shard.PublishHoldingLock(key, draft, out isRepeat);
             if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
             {
                 NotePublishedHoldingLock(shard, draft.Record, key.Hash);
@@ -192,9 +188,9 @@ internal sealed partial class ShardedStore
 
         if (!isNewest)
         {
-            if (isRepeat)
+            if (isRepeat && !ownsRepeat)
             {
-                // The record in the index owns the large value.
+                // The record of the same mutation is in the index, and owns the large value.
                 draft.Discard();
             }
             else
@@ -213,6 +209,27 @@ internal sealed partial class ShardedStore
         }
 
         return true;
+    }
+
+    /// <summary>
+    /// Publishes a mutation from elsewhere, which has its revision. While a provider recovers, several records may refer to one large
+    /// value, in any order, because an entry was touched: so the records are counted.
+    /// </summary>
+    public void PublishFromElsewhere<TKey>(in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var largeValue = draft.Record.LargeValue;
+        var isCounted = !largeValue.IsNone && _countLargeValue?.Invoke(largeValue) == true;
+        try
+        {
+            Publish(key, draft, draft.Record.Revision, ownsRepeat: isCounted);
+        }
+        catch when (isCounted)
+        {
+            // The draft is published again.
+            _releaseLargeValue?.Invoke(largeValue);
+            throw;
+        }
     }
 
     /// <summary>
@@ -257,6 +274,19 @@ internal sealed partial class ShardedStore
 
     /// <summary>Whether an entry with this deadline has expired.</summary>
     public bool HasPassed(Deadline deadline) => _clock.HasPassed(deadline);
+
+    // Under the lock, so that what is published before the floor is raised is found by the walk that follows.
+    private bool IsAboveFloorHoldingLock<TKey>(Shard shard, in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!IsBelowFloor(draft.Record.Revision))
+        {
+            return true;
+        }
+
+        RemoveOlderHoldingLock(shard, key, draft.Record.Revision);
+        return false;
+    }
 
     private bool IsAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, in RecordDraft draft, bool isNumbered)
         where TKey : struct, IKey, allows ref struct

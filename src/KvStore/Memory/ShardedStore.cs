@@ -31,6 +31,7 @@ internal sealed partial class ShardedStore : IDisposable
     private readonly Maintenance _maintenance;
     private readonly Action<KvValueReference>? _releaseLargeValue;
     private readonly Action<KvValueReference>? _shareLargeValue;
+    private readonly Func<KvValueReference, bool>? _countLargeValue;
     private long _expiredCount;
 
     /// <param name="clock">Decides whether entries have expired.</param>
@@ -44,6 +45,10 @@ internal sealed partial class ShardedStore : IDisposable
     /// </param>
     /// <param name="memory">The budget for memory; null for none.</param>
     /// <param name="shareLargeValue">Called before a second record refers to a large value, which is then released once more.</param>
+    /// <param name="countLargeValue">
+    /// Called before a record from elsewhere that refers to a large value is published. Returns whether each such record is counted, and
+    /// releases the value; otherwise they come once.
+    /// </param>
     public ShardedStore(
         CoarseClock clock,
         TimeProvider timeProvider,
@@ -52,24 +57,40 @@ internal sealed partial class ShardedStore : IDisposable
         string name = "",
         Action<KvValueReference>? releaseLargeValue = null,
         KvMemoryOptions? memory = null,
-        Action<KvValueReference>? shareLargeValue = null)
+        Action<KvValueReference>? shareLargeValue = null,
+        Func<KvValueReference, bool>? countLargeValue = null)
     {
         _shareLargeValue = shareLargeValue;
+        _countLargeValue = countLargeValue;
         _releaseLargeValue = releaseLargeValue;
         Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;
-        _budgetBytes = memory?.BytesMax ?? long.MaxValue;
-        _newKeysPerShardMax = (int)Math.Clamp(_budgetBytes / BudgetBytesPerNewKey, NewKeysPerShardMin, NewKeysPerShardMax);
-        _segments = new SegmentTable(firstSegment, memory?.BytesMax is { } bytesMax ? SegmentSizes.Within(bytesMax) : null);
+        _budget = new MemoryBudget(memory?.BytesMax);
+        _newKeysPerShardMax = _budget.NewKeysPerShardMax;
+        _segments = new SegmentTable(firstSegment, _budget.SegmentSizes);
         _index = new HashIndex(_segments, name);
         for (var i = 0; i < _shards.Length; i++)
         {
             _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, (int)Math.Clamp(_budgetBytes / BudgetBytesPerSortedKey, SortedKeysMin, int.MaxValue));
+        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, _budget.SortedKeysMax);
+        if (memory?.WhenFull == KvMemoryPolicy.Evict)
+        {
+            _eviction = new EvictionPolicy();
+            _evictor = new Evictor(_segments, _ordered, _index, _eviction, Relocate, Evict, () => Count, clock);
+            foreach (var shard in _shards)
+            {
+                shard.CountsUses = true;
+            }
+        }
+
         _maintenance = new Maintenance(
-            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
+            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure)
+        {
+            EvictSome = _evictor is null ? null : EvictSome,
+            BytesToEvict = BytesToEvict,
+        };
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
 
@@ -101,7 +122,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used; and those of
     /// the keys that were removed and are remembered for watchers.
     /// </summary>
-    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes;
+    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes + (_eviction?.Bytes ?? 0);
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount
@@ -172,7 +193,7 @@ internal sealed partial class ShardedStore : IDisposable
     public void Prepare(long keys)
     {
         // Most of what comes may have been overwritten or evicted, and tables that are too large would take up the budget.
-        keys = Math.Min(keys, _budgetBytes / BudgetBytesPerKey);
+        keys = Math.Min(keys, _budget.KeysMax);
         foreach (var shard in _shards)
         {
             lock (shard.Lock)

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
@@ -38,8 +37,8 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     private readonly Lock _shareLock = new();
     private readonly Dictionary<long, int> _shares = [];
 
-    // Values that were replaced while the provider recovers; null once it is open.
-    private ConcurrentQueue<KvValueReference>? _releasedWhileOpening = new();
+    // How many records refer to each value, while the provider recovers; null once it is open. Guarded by the lock of the shares.
+    private Dictionary<long, (KvValueReference Reference, int Records)>? _recovered = [];
     private ITimer? _timer;
     private bool _isArmed;
     private bool _isDisposed;
@@ -53,11 +52,41 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     /// </summary>
     public void Open()
     {
-        var released = Interlocked.Exchange(ref _releasedWhileOpening, null);
-        Debug.Assert(released is not null, "A provider is opened once.");
-        while (released.TryDequeue(out var reference))
+        Dictionary<long, (KvValueReference Reference, int Records)> recovered;
+        lock (_shareLock)
         {
-            Provider?.Release(reference);
+            Debug.Assert(_recovered is not null, "A provider is opened once.");
+            recovered = _recovered;
+            _recovered = null;
+        }
+
+        foreach (var (reference, records) in recovered.Values)
+        {
+            if (records <= 0)
+            {
+                Provider?.Release(reference);
+            }
+        }
+    }
+
+    /// <summary>
+    /// A record that was recovered refers to a value, and releases it. The records of an entry that was touched refer to one value and come
+    /// in any order, so the value is released when the provider is open and none is left.
+    /// </summary>
+    /// <returns>False when the provider is open: then nothing is counted.</returns>
+    /// <exception cref="OutOfMemoryException">Nothing has changed.</exception>
+    public bool TryCount(KvValueReference reference)
+    {
+        lock (_shareLock)
+        {
+            if (_recovered is null)
+            {
+                return false;
+            }
+
+            AllocationProbe.Before();
+            CountHoldingLock(reference, 1);
+            return true;
         }
     }
 
@@ -83,16 +112,7 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     public void Release(KvValueReference reference)
     {
         Debug.Assert(!reference.IsNone);
-        if (EndShare(reference.Id))
-        {
-            return;
-        }
-
-        if (Volatile.Read(ref _releasedWhileOpening) is { } opening)
-        {
-            opening.Enqueue(reference);
-        }
-        else
+        if (!TryEndShare(reference))
         {
             Provider?.Release(reference);
         }
@@ -186,11 +206,18 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
         }
     }
 
-    private bool EndShare(long id)
+    // Whether a record is left that refers to the value, or the provider is not open.
+    private bool TryEndShare(KvValueReference reference)
     {
         lock (_shareLock)
         {
-            ref var shares = ref CollectionsMarshal.GetValueRefOrNullRef(_shares, id);
+            if (_recovered is not null)
+            {
+                CountHoldingLock(reference, -1);
+                return true;
+            }
+
+            ref var shares = ref CollectionsMarshal.GetValueRefOrNullRef(_shares, reference.Id);
             if (Unsafe.IsNullRef(ref shares))
             {
                 return false;
@@ -198,11 +225,18 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
 
             if (--shares == 0)
             {
-                _shares.Remove(id);
+                _shares.Remove(reference.Id);
             }
 
             return true;
         }
+    }
+
+    private void CountHoldingLock(KvValueReference reference, int records)
+    {
+        Debug.Assert(_shareLock.IsHeldByCurrentThread && _recovered is not null);
+        ref var counted = ref CollectionsMarshal.GetValueRefOrAddDefault(_recovered, reference.Id, out _);
+        counted = (reference, counted.Records + records);
     }
 
     // Nobody would end a lease that has no timer.

@@ -13,6 +13,7 @@ internal static class CrashScript
         Put,
         Delete,
         PutLarge,
+        Touch,
     }
 
     /// <summary>What a caller does as its n-th thing, counted from 1.</summary>
@@ -24,6 +25,7 @@ internal static class CrashScript
         return random.Next(20) switch
         {
             < 4 => (Kind.Delete, key, ""),
+            5 or 6 => (Kind.Touch, key, ""),
             4 => (Kind.PutLarge, key, $"{number} {new string(letter, 5000 + random.Next(100_000))}"),
             _ => (Kind.Put, key, $"{number} {new string(letter, random.Next(900))}"),
         };
@@ -36,7 +38,7 @@ internal static class CrashScript
         {
             state.Remove(step.Key);
         }
-        else
+        else if (step.Kind != Kind.Touch)
         {
             state[step.Key] = step.Value;
         }
