@@ -47,6 +47,7 @@ public static class KvNamespaceExtensions
     /// </remarks>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask<T?> GetJsonAsync<T>(
         this IKvNamespace kv, string key, KvGetOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -219,6 +220,7 @@ public static class KvNamespaceExtensions
     /// <exception cref="KvException">One of the values is not JSON, or does not fit <typeparamref name="T"/> (400); none is returned.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static async ValueTask<IReadOnlyDictionary<string, T?>> GetJsonAsync<T>(
         this IKvNamespace kv,
         IReadOnlyCollection<string> keys,
@@ -261,6 +263,7 @@ public static class KvNamespaceExtensions
     /// <returns>A task that completes when the value is visible and as durable as configured.</returns>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask PutJsonAsync<T>(
         this IKvNamespace kv,
         string key,

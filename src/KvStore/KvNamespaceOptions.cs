@@ -7,7 +7,7 @@ public sealed record KvNamespaceOptions
 {
     /// <summary>Every clock and every timer of the namespace. Default <see cref="TimeProvider.System"/>.</summary>
     /// <remarks>
-    /// With the system's clock, expirations are compared with a coarse clock that a timer moves; with any other, the time is asked for
+    /// With the system's clock, expirations are compared with a coarse clock that a timer moves; with any other, the time is read
     /// whenever an entry that can expire is read, so that a test's clock is obeyed exactly.
     /// </remarks>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;

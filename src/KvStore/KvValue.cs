@@ -190,7 +190,7 @@ public readonly struct KvValue : IDisposable
         return GetBytesInMemory();
     }
 
-    /// <summary>The same for an entry that exists and is known not to be a large one.</summary>
+    /// <summary>The bytes of the value of an entry that exists and is known not to be a large one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal ReadOnlyMemory<byte> GetBytesInMemory()
     {

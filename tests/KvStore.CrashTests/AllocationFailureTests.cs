@@ -2,11 +2,13 @@ using KvStore.Diagnostics;
 using KvStore.Expiry;
 using KvStore.Keys;
 using KvStore.Memory;
+using KvStore.Order;
 using KvStore.Records;
 using KvStore.Writes;
 
 // Allocations can be made to fail in Debug builds only: dotnet test -c Debug.
 #if DEBUG
+using System.Runtime.CompilerServices;
 using System.Text;
 using Record = KvStore.Records.Record;
 
@@ -168,7 +170,7 @@ public sealed class AllocationFailureTests : IDisposable
 
         // As a fault would leave it: the order has lost keys, and nobody has noticed.
         store.Ordered.Merge();
-        store.Ordered.LoseForTest(count: 100);
+        LeavesOf(store.Ordered)[^1].Count -= 100;
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(400);
         var committer = new Committer("KV", store, persistence: null, new CallOrder(), admission: null);
         using var host = new PersistenceHost(store, committer, new KvNamespaceOptions());
@@ -179,6 +181,9 @@ public sealed class AllocationFailureTests : IDisposable
         shown.Should().HaveCount(500);
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(500, "it was made anew");
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_leaves")]
+    private static extern ref Leaf[] LeavesOf(OrderedIndex ordered);
 
     // Some writes have no room, and once in a while a flush fails.
     private static Action<string, string> FailNowAndThen()

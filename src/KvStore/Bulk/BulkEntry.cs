@@ -11,7 +11,7 @@ namespace KvStore.Bulk;
 /// <param name="Key">The key.</param>
 /// <param name="Content">The value.</param>
 /// <param name="ValueBytes">The length of the value.</param>
-/// <param name="Options">The options of the put; null where nothing is asked for.</param>
+/// <param name="Options">The options of the put; null for none.</param>
 internal readonly record struct BulkEntry(string Key, KvContent Content, long ValueBytes, KvPutOptions? Options) : IAsyncDisposable
 {
     /// <summary>Why a value is refused that is said to be base64.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
@@ -106,9 +107,12 @@ internal static class HashBucket
 
     /// <summary>The entry of the lowest bit that <see cref="FindTag"/> has found.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ref long FirstOf(ref long bucket, uint found) =>
+    public static ref long FirstOf(ref long bucket, uint found)
+    {
         // In bounds: the lowest bit is one of 3, 7 .. 31, and twice that is 6 more than the byte where the entry begins.
-        ref Unsafe.AddByteOffset(ref bucket, (nint)(2 * LowestBitOf(found)) - 6);
+        Debug.Assert(found != 0 && (found & ~TagBits) == 0, "FindTag has found an entry.");
+        return ref Unsafe.AddByteOffset(ref bucket, (nint)(2 * LowestBitOf(found)) - 6);
+    }
 
     // Counted in 64 bits, which saves the instruction that clears the upper half.
     private static nuint LowestBitOf(uint found) =>

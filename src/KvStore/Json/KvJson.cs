@@ -34,7 +34,7 @@ internal static class KvJson
     /// <summary>How the message for a value begins; the type follows.</summary>
     public const string ValueDoesNotFit = "The value is not JSON, or does not fit";
 
-    /// <summary>The same for metadata, which is always JSON.</summary>
+    /// <summary>How the message for metadata begins, which is always JSON; the type follows.</summary>
     public const string MetadataDoesNotFit = "The metadata does not fit";
 
     /// <summary>Reads JSON as a type. An exception does not quote the JSON.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -15,6 +16,7 @@ internal static class AsciiBlocks
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryLoad(ref readonly ushort chars, int length, out Vector128<byte> first, out Vector128<byte> last)
     {
+        Debug.Assert(length >= 16, "A block of 16 lies in the text.");
         ref var start = ref Unsafe.AsRef(in chars);
         var firstLow = Vector128.LoadUnsafe(ref start);
         var firstHigh = Vector128.LoadUnsafe(ref start, 8);
@@ -29,6 +31,7 @@ internal static class AsciiBlocks
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryLoadHalves(ref readonly ushort chars, int length, out Vector128<byte> halves)
     {
+        Debug.Assert(length >= 8, "A half of 8 lies in the text.");
         ref var start = ref Unsafe.AsRef(in chars);
         var low = Vector128.LoadUnsafe(ref start);
         var high = Vector128.LoadUnsafe(ref start, (nuint)(uint)length - 8);

@@ -22,7 +22,7 @@ internal static class HashRound
             return AesX86.Encrypt(state, secret);
         }
 
-        // The same, in the parts in which that instruction set has it.
+        // One round, in the parts in which that instruction set has it.
         return AesArm.IsSupported ? AesArm.MixColumns(AesArm.Encrypt(state, Vector128<byte>.Zero)) ^ secret : ByMultiplication(state, secret);
     }
 

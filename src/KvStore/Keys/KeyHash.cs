@@ -127,7 +127,7 @@ internal static class KeyHash
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong OfBlocks(Vector128<byte> first, Vector128<byte> last, int length) => InRegisterOfBlocks(first, last, length).ToScalar();
 
-    /// <summary>The same, as the lowest element of a vector.</summary>
+    /// <summary>As <see cref="OfBlocks"/>, with the hash as the lowest element of a vector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<ulong> InRegisterOfBlocks(Vector128<byte> first, Vector128<byte> last, int length)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -40,6 +41,7 @@ internal readonly struct TwoBlockKey : IKey
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryRead(string key, out TwoBlockKey read)
     {
+        Debug.Assert(Fits(key.Length), "Two blocks lie in the key.");
         ref var chars = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(key.AsSpan()));
         if (!AsciiBlocks.TryLoad(ref chars, key.Length, out var first, out var last))
         {
@@ -55,6 +57,7 @@ internal readonly struct TwoBlockKey : IKey
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TwoBlockKey Read(ReadOnlySpan<byte> key)
     {
+        Debug.Assert(Fits(key.Length), "Two blocks lie in the key.");
         ref var bytes = ref MemoryMarshal.GetReference(key);
         return new TwoBlockKey(
             Vector128.LoadUnsafe(ref bytes), Vector128.LoadUnsafe(ref bytes, (nuint)(uint)key.Length - BytesMin), key.Length);
@@ -111,6 +114,7 @@ internal readonly struct HalvesKey : IKey
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryRead(string key, out HalvesKey read)
     {
+        Debug.Assert(Fits(key.Length), "Two halves lie in the key.");
         ref var chars = ref Unsafe.As<char, ushort>(ref MemoryMarshal.GetReference(key.AsSpan()));
         if (!AsciiBlocks.TryLoadHalves(ref chars, key.Length, out var halves))
         {

@@ -115,7 +115,7 @@ internal sealed partial class ShardedStore : IDisposable
     public bool TryFind<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct => TryFind(key, out record, out _);
 
-    /// <summary>The same, with the word that led there.</summary>
+    /// <summary>Finds the newest record of a key, and the index entry that leads there.</summary>
     public bool TryFind<TKey>(in TKey key, out Record record, out long word)
         where TKey : struct, IKey, allows ref struct =>
         _index.TryFind(key, out record, out word)
@@ -142,7 +142,7 @@ internal sealed partial class ShardedStore : IDisposable
         return sink.Count;
     }
 
-    /// <summary>The same, into a sink, until that wants no more.</summary>
+    /// <summary>Lists into a sink, until it has no more room.</summary>
     public void List<TSink>(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, ref TSink sink)
         where TSink : struct, IRecordSink, allows ref struct
     {

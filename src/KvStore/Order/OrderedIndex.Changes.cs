@@ -8,17 +8,6 @@ namespace KvStore.Order;
 /// <content>Changes of the order. All of them happen under the lock, with an odd version.</content>
 internal sealed partial class OrderedIndex
 {
-    /// <summary>Loses the last entries of the last leaf, as a fault would, for a test of what then happens.</summary>
-    internal void LoseForTest(int count)
-    {
-        lock (_lock)
-        {
-            BeginChange();
-            _leaves[^1].Count -= count;
-            EndChange();
-        }
-    }
-
     // Odd already, if the change before failed: then lists take the lock until the leaves are rebuilt.
     private void BeginChange()
     {

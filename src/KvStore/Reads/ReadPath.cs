@@ -18,7 +18,7 @@ namespace KvStore.Reads;
 /// </summary>
 /// <remarks>
 /// <para>One mode (<see cref="ReadMode"/>) decides which layer answers. In <see cref="ReadMode.Direct"/> a read of one key is a single
-/// call of <see cref="Find(string)"/>, which probes the key's home bucket. Whatever else is asked for goes through
+/// call of <see cref="Find(string)"/>, which probes the key's home bucket. Every other read goes through
 /// <see cref="Read(string, string, int?)"/>, in every mode. A read hashes its key once.</para>
 /// <para>Thread safety: all members, from any thread. Reads take no lock, except for those that a region serves.</para>
 /// </remarks>

@@ -10,7 +10,7 @@ namespace KvStore.Replication;
 /// <summary>The record that a region shows for a key.</summary>
 /// <param name="Record">The record; none when the key has no value.</param>
 /// <param name="IsNewest">Whether the record is the engine's.</param>
-/// <param name="Lease">Keeps the value's file, when a lease was asked for and the value is in a file; the caller disposes it.</param>
+/// <param name="Lease">Keeps the value's file, when the caller wants a lease and the value is in a file; the caller disposes it.</param>
 internal readonly record struct VisibleRecord(Record Record, bool IsNewest, KvLargeValue? Lease);
 
 /// <summary>The records that a region shows, whatever it has cached: those of the engine, except for writes that it has not received.</summary>

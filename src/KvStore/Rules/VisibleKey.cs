@@ -46,7 +46,7 @@ internal static class VisibleKey
         return quoted.Append('"').ToString();
     }
 
-    /// <summary>The same for a key in UTF-8.</summary>
+    /// <summary>Quotes a key in UTF-8.</summary>
     public static string Quote(ReadOnlySpan<byte> utf8) => Quote(Encoding.UTF8.GetString(utf8).AsSpan());
 
     // Also what turns the direction of the text after it, or breaks the line.

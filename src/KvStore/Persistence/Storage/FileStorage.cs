@@ -273,7 +273,7 @@ internal sealed class FileStorage : IStorage
         return Made(_directory!.Create(name));
     }
 
-    // The mask of the process may have taken away what was asked for, and .NET gives more than was.
+    // The mask of the process may have taken away permissions, and .NET gives more than the options say.
     private SafeFileHandle Made(SafeFileHandle file)
     {
         if (!OperatingSystem.IsWindows())
@@ -329,7 +329,7 @@ internal sealed class FileStorage : IStorage
             Directory.CreateDirectory(directory, mode);
             if (File.GetUnixFileMode(directory) != mode)
             {
-                // The mask of the process took something away that was asked for.
+                // The mask of the process took away a permission that the options give.
                 File.SetUnixFileMode(directory, mode);
             }
         }
