@@ -1,4 +1,5 @@
 using KvStore.Comparisons.Compare;
+using KvStore.Comparisons.Hits;
 using KvStore.Comparisons.Latency;
 
 const string Usage =
@@ -6,6 +7,8 @@ const string Usage =
     {CompareOptions.Usage}
 
     {LatencyOptions.Usage}
+
+    {HitsOptions.Usage}
     """;
 
 try
@@ -16,6 +19,8 @@ try
             return CompareCommand.Run(CompareOptions.Parse(rest));
         case ["latency", .. var rest]:
             return LatencyCommand.Run(LatencyOptions.Parse(rest));
+        case ["hits", .. var rest]:
+            return HitsCommand.Run(HitsOptions.Parse(rest));
         default:
             Console.Error.WriteLine(Usage);
             return 2;

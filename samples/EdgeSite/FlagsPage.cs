@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using KvStore;
@@ -31,6 +32,8 @@ internal static class FlagsPage
             var page = await Page.ForAsync(context);
             return page.Render("Feature flags", Content(page, tenant, listed));
         });
+
+        app.MapFlagsChanges();
 
         app.MapPost("/flags/add", async (
             HttpContext context,
@@ -101,6 +104,28 @@ internal static class FlagsPage
 
     private static string Content(Page page, string tenant, List<KvTypedKey<FlagInfo>> listed)
     {
+        var tenants = string.Concat(s_tenants.Select(t => $"""<a href="/flags?tenant={t}"{(t == tenant ? " aria-current=\"true\"" : "")}>{t}</a>"""));
+        return $"""
+            <nav class="card" aria-label="Tenants">{tenants}</nav>
+            <section class="card scroll" aria-label="Flags of {tenant}" data-tenant="{tenant}">
+            {Table(page, tenant, listed)}
+            </section>
+            <form class="card row" method="post" action="/flags/add">
+            {page.TokenField()}<input type="hidden" name="tenant" value="{tenant}">
+            <div class="grow"><label for="name">New flag</label><input id="name" type="text" name="name" required maxlength="{NameCharactersMax}" placeholder="one-click-checkout"></div>
+            <div class="grow"><label for="by">Added by</label><input id="by" type="text" name="by" required maxlength="{NameCharactersMax}"></div>
+            <button>Add</button>
+            </form>
+            <script src="/flags.js" defer></script>
+            """;
+    }
+
+    /// <summary>Whether there is such a tenant.</summary>
+    internal static bool IsTenant([NotNullWhen(true)] string? tenant) => s_tenants.Contains(tenant);
+
+    /// <summary>The table of a tenant's flags.</summary>
+    internal static string Table(Page page, string tenant, List<KvTypedKey<FlagInfo>> listed)
+    {
         var token = page.TokenField();
         var rows = new StringBuilder();
         foreach (var key in listed)
@@ -117,20 +142,10 @@ internal static class FlagsPage
                 """);
         }
 
-        var tenants = string.Concat(s_tenants.Select(t => $"""<a href="/flags?tenant={t}"{(t == tenant ? " aria-current=\"true\"" : "")}>{t}</a>"""));
         return $"""
-            <nav class="card" aria-label="Tenants">{tenants}</nav>
-            <section class="card scroll" aria-label="Flags of {tenant}">
             <table><thead><tr><th scope="col">Flag</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">By</th><th scope="col">Change</th></tr></thead>
             <tbody>{rows}</tbody></table>
             {(listed.Count == 0 ? "<p class=\"muted\">No flags yet.</p>" : "")}
-            </section>
-            <form class="card row" method="post" action="/flags/add">
-            {token}<input type="hidden" name="tenant" value="{tenant}">
-            <div class="grow"><label for="name">New flag</label><input id="name" type="text" name="name" required maxlength="{NameCharactersMax}" placeholder="one-click-checkout"></div>
-            <div class="grow"><label for="by">Added by</label><input id="by" type="text" name="by" required maxlength="{NameCharactersMax}"></div>
-            <button>Add</button>
-            </form>
             """;
     }
 

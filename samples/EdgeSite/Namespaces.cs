@@ -40,7 +40,8 @@ internal partial interface IFlags
 /// <summary>What a flag's metadata holds.</summary>
 internal sealed record FlagInfo(bool Enabled, DateTimeOffset CreatedAt, string CreatedBy);
 
-/// <summary>Reads and writes it.</summary>
+/// <summary>Reads and writes what is JSON.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(FlagInfo))]
+[JsonSerializable(typeof(Rates))]
 internal sealed partial class SiteJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using KvStore;
 using Microsoft.AspNetCore.Antiforgery;
@@ -5,11 +6,21 @@ using Microsoft.AspNetCore.Antiforgery;
 namespace EdgeSite;
 
 /// <summary>What every page has around its content: the theme of the visitor, the way to the other pages, the style.</summary>
-internal sealed class Page(HttpContext context, string theme)
+internal sealed class Page(HttpContext context, string theme, long? views = null)
 {
-    /// <summary>A page in the theme that the visitor has stored.</summary>
-    public static async Task<Page> ForAsync(HttpContext context) =>
-        new(context, await ThemePage.ThemeOfAsync(context));
+    private const string ViewsKey = "views";
+
+    /// <summary>The theme of the page.</summary>
+    public string Theme => theme;
+
+    /// <summary>A page in the theme that the visitor has stored. It counts as viewed.</summary>
+    public static async Task<Page> ForAsync(HttpContext context)
+    {
+        // Each increment counts, however many requests there are at once.
+        var visits = context.RequestServices.GetRequiredKeyedService<IKvExtendedNamespace>("VISITS_KV");
+        return new Page(
+            context, await ThemePage.ThemeOfAsync(context), await visits.IncrementAsync(ViewsKey, cancellationToken: context.RequestAborted));
+    }
 
     /// <summary>Text, made safe to stand in HTML.</summary>
     public static string Encode(string? text) => HtmlEncoder.Default.Encode(text ?? "");
@@ -24,7 +35,7 @@ internal sealed class Page(HttpContext context, string theme)
     /// <summary>A page that says what was wrong and what is allowed. Nothing has changed.</summary>
     public static async Task<IResult> RefuseAsync(HttpContext context, int status, string why)
     {
-        var page = await ForAsync(context);
+        var page = new Page(context, await ThemePage.ThemeOfAsync(context));
         return page.Render("That did not work", $"""<p class="card" role="alert">{Encode(why)}</p>""", status);
     }
 
@@ -32,7 +43,7 @@ internal sealed class Page(HttpContext context, string theme)
     public IResult Render(string title, string content, int status = StatusCodes.Status200OK)
     {
         context.Response.Headers.CacheControl = "no-store";
-        context.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'";
+        context.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'";
         return Results.Content(
             $$"""
             <!DOCTYPE html>
@@ -47,13 +58,13 @@ internal sealed class Page(HttpContext context, string theme)
             <a class="skip" href="#content">Skip to the content</a>
             <header>
             <span class="brand">EdgeSite</span>
-            <nav aria-label="Pages">{{Link("/", "Theme")}}{{Link("/message", "Pinned message")}}{{Link("/flags", "Feature flags")}}</nav>
+            <nav aria-label="Pages">{{Link("/", "Theme")}}{{Link("/message", "Pinned message")}}{{Link("/flags", "Feature flags")}}{{Link("/rates", "Cached rates")}}</nav>
             </header>
             <main id="content">
             <h1>{{Encode(title)}}</h1>
             {{content}}
             </main>
-            <footer>Every page is rendered from a KV namespace in this process.</footer>
+            <footer>Every page is rendered from a KV namespace in this process.{{(views is null ? "" : string.Create(CultureInfo.InvariantCulture, $" Pages viewed so far: {views:N0}."))}}</footer>
             </body>
             </html>
             """,

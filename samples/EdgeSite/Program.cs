@@ -4,9 +4,18 @@ using Microsoft.AspNetCore.Diagnostics;
 
 var builder = WebApplication.CreateBuilder(args);
 
-// What visitors leave here survives a restart: one directory for each namespace, in ./data unless it is configured.
+// What visitors leave here survives a restart: one directory for each namespace, in ./data unless it is configured. A page view is
+// acknowledged before it is on the disk, because the last second of them may be lost. The cache is in memory, and fills again.
 var data = Path.Combine(builder.Environment.ContentRootPath, builder.Configuration["Data"] ?? "data");
-builder.Services.AddKvBindings(configure: kv => kv.PersistTo(Path.Combine(data, kv.Name)));
+builder.Services.AddKvBindings(configure: kv =>
+{
+    if (kv.Name != "CACHE_KV")
+    {
+        kv.PersistTo(
+            Path.Combine(data, kv.Name), new FilePersistenceOptions { Durability = kv.Name == "VISITS_KV" ? Durability.Interval : Durability.Immediate });
+    }
+});
+builder.Services.AddSingleton<RatesSource>();
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddAntiforgery();
 
@@ -16,6 +25,7 @@ app.UseAntiforgery();
 app.MapThemePage();
 app.MapMessagePage();
 app.MapFlagsPage();
+app.MapRatesPage();
 await SeedAsync(app.Services);
 app.Run();
 

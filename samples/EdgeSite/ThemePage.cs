@@ -23,10 +23,9 @@ internal static class ThemePage
     {
         app.MapGet("/", async (HttpContext context) =>
         {
-            var theme = await ThemeOfAsync(context);
+            var page = await Page.ForAsync(context);
             var choices = string.Concat(s_themes.Select(name =>
-                $"""<label><input type="radio" name="theme" value="{name}"{(name == theme ? " checked" : "")}> {char.ToUpperInvariant(name[0])}{name[1..]}</label>"""));
-            var page = new Page(context, theme);
+                $"""<label><input type="radio" name="theme" value="{name}"{(name == page.Theme ? " checked" : "")}> {char.ToUpperInvariant(name[0])}{name[1..]}</label>"""));
             return page.Render("Theme", $"""
                 <form class="card" method="post" action="/theme">
                 {page.TokenField()}

@@ -10,7 +10,7 @@ internal static class CommandLine
     // The options of this server, and those of every ASP.NET application.
     private static readonly HashSet<string> s_options = new(StringComparer.OrdinalIgnoreCase)
     {
-        "urls", "binding-url", "data", "allow-host", "environment", "contentRoot", "applicationName", "http_ports", "https_ports",
+        "urls", "binding-url", "data", "allow-host", "environment", "contentRoot", "applicationName",
     };
 
     /// <summary>Checks options that take a value.</summary>

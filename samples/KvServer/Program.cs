@@ -31,7 +31,7 @@ try
     await StartFailure.WatchAsync("--urls", app.StartAsync);
 
     await using var binding = await BindingServer.StartAsync(app, settings);
-    Welcome.Print(app.Urls.First(), binding?.Url, settings);
+    StartFailure.Watch(StartFailure.Output, () => Welcome.Print(app.Urls.First(), binding?.Url, settings));
     await app.WaitForShutdownAsync();
     return 0;
 }

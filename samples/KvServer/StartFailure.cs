@@ -7,6 +7,9 @@ namespace KvServer;
 /// <summary>Why the server does not start: one line that names the setting and says what to do.</summary>
 internal sealed class StartFailure(string message) : Exception(OneLine(message))
 {
+    /// <summary>What the addresses and secrets are printed to.</summary>
+    public const string Output = "standard output";
+
     /// <summary>Runs an action that fails when a setting is wrong.</summary>
     /// <exception cref="StartFailure">It was impossible.</exception>
     public static void Watch(string setting, Action action)
@@ -47,7 +50,16 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
         }
     }
 
-    private static StartFailure? Of(string setting, Exception e) => setting == "--data" ? OfData(e) : OfAddress(setting, e);
+    private static StartFailure? Of(string setting, Exception e) => setting switch
+    {
+        "--data" => OfData(e),
+        Output => OfOutput(e),
+        _ => OfAddress(setting, e),
+    };
+
+    private static StartFailure? OfOutput(Exception e) => e is IOException or UnauthorizedAccessException
+        ? new($"The standard output cannot be written: {e.Message.TrimEnd('.')}. The addresses and the secrets are printed there: connect it to a terminal, a file or /dev/null.")
+        : null;
 
     private static StartFailure? OfData(Exception e) => e switch
     {
@@ -61,9 +73,9 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
     private static StartFailure? OfAddress(string setting, Exception e) => e switch
     {
         { } when SocketErrorOf(e) is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported =>
-            new($"{setting}: {e.Message} It is no address of this machine. Name one that is, 127.0.0.1 for this machine only, or * for all of them."),
+            new($"{setting}: {e.Message.TrimEnd('.')}. It is no address of this machine. Name one that is, 127.0.0.1 for this machine only, or * for all of them."),
         { } when SocketErrorOf(e) is SocketError.AccessDenied =>
-            new($"{setting}: {e.Message} This user may not listen there. Name a port of 1024 or more, for example {setting} http://127.0.0.1:8790."),
+            new($"{setting}: {e.Message.TrimEnd('.')}. This user may not listen there. Name a port of 1024 or more, for example {setting} http://127.0.0.1:8790."),
 
         // Kestrel's exception for an https address without a certificate has many lines of advice for developers.
         InvalidOperationException when e.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase) =>
@@ -71,7 +83,7 @@ internal sealed class StartFailure(string message) : Exception(OneLine(message))
 
         // An exception of Kestrel, whose message names the address.
         IOException or SocketException or FormatException or InvalidOperationException or ArgumentException or UriFormatException =>
-            new($"{setting}: {e.Message} Stop the program that has the address, or name another with {setting}, for example {setting} http://127.0.0.1:8790."),
+            new($"{setting}: {e.Message.TrimEnd('.')}. Stop the program that has the address, or name another with {setting}, for example {setting} http://127.0.0.1:8790."),
         _ => null,
     };
 

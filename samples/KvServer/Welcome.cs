@@ -74,11 +74,11 @@ internal static class Welcome
 
         if (settings.Token.NewSecret is { } secret)
         {
-            Console.WriteLine($"Its token was made just now and is shown this once: {secret}");
+            Console.WriteLine($"The token of the API and the dashboard was made just now and is shown this once: {secret}");
         }
         else if (!settings.Token.IsGiven)
         {
-            Console.WriteLine("Its token is the one that was shown when it was made; --new-token makes another.");
+            Console.WriteLine("The token of the API and the dashboard is the one that was shown when it was made; --new-token makes another.");
         }
     }
 

@@ -26,6 +26,17 @@ public sealed class KvInspector(KvNamespace kv)
     public KvValue Peek(string key, string? region = null) => _kv.Peek(key, region);
 
     /// <summary>
+    /// Reads the newest version of an entry, also where the home region does not see it yet: the version that the conditions of
+    /// <see cref="IKvExtendedNamespace"/> are about.
+    /// </summary>
+    /// <param name="key">The key.</param>
+    /// <returns>The entry, which the caller disposes when it is a large one.</returns>
+    /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>.</exception>
+    /// <exception cref="KvException">The key is too long (414) or not Unicode (400).</exception>
+    /// <exception cref="ObjectDisposedException">The namespace is disposed.</exception>
+    public KvValue PeekNewest(string key) => _kv.ReadNewest(key);
+
+    /// <summary>
     /// Lists the keys that begin with a prefix as if they were paths. All keys that share what follows the prefix up to a
     /// delimiter are one folder. A folder costs one step, however many keys are in it.
     /// </summary>

@@ -43,6 +43,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     {
         Name = name;
         Limits = options.Limits;
+        Memory = options.Memory?.BytesMax is null ? null : options.Memory;
         _clock = CoarseClock.Join(options.TimeProvider, this);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
         _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
@@ -54,7 +55,11 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         }
 
         _commit = new CommitPath(name, _store, _largeValues, options);
-        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _commit.ConditionFailures);
+        _telemetry = new KvTelemetry(name, options.TimeProvider, () => Count, () => MemoryBytes, () => _store.ExpiredCount, () => _store.EvictedCount, () => _commit.ConditionFailures)
+        {
+            WatcherCount = () => _store.Changes.WatcherCount,
+            SkippedChanges = () => _store.Changes.SkippedCount,
+        };
         _writes = new WritePath(name, Limits, _clock, _commit, _telemetry);
         _manyWrites = new ManyWrites(Limits, _clock, _store, _writes, _commit, _telemetry);
         var replicated = options.Replication is { } replication
@@ -93,6 +98,15 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <summary>The bytes of memory held for entries and indexes: live, dead but not cleaned yet, and not used yet. Values in files do not count.</summary>
     public long MemoryBytes => _store.MemoryBytes;
+
+    /// <summary>
+    /// How many entries were evicted because memory was limited (<see cref="KvMemoryPolicy.Evict"/>), since the namespace was opened. Among
+    /// them are those that were left out when it was opened.
+    /// </summary>
+    public long EvictedCount => _store.EvictedCount;
+
+    /// <summary>How much memory the namespace may take, and what happens when it is full; null for no limit.</summary>
+    public KvMemoryOptions? Memory { get; }
 
     /// <summary>The limits that this namespace was opened with.</summary>
     public KvLimits Limits { get; }
@@ -168,6 +182,10 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
             try
             {
                 kv.Recovery = await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+                if (kv._store.HasEvicted)
+                {
+                    _ = kv.CompactAfterEvictionAsync();
+                }
             }
             catch
             {
@@ -360,6 +378,23 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     // Null for a namespace that lives in memory alone.
     private IKvPersistence? Persistence => _writes.IsClosed ? throw DisposedNamespace.Exception(Name) : _commit.Persistence;
+
+    // What was evicted while the namespace was recovered is still on the disk. It is not written there entry by entry, because their keys
+    // are not remembered.
+    private async Task CompactAfterEvictionAsync()
+    {
+        try
+        {
+            await Task.Run(() => _commit.Persistence!.CompactAsync().AsTask()).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is KvPersistenceException or OperationCanceledException or ObjectDisposedException or OutOfMemoryException)
+        {
+            if (!_writes.IsClosed)
+            {
+                _logger.MaintenanceFailed(Name, e);
+            }
+        }
+    }
 
     private async Task CloseAsync()
     {

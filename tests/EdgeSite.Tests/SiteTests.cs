@@ -242,6 +242,7 @@ public sealed partial class SiteTests : IAsyncLifetime
             .UseSetting("Data", _data)
             .UseSetting("KvStore:SESSIONS_KV:Persistence:Directory", other)
             .UseSetting("KvStore:FLAGS_KV:Persistence:Enabled", "false")
+            .UseSetting("KvStore:VISITS_KV:Persistence:Enabled", "false")
             .UseSetting("KvStore:MESSAGES_KV:Persistence:Enabled", "false"));
         using (var visitor = site.CreateClient())
         {

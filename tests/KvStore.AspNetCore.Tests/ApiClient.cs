@@ -24,12 +24,17 @@ internal sealed class ApiClient : IDisposable
 
     public Task<Answer> PostAsync(string path, string body) => SendAsync(HttpMethod.Post, path, new StringContent(body));
 
-    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null)
+    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, params (string Name, string Value)[] headers)
     {
         // Nothing of the path is resolved or escaped on the way.
         var uri = new Uri(
             _http.BaseAddress + path, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         using var request = new HttpRequestMessage(method, uri) { Content = content };
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value).Should().BeTrue();
+        }
+
         using var response = await _http.SendAsync(request);
         return new Answer(response.StatusCode, response.Headers.Concat(response.Content.Headers).ToDictionary(h => h.Key, h => string.Join(',', h.Value), StringComparer.OrdinalIgnoreCase), await response.Content.ReadAsByteArrayAsync());
     }

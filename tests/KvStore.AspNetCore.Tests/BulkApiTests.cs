@@ -201,6 +201,23 @@ public sealed class BulkApiTests : ApiTest
     }
 
     [Theory]
+    [InlineData("""{"keys":["k"],"type":5}""", "\"type\" must be")]
+    [InlineData("""{"keys":["k"],"type":["json"]}""", "\"type\" must be")]
+    [InlineData("""{"keys":["k"],"type":"JSON"}""", "is not a valid type")]
+    [InlineData("""{"keys":["k"],"withMetadata":"true"}""", "\"withMetadata\" must be true or false")]
+    [InlineData("""{"keys":["k"],"withMetadata":1}""", "\"withMetadata\" must be true or false")]
+    public async Task Get_of_many_with_an_option_of_the_wrong_kind_is_refused(string body, string reason)
+    {
+        await Kv.PutAsync("k", "1");
+
+        var answer = await Api.PostAsync($"{Path}/bulk/get", body);
+
+        answer.Status.Should().Be(HttpStatusCode.BadRequest);
+        answer.Text.Replace("\\", "", StringComparison.Ordinal).Should().Contain(reason);
+        (await Api.PostAsync($"{Path}/bulk/get", """{"keys":["k"],"type":null,"withMetadata":null}""")).Result.GetRawText().Should().Be("""{"values":{"k":"1"}}""");
+    }
+
+    [Theory]
     [InlineData(16 * 1024)]
     [InlineData((16 * 1024) + 1)]
     [InlineData(32 * 1024)]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -78,7 +79,7 @@ public sealed class KvServerStartTests : IDisposable
 
             var error = await FailAsync([setting, url, other, "http://127.0.0.1:0"]);
 
-            error.Should().Contain($"{setting}: ").And.Contain(remedy).And.NotContain("Stop the program");
+            error.Should().Contain($"{setting}: ").And.Contain(remedy).And.NotContain("Stop the program").And.NotContain("address It");
             File.Exists(Path.Combine(_directory, "data", "token.sha256")).Should().BeFalse("nobody has seen the token");
         }
     }
@@ -97,6 +98,7 @@ public sealed class KvServerStartTests : IDisposable
     [InlineData("--new-tokne")]
     [InlineData("--dta", "elsewhere")]
     [InlineData("--help")]
+    [InlineData("--http_ports", "8790")]
     [InlineData("elsewhere")]
     public async Task An_option_that_is_unknown_is_named_and_nothing_is_made(params string[] options)
     {
@@ -178,6 +180,28 @@ public sealed class KvServerStartTests : IDisposable
 
         File.Exists(Path.Combine(_directory, "data", "catalog.json")).Should().BeFalse();
         Directory.Exists(Path.Combine(_directory, "elsewhere")).Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task Output_that_cannot_be_written_is_named_and_costs_no_token()
+    {
+        if (!File.Exists("/dev/full"))
+        {
+            return;
+        }
+
+        var start = new ProcessStartInfo("/bin/sh", ["-c", "exec dotnet \"$0\" \"$@\" > /dev/full", Path.Combine(AppContext.BaseDirectory, "KvServer.dll"), .. s_anyAddress])
+        {
+            RedirectStandardError = true,
+            WorkingDirectory = _directory,
+        };
+        using var process = Process.Start(start)!;
+        var error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+
+        process.ExitCode.Should().Be(1, error);
+        error.TrimEnd('\n').Should().StartWith("KvServer did not start. The standard output cannot be written: ").And.NotContain("\n");
+        File.Exists(Path.Combine(_directory, "data", "token.sha256")).Should().BeFalse("nobody has seen the token");
     }
 
     private async Task<string> FailAsync(string[] arguments, string? token = null, string? secret = null, (string Name, string Value)? environment = null)

@@ -44,6 +44,8 @@ internal sealed class TestHost : IAsyncDisposable
         return new TestHost(app, catalog);
     }
 
+    public Task StopAsync() => _app.StopAsync();
+
     public async ValueTask DisposeAsync()
     {
         await _app.StopAsync();

@@ -7,6 +7,8 @@
 // Or: "short-of-memory", directory, seed and seconds.
 // Or: "few-descriptors" and a directory, under a low limit of open files.
 // Or: "many-idle", directory, how many namespaces, and their durability.
+// Or: "evict", a budget for memory, how many writers, and a directory or none.
+// Or: "evict-until-killed", directory, and the number that it goes on with.
 // Or: "put-many", directory and the number of the first round: see PutManyRounds.
 using System.Globalization;
 using System.Text;
@@ -48,6 +50,17 @@ if (args[0] == "few-descriptors")
 if (args[0] == "many-idle")
 {
     return await ManyIdle.RunAsync(args[1], int.Parse(args[2], CultureInfo.InvariantCulture), Enum.Parse<Durability>(args[3]));
+}
+
+if (args is ["evict", var budget, var writers, .. var place])
+{
+    return await Evicting.FillAsync(
+        string.Concat(place), long.Parse(budget, CultureInfo.InvariantCulture), int.Parse(writers, CultureInfo.InvariantCulture));
+}
+
+if (args is ["evict-until-killed", var evicting, var firstNumber])
+{
+    return await Evicting.UntilKilledAsync(evicting, int.Parse(firstNumber, CultureInfo.InvariantCulture));
 }
 
 if (args[0] == "put-many")

@@ -115,6 +115,42 @@ public sealed class AllocationFailureTests : IDisposable
     }
 
     [Fact]
+    public async Task Watch_that_had_no_memory_for_a_change_begins_anew_and_the_write_succeeds()
+    {
+        var resets = 0;
+        for (var succeed = 0; succeed < 40; succeed++)
+        {
+            await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = new FakeTimeProvider() });
+            await using var follower = new Follower("");
+            follower.Begin(kv);
+            await follower.CatchUpAsync(kv);
+            var model = new Dictionary<string, string>();
+            AllocationProbe.SucceedBeforeFailure = succeed;
+            for (var i = 0; i < 100; i++)
+            {
+                try
+                {
+                    await (i % 5 == 4 ? kv.DeleteAsync($"k{i - 1}") : kv.PutAsync($"k{i}", "v"));
+                }
+                catch (OutOfMemoryException)
+                {
+                    // The write changed nothing.
+                    continue;
+                }
+
+                _ = i % 5 == 4 ? model.Remove($"k{i - 1}") : model.TryAdd($"k{i}", "v");
+            }
+
+            AllocationProbe.SucceedBeforeFailure = long.MaxValue;
+            await follower.CatchUpAsync(kv);
+            follower.Entries.Should().BeEquivalentTo(model, "{0} allocations succeeded", succeed);
+            resets += follower.Resets;
+        }
+
+        resets.Should().BePositive();
+    }
+
+    [Fact]
     public async Task A_log_that_is_finished_while_memory_is_short_is_followed_by_the_next()
     {
         var isReached = true;
@@ -263,6 +299,14 @@ public sealed class AllocationFailureTests : IDisposable
                     key = $"key {i / 3}";
                     (await kv.TouchAsync(key, null)).Should().Be(model.ContainsKey(key));
                 }
+                else if (i % 23 == 22)
+                {
+                    await PutManyAsync(kv, model, i);
+                }
+                else if (i % 37 == 36)
+                {
+                    await DeleteManyAsync(kv, model, i);
+                }
                 else if (kv.Replication is not null && i % 4 == 0)
                 {
                     // Another region writes, and reads what it has read before; one is cut off for a while.
@@ -318,6 +362,60 @@ public sealed class AllocationFailureTests : IDisposable
                 }
             }
         }
+    }
+
+    // What fails in the middle has made the first of its writes, and none after them.
+    private static async Task PutManyAsync(KvNamespace kv, SortedDictionary<string, string> model, int number)
+    {
+        var entries = Enumerable.Range(0, 7).Select(i => new KvEntry($"many {number + i}", i == 5 ? new string('M', 3000) : $"{number}")).ToArray();
+        try
+        {
+            await kv.PutManyAsync(entries).AsTask().WaitAsync(s_patience);
+            Array.ForEach(entries, entry => model[entry.Key] = entry.Content.Text!);
+        }
+        catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
+        {
+            var made = 0;
+            while (made < entries.Length && await kv.GetTextAsync(entries[made].Key) == entries[made].Content.Text)
+            {
+                model[entries[made].Key] = entries[made].Content.Text!;
+                made++;
+            }
+
+            for (; made < entries.Length; made++)
+            {
+                (await kv.GetTextAsync(entries[made].Key)).Should().Be(model.GetValueOrDefault(entries[made].Key), "the rest is as it was");
+            }
+        }
+    }
+
+    private static async Task DeleteManyAsync(KvNamespace kv, SortedDictionary<string, string> model, int number)
+    {
+        var keys = Enumerable.Range(0, 6).Select(i => $"key {number - i}").ToArray();
+        var existed = keys.Count(model.ContainsKey);
+        try
+        {
+            (await kv.DeleteManyAsync(keys).AsTask().WaitAsync(s_patience)).Should().Be(existed);
+        }
+        catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
+        {
+            // Deletes may go through where a put in the same batch has no room.
+            foreach (var key in keys)
+            {
+                if (await kv.GetTextAsync(key) is { } text)
+                {
+                    text.Should().Be(model.GetValueOrDefault(key));
+                }
+                else
+                {
+                    model.Remove(key);
+                }
+            }
+
+            return;
+        }
+
+        Array.ForEach(keys, key => model.Remove(key));
     }
 
     private static bool IsShortOfMemory(Exception? e) => e is OutOfMemoryException || (e is not null && IsShortOfMemory(e.InnerException));

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using KvStore.Persistence.Log;
 
@@ -10,7 +11,8 @@ namespace KvStore.CrashTests;
 /// <remarks>
 /// A step is what <see cref="GroupCommit"/> does under its lock, or between two times that it holds it. A worker that was called may come
 /// at any later moment, and the code of a caller that it runs may block for good. A write succeeds, fails and can be undone, or
-/// fails for good. The clock stands still while callers are completed, so that a flush is always held back.
+/// fails for good. In the relaxed modes, the log is sure to take a few bytes at one time and none at another, and what was acknowledged is
+/// never lost while the log has not failed for good; what failed is never written. The clock stands still while callers are completed, so that a flush is always held back.
 /// </remarks>
 public sealed class CommitQueueTests
 {
@@ -108,10 +110,28 @@ public sealed class CommitQueueTests
     }
 
     [Fact]
+    public void A_queue_that_acknowledges_what_the_log_may_not_take_is_found_out()
+    {
+        var explore = () => ExploreAll(
+            Durability.Interval, [Step.Append, Step.Append, Step.Flush], static (durability, time, bytes) => new AcknowledgesEverything(durability, time, bytes));
+
+        explore.Should().Throw<InvalidOperationException>().WithMessage("*More was acknowledged than the log is sure to take*");
+    }
+
+    [Fact]
+    public void In_every_order_of_writes_to_a_full_disk_nothing_acknowledged_is_lost()
+    {
+        ExploreAll(Durability.Interval, [Step.Append, Step.Append, Step.Append, Step.Tick]).Should().BeGreaterThan(100);
+        ExploreAll(Durability.Interval, [Step.Append, Step.Append, Step.Delete, Step.Flush]).Should().BeGreaterThan(100);
+        ExploreAll(Durability.Interval, [Step.Append, Step.Delete, Step.Append, Step.Close]).Should().BeGreaterThan(100);
+    }
+
+    [Fact]
     public void A_sound_queue_passes_where_those_with_faults_are_found_out()
     {
         ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Fail]).Should().BePositive();
         ExploreAll(Durability.Immediate, [Step.Append, Step.Append, Step.Append]).Should().BePositive();
+        ExploreAll(Durability.Interval, [Step.Append, Step.Append, Step.Flush]).Should().BePositive();
     }
 
     private static long ExploreAll(Durability durability, Step[] steps, Func<Durability, TimeProvider, int, CommitQueue>? newQueue = null)
@@ -163,6 +183,13 @@ public sealed class CommitQueueTests
         {
             // Nothing.
         }
+    }
+
+    /// <summary>A fault that there was: in the relaxed modes a put is acknowledged although the log may have no space for it.</summary>
+    private sealed class AcknowledgesEverything(Durability durability, TimeProvider time, int unwrittenBytesMax)
+        : CommitQueue(durability, time, unwrittenBytesMax)
+    {
+        protected override bool MayAcknowledge(long through, bool isDelete) => true;
     }
 
     /// <summary>Decides at every place where the next step is open: by chance, or so that all ways are gone in the end.</summary>
@@ -230,8 +257,11 @@ public sealed class CommitQueueTests
 
     private sealed class Model
     {
-        private static readonly KvMutation s_put = new() { Key = "k"u8.ToArray(), Value = new byte[20], Revision = 1 };
-        private static readonly KvMutation s_delete = new() { Key = "k"u8.ToArray(), Revision = 2, IsDelete = true };
+        private static readonly byte[] s_key = "k"u8.ToArray();
+        private static readonly byte[] s_value = new byte[20];
+
+        // One put, and a delete behind it.
+        private static readonly LogRoom s_room = new(60, 100);
 
         private readonly FakeTimeProvider _clock = new();
         private readonly Durability _durability;
@@ -247,11 +277,20 @@ public sealed class CommitQueueTests
         private bool _isResting;
         private int _groups;
 
+        // The revisions that were acknowledged, those whose callers failed, and those that were written.
+        private readonly SortedSet<long> _acknowledged = [];
+        private readonly SortedSet<long> _refused = [];
+        private readonly SortedSet<long> _written = [];
+        private long _revision;
+        private bool _hasFailedForGood;
+        private LogRoom _roomAtBatch;
+
         public Model(Durability durability, Step[] steps, Choices choices, Func<Durability, TimeProvider, int, CommitQueue> newQueue)
         {
             _durability = durability;
-            // So little that in the relaxed modes the second put waits.
-            _queue = newQueue(durability, _clock, 60);
+            // So little that in the relaxed modes the third put waits, or the second.
+            _queue = newQueue(durability, _clock, durability == Durability.Immediate ? 60 : 120);
+            _queue.Room = durability == Durability.Immediate ? LogRoom.Unlimited : s_room;
             _steps = [.. steps];
             _choices = choices;
         }
@@ -290,7 +329,8 @@ public sealed class CommitQueueTests
                 : worker.Completion is { } completion ? $"completes {Ids(completion)}"
                 : $"asks {worker.HasJustCome}");
             return $"{string.Join(',', _steps.Order())}|{string.Join(',', workers.Order(StringComparer.Ordinal))}|{_isCalled} {_blocked} {_isReopening} {_isResting} {_groups} {_reopenWaits?.Completed}|"
-                + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{_queue.Describe(Ids)}";
+                + $"{string.Join(',', _callers.Select(caller => caller.Completed))}|{_roomAtBatch.Puts} {_hasFailedForGood}|"
+                + $"{string.Join(',', _acknowledged)}|{string.Join(',', _refused)}|{string.Join(',', _written)}|{_queue.Describe(Ids)}";
         }
 
         private string Ids(PendingAppend? first)
@@ -311,6 +351,41 @@ public sealed class CommitQueueTests
                 if (caller.Completed != 1)
                 {
                     throw new InvalidOperationException($"A caller ({caller.Name}) was completed {caller.Completed} times.");
+                }
+            }
+
+            if (_hasFailedForGood)
+            {
+                return;
+            }
+
+            var unwritten = _queue.Unwritten.SelectMany(Revisions).Select(record => record.Revision).ToHashSet();
+            foreach (var revision in _acknowledged.Where(revision => !_written.Contains(revision) && !unwritten.Contains(revision)))
+            {
+                throw new InvalidOperationException($"Revision {revision} was acknowledged and is lost.");
+            }
+
+            foreach (var revision in _refused.Where(revision => _written.Contains(revision) || unwritten.Contains(revision)))
+            {
+                throw new InvalidOperationException($"Revision {revision} was refused and is written.");
+            }
+        }
+
+        private static IEnumerable<(long Revision, long Through, bool IsDelete)> Revisions(RecordBatch batch)
+        {
+            var through = 0L;
+            foreach (var chunk in batch.Chunks)
+            {
+                for (var position = 0; position < chunk.Count;)
+                {
+                    var record = chunk.AsSpan(position);
+                    var size = LogRecord.SizeAt(record);
+                    position += size;
+                    through += size;
+                    yield return (
+                        BinaryPrimitives.ReadInt64LittleEndian(record[LogFormat.RevisionOffset..]) & LogFormat.RevisionMask,
+                        through,
+                        LogRecord.KindAt(record) == RecordKind.Delete);
                 }
             }
         }
@@ -379,9 +454,15 @@ public sealed class CommitQueueTests
             switch (step)
             {
                 case Step.Append or Step.Delete when _queue.Refusal() is null:
-                    var mutation = step == Step.Append ? s_put : s_delete;
-                    Do(_queue.Append(mutation, LogRecord.SizeOf(mutation), out var pending, out _));
-                    Await(pending, step.ToString());
+                    var revision = ++_revision;
+                    var mutation = new KvMutation { Key = s_key, Value = step == Step.Append ? s_value : default, Revision = revision, IsDelete = step == Step.Delete };
+                    Do(_queue.Append(mutation, LogRecord.SizeOf(mutation), out var pending, out var refusal));
+                    Await(pending, step.ToString(), revision);
+                    if (pending is null)
+                    {
+                        (refusal is null ? _acknowledged : _refused).Add(revision);
+                    }
+
                     break;
                 case Step.Flush or Step.Roll or Step.Close when _queue.Refusal() is null:
                     Do(_queue.Command(step == Step.Roll, step == Step.Close, out pending));
@@ -391,6 +472,7 @@ public sealed class CommitQueueTests
                     Do(_queue.Tick(hasUnflushed: false));
                     break;
                 case Step.Fail:
+                    _hasFailedForGood = true;
                     Do(_queue.Fail(new KvPersistenceException("from outside")).Call);
                     break;
                 case Step.Dispose:
@@ -409,7 +491,7 @@ public sealed class CommitQueueTests
             }
         }
 
-        private Caller? Await(PendingAppend? pending, string name)
+        private Caller? Await(PendingAppend? pending, string name, long revision = 0)
         {
             if (pending is null)
             {
@@ -425,10 +507,11 @@ public sealed class CommitQueueTests
                 try
                 {
                     awaiter.GetResult();
+                    _acknowledged.UnionWith(revision > 0 ? [revision] : []);
                 }
                 catch (KvPersistenceException)
                 {
-                    // Whether it fails is not what is asked here.
+                    _refused.UnionWith(revision > 0 ? [revision] : []);
                 }
             });
             return caller;
@@ -436,7 +519,16 @@ public sealed class CommitQueueTests
 
         private void Ask(Worker worker)
         {
+            var room = _queue.Room;
+            var isRetry = _queue.Unwritten.Count() > 1;
             Do(_queue.Next(worker.HasJustCome, out var batch, out var completion));
+            if (batch is not null)
+            {
+                // From the first byte that is not written.
+                var unwritten = batch.Length - batch.WrittenBytes;
+                _roomAtBatch = isRetry ? new LogRoom(room.Puts + unwritten, room.Deletes + unwritten) : room;
+            }
+
             worker.HasJustCome = false;
             worker.Batch = batch;
             worker.Completion = completion;
@@ -458,14 +550,55 @@ public sealed class CommitQueueTests
             _clock.Advance(TimeSpan.FromTicks(1));
             var batch = worker.Batch!;
             worker.Batch = null;
-            var outcome = _choices.Next(3) switch
+            var outcome = _durability == Durability.Immediate ? ImmediateOutcome(batch) : RelaxedOutcome(batch);
+            Trace.Add($"{outcome.Error?.Message ?? "success"}, room {outcome.Room.Puts}");
+            _hasFailedForGood |= outcome.IsFatal;
+            foreach (var (revision, through, isDelete) in Revisions(batch))
             {
-                0 => new WriteOutcome { KeptBytes = batch.Length },
-                1 => new WriteOutcome { KeptBytes = 0, Error = new IOException("passing"), AreDeletesKept = true, IsUndone = true },
+                if (outcome.Keeps(through, isDelete))
+                {
+                    _written.Add(revision);
+                }
+            }
+
+            Do(_queue.Settle(batch, outcome).Call);
+
+            // Closing gives up what was acknowledged and cannot be written, and says so.
+            _hasFailedForGood |= _queue.Failure is not null;
+        }
+
+        private WriteOutcome ImmediateOutcome(RecordBatch batch) => _choices.Next(3) switch
+        {
+            0 => new WriteOutcome { KeptBytes = batch.Length },
+            1 => new WriteOutcome { KeptBytes = 0, Error = new IOException("passing"), AreDeletesKept = true, IsUndone = true },
+            _ => new WriteOutcome { KeptBytes = 0, Error = new IOException("fatal"), IsFatal = true },
+        };
+
+        // What was acknowledged has its space, so that a lack of space keeps it.
+        private WriteOutcome RelaxedOutcome(RecordBatch batch)
+        {
+            if (batch.AcknowledgedBytes - batch.WrittenBytes > Math.Max(_roomAtBatch.Deletes, 0))
+            {
+                throw new InvalidOperationException("More was acknowledged than the log is sure to take.");
+            }
+
+            // What was promised stays promised; there may be more.
+            var left = _roomAtBatch.Less(batch.Length - batch.WrittenBytes);
+            return _choices.Next(5) switch
+            {
+                0 => new WriteOutcome { KeptBytes = batch.Length, Room = new LogRoom(Math.Max(left.Puts, s_room.Puts), Math.Max(left.Deletes, s_room.Deletes)) },
+                1 => new WriteOutcome { KeptBytes = batch.Length, Room = left },
+                2 => new WriteOutcome
+                {
+                    KeptBytes = batch.AcknowledgedBytes,
+                    Error = new IOException("no space"),
+                    AreDeletesKept = true,
+                    IsUndone = true,
+                    Room = _roomAtBatch.Less(batch.AcknowledgedBytes - batch.WrittenBytes),
+                },
+                3 => new WriteOutcome { KeptBytes = batch.WrittenBytes, Error = new IOException("passing"), IsUndone = true, Room = _roomAtBatch },
                 _ => new WriteOutcome { KeptBytes = 0, Error = new IOException("fatal"), IsFatal = true },
             };
-            Trace.Add(outcome.Error?.Message ?? "success");
-            Do(_queue.Settle(batch, outcome).Call);
         }
 
         private void Complete(Worker worker)
@@ -489,7 +622,7 @@ public sealed class CommitQueueTests
         private void EndReopen()
         {
             _isReopening = false;
-            Do(_queue.EndReopen(isWritable: _choices.Next(2) == 0));
+            Do(_queue.EndReopen(isWritable: _choices.Next(2) == 0, _durability == Durability.Immediate ? LogRoom.Unlimited : s_room));
         }
 
         private void EndRest()
@@ -501,6 +634,7 @@ public sealed class CommitQueueTests
             Do(_queue.EndRest());
             if (isFailed)
             {
+                _hasFailedForGood = true;
                 Do(_queue.Fail(new KvPersistenceException("a flush at rest")).Call);
             }
         }

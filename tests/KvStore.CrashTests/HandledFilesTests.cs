@@ -255,6 +255,104 @@ public sealed class HandledFilesTests
         }
     }
 
+    [Theory]
+    [InlineData("manifest", "manifest.tmp", "replaced")]
+    [InlineData(".log", "spare", "kept to become the next one")]
+    [InlineData(".log", "00000000000000000002.log.tmp", "about to be begun")]
+    public async Task The_last_file_under_a_temporary_name_is_not_an_empty_namespace(string file, string name, string reason)
+    {
+        foreach (var isClosed in new[] { true, false })
+        {
+            var disk = await ManyFilesAsync(isClosed);
+            var content = disk.Files.Last(its => its.Key.EndsWith(file, StringComparison.Ordinal)).Value;
+            var left = SimulatedDisk.With([new(name, content), new("lock", [])]);
+
+            var error = await RefusalAsync(left);
+
+            error.File.Should().Be("disk/" + name);
+            error.Reason.Should().Contain(reason).And.Contain("missing").And.Contain("remove this file");
+            left.Files[name].Should().Equal(content);
+            left.Delete(name);
+            (await Stores.StateOfAsync(left)).Should().BeEmpty("that is what the error says to do");
+        }
+    }
+
+    [Fact]
+    public async Task Any_manifest_but_the_first_under_its_temporary_name_is_refused()
+    {
+        // As it is after each change of a short life, one that was never written to among them, and damaged.
+        var manifests = new List<byte[]>();
+        var disk = new SimulatedDisk();
+        disk.BeforeStep = (operation, _) =>
+        {
+            if (operation != "flush directory" && disk.Files.TryGetValue(Manifest, out var manifest))
+            {
+                manifests.Add(manifest);
+            }
+        };
+        for (var i = 0; i < 3; i++)
+        {
+            var host = await Stores.OpenAsync(disk);
+            await host.PutAsync($"{i}", "x");
+            await host.PutLargeAsync("large", new string('L', 2000));
+            await host.Persistence.DisposeAsync();
+        }
+
+        var empty = new SimulatedDisk();
+        await (await Stores.OpenAsync(empty)).Persistence.DisposeAsync();
+        manifests.Add(empty.Files[Manifest]);
+        manifests.Add(With(disk, Manifest, Flipped(disk.Files[Manifest], 70)).Files[Manifest]);
+        manifests.Add(With(disk, Manifest, Flipped(disk.Files[Manifest], 20)).Files[Manifest]);
+        var later = manifests.Where(manifest => manifest.AsSpan(KvStore.Persistence.Log.LogFormat.HeaderNumberOffset)[0] != 1).ToArray();
+        later.Should().HaveCountGreaterThan(5);
+        foreach (var manifest in later)
+        {
+            (await RefusalAsync(SimulatedDisk.With([new("manifest.tmp", manifest)]))).File.Should().Be("disk/manifest.tmp");
+        }
+
+        static byte[] Flipped(byte[] content, int at)
+        {
+            content = (byte[])content.Clone();
+            content[at] ^= 1;
+            return content;
+        }
+    }
+
+    [Fact]
+    public async Task An_interrupted_first_opening_leaves_a_directory_that_opens()
+    {
+        for (var step = 1; ; step++)
+        {
+            var disk = new SimulatedDisk();
+            disk.CutAt(step);
+            try
+            {
+                await Stores.OpenAsync(disk);
+                step.Should().BeGreaterThan(5);
+                break;
+            }
+            catch (Exception e) when (e is KvPersistenceException or PowerCutException)
+            {
+                // As killed, and as without power.
+                (await Stores.StateOfAsync(SimulatedDisk.With(disk.Files))).Should().BeEmpty();
+                for (var seed = 0; seed < 20; seed++)
+                {
+                    (await Stores.StateOfAsync(disk.Restart(seed))).Should().BeEmpty();
+                }
+            }
+        }
+
+        // And in the middle of the first write.
+        var first = new SimulatedDisk();
+        (KvStore.Persistence.Log.Manifest.New(Guid.NewGuid()) with { Sequence = 1 }).Write(first);
+        var whole = first.Files[Manifest];
+        for (var length = 0; length <= whole.Length; length++)
+        {
+            (await Stores.StateOfAsync(SimulatedDisk.With([new("manifest.tmp", whole[..length])]))).Should().BeEmpty();
+            (await Stores.StateOfAsync(SimulatedDisk.With([new("manifest.tmp", new byte[length])]))).Should().BeEmpty();
+        }
+    }
+
     [Fact]
     public async Task To_be_read_only_a_directory_must_hold_a_namespace()
     {

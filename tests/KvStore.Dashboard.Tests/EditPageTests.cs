@@ -178,6 +178,48 @@ public sealed class EditPageTests : DashboardTest
     }
 
     [Fact]
+    public async Task Saves_and_the_applications_own_writes_lose_none_of_each_other()
+    {
+        const int Saves = 15;
+        const int Increments = 3000;
+        await Kv.PutAsync("k", "0");
+
+        var application = Task.Run(async () =>
+        {
+            for (var i = 0; i < Increments; i++)
+            {
+                await Kv.IncrementAsync("k");
+                if (i % 10 == 0)
+                {
+                    await Task.Yield();
+                }
+            }
+        });
+        var saved = 0;
+        for (var i = 0; i < Saves; i++)
+        {
+            var form = await Browser.GetAsync(EditPath("k"));
+            var next = int.Parse(form.Area("value"), System.Globalization.CultureInfo.InvariantCulture) + 1;
+            var answer = await Browser.PostPartsAsync(EditPath("k"), null, ("stamp", form.Field("stamp")), ("value", $"{next}"), ("expiry", "never"));
+            saved += answer.Status == HttpStatusCode.SeeOther ? 1 : 0;
+        }
+
+        await application;
+
+        (await Kv.GetTextAsync("k")).Should().Be($"{Increments + saved}");
+    }
+
+    [Fact]
+    public async Task Same_content_written_again_is_a_change_that_is_seen()
+    {
+        await Kv.PutAsync("k", "v");
+        var form = await Browser.GetAsync(EditPath("k"));
+        await Kv.PutAsync("k", "v");
+
+        (await Browser.PostPartsAsync(EditPath("k"), null, ("stamp", form.Field("stamp")), ("value", "mine"), ("expiry", "never"))).Status.Should().Be(HttpStatusCode.Conflict);
+    }
+
+    [Fact]
     public async Task Of_many_simultaneous_saves_one_wins_and_the_others_see_a_conflict()
     {
         await Kv.PutAsync("k", "0");

@@ -41,6 +41,66 @@ public sealed class TypedNamespaceTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Watch_of_an_entry_shows_its_types_and_goes_on_after_a_revision()
+    {
+        var entry = _flags.Flag("acme", "beta");
+        await entry.PutAsync(new Flag(true, ["a"]), new FlagInfo("ada", 1));
+        await using var changes = entry.WatchAsync(KvWatchStart.Current).GetAsyncEnumerator();
+        var first = await NextAsync(changes);
+        (first.Kind, first.Name).Should().Be((KvChangeKind.Put, "flag:acme:beta"));
+        first.Entry.Value.Should().BeEquivalentTo(new Flag(true, ["a"]));
+        first.Entry.Metadata.Should().Be(new FlagInfo("ada", 1));
+        (await NextAsync(changes)).Should().Match<KvTypedChange<Flag, FlagInfo>>(mark => mark.Kind == KvChangeKind.Current && mark.Name == "" && !mark.Entry.Exists);
+
+        await _flags.Flag("acme", "other").PutAsync(new Flag(true, []));
+        await entry.PutAsync(new Flag(false, []));
+        var put = await NextAsync(changes);
+        put.Entry.Value!.Enabled.Should().BeFalse();
+        put.Revision.Should().Be((await _kv.GetAsync(entry.Key)).Revision);
+        await entry.DeleteAsync();
+        (await NextAsync(changes)).Kind.Should().Be(KvChangeKind.Delete);
+
+        await using var again = entry.WatchAsync(put.Revision).GetAsyncEnumerator();
+        (await NextAsync(again)).Kind.Should().Be(KvChangeKind.Delete);
+    }
+
+    [Fact]
+    public async Task Watch_of_entries_leaves_out_keys_that_the_template_cannot_have_made()
+    {
+        await using var changes = _flags.Flags("acme").WatchAsync(KvWatchStart.Current).GetAsyncEnumerator();
+        (await NextAsync(changes)).Kind.Should().Be(KvChangeKind.Current);
+        await _kv.PutAsync("flag:acme:written:by others", "not JSON");
+        await _flags.Flag("globex", "a").PutAsync(new Flag(true, []));
+        await _flags.Flag("acme", "b").PutAsync(new Flag(true, []), new FlagInfo("b", 1));
+        var put = await NextAsync(changes);
+        (put.Name, put.Entry.Metadata!.By).Should().Be(("flag:acme:b", "b"));
+        await _flags.Flag("acme", "b").DeleteAsync();
+        (await NextAsync(changes)).Kind.Should().Be(KvChangeKind.Delete);
+        await using var again = _flags.Flags("acme").WatchAsync(put.Revision).GetAsyncEnumerator();
+        (await NextAsync(again)).Should().Match<KvTypedChange<Flag, FlagInfo>>(change => change.Kind == KvChangeKind.Delete && change.Name == "flag:acme:b");
+    }
+
+    [Fact]
+    public async Task Watch_ends_with_a_clear_failure_at_a_value_that_does_not_fit()
+    {
+        await using var changes = _flags.Flag("acme", "a").WatchAsync(KvWatchStart.Current).GetAsyncEnumerator();
+        (await NextAsync(changes)).Kind.Should().Be(KvChangeKind.Current);
+        await _kv.PutAsync("flag:acme:a", "[]");
+        var next = () => NextAsync(changes);
+        await next.Should().ThrowAsync<System.Text.Json.JsonException>();
+    }
+
+    [Fact]
+    public async Task Watch_of_a_region_is_not_supported()
+    {
+        await using var kv = KvNamespace.Create("FLAGS", new KvNamespaceOptions { Replication = new KvReplicationOptions { Regions = ["jnb", "lhr"] } });
+        var watch = () => IFlags.Create(kv.InRegion("lhr")).Flag("acme", "a").WatchAsync();
+        watch.Should().Throw<NotSupportedException>().WithMessage("*\"FLAGS\" cannot be watched*IKvExtendedNamespace*");
+        var watchAll = () => IFlags.Create(kv.InRegion("lhr")).AllFlags().WatchAsync(1);
+        watchAll.Should().Throw<NotSupportedException>();
+    }
+
+    [Fact]
     public async Task Text_bytes_and_metadata_are_stored_as_they_are()
     {
         await _flags.Motd().PutAsync("\"hello\"", KvMetadata.FromJson("[1]"));
@@ -234,5 +294,11 @@ public sealed class TypedNamespaceTests : IAsyncDisposable
         }
 
         return list;
+    }
+
+    private static async Task<T> NextAsync<T>(IAsyncEnumerator<T> changes)
+    {
+        (await changes.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30))).Should().BeTrue();
+        return changes.Current;
     }
 }

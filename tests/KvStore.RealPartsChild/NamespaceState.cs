@@ -13,7 +13,7 @@ internal static class NamespaceState
         var state = new Dictionary<string, long>(StringComparer.Ordinal);
         await foreach (var key in kv.ListAllAsync())
         {
-            var value = await kv.GetAsync(key.Name);
+            using var value = await kv.GetAsync(key.Name);
             if (!value.Exists)
             {
                 violation($"{key.Name} is listed but not got");

@@ -8,6 +8,7 @@ await (args[0] switch
     "killed" => KilledScenario.RunAsync(arguments),
     "failing-calls" => FailingCallsScenario.RunAsync(arguments),
     "full-disk" => FullDiskScenario.RunAsync(arguments),
+    "replaced-values" => ReplacedValuesScenario.RunAsync(arguments),
     "short-memory" => ShortMemoryScenario.RunAsync(arguments),
     "memory-comes-back" => ShortMemoryScenario.RunUntilItComesBackAsync(arguments),
     var unknown => throw new ArgumentException($"There is no scenario {unknown}."),

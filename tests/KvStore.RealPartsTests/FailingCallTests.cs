@@ -91,7 +91,17 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
     public Task Interrupted_or_short_call_is_no_failure(string kind, string action, string error) =>
         RunAsync(kind, action, error, isForGood: false);
 
-    private async Task RunAsync(string kind, string action, string error, bool isForGood)
+    [RealPartTheory(RealPart.CCompiler)]
+    [InlineData(Durability.Interval, nameof(CallAction.Fail), nameof(CallError.NoSpace), false)]
+    [InlineData(Durability.Interval, nameof(CallAction.Fail), nameof(CallError.NoSpace), true)]
+    [InlineData(Durability.Buffered, nameof(CallAction.Fail), nameof(CallError.QuotaExceeded), true)]
+    [InlineData(Durability.Buffered, nameof(CallAction.FailDone), nameof(CallError.InputOutput), true)]
+    [InlineData(Durability.Interval, nameof(CallAction.Fail), nameof(CallError.NotSupported), true)]
+    [InlineData(Durability.Interval, nameof(CallAction.Fail), nameof(CallError.Interrupted), false)]
+    public Task Failing_reservation_in_a_relaxed_mode_loses_nothing(Durability durability, string action, string error, bool isForGood) =>
+        RunAsync(nameof(CallKind.Allocate), action, error, isForGood, durability);
+
+    private async Task RunAsync(string kind, string action, string error, bool isForGood, Durability durability = Durability.Immediate)
     {
         var child = new Child(
             "failing-calls",
@@ -100,6 +110,7 @@ public sealed class FailingCallTests(ITestOutputHelper output) : IDisposable
             $"action={action}",
             $"error={error}",
             $"for-good={(isForGood ? 1 : 0)}",
+            $"durability={durability}",
             $"runs={LongForm.Times(8)}",
             $"seed={LongForm.Seed}");
         child.Environment["LD_PRELOAD"] = FailingCalls.Library;

@@ -23,6 +23,8 @@ internal static class CompareCommand
             .. GetQuestions.All(options),
             .. RegionQuestions.All(options),
             .. PutQuestions.All(options),
+            .. WatchQuestions.All(options),
+            .. ManyQuestions.All(options),
             .. FloorQuestions.All(options),
             .. ReadFloorQuestions.All(options),
             .. ListQuestions.All(options),

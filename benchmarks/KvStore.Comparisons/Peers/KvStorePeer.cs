@@ -177,6 +177,21 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
 
     public int ListAll(ArraySegment<KvListOptions> pages) => Now(ListAllAsync(_kv, pages));
 
+    /// <summary>The entries of each group in one call.</summary>
+    public void PutManyAll(ArraySegment<KvEntry[]> groups) => Now(PutManyAllAsync(_local, groups));
+
+    /// <summary>All entries that begin with each prefix, and the first bytes of their values: scanned.</summary>
+    public int ScanAll(ArraySegment<string> prefixes) => Now(ScanAllAsync(_local, prefixes));
+
+    /// <summary>The same by pages of a list, and a get for each key.</summary>
+    public int ListAndGetAll(ArraySegment<string> prefixes) => Now(ListAndGetAllAsync(_local, prefixes));
+
+    /// <summary>All entries that begin with each prefix, and their values as text: scanned.</summary>
+    public int ScanTextAll(ArraySegment<string> prefixes) => Now(ScanTextAllAsync(_local, prefixes));
+
+    /// <summary>The same by a list of all keys, and a get for each.</summary>
+    public int ListAndGetTextAll(ArraySegment<string> prefixes) => Now(ListAndGetTextAllAsync(_local, prefixes));
+
     public override void PutAll(ArraySegment<string> keys, byte[] value) => Now(PutAllAsync(_kv, keys, value));
 
     public bool Read(string key) => _local.TryGet(key, out var value) && value.GetBytes().Span[0] != 0;
@@ -284,6 +299,80 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         }
 
         return names;
+    }
+
+    private static async ValueTask PutManyAllAsync(KvNamespace kv, ArraySegment<KvEntry[]> groups)
+    {
+        foreach (var group in groups)
+        {
+            await kv.PutManyAsync(group).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask<int> ScanAllAsync(KvNamespace kv, ArraySegment<string> prefixes)
+    {
+        var sum = 0;
+        foreach (var prefix in prefixes)
+        {
+            await foreach (var entry in kv.ScanAsync(prefix).ConfigureAwait(false))
+            {
+                sum += entry.Value.GetBytes().Span[0];
+            }
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> ListAndGetAllAsync(KvNamespace kv, ArraySegment<string> prefixes)
+    {
+        var sum = 0;
+        foreach (var prefix in prefixes)
+        {
+            string? cursor = null;
+            do
+            {
+                var page = await kv.ListAsync(new KvListOptions { Prefix = prefix, Cursor = cursor }).ConfigureAwait(false);
+                foreach (var key in page.Keys)
+                {
+                    var entry = await kv.GetAsync(key.Name).ConfigureAwait(false);
+                    sum += entry.GetBytes().Span[0];
+                }
+
+                cursor = page.Cursor;
+            }
+            while (cursor is not null);
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> ScanTextAllAsync(KvNamespace kv, ArraySegment<string> prefixes)
+    {
+        var sum = 0;
+        foreach (var prefix in prefixes)
+        {
+            await foreach (var entry in kv.ScanAsync(prefix).ConfigureAwait(false))
+            {
+                sum += entry.Value.GetText()!.Length;
+            }
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> ListAndGetTextAllAsync(KvNamespace kv, ArraySegment<string> prefixes)
+    {
+        var sum = 0;
+        foreach (var prefix in prefixes)
+        {
+            await foreach (var key in kv.ListAllAsync(prefix).ConfigureAwait(false))
+            {
+                var text = await kv.GetTextAsync(key.Name).ConfigureAwait(false);
+                sum += text!.Length;
+            }
+        }
+
+        return sum;
     }
 
     private static async ValueTask PutAllAsync(IKvNamespace kv, ArraySegment<string> keys, byte[] value)

@@ -64,7 +64,7 @@ internal sealed class BindingEndpoint(KvNamespaceCatalog catalog, KvBindingOptio
         return operation switch
         {
             "GET" => GetAsync(context, kv, key),
-            "PUT" => PutBody.PutAsync(context, kv, key, PutQuery.Read(request, Metadata(request))).AsTask(),
+            "PUT" => PutBody.PutAsync(context, new PutTarget(kv), key, PutQuery.Read(request, Metadata(request))).AsTask(),
             _ => kv.DeleteAsync(key, context.RequestAborted).AsTask(),
         };
     }

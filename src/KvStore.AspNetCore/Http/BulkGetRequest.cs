@@ -22,7 +22,9 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
                 throw Bad("The body must be {\"keys\": [...]}.");
             }
 
-            var type = root.TryGetProperty("type"u8, out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : "";
+            var type = !TryGet(root, "type"u8, out var name) ? ""
+                : name.ValueKind == JsonValueKind.String ? name.GetString()!
+                : throw Bad("\"type\" must be \"json\" or \"text\".");
             if (type is not ("" or "text" or "json"))
             {
                 throw Bad($"\"{type}\" is not a valid type. Use \"json\" or \"text\"");
@@ -31,7 +33,8 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
             return new BulkGetRequest(
                 [.. keys.EnumerateArray().Select(KeyOf)],
                 type == "json",
-                root.TryGetProperty("withMetadata"u8, out var with) && with.ValueKind == JsonValueKind.True,
+                TryGet(root, "withMetadata"u8, out var with)
+                    && (with.ValueKind is JsonValueKind.True or JsonValueKind.False ? with.GetBoolean() : throw Bad("\"withMetadata\" must be true or false.")),
                 CacheTtl(root));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -104,7 +107,7 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
 
     private static KvGetOptions? CacheTtl(JsonElement root)
     {
-        if (!root.TryGetProperty("cacheTtl"u8, out var ttl) || ttl.ValueKind == JsonValueKind.Null)
+        if (!TryGet(root, "cacheTtl"u8, out var ttl))
         {
             return null;
         }
@@ -112,6 +115,10 @@ internal sealed record BulkGetRequest(IReadOnlyCollection<string> Keys, bool IsJ
         var text = ttl.ValueKind == JsonValueKind.String ? ttl.GetString() : ttl.GetRawText();
         return new KvGetOptions { CacheTtl = Seconds.CacheTtl(text!, "GET_BULK") };
     }
+
+    // JavaScript may send null for a property that is not set.
+    private static bool TryGet(JsonElement root, ReadOnlySpan<byte> name, out JsonElement value) =>
+        root.TryGetProperty(name, out value) && value.ValueKind != JsonValueKind.Null;
 
     private static KvException Bad(string reason) => new(400, "GET_BULK", reason);
 }

@@ -11,6 +11,7 @@ internal readonly record struct Failure(int Status, int Code, string Message)
     public const int TooLargeCode = 10025;
     public const int ForbiddenCode = 10026;
     public const int TooManyRequestsCode = 10027;
+    public const int PreconditionFailedCode = 10028;
     public const int KeyTooLongCode = 10030;
     public const int UnavailableCode = 10001;
 
@@ -19,6 +20,9 @@ internal readonly record struct Failure(int Status, int Code, string Message)
     public static Failure Unauthenticated { get; } = new(401, 10000, "Authentication error");
 
     public static Failure Forbidden { get; } = new(403, ForbiddenCode, "this token may not do that");
+
+    public static Failure PreconditionFailed { get; } =
+        new(412, PreconditionFailedCode, "the entry is not the one that If-Match or If-None-Match asks for; nothing was changed");
 
     public static Failure Malformed(string message) => new(400, InvalidRequestCode, message);
 

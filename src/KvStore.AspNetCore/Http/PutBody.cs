@@ -13,21 +13,22 @@ internal static class PutBody
     private const long SmallBytesMax = 64 * 1024;
 
     /// <summary>Puts the body. The namespace reads it to its end or to its own limit, whichever comes first.</summary>
-    public static ValueTask PutAsync(HttpContext context, IKvNamespace kv, string key, KvPutOptions? options)
+    /// <returns>As <see cref="PutTarget.PutAsync"/>.</returns>
+    public static ValueTask<long> PutAsync(HttpContext context, PutTarget target, string key, KvPutOptions? options)
     {
         var request = context.Request;
         var reader = request.BodyReader;
-        var valueBytesMax = RequestBody.ValueBytesMax(kv);
+        var valueBytesMax = RequestBody.ValueBytesMax(target.Namespace);
         if (request.ContentLength is { } length)
         {
             if (length == 0)
             {
-                return kv.PutAsync(key, ReadOnlyMemory<byte>.Empty, options, context.RequestAborted);
+                return target.PutAsync(key, ReadOnlyMemory<byte>.Empty, options, context.RequestAborted);
             }
 
             if (length > valueBytesMax)
             {
-                return kv.PutAsync(key, new OverlongBody(length), options, context.RequestAborted);
+                return target.PutAsync(key, new OverlongBody(length), options, context.RequestAborted);
             }
 
             if (length <= SmallBytesMax && reader.TryRead(out var read))
@@ -38,7 +39,7 @@ internal static class PutBody
                     if (isWhole)
                     {
                         // The put copies the bytes before it returns.
-                        return kv.PutAsync(key, read.Buffer.First, options, context.RequestAborted);
+                        return target.PutAsync(key, read.Buffer.First, options, context.RequestAborted);
                     }
                 }
                 finally
@@ -50,6 +51,6 @@ internal static class PutBody
         }
 
         RequestBody.LimitServer(context, valueBytesMax + BytesBeyondLimit);
-        return kv.PutAsync(key, reader, options, context.RequestAborted);
+        return target.PutAsync(key, reader, options, context.RequestAborted);
     }
 }

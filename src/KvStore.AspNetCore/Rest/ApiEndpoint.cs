@@ -16,6 +16,7 @@ internal sealed class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions optio
     private readonly AllowedHosts? _hosts = options.IsAnonymous ? new AllowedHosts(options.Hosts, takesAddresses: true) : null;
     private readonly NamespacesResource _namespaces = new(catalog);
     private readonly BulkResource _bulk = new(options);
+    private readonly ChangesResource _changes = new(options);
 
     protected override Failure ServerFault { get; } = new(500, Failure.UnavailableCode, "service temporarily unavailable");
 
@@ -62,6 +63,8 @@ internal sealed class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions optio
                     : throw MethodNotAllowed("GET");
             case ApiResource.Keys:
                 return HttpMethods.IsGet(method) ? KeysResource.ListAsync(context, kv) : throw MethodNotAllowed("GET");
+            case ApiResource.Changes:
+                return HttpMethods.IsGet(method) ? _changes.WatchAsync(context, kv, token) : throw MethodNotAllowed("GET");
             case ApiResource.BulkGet:
                 return HttpMethods.IsPost(method) ? _bulk.GetAsync(context, kv, token) : throw MethodNotAllowed("POST");
             case ApiResource.BulkDelete:

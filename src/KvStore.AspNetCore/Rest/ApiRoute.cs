@@ -12,6 +12,7 @@ internal enum ApiResource
     Bulk,
     BulkDelete,
     BulkGet,
+    Changes,
 }
 
 /// <summary>
@@ -92,6 +93,7 @@ internal readonly ref struct ApiRoute
         return rest switch
         {
             "keys" => new ApiRoute(ApiResource.Keys, id),
+            "changes" => new ApiRoute(ApiResource.Changes, id),
             "bulk" => new ApiRoute(ApiResource.Bulk, id),
             "bulk/delete" => new ApiRoute(ApiResource.BulkDelete, id),
             "bulk/get" => new ApiRoute(ApiResource.BulkGet, id),

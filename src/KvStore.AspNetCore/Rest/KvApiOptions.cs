@@ -31,6 +31,11 @@ public sealed class KvApiOptions
     /// </remarks>
     public long BulkBytesInFlightMax { get; set; } = 256L * 1024 * 1024;
 
+    /// <summary>
+    /// The most streams of changes that one token watches at a time: <c>GET …/{id}/changes</c>. Further requests get 429. Default 256.
+    /// </summary>
+    public int ChangeStreamsMax { get; set; } = 256;
+
     /// <summary>Whether every request is answered.</summary>
     internal bool IsAnonymous { get; private set; }
 
@@ -94,5 +99,6 @@ public sealed class KvApiOptions
         OutOfRange.ThrowIfLessThan(BulkEntriesMax, 1);
         OutOfRange.ThrowIfLessThan(BulkRequestsMax, 1);
         OutOfRange.ThrowIfLessThan(BulkBytesInFlightMax, 1024 * 1024);
+        OutOfRange.ThrowIfLessThan(ChangeStreamsMax, 0);
     }
 }

@@ -14,9 +14,11 @@ internal static class MultipartPut
     // The headers and boundaries around the parts.
     private const int FramingBytesMax = 64 * 1024;
 
-    public static async Task PutAsync(HttpContext context, IKvNamespace kv, string key)
+    /// <summary>Puts the value.</summary>
+    /// <returns>As <see cref="PutTarget.PutAsync"/>.</returns>
+    public static async Task<long> PutAsync(HttpContext context, PutTarget target, string key)
     {
-        var valueBytesMax = RequestBody.ValueBytesMax(kv);
+        var valueBytesMax = RequestBody.ValueBytesMax(target.Namespace);
         RequestBody.Bound(context, (long)valueBytesMax + MetadataBytesMax + FramingBytesMax);
         var body = new MultipartBody(context);
         Stream? value = null;
@@ -32,7 +34,7 @@ internal static class MultipartPut
                         if (value is null)
                         {
                             // The namespace refuses it with its own message. The rest of the body is not read.
-                            await kv.PutAsync(
+                            await target.PutAsync(
                                 key, new OverlongBody(valueBytesMax + 1L), PutQuery.Read(context.Request, metadata ?? default), context.RequestAborted).ConfigureAwait(false);
                         }
 
@@ -50,7 +52,7 @@ internal static class MultipartPut
                 throw Malformed("The part \"value\" is missing.");
             }
 
-            await kv.PutAsync(key, value, PutQuery.Read(context.Request, metadata ?? default), context.RequestAborted).ConfigureAwait(false);
+            return await target.PutAsync(key, value, PutQuery.Read(context.Request, metadata ?? default), context.RequestAborted).ConfigureAwait(false);
         }
         finally
         {
@@ -59,8 +61,6 @@ internal static class MultipartPut
                 await value.DisposeAsync().ConfigureAwait(false);
             }
         }
-
-        await Envelope.WriteDoneAsync(context.Response).ConfigureAwait(false);
     }
 
     private static async Task<KvMetadata> ReadMetadataAsync(MultipartPart part)

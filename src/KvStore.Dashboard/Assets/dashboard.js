@@ -1,5 +1,5 @@
 "use strict";
-// What works without this script, works without it: here are the theme, confirmations, progress and the live charts.
+// What works without this script, works without it: here are the theme, confirmations, progress, the live charts, and the list of keys that follows changes.
 (() => {
   const root = document.documentElement;
   const themes = ["system", "light", "dark"];
@@ -282,12 +282,99 @@
     });
   }
 
+  // Follows the changes of the keys that are shown. Rows that stay as they are stay in the page, with the focus and the selection in them;
+  // the browser keeps its place when rows come before it. The stream is open only while the page is visible, because a browser has few
+  // connections for all pages of a site.
+  function startKeys() {
+    const list = byId("keys"), state = byId("keys-state");
+    if (!list?.dataset.stream || !window.EventSource) return;
+    let stream = null, isLoading = false, isStale = false, refreshed = 0;
+
+    const keyOf = row => row.querySelector("a.key")?.getAttribute("href");
+    function takeRows(before, after) {
+      const rows = new Map([...before.rows].map(row => [keyOf(row), row]));
+      const focused = keyOf(document.activeElement?.closest("#keys tr") ?? before);
+      let place = before.firstElementChild;
+      for (const row of [...after.rows]) {
+        let shown = rows.get(keyOf(row));
+        rows.delete(keyOf(row));
+        if (shown && !shown.isEqualNode(row)) {
+          if (place === shown) place = row;
+          shown.replaceWith(row);
+          shown = row;
+        }
+        if (shown && shown === place) place = place.nextElementSibling;
+        else before.insertBefore(shown ?? row, place);
+      }
+      for (const row of rows.values()) row.remove();
+      if (focused && !list.contains(document.activeElement)) [...before.rows].find(row => keyOf(row) === focused)?.querySelector("a").focus();
+    }
+
+    function take(page) {
+      const next = page.getElementById("keys");
+      if (!next) { stop("You are signed out. Reload the page to go on."); return; }
+      const before = list.querySelector("table.keys tbody"), after = next.querySelector("table.keys tbody");
+      if (before && after) {
+        takeRows(before, after);
+        const [pager, newPager] = [list, next].map(part => part.querySelector(".pager"));
+        if (pager && newPager && !pager.isEqualNode(newPager)) pager.replaceWith(newPager);
+        else if (pager && !newPager) pager.remove();
+        else if (!pager && newPager) list.append(newPager);
+      } else if (!list.isEqualNode(next)) list.replaceChildren(...next.childNodes);
+      const facts = document.querySelector(".facts"), newFacts = page.querySelector(".facts");
+      if (facts && newFacts && !facts.isEqualNode(newFacts)) facts.replaceWith(newFacts);
+      list.dataset.refreshed = ++refreshed;
+    }
+
+    // One at a time, and once more when something has changed meanwhile.
+    async function refresh() {
+      isStale = true;
+      if (isLoading) return;
+      isLoading = true;
+      try {
+        while (isStale && stream) {
+          isStale = false;
+          const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+          if (!response.ok) throw new Error(`${response.status}`);
+          const text = await response.text();
+          if (stream) take(new DOMParser().parseFromString(text, "text/html"));
+        }
+      } catch {
+        state.textContent = "The list could not be loaded again; trying with the next change.";
+      } finally {
+        isLoading = false;
+      }
+    }
+
+    function stop(text) {
+      stream?.close();
+      stream = null;
+      if (text) state.textContent = text;
+    }
+
+    function start() {
+      if (stream || document.hidden) return;
+      stream = new EventSource(list.dataset.stream);
+      // What has changed before is shown too: since the page was made, or while the connection was lost.
+      stream.addEventListener("open", () => { state.textContent = "The list follows changes."; refresh(); });
+      stream.addEventListener("message", refresh);
+      stream.addEventListener("error", () => { state.textContent = stream?.readyState === 2 ? "The list does not follow changes: too many pages do, or you are signed out." : "The connection is lost; trying again…"; });
+    }
+
+    state.hidden = false;
+    state.textContent = "Connecting…";
+    document.addEventListener("visibilitychange", () => document.hidden ? stop() : start());
+    addEventListener("pagehide", () => stop());
+    addEventListener("pageshow", start);
+    start();
+  }
+
   // The field that was refused, first.
   function startRefused() {
     document.querySelector("[aria-invalid=true]:is(input, textarea), fieldset[aria-invalid=true] input:checked")?.focus();
   }
 
   addEventListener("DOMContentLoaded", () => {
-    for (const start of [startTheme, startConfirmations, startImport, startExport, startLive, startRefused]) start();
+    for (const start of [startTheme, startConfirmations, startImport, startExport, startLive, startKeys, startRefused]) start();
   });
 })();

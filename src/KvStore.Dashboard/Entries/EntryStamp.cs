@@ -6,8 +6,8 @@ using System.Security.Cryptography;
 namespace KvStore.Dashboard.Entries;
 
 /// <summary>
-/// A hash of the value, metadata and expiration of an entry. A form holds the stamp of the entry that it shows, so that a change that
-/// was made since can be found before it is overwritten.
+/// A hash of the value, metadata and expiration of an entry, to compare entries of several regions, and versions of an entry where the
+/// namespace knows no revisions.
 /// </summary>
 internal static class EntryStamp
 {

@@ -27,7 +27,7 @@ internal static class EditPage
         try
         {
             var (text, reason, isCrLf) = await TypedAsync(visit, value).ConfigureAwait(false);
-            var stamp = await EntryStamp.OfAsync(value, visit.Aborted).ConfigureAwait(false);
+            var stamp = await EntryVersion.StampOfAsync(value, visit.Aborted).ConfigureAwait(false);
             var draft = new EntryDraft(text, isCrLf, Indented(value.Metadata), value.Expiration is null ? "never" : "keep", "", "3600", "", stamp);
             await WriteAsync(visit, new EntryForm(visit, draft) { Key = key, Current = value.Expiration, NotTyped = reason }, key, alert: null, 200).ConfigureAwait(false);
         }
@@ -39,7 +39,7 @@ internal static class EditPage
 
     public static Task ShowNewAsync(Visit visit)
     {
-        var draft = new EntryDraft("", IsCrLf: false, "", "never", "", "3600", "", EntryStamp.Absent);
+        var draft = new EntryDraft("", IsCrLf: false, "", "never", "", "3600", "", EntryVersion.Absent);
         return WriteAsync(visit, new EntryForm(visit, draft) { TypedKey = visit.Query("prefix") }, key: null, alert: null, 200);
     }
 
@@ -71,11 +71,19 @@ internal static class EditPage
 
     private static async Task PutAsync(Visit visit, ChangeForm form, string key, string? typedKey)
     {
-        using var keyLock = await visit.Dashboard.KeyLocks.LockAsync(visit.Id, key, visit.Aborted).ConfigureAwait(false);
+        while (!await TryAnswerAsync(visit, form, key, typedKey).ConfigureAwait(false))
+        {
+            // Somebody has written the entry since it was read here: it is read again, and the answer shows the change.
+        }
+    }
+
+    // Returns false when somebody has written the entry meanwhile; nothing has been answered then.
+    private static async ValueTask<bool> TryAnswerAsync(Visit visit, ChangeForm form, string key, string? typedKey)
+    {
         var value = await visit.ReadAsync(key).ConfigureAwait(false);
         try
         {
-            var stamp = await EntryStamp.OfAsync(value, visit.Aborted).ConfigureAwait(false);
+            var stamp = await EntryVersion.StampOfAsync(value, visit.Aborted).ConfigureAwait(false);
             var typed = EntryDraft.Of(form);
             var hasChanged = stamp != typed.Stamp;
             var entryForm = new EntryForm(visit, typed with { Stamp = stamp })
@@ -89,16 +97,20 @@ internal static class EditPage
             {
                 var alert = typedKey is null ? Changed : "There is an entry with this key already, and nothing was saved. Look at it, and save again to overwrite it with what stands here.";
                 await WriteAsync(visit, entryForm, key, alert, StatusCodes.Status409Conflict, isConflict: true).ConfigureAwait(false);
-                return;
+                return true;
             }
 
-            if (await TryPutAsync(visit, form, typed, key, value, entryForm).ConfigureAwait(false))
+            var isSaved = await TryPutAsync(visit, form, typed, key, value, entryForm).ConfigureAwait(false);
+            if (isSaved)
             {
                 await visit.SeeOther(visit.Links.Entry(visit.Id, key, done: "saved")).ConfigureAwait(false);
-                return;
+            }
+            else if (!entryForm.IsValid)
+            {
+                await WriteAsync(visit, entryForm, typedKey is null ? key : null, alert: null, 400).ConfigureAwait(false);
             }
 
-            await WriteAsync(visit, entryForm, typedKey is null ? key : null, alert: null, 400).ConfigureAwait(false);
+            return isSaved || !entryForm.IsValid;
         }
         finally
         {
@@ -106,7 +118,8 @@ internal static class EditPage
         }
     }
 
-    // Adds all errors to the form at once, and then changes nothing.
+    // Adds all errors to the form at once, and then changes nothing. Without an error it returns false when somebody has written the entry
+    // meanwhile.
     private static async ValueTask<bool> TryPutAsync(Visit visit, ChangeForm form, EntryDraft typed, string key, KvValue current, EntryForm entryForm)
     {
         var metadata = default(KvMetadata);
@@ -129,6 +142,12 @@ internal static class EditPage
             return false;
         }
 
+        if (form.File is not null)
+        {
+            // A put that came to nothing may have read it.
+            form.File.Position = 0;
+        }
+
         try
         {
             KvContent content = form.File is { } file ? file
@@ -136,8 +155,7 @@ internal static class EditPage
                 : current.IsLarge ? current.OpenStream()
                 : current.GetBytes();
             var options = new KvPutOptions { ExpirationTtl = expiry.Ttl, Expiration = expiry.At, Metadata = metadata };
-            await visit.Entry.Namespace.PutAsync(key, content, options, visit.Aborted).ConfigureAwait(false);
-            return true;
+            return await EntryVersion.TryPutAsync(visit.Entry.Namespace, key, content, current, options, visit.Aborted).ConfigureAwait(false);
         }
         catch (Exception e) when (e is KvException or ArgumentException)
         {

@@ -17,17 +17,13 @@ internal static class EntryPage
     {
         var key = visit.Key();
         await form.ReadAsync(fileBytesMax: 0).ConfigureAwait(false);
-        using (await visit.Dashboard.KeyLocks.LockAsync(visit.Id, key, visit.Aborted).ConfigureAwait(false))
+        var value = await visit.ReadAsync(key).ConfigureAwait(false);
+        var isSame = await EntryVersion.StampOfAsync(value, visit.Aborted).ConfigureAwait(false) == form.Text("stamp");
+        visit.Release(value);
+        if (isSame && await EntryVersion.TryDeleteAsync(visit.Entry.Namespace, key, value, visit.Aborted).ConfigureAwait(false))
         {
-            var value = await visit.ReadAsync(key).ConfigureAwait(false);
-            var isSame = await EntryStamp.OfAsync(value, visit.Aborted).ConfigureAwait(false) == form.Text("stamp");
-            visit.Release(value);
-            if (isSame)
-            {
-                await visit.Entry.Namespace.DeleteAsync(key, visit.Aborted).ConfigureAwait(false);
-                await visit.SeeOther(visit.Links.Keys(visit.Id) + "?done=deleted").ConfigureAwait(false);
-                return;
-            }
+            await visit.SeeOther(visit.Links.Keys(visit.Id) + "?done=deleted").ConfigureAwait(false);
+            return;
         }
 
         await WriteAsync(
@@ -69,7 +65,7 @@ internal static class EntryPage
     private static async Task<Html> EntryAsync(Visit visit, string key, KvValue value)
     {
         var preview = await ValuePreview.OfAsync(value, ValuePreview.BytesMax, visit.Aborted).ConfigureAwait(false);
-        var stamp = await EntryStamp.OfAsync(value, visit.Aborted).ConfigureAwait(false);
+        var stamp = await EntryVersion.StampOfAsync(value, visit.Aborted).ConfigureAwait(false);
         return Html.Of($"""
             <div class="actions">
             <a class="button" href="{visit.Links.Edit(visit.Id, key)}">Edit</a>

@@ -47,11 +47,17 @@ internal static class KeysPage
                 {PageLayout.Done(Message(visit.Query("done")))}
                 {Facts(visit)}
                 {Filter(view)}
+                <div id="keys"{Stream(visit, prefix)}>
                 {(page.Items.Count == 0 ? Empty(view) : Table(view, page))}
                 {Pager(view, page)}
+                </div>
+                <p class="muted" id="keys-state" hidden></p>
 
                 """)).ConfigureAwait(false);
     }
+
+    private static Html Stream(Visit visit, string prefix) =>
+        KeysStream.IsPossible(visit) ? Html.Of($" data-stream=\"{visit.Links.KeysStream(visit.Id, prefix)}\"") : default;
 
     private static int Limit(string text) => text.Length == 0 ? DefaultLimit
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && s_limits.Contains(limit) ? limit
@@ -81,7 +87,8 @@ internal static class KeysPage
         return Html.Of($"""
             <dl class="facts">
             <div><dt>Entries</dt><dd>{(kv is null ? "–" : Format.Count(kv.Count))}</dd></div>
-            <div><dt>Memory</dt><dd>{(kv is null ? "–" : Format.Bytes(kv.MemoryBytes))}</dd></div>
+            <div><dt>Memory</dt><dd>{(kv is null ? "–" : Format.Bytes(kv.MemoryBytes))}{(kv?.Memory?.BytesMax is { } bytesMax ? $" of {Format.Bytes(bytesMax)}" : "")}</dd></div>
+            {(kv?.Memory is { WhenFull: KvMemoryPolicy.Evict } ? Html.Of($"<div><dt>Evicted</dt><dd>{Format.Count(kv.EvictedCount)}</dd></div>") : default)}
             <div><dt>State</dt><dd>{NamespaceState.Render(kv)}</dd></div>
             {(kv?.Replication is { } replication ? RegionsView.Facts(replication) : default)}
             </dl>

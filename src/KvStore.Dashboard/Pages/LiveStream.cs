@@ -3,7 +3,6 @@ using KvStore.Dashboard.Live;
 using KvStore.Dashboard.Requests;
 using KvStore.Http;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace KvStore.Dashboard.Pages;
 
@@ -20,12 +19,10 @@ internal static class LiveStream
             ?? throw new RefusedException(new Failure(StatusCodes.Status503ServiceUnavailable, 0, Invariant($"{visit.Dashboard.Options.WatchersMax} live pages are open, which is the limit.")));
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(visit.Aborted, visit.Dashboard.Stopping, watcher.Dropped);
         var response = visit.Http.Response;
-        response.ContentType = "text/event-stream";
-        response.Headers["X-Accel-Buffering"] = "no";
-        visit.Http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        EventStream.Begin(visit.Http);
         try
         {
-            await response.BodyWriter.WriteAsync("retry: 3000\n\n"u8.ToArray(), ending.Token).ConfigureAwait(false);
+            await response.BodyWriter.WriteAsync(EventStream.Beginning, ending.Token).ConfigureAwait(false);
             for (var i = 0; i < SamplesMax; i++)
             {
                 var frame = await watcher.Frames.ReadAsync(ending.Token).ConfigureAwait(false);

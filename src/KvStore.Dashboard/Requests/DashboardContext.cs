@@ -22,6 +22,7 @@ internal sealed class DashboardContext
         Time = services.GetService<TimeProvider>() ?? TimeProvider.System;
         Stopping = services.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
         Feed = new LiveFeed(Time, options.WatchersMax);
+        KeysSlots = new SemaphoreSlim(options.WatchersMax, options.WatchersMax);
         TransferSlots = new SemaphoreSlim(options.TransfersMax, options.TransfersMax);
     }
 
@@ -43,10 +44,11 @@ internal sealed class DashboardContext
 
     public LiveFeed Feed { get; }
 
+    /// <summary>One slot for each page of keys that follows changes.</summary>
+    public SemaphoreSlim KeysSlots { get; }
+
     /// <summary>One slot for each concurrent import or export.</summary>
     public SemaphoreSlim TransferSlots { get; }
-
-    public KeyLocks KeyLocks { get; } = new();
 
     public KvLimits DefaultLimits { get; } = new();
 }

@@ -30,7 +30,7 @@ public sealed class KvDashboardOptions
     /// <summary>
     /// The most live pages that are open at one time. Default 32. A further page takes the slot of the page that has been open for
     /// longest, which connects again by itself. A page keeps its slot for at least ten seconds; when all are younger, the further page
-    /// gets 503 and tries again.
+    /// gets 503 and tries again. As many pages of keys follow changes at one time; further ones show the keys as they were.
     /// </summary>
     public int WatchersMax { get; set; } = 32;
 

@@ -30,6 +30,8 @@ internal sealed class Links(string root)
         return Keys(id) + query + string.Concat(back?.Select(b => $"&back={Escape(b)}") ?? []);
     }
 
+    public string KeysStream(string id, string prefix) => $"{root}/ns/{id}/changes?prefix={Escape(prefix)}";
+
     public string Entry(string id, string key, string? view = null, string? done = null) =>
         $"{root}/ns/{id}/entry?key={Escape(key)}{(view is null ? "" : "&view=" + view)}{(done is null ? "" : "&done=" + done)}";
 

@@ -48,9 +48,9 @@ internal sealed class Visit(HttpContext http, DashboardContext dashboard, Links 
         return key;
     }
 
-    /// <summary>Reads an entry. A namespace of this process does not count it as a read.</summary>
+    /// <summary>Reads the newest version of an entry. A namespace of this process does not count it as a read.</summary>
     public ValueTask<KvValue> ReadAsync(string key) =>
-        Local is { } local ? new(new KvInspector(local).Peek(key)) : Entry.Namespace.GetAsync(key, options: null, Aborted);
+        Local is { } local ? new(new KvInspector(local).PeekNewest(key)) : Entry.Namespace.GetAsync(key, options: null, Aborted);
 
     /// <summary>Disposes a large value that <see cref="ReadAsync"/> returned. Nobody else has the view.</summary>
     public void Release(KvValue value) => ValueLeases.Release(Entry.Namespace, value);

@@ -25,6 +25,7 @@ internal sealed class DashboardRoutes(DashboardContext dashboard, ILogger logger
         Page(group, "/live/stream", LiveStream.WriteAsync);
         Page(group, "/assets/{name}", visit => AssetFiles.Embedded.WriteAsync(visit.Http, visit.Http.Request.RouteValues["name"] as string ?? ""));
         Page(group, "/ns/{id}", KeysPage.ShowAsync);
+        Page(group, "/ns/{id}/changes", KeysStream.WriteAsync);
         Page(group, "/ns/{id}/entry", EntryPage.ShowAsync);
         Page(group, "/ns/{id}/edit", EditPage.ShowEditAsync);
         Page(group, "/ns/{id}/new", EditPage.ShowNewAsync);

@@ -82,6 +82,10 @@ internal static class KvMetrics
         s_meter.CreateObservableCounter(
             "kvstore.condition_failures", () => Measure(t => t.ConditionFailures()), "{write}", "Conditional writes that were not made because their condition did not hold.");
         s_meter.CreateObservableCounter("kvstore.expired", () => Measure(t => t.ExpiredCount()), "{entry}", "Entries removed because they expired.");
+        s_meter.CreateObservableGauge("kvstore.watchers", () => Measure(t => t.WatcherCount()), "{watcher}", "Watches that are going on.");
+        s_meter.CreateObservableCounter(
+            "kvstore.changes_skipped", () => Measure(t => t.SkippedChanges()), "{change}", "Changes that a watch did not show because a newer one of the key came before it read.");
+        s_meter.CreateObservableCounter("kvstore.evicted", () => Measure(t => t.EvictedCount()), "{entry}", "Entries evicted because memory was limited.");
     }
 
     private static IEnumerable<Measurement<long>> Measure(Func<KvTelemetry, long> of) =>

@@ -15,6 +15,7 @@ internal sealed class KvTelemetry : IDisposable
         Func<long> entryCount,
         Func<long> memoryBytes,
         Func<long> expiredCount,
+        Func<long> evictedCount,
         Func<long> conditionFailures)
     {
         _timeProvider = timeProvider;
@@ -22,6 +23,7 @@ internal sealed class KvTelemetry : IDisposable
         EntryCount = entryCount;
         MemoryBytes = memoryBytes;
         ExpiredCount = expiredCount;
+        EvictedCount = evictedCount;
         ConditionFailures = conditionFailures;
         KvMetrics.Add(this);
     }
@@ -35,7 +37,13 @@ internal sealed class KvTelemetry : IDisposable
 
     public Func<long> ExpiredCount { get; }
 
+    public Func<long> EvictedCount { get; }
+
     public Func<long> ConditionFailures { get; }
+
+    public Func<long> WatcherCount { get; init; } = static () => 0;
+
+    public Func<long> SkippedChanges { get; init; } = static () => 0;
 
     public void Dispose() => KvMetrics.Remove(this);
 

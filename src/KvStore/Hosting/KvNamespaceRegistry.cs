@@ -31,7 +31,7 @@ internal sealed class KvNamespaceRegistry
 
     /// <summary>The message of the exception for a name that is not registered.</summary>
     public static string IsUnknown(string name, IEnumerable<string> names) =>
-        $"No KV namespace named {VisibleKey.Quote(name)} is registered. Registered are: {string.Join(", ", names.DefaultIfEmpty("none"))}.";
+        $"No KV namespace named {VisibleKey.Quote(name)} is registered. Registered are: {string.Join(", ", names.Select(static other => VisibleKey.Quote(other)).DefaultIfEmpty("none"))}.";
 
     /// <summary>Opens a namespace as it was registered and configured.</summary>
     /// <exception cref="OptionsValidationException">An option is not valid; the message names the namespace and the option.</exception>

@@ -47,7 +47,7 @@ public static class KvServiceCollectionExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         if (NamesIn(services).Contains(name))
         {
-            throw new ArgumentException(IsTaken(name));
+            throw new ArgumentException(KvNamespaceRegistry.IsTaken(name));
         }
 
         services.AddSingleton(Registration(services, name, configure, readsConfiguration: true));
@@ -55,8 +55,10 @@ public static class KvServiceCollectionExtensions
         services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.AddKeyedSingleton(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
         services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
+        services.AddKeyedSingleton<IKvExtendedNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
         services.TryAddSingleton(WithoutKey<KvNamespace>);
         services.TryAddSingleton(WithoutKey<IKvNamespace>);
+        services.TryAddSingleton(WithoutKey<IKvExtendedNamespace>);
         services.TryAddSingleton<IKvNamespaceFactory>(
             provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
@@ -169,7 +171,7 @@ public static class KvServiceCollectionExtensions
         {
             if (!taken.Add(binding.Name))
             {
-                throw WranglerFile.Error(path, binding.Position, IsTaken(binding.Name));
+                throw WranglerFile.Error(path, binding.Position, KvNamespaceRegistry.IsTaken(binding.Name));
             }
         }
 
@@ -199,9 +201,6 @@ public static class KvServiceCollectionExtensions
         return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? root : null;
     }
 
-    private static string IsTaken(string name) =>
-        $"A KV namespace named \"{name}\" is registered already; each name can be registered once. To put another in its place, for example in a test, call {nameof(ReplaceKvNamespace)}.";
-
     private static KvNamespaceRegistration Registration(
         IServiceCollection services, string name, Action<KvNamespaceBuilder>? configure, bool readsConfiguration)
     {
@@ -210,7 +209,7 @@ public static class KvServiceCollectionExtensions
         return new KvNamespaceRegistration(builder, readsConfiguration);
     }
 
-    // The container creates a singleton once, so the warning is logged once for each of the two types.
+    // The container creates a singleton once, so the warning is logged once for each of the types.
     private static T WithoutKey<T>(IServiceProvider provider)
         where T : class
     {

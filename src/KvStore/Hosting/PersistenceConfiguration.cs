@@ -47,7 +47,9 @@ internal static class PersistenceConfiguration
                     isEnabled = Setting.Boolean(entry);
                     continue;
                 case "DIRECTORY":
-                    directory = KvConfiguration.PathOf(services, Setting.Text(entry, "the path of a directory"));
+                    directory = Setting.Text(entry, "the path of a directory") is var path && !path.Contains('\0', StringComparison.Ordinal)
+                        ? KvConfiguration.PathOf(services, path)
+                        : throw Setting.Unreadable(entry, "the path of a directory");
                     break;
                 case "DURABILITY":
                     options = options with { Durability = Setting.Named<Durability>(entry) };

@@ -39,7 +39,9 @@ internal sealed class JsonNames
     {
         info.MakeReadOnly();
         var graph = new JsonNameGraph();
-        var names = Of(info, graph, []);
+        var names = Nullable.GetUnderlyingType(info.Type) is { } underlying && IsRead(info.Converter)
+            ? Of(info.Options, underlying, graph, [])
+            : Of(info, graph, []);
         return graph.HasProperties ? names : null;
     }
 
@@ -95,6 +97,9 @@ internal sealed class JsonNames
     /// <summary>The names of a derived type.</summary>
     /// <param name="discriminator">What the text says it is.</param>
     public JsonNames DerivedBy(string discriminator) => _derived!.GetValueOrDefault(discriminator, this);
+
+    // A converter of the application reads what it likes.
+    private static bool IsRead(JsonConverter converter) => converter.GetType().Assembly == typeof(JsonSerializer).Assembly;
 
     private static JsonNames? Of(JsonTypeInfo info, JsonNameGraph graph, Dictionary<JsonTypeInfo, JsonNames> known)
     {

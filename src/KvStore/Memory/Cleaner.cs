@@ -66,15 +66,23 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
     /// Cleans the deadest segments for a put that a budget has no room for, whatever their share of dead bytes, if that is not next to
     /// nothing. A call moves about a segment's worth of live records, because what it moves is in memory twice meanwhile.
     /// </summary>
+    /// <param name="deadShareMin">One byte in so many must be dead.</param>
     /// <returns>Whether anything was cleaned, so that another call may clean more.</returns>
-    public bool RunForRoom()
+    public bool RunForRoom(int deadShareMin = DeadShareMinForRoom)
     {
         segments.CopyTo(_segments);
         try
         {
             SealTailsThatWaste();
-            _segments.RemoveAll(static segment =>
-                segment.DeadBytes == 0 || segment.DeadBytes < segment.UsedBytes / DeadShareMinForRoom || !segment.IsSettled);
+            for (var i = _segments.Count - 1; i >= 0; i--)
+            {
+                var segment = _segments[i];
+                if (segment.DeadBytes == 0 || segment.DeadBytes < segment.UsedBytes / deadShareMin || !segment.IsSettled)
+                {
+                    _segments.RemoveAt(i);
+                }
+            }
+
             _segments.Sort(s_deadestFirst);
             var bytesToMove = 0L;
             foreach (var segment in _segments)
@@ -228,7 +236,7 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
             var bytes = record.SizeInSegment;
             if (!record.IsDead)
             {
-                Move(record, RecordAddress.Of(victim.Id, offset), bytesToMove);
+                Move(victim, record, RecordAddress.Of(victim.Id, offset), bytesToMove);
                 bytesToMove -= bytes;
             }
 
@@ -237,9 +245,9 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
         }
     }
 
-    private void Move(Record record, long address, long bytesToMove)
+    private void Move(Segment victim, Record record, long address, long bytesToMove)
     {
-        var copy = segments.ReserveForCleaner(record.SizeInSegment, bytesToMove);
+        var copy = segments.ReserveForCleaner(record.SizeInSegment, bytesToMove, victim.Queue, victim.Order);
         copy.Record.CopyFrom(record);
         if (record.Deadline is { IsNone: false } deadline)
         {

@@ -31,7 +31,13 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     private const int PassesMax = 8;
 
     // More than what moves all that lives once: enough to make room where there is any.
-    private const int PassesForRoomMax = 256;
+    private const int PassesForRoomMax = 512;
+
+    // One byte in two.
+    private const int MostlyDead = 2;
+
+    // Each run looks at a thirty-second of the memory or moves a segment. So by now everything was looked at as often as uses are counted.
+    private const int PassesBeforeForceMin = 4 * 64;
 
     private static readonly TimeSpan s_period = TimeSpan.FromSeconds(1);
 
@@ -99,6 +105,15 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>
+    /// Evicts some entries, used ones too if it is forced, and returns whether more can be freed now; null where memory is not limited, or
+    /// puts are refused instead.
+    /// </summary>
+    public Func<bool, bool>? EvictSome { get; init; }
+
+    /// <summary>How many bytes should be evicted by now; 0 or less for none.</summary>
+    public Func<long> BytesToEvict { get; init; } = static () => 0;
+
     /// <summary>Something has changed, which may give work. Cheap, and called with every mutation.</summary>
     public void NoteChange()
     {
@@ -154,7 +169,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             _ordered.Merge();
             for (var passes = 0; !hasRoom(argument); passes++)
             {
-                if (passes == PassesForRoomMax || !_cleaner.RunForRoom())
+                if (passes == PassesForRoomMax || !(EvictSome is null ? _cleaner.RunForRoom() : Evict(passes)))
                 {
                     _ordered.TrimBuffers();
                     _trimIndexes();
@@ -179,6 +194,28 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         WakeUp();
     }
 
+    // What is mostly dead is freed before anything is evicted. Readers may use entries again and again while uses are taken away, so some
+    // time used ones leave too.
+    private bool Evict(int passes) =>
+        (_isHeld ? _cleaner.RunForRoom() : _cleaner.RunForRoom(MostlyDead)) || EvictSome!(passes >= PassesBeforeForceMin);
+
+    // Returns how often something was evicted.
+    private int EvictAhead()
+    {
+        if (EvictSome is null)
+        {
+            return 0;
+        }
+
+        var passes = 0;
+        while (!_isDisposed && passes < PassesForRoomMax && BytesToEvict() > 0 && Evict(passes))
+        {
+            passes++;
+        }
+
+        return passes;
+    }
+
     void IThreadPoolWorkItem.Execute()
     {
         Interlocked.Exchange(ref _isRequested, 0);
@@ -193,7 +230,8 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             if (maintenance._isCleaningWanted)
             {
                 maintenance._isCleaningWanted = false;
-                maintenance._cleaner.Run(OneInUnderLoad);
+                maintenance._cleaner.Run(maintenance.EvictSome is null ? OneInUnderLoad : OneInAtRest);
+                maintenance.EvictAhead();
             }
 
             return true;
@@ -252,6 +290,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             passes++;
         }
 
+        passes += EvictAhead();
         _trimIndexes();
         _segments.KeepReserve();
         if (!isBusy)

@@ -53,12 +53,27 @@ internal sealed class MutationIntake(ShardedStore store)
         var key = mutation.Key.Span;
         var hash = KeyHash.OfUtf8(key);
         store.PrefetchBucket(hash);
+        if (store.TryPassBelowFloor(new Utf8Key(key, hash), mutation.Revision))
+        {
+            HasDeletes = true;
+            return;
+        }
+
         _drafts[_count] = mutation.IsDelete || store.HasPassed(mutation.Deadline)
             ? DraftTombstone(key, mutation.Revision)
             : Draft(key, mutation);
         _hashes[_count] = hash;
         _highestRevision = Math.Max(_highestRevision, mutation.Revision);
         _count++;
+    }
+
+    /// <summary>Applies a delete after everything that was added. Requires: no older mutation of the key arrives any more.</summary>
+    public void Delete(ReadOnlySpan<byte> key, long revision)
+    {
+        HasDeletes = true;
+        Publish();
+        store.ContinueAfter(revision);
+        store.RemoveOlder(new Utf8Key(key, KeyHash.OfUtf8(key)), revision);
     }
 
     /// <summary>Publishes everything that was added. More may be added.</summary>
@@ -106,7 +121,13 @@ internal sealed class MutationIntake(ShardedStore store)
 
     private RecordDraft Reserve(ReadOnlySpan<byte> key, int metadataBytes, int valueBytes, Deadline deadline, long revision)
     {
-        var draft = store.Segments.Reserve(ref _tail, Record.SizeFor(key.Length, metadataBytes, valueBytes));
+        var size = Record.SizeFor(key.Length, metadataBytes, valueBytes);
+        if (_tail?.HasRoom(size) != true)
+        {
+            store.MakeRoomForRecovery(size);
+        }
+
+        var draft = store.Segments.Reserve(ref _tail, size, SegmentQueue.Main);
         draft.Record.Initialize(key.Length, metadataBytes, valueBytes, deadline);
         draft.Record.SetRevision(revision);
         key.CopyTo(draft.Record.DraftKey);

@@ -18,11 +18,8 @@ namespace KvStore.Memory;
 /// the index first and marks the record that it replaced dead afterwards: so a thread that sees a dead record finds the newer state in
 /// the index. A mutation takes the memory that it needs before it writes the entry, and nothing fails afterwards.
 /// </remarks>
-internal sealed class Shard
+internal sealed partial class Shard
 {
-    // What is announced may be much more than what comes.
-    private const int PreparedEntriesMax = 1 << 20;
-
     // A few microseconds' worth.
     private const int EntriesAtOnce = 4096;
 
@@ -76,22 +73,15 @@ internal sealed class Shard
     /// <summary>Whether <see cref="LiveBytes"/> is kept. Set before anything is published.</summary>
     public bool CountsLiveBytes { get; set; }
 
+    /// <summary>Whether an overwrite counts as a use. Set before anything is published.</summary>
+    public bool CountsUses { get; set; }
+
     /// <summary>The bytes of keys, metadata and values of all entries, where that is counted.</summary>
     public long LiveBytes => Volatile.Read(ref _liveBytes);
 
     /// <summary>Whether the table is much too large.</summary>
     public bool IsSparse => _index.EntriesOf(_number).Length is var entries && entries > HashIndex.EntriesMin
         && (Live + Volatile.Read(ref _tombstones)) * 5 < entries;
-
-    /// <summary>The bytes of the larger table that one more key may need now; 0 when the table has room for it.</summary>
-    public long BytesToAddForKey
-    {
-        get
-        {
-            var entries = _index.EntriesOf(_number).Length;
-            return (Volatile.Read(ref _occupied) + 2) * 4L > entries * 3L ? 2L * entries * sizeof(long) : 0;
-        }
-    }
 
     /// <summary>Makes a draft that has its revision the newest record or tombstone of its key.</summary>
     /// <param name="key">The key.</param>
@@ -113,6 +103,11 @@ internal sealed class Shard
             {
                 isRepeat = old.Revision == draft.Record.Revision;
                 return false;
+            }
+
+            if (CountsUses && !isTombstone)
+            {
+                draft.Record.SetUses(Math.Min(old.Uses + 1, RecordLayout.UsesMax));
             }
 
             hadValue = ReplaceAt(slot, old, newEntry);
@@ -239,52 +234,6 @@ internal sealed class Shard
         }
     }
 
-    /// <summary>Takes the memory for the index entries of so many new keys, which are then published without a failure.</summary>
-    /// <exception cref="OutOfMemoryException">There is none; nothing has changed.</exception>
-    public void ReserveHoldingLock(int keys)
-    {
-        ThrowIfClosed();
-        // One entry stays empty, so that a probe ends.
-        if (_index.EntriesOf(_number).Length - _occupied <= keys)
-        {
-            ResizeHoldingLock(keys);
-        }
-    }
-
-    /// <summary>Makes room for so many keys.</summary>
-    public void PrepareHoldingLock(int keys)
-    {
-        ThrowIfClosed();
-        var entryCount = HashIndex.EntriesMin;
-        while (entryCount < keys * 2L && entryCount < PreparedEntriesMax)
-        {
-            entryCount *= 2;
-        }
-
-        if (entryCount > _index.EntriesOf(_number).Length)
-        {
-            _index.ResizeHoldingLock(_number, entryCount);
-            _occupied = _live + _tombstones;
-        }
-    }
-
-    /// <summary>Gives the table the size that its keys need, and frees it of the marks of removed ones.</summary>
-    /// <param name="newKeys">How many more keys are about to come.</param>
-    public void ResizeHoldingLock(int newKeys = 1)
-    {
-        ThrowIfClosed();
-        // Between a quarter and half full afterwards.
-        var keys = _live + _tombstones + newKeys;
-        var entryCount = HashIndex.EntriesMin;
-        while (entryCount < keys * 2)
-        {
-            entryCount *= 2;
-        }
-
-        _index.ResizeHoldingLock(_number, entryCount);
-        _occupied = _live + _tombstones;
-    }
-
     /// <summary>Forgets everything; every later call throws.</summary>
     public void CloseHoldingLock()
     {
@@ -352,20 +301,6 @@ internal sealed class Shard
         }
 
         Volatile.Write(ref entries[slot], newEntry | HomeBucket.Of(key.Hash, slot, entries.Length));
-    }
-
-    // Without memory a table may fill until one empty entry is left, which ends a probe; so a mutation that was made durable is published.
-    private bool TryResize()
-    {
-        try
-        {
-            ResizeHoldingLock();
-            return true;
-        }
-        catch (OutOfMemoryException) when (_occupied + 1 < _index.EntriesOf(_number).Length)
-        {
-            return false;
-        }
     }
 
     // Whether it was a value, and not a tombstone.

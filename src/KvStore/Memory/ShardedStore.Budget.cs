@@ -7,20 +7,13 @@ namespace KvStore.Memory;
 /// <content>The budget for memory: whether there is room for a record, and how room is made.</content>
 internal sealed partial class ShardedStore
 {
-    // A key with its index entries hardly takes less.
-    private const int BudgetBytesPerKey = 64;
-
-    // A key that is sorted takes 32 bytes meanwhile: so sorting takes up a sixty-fourth of the budget.
-    private const int BudgetBytesPerSortedKey = 2048;
-    private const int SortedKeysMin = 512;
-
-    private readonly long _budgetBytes;
+    private readonly MemoryBudget _budget;
 
     /// <summary>Whether memory is limited.</summary>
-    public bool HasBudget => _budgetBytes != long.MaxValue;
+    public bool HasBudget => _budget.IsLimited;
 
     /// <summary>The bytes that memory is limited to; <see cref="long.MaxValue"/> for no limit.</summary>
-    public long BudgetBytes => _budgetBytes;
+    public long BudgetBytes => _budget.BytesMax;
 
     /// <summary>
     /// Makes room in the budget for the record of a put, if there is none: frees what is dead or has expired. Call before the record is
@@ -39,7 +32,7 @@ internal sealed partial class ShardedStore
             return true;
         }
 
-        var put = new WantedRoom(this, key.Hash, Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes));
+        var put = new WantedRoom(key.Hash, Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes));
         return HasRoom(put) || _maintenance.MakeRoom(HasRoom, put);
     }
 
@@ -50,12 +43,13 @@ internal sealed partial class ShardedStore
             && (entry & HashEntry.TombstoneBit) == 0
             && present.SizeInSegment >= Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes);
 
-    private static bool HasRoom(WantedRoom put)
+    private bool HasRoom(WantedRoom put)
     {
-        var store = put.Store;
-        var toAdd = store._segments.BytesToAddFor(put.RecordBytes) + store.ShardOf(put.Hash).BytesToAddForKey;
-        return toAdd == 0 || store.MemoryBytes + store._ordered.BytesToAdd + toAdd <= store._budgetBytes;
+        var toAdd = _segments.BytesToAddFor(put.RecordBytes) + ShardOf(put.Hash).BytesToAddForKey;
+        return toAdd == 0 || HasRoom(toAdd);
     }
 
-    private readonly record struct WantedRoom(ShardedStore Store, ulong Hash, int RecordBytes);
+    private bool HasRoom(long bytes) => MemoryBytes + _ordered.BytesToAdd + bytes <= _budget.BytesMax;
+
+    private readonly record struct WantedRoom(ulong Hash, int RecordBytes);
 }

@@ -175,7 +175,7 @@ internal sealed partial class ShardedStore
         return ExpectsLate ? TryBury(record, hash, address, kind) : TryRemove(record, hash, address, kind);
     }
 
-    private bool TryRemove(Record record, ulong hash, long address, KvChangeKind kind)
+    private bool TryRemove(Record record, ulong hash, long address, KvChangeKind kind, long revision = 0)
     {
         var shard = ShardOf(hash);
         lock (shard.Lock)
@@ -185,7 +185,7 @@ internal sealed partial class ShardedStore
                 return false;
             }
 
-            NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, TakeRevision(), kind));
+            NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, Number(revision), kind));
             return true;
         }
     }

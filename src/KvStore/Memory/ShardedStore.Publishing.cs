@@ -15,12 +15,6 @@ namespace KvStore.Memory;
 /// </content>
 internal sealed partial class ShardedStore
 {
-    private const int NewKeysPerShardMax = 512;
-    private const int NewKeysPerShardMin = 32;
-
-    // Keys that wait for the ordered index of a budgeted namespace take up less than a sixteenth of it.
-    private const int BudgetBytesPerNewKey = 16 * 1024;
-
     private readonly int _newKeysPerShardMax;
 
     private long _revision;
@@ -45,7 +39,8 @@ internal sealed partial class ShardedStore
         // probe will touch are fetched here, and arrive while the record is written.
         var keyBytes = key.Utf8Bytes;
         _index.PrefetchBucket(key.Hash);
-        var draft = _segments.Reserve(Record.SizeFor(keyBytes, metadataBytes, valueBytes));
+        var size = Record.SizeFor(keyBytes, metadataBytes, valueBytes);
+        var draft = _eviction is null ? _segments.Reserve(size) : _segments.Reserve(size, _eviction.QueueOf(key.Hash));
         draft.Record.Initialize(keyBytes, metadataBytes, valueBytes, deadline);
         key.CopyTo(draft.Record.DraftKey);
         _index.PrefetchRecord(key.Hash, keyBytes);
@@ -182,7 +177,8 @@ internal sealed partial class ShardedStore
         lock (shard.Lock)
         {
             draft.Record.SetRevision(Number(revision));
-            isNewest = (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
+            isNewest = IsAboveFloorHoldingLock(shard, key, draft)
+                && (observer is null || IsAdmittedHoldingLock(observer, key, draft, isNumbered: revision != 0))
                 && shard.PublishHoldingLock(key, draft, out isRepeat);
             if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
             {
@@ -278,6 +274,19 @@ internal sealed partial class ShardedStore
 
     /// <summary>Whether an entry with this deadline has expired.</summary>
     public bool HasPassed(Deadline deadline) => _clock.HasPassed(deadline);
+
+    // Under the lock, so that what is published before the floor is raised is found by the walk that follows.
+    private bool IsAboveFloorHoldingLock<TKey>(Shard shard, in TKey key, in RecordDraft draft)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!IsBelowFloor(draft.Record.Revision))
+        {
+            return true;
+        }
+
+        RemoveOlderHoldingLock(shard, key, draft.Record.Revision);
+        return false;
+    }
 
     private bool IsAdmittedHoldingLock<TKey>(PublicationObserver observer, in TKey key, in RecordDraft draft, bool isNumbered)
         where TKey : struct, IKey, allows ref struct

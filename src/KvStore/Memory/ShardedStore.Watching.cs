@@ -11,7 +11,7 @@ internal sealed partial class ShardedStore
 {
     // For the keys that were removed: a sixteenth of the memory for records, within bounds.
     private const int RemovedShare = 16;
-    private const int RemovedBytesOfShardMin = 512;
+    private const int RemovedBytesOfShardMin = 2048;
     private const int RemovedBytesOfShardMax = 64 << 10;
 
     /// <summary>
@@ -28,9 +28,6 @@ internal sealed partial class ShardedStore
 
     /// <summary>The revision above which those of mutations begin that are made since the opening.</summary>
     public long FirstRevision { get; private set; }
-
-    /// <summary>Removes a record to make room for others, if it is still its key's newest. Watchers are notified of an eviction.</summary>
-    public bool Evict(Record record, long address) => TryRemoveRecord(record, address, KvChangeKind.Evict);
 
     /// <summary>
     /// Finds the record of a revision. Where the key has a newer one by now: that, or a newer one of another key with the same hash.

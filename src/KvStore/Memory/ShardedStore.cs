@@ -65,18 +65,32 @@ internal sealed partial class ShardedStore : IDisposable
         _releaseLargeValue = releaseLargeValue;
         Changes = new ChangeFeed(HashIndex.ShardCount);
         _clock = clock;
-        _budgetBytes = memory?.BytesMax ?? long.MaxValue;
-        _newKeysPerShardMax = (int)Math.Clamp(_budgetBytes / BudgetBytesPerNewKey, NewKeysPerShardMin, NewKeysPerShardMax);
-        _segments = new SegmentTable(firstSegment, memory?.BytesMax is { } bytesMax ? SegmentSizes.Within(bytesMax) : null);
+        _budget = new MemoryBudget(memory?.BytesMax);
+        _newKeysPerShardMax = _budget.NewKeysPerShardMax;
+        _segments = new SegmentTable(firstSegment, _budget.SegmentSizes);
         _index = new HashIndex(_segments, name);
         for (var i = 0; i < _shards.Length; i++)
         {
             _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
         }
 
-        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, (int)Math.Clamp(_budgetBytes / BudgetBytesPerSortedKey, SortedKeysMin, int.MaxValue));
+        _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, _budget.SortedKeysMax);
+        if (memory?.WhenFull == KvMemoryPolicy.Evict)
+        {
+            _eviction = new EvictionPolicy();
+            _evictor = new Evictor(_segments, _ordered, _index, _eviction, Relocate, Evict, () => Count, clock);
+            foreach (var shard in _shards)
+            {
+                shard.CountsUses = true;
+            }
+        }
+
         _maintenance = new Maintenance(
-            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure);
+            _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure)
+        {
+            EvictSome = _evictor is null ? null : EvictSome,
+            BytesToEvict = BytesToEvict,
+        };
         _segments.SegmentAdded += _maintenance.RequestCleaning;
     }
 
@@ -108,7 +122,7 @@ internal sealed partial class ShardedStore : IDisposable
     /// The bytes of records and indexes: live ones, dead ones that have not been cleaned yet, and room not yet used; and those of
     /// the keys that were removed and are remembered for watchers.
     /// </summary>
-    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes;
+    public long MemoryBytes => _segments.BytesWithReserve + _index.Bytes + _ordered.Bytes + Changes.Bytes + (_eviction?.Bytes ?? 0);
 
     /// <summary>How many deletes are remembered, so that older puts lose against them.</summary>
     public long TombstoneCount
@@ -179,7 +193,7 @@ internal sealed partial class ShardedStore : IDisposable
     public void Prepare(long keys)
     {
         // Most of what comes may have been overwritten or evicted, and tables that are too large would take up the budget.
-        keys = Math.Min(keys, _budgetBytes / BudgetBytesPerKey);
+        keys = Math.Min(keys, _budget.KeysMax);
         foreach (var shard in _shards)
         {
             lock (shard.Lock)

@@ -48,6 +48,27 @@ public interface IKvPersistenceHost
     bool IsCurrent(ReadOnlySpan<byte> key, long revision);
 
     /// <summary>
+    /// Whether the host has a budget for memory, which remembering deletes would take up. Then call <see cref="RecoverInOrder"/> as early
+    /// as possible.
+    /// </summary>
+    bool NeedsOrder => false;
+
+    /// <summary>
+    /// Says that the mutations that follow are passed by one thread, and each key's in the order of their revisions, so that deletes need
+    /// not be remembered. No other thread may pass mutations any more.
+    /// </summary>
+    void RecoverInOrder()
+    {
+    }
+
+    /// <summary>
+    /// Whether some of the recovered mutations were left out because the namespace has a budget for memory and evicts. Then the log
+    /// may refer to values that no entry refers to: remove no large value that was there before, until the next opening. The namespace
+    /// calls <see cref="IKvPersistence.CompactAsync"/> once it is open. Ask after everything was recovered.
+    /// </summary>
+    bool HasEvicted => false;
+
+    /// <summary>
     /// Shows every live entry as a put. First waits until every mutation up to a revision that has been appended
     /// successfully is visible; mutations after it may or may not be among those shown.
     /// </summary>

@@ -117,8 +117,8 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
                 return true;
             }
 
-            // A large value may be gone since; then the key has changed again, and that is pending.
-            if (ValueOf(found.Record) is { Exists: true } value)
+            // A large value may be gone since; then the key has changed again. That is pending, or shown now in the place of the old one.
+            if (ValueOf(found.Record) is { Exists: true } value && (value.Revision == found.Record.Revision || TryShowInScan(found, value)))
             {
                 change = new KvChange
                 {
@@ -133,6 +133,19 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
 
         change = default;
         return false;
+    }
+
+    private bool TryShowInScan(in FoundChange found, in KvValue value)
+    {
+        if (found.Revision != 0)
+        {
+            value.Dispose();
+            return false;
+        }
+
+        store.PassShards();
+        watcher.Forget(KeyHash.OfUtf8(found.Record.Key), value.Revision);
+        return true;
     }
 
     private KvValue ValueOf(Record record)
@@ -251,6 +264,12 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
 
     private async ValueTask TakeAsync(CancellationToken cancellationToken)
     {
+        if (_shownAhead.Count > 0)
+        {
+            // What was visible has been noted then, and is among what is taken.
+            store.PassShards();
+        }
+
         var taken = watcher.Take();
         if (taken.Length == 0)
         {
@@ -270,7 +289,7 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         }
 
         var found = new List<FoundChange>(taken.Length);
-        FindAll(taken, found);
+        FindAll(taken, long.MaxValue, found);
         if (found.Count == 0)
         {
             return;
@@ -278,7 +297,7 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
 
         var through = found.Max(static change => change.Revision);
         await SettleAsync(through, cancellationToken).ConfigureAwait(false);
-        FindAll(watcher.TakeThrough(through), found);
+        FindAll(watcher.TakeThrough(through), through, found);
         found.Sort(static (left, right) => left.Revision.CompareTo(right.Revision));
         var last = 0L;
         foreach (var change in found)
@@ -293,7 +312,12 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         }
     }
 
-    private void FindAll(IEnumerable<PendingChange> changes, List<FoundChange> found)
+    // An entry that has expired is not shown any more: that it is gone will be.
+    private bool TryFind(in PendingChange change, out Record record) =>
+        store.TryFindRevision(change.Hash, change.Revision, out record) && !store.HasPassed(record.Deadline);
+
+    // A record with a higher revision than that is pending by itself.
+    private void FindAll(IEnumerable<PendingChange> changes, long throughRevision, List<FoundChange> found)
     {
         foreach (var change in changes)
         {
@@ -301,15 +325,22 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
             {
                 found.Add(new FoundChange(change.Kind, change.Revision, change.Key, default));
             }
-            else if (store.TryFindRevision(change.Hash, change.Revision, out var record))
+            else if (TryFind(change, out var record) && record.Revision <= throughRevision)
             {
                 found.Add(new FoundChange(KvChangeKind.Put, record.Revision, Key: null, record));
             }
         }
     }
 
-    private async ValueTask BeginRoundAsync(List<PendingChange> changes, long through, CancellationToken cancellationToken)
+    private async ValueTask BeginRoundAsync(List<PendingChange> changes, long throughRevision, CancellationToken cancellationToken)
     {
+        // What was collected may be newer than the moment at which that began.
+        var through = throughRevision;
+        foreach (var change in changes)
+        {
+            through = Math.Max(through, change.Revision);
+        }
+
         await SettleAsync(through, cancellationToken).ConfigureAwait(false);
         changes.AddRange(watcher.TakeThrough(through));
         changes.Sort(PendingChange.ByRevision);
@@ -328,11 +359,16 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         for (var end = Math.Min(_round.Length, _next + LookedUpAtOnce); _next < end; _next++)
         {
             var change = _round[_next];
+            if (_shownAhead.Contains(change.Revision))
+            {
+                continue;
+            }
+
             if (change.Kind != KvChangeKind.Put)
             {
                 _found.Enqueue(new FoundChange(change.Kind, change.Revision, change.Key, default));
             }
-            else if (store.TryFindRevision(change.Hash, change.Revision, out var record))
+            else if (TryFind(change, out var record))
             {
                 _found.Enqueue(new FoundChange(KvChangeKind.Put, change.Revision, Key: null, record));
                 if (record.Revision != change.Revision)

@@ -1,5 +1,5 @@
+using System.Text;
 using KvStore.Expiry;
-using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Memory;
 using KvStore.Order;
@@ -9,161 +9,184 @@ namespace KvStore.Reads;
 
 /// <summary>Every entry whose key begins with a prefix, with its value, in the order of the keys: the newest state of a namespace.</summary>
 /// <remarks>
-/// <para>A cursor finds a batch of records at a time in the ordered index, which prefetches them up to the ends of their keys. The
-/// batch prefetches the beginnings of their values. So the cache misses of many records overlap, before the caller sees the first one.</para>
-/// <para>A batch keeps the segments of its records in memory, so it is small: a caller may stop for an hour. An entry that was overwritten,
-/// deleted or moved since the batch was read is looked up again when it is shown, so what is shown is never old.</para>
-/// <para>The next batch begins after the last key of the one before, as the next page of a list does. That gives a scan the guarantees
-/// of a list.</para>
+/// <para>A cursor takes the addresses of many entries from the ordered index, and resolves each when it comes to it. Meanwhile it prefetches
+/// the records of the entries that follow, so that their cache misses overlap with the work of the caller.</para>
+/// <para>Addresses keep no memory alive, so a caller may stop for an hour. When the leaves of the ordered index have changed meanwhile,
+/// the cursor takes new addresses behind the last key, as the next page of a list does. That gives a scan the guarantees of a list.
+/// What is shown is never old: an entry that was overwritten is looked up.</para>
 /// <para>Thread safety: any number of cursors at a time; a cursor is used by one caller at a time.</para>
 /// </remarks>
 internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock clock, byte[] prefix, CancellationToken cancellationToken)
     : IAsyncEnumerable<KvScanEntry>
 {
-    /// <summary>The most records that a cursor has read and not shown.</summary>
-    public const int BatchRecords = 128;
+    private const int Addresses = 512;
 
-    // A scan that ends early has read few records in vain.
-    private const int FirstBatchRecords = 32;
+    // A scan that ends early has taken few in vain.
+    private const int FirstAddresses = 64;
+
+    // So many records are on their way from memory, each up to so many bytes: the processor prefetches the rest of a long value itself.
+    private const int RecordsAhead = 16;
+    private const int PrefetchedBytesMax = 256;
 
     public IAsyncEnumerator<KvScanEntry> GetAsyncEnumerator(CancellationToken cancellationToken = default) => new Cursor(this, cancellationToken);
 
-    private int Find(ReadOnlySpan<byte> after, Span<Record> records)
+    private bool IsOver => cancellationToken.IsCancellationRequested || reads.IsClosed;
+
+    private bool HasPassed(Deadline deadline) => !deadline.IsNone && clock.HasPassed(deadline);
+
+    private void ThrowIfOver()
     {
-        var sink = new PrefetchingSink(records);
-        store.List(prefix, after, ref sink);
-        return sink.Count;
+        cancellationToken.ThrowIfCancellationRequested();
+        reads.ThrowIfClosed();
+    }
+
+    // For a record that may be none of the newest, or a large value.
+    private bool TryShow(Record record, out KvValue value)
+    {
+        value = default;
+        if ((record.IsDead && !store.TryFind(new Utf8Key(record.Key), out record)) || HasPassed(record.Deadline))
+        {
+            return false;
+        }
+
+        value = record.IsLarge ? reads.ViewLarge(new Utf8Key(record.Key), record) : record.ToValue();
+        return value.Exists;
     }
 
     private sealed class Cursor(EntryScan scan, CancellationToken ending) : IAsyncEnumerator<KvScanEntry>
     {
-        private Record[] _batch = new Record[FirstBatchRecords];
+        private readonly OrderedIndex _ordered = scan.Store.Ordered;
+        private readonly byte[] _prefix = scan.Prefix;
+        private long[] _addresses = new long[FirstAddresses];
         private int _next;
         private int _count;
+        private int _version;
         private bool _isLast;
 
-        // The last key of the batch before.
-        private byte[] _after = [];
-        private int _afterBytes;
+        // The key that was shown last, or the record that was passed over since then: where the cursor goes on.
+        private string? _lastKey;
+        private Record _passedOver;
+
+        // Records of a namespace are mostly of like length.
+        private int _recordBytes = 1;
+
+        // Whether the value that is shown is a large one.
+        private bool _hasLease;
 
         public KvScanEntry Current { get; private set; }
 
         public ValueTask<bool> MoveNextAsync()
         {
-            Current.Value.EndLease();
-            Current = default;
-            scan.ThrowIfOver(ending);
-            while (true)
+            if (_hasLease)
             {
-                while (_next < _count)
-                {
-                    if (scan.TryShow(_batch[_next++], out var entry))
-                    {
-                        Current = entry;
-                        return new(true);
-                    }
-                }
-
-                if (_isLast)
-                {
-                    Forget();
-                    return new(false);
-                }
-
-                Fill();
+                EndLease();
             }
+
+            if (ending.IsCancellationRequested || scan.IsOver)
+            {
+                ThrowOver();
+            }
+
+            while (_next < _count || TryFill())
+            {
+                if (_next + RecordsAhead < _count)
+                {
+                    _ordered.Prefetch(_addresses[_next + RecordsAhead], _recordBytes);
+                }
+
+                if (!_ordered.TryResolve(_addresses[_next], _version, out var record))
+                {
+                    _next = _count = 0;
+                    _isLast = false;
+                    continue;
+                }
+
+                _next++;
+                if (_prefix.Length > 0 && !record.Key.StartsWith(_prefix))
+                {
+                    _isLast = true;
+                    break;
+                }
+
+                _recordBytes = Math.Min(record.SizeInSegment, PrefetchedBytesMax);
+                var isPlain = record is { IsDead: false, IsLarge: false } && !scan.HasPassed(record.Deadline);
+                var value = isPlain ? record.ToValue() : default;
+                if (isPlain || scan.TryShow(record, out value))
+                {
+                    _lastKey = Utf8Text.Decode(record.Key);
+                    _hasLease = value.IsLarge;
+                    if (!_passedOver.IsNone)
+                    {
+                        _passedOver = default;
+                    }
+
+                    Current = new KvScanEntry(_lastKey, value);
+                    return new(true);
+                }
+
+                _passedOver = record;
+            }
+
+            End();
+            return new(false);
         }
 
         public ValueTask DisposeAsync()
         {
-            Current.Value.EndLease();
-            Current = default;
-            _isLast = true;
-            Forget();
+            EndLease();
+            End();
             return default;
         }
 
-        private void Fill()
+        private void End()
         {
-            if (_count > 0)
-            {
-                var last = _batch[_count - 1].Key;
-                _after = last.Length <= _after.Length ? _after : new byte[last.Length * 2];
-                last.CopyTo(_after);
-                _afterBytes = last.Length;
-                _batch = _batch.Length == BatchRecords ? _batch : new Record[BatchRecords];
-                Forget();
-            }
-
-            _count = scan.Find(_after.AsSpan(0, _afterBytes), _batch);
-            _isLast = _count < _batch.Length;
-        }
-
-        // Not to keep segments in memory.
-        private void Forget()
-        {
-            Array.Clear(_batch);
+            Current = default;
+            _passedOver = default;
+            _isLast = true;
             _next = _count = 0;
         }
-    }
 
-    private void ThrowIfOver(CancellationToken ending)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        ending.ThrowIfCancellationRequested();
-        reads.ThrowIfClosed();
-    }
-
-    private bool TryShow(Record record, out KvScanEntry entry)
-    {
-        entry = default;
-        if (record.IsDead && !store.TryFind(new Utf8Key(record.Key), out record))
+        // The value that was shown last can be opened as long as its key has it.
+        private void EndLease()
         {
-            return false;
+            _hasLease = false;
+            Current.Value.EndLease();
         }
 
-        if (clock.HasPassed(record.Deadline))
+        private void ThrowOver()
         {
-            return false;
+            Current = default;
+            ending.ThrowIfCancellationRequested();
+            scan.ThrowIfOver();
         }
 
-        var value = record.IsLarge ? reads.ViewLarge(new Utf8Key(record.Key), record) : record.ToValue();
-        if (!value.Exists)
+        private bool TryFill()
         {
-            return false;
-        }
-
-        entry = new KvScanEntry(Utf8Text.Decode(record.Key), value);
-        return true;
-    }
-
-    /// <summary>Keeps the records, and prefetches the beginnings of their values.</summary>
-    private ref struct PrefetchingSink(Span<Record> results) : IRecordSink
-    {
-        // The rest of a long value is read in order, which the processor prefetches by itself.
-        private const int PrefetchedBytes = 256;
-        private const int CacheLineBytes = 64;
-
-        private readonly Span<Record> _results = results;
-
-        public int Count { get; private set; }
-
-        public readonly int Room => _results.Length - Count;
-
-        public readonly ReadOnlySpan<byte> LastKey => Count == 0 ? default : _results[Count - 1].Key;
-
-        public bool Offer(Record record)
-        {
-            // The line with the end of the key is there already.
-            var begin = record.Offset + Record.HeaderBytes + record.KeyBytes;
-            var end = begin + Math.Min(record.MetadataBytes + record.ValueBytes, PrefetchedBytes);
-            for (var at = begin + CacheLineBytes - 1; at < end + CacheLineBytes - 1; at += CacheLineBytes)
+            if (_isLast)
             {
-                HashIndex.Prefetch(record.Segment, Math.Min(at, end - 1));
+                return false;
             }
 
-            _results[Count++] = record;
-            return Count < _results.Length;
+            // A key that was passed over comes after the one that was shown.
+            ReadOnlySpan<byte> after = !_passedOver.IsNone ? _passedOver.Key : _lastKey is null ? default : Encoding.UTF8.GetBytes(_lastKey);
+            if (_lastKey is not null && _addresses.Length < Addresses)
+            {
+                _addresses = new long[Addresses];
+            }
+
+            _count = _ordered.TakeAddresses(_prefix, after, _addresses, out _version);
+            _next = 0;
+            _isLast = _count < _addresses.Length;
+            for (var i = 0; i < Math.Min(_count, RecordsAhead); i++)
+            {
+                _ordered.Prefetch(_addresses[i], _recordBytes);
+            }
+
+            return _count > 0;
         }
     }
+
+    private ShardedStore Store => store;
+
+    private byte[] Prefix => prefix;
 }

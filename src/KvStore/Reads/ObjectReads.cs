@@ -83,7 +83,13 @@ internal sealed class ObjectReads(ReadPath reads, ShardedStore store, CoarseCloc
     public bool TryFindRecord(string key, ulong hash, out Record record)
     {
         record = default;
-        return hash != 0 && store.TryFind(new AsciiKey(key, hash), out record) && !record.IsLarge;
+        if (hash == 0 || !store.TryFind(new AsciiKey(key, hash), out record))
+        {
+            return false;
+        }
+
+        store.NoteUse(record);
+        return !record.IsLarge;
     }
 
     /// <summary>Caches the object that a record was decoded to, if the value is small and read often.</summary>

@@ -14,6 +14,41 @@ internal readonly struct ValueOutcome : IProbeOutcome<KvValue>
     public KvValue Found(byte[] segment, int offset, ulong hash) => new(segment, offset);
 }
 
+/// <summary>A probe for the value itself, which counts as a use of its record.</summary>
+internal readonly struct CountedValueOutcome : IProbeOutcome<KvValue>
+{
+    public KvValue Absent() => default;
+
+    public KvValue Uncertain(ulong hash) => KvValue.UnknownOf(hash);
+
+    public KvValue Found(byte[] segment, int offset, ulong hash)
+    {
+        new Record(segment, offset).CountUse();
+        return new(segment, offset);
+    }
+}
+
+/// <summary>A probe for what a value was decoded to, which counts as a use of the record if it decides.</summary>
+/// <param name="outcome">The probe.</param>
+internal readonly struct CountedOutcome<TOutcome>(TOutcome outcome) : IProbeOutcome<ProbedObject>
+    where TOutcome : struct, IProbeOutcome<ProbedObject>
+{
+    public ProbedObject Absent() => outcome.Absent();
+
+    public ProbedObject Uncertain(ulong hash) => outcome.Uncertain(hash);
+
+    public ProbedObject Found(byte[] segment, int offset, ulong hash)
+    {
+        var found = outcome.Found(segment, offset, hash);
+        if (!found.IsUnknown)
+        {
+            new Record(segment, offset).CountUse();
+        }
+
+        return found;
+    }
+}
+
 /// <summary>A probe for a value as text: a string, or null where the key has no value.</summary>
 /// <param name="cache">The texts that were decoded before.</param>
 internal readonly struct TextOutcome(DecodedCache cache) : IProbeOutcome<ProbedObject>

@@ -17,4 +17,7 @@ internal enum ReadMode
     /// read from registers.
     /// </summary>
     Direct,
+
+    /// <summary>As <see cref="Direct"/>, where entries are evicted: each read counts as a use of its record.</summary>
+    Counting,
 }

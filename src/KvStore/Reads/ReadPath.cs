@@ -19,10 +19,10 @@ namespace KvStore.Reads;
 /// <remarks>
 /// <para>One mode (<see cref="ReadMode"/>) decides which layer answers. In <see cref="ReadMode.Direct"/> a read of one key is a single
 /// call of <see cref="Find(string)"/>, which probes the key's home bucket. Every other read goes through
-/// <see cref="Read(string, string, int?)"/>, in every mode. A read hashes its key once.</para>
+/// <see cref="Read(string, string, int?, bool)"/>, in every mode. A read hashes its key once.</para>
 /// <para>Thread safety: all members, from any thread. Reads take no lock, except for those that a region serves.</para>
 /// </remarks>
-internal sealed class ReadPath
+internal sealed partial class ReadPath
 {
     private readonly string _name;
     private readonly KvLimits _limits;
@@ -121,6 +121,8 @@ internal sealed class ReadPath
     public KvValue Find(string key) =>
         _mode == ReadMode.Direct && key is not null && TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var read)
             ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(read, _clock, default)
+            : _mode == ReadMode.Counting && key is not null && TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out read)
+            ? _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(read, _clock, default)
             : KvValue.Unknown;
 
     /// <summary>As <see cref="Find(string)"/>, for a valid key in UTF-8.</summary>
@@ -128,55 +130,35 @@ internal sealed class ReadPath
     public KvValue Find(ReadOnlySpan<byte> utf8Key) =>
         _mode == ReadMode.Direct && TwoBlockKey.Fits(utf8Key.Length)
             ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
+            : _mode == ReadMode.Counting && TwoBlockKey.Fits(utf8Key.Length)
+            ? _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
             : KvValue.Unknown;
-
-    /// <summary>As <see cref="Find(string)"/>, for what the value was decoded to; keys of other lengths are probed too.</summary>
-    /// <typeparam name="TOutcome">What is looked for.</typeparam>
-    /// <param name="key">The key.</param>
-    /// <param name="outcome">Where it is looked for.</param>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public ProbedObject FindDecoded<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, IProbeOutcome<ProbedObject>
-    {
-        if (_mode != ReadMode.Direct)
-        {
-            return ProbedObject.Unknown;
-        }
-
-        if (key is not null && TwoBlockKey.Fits(key.Length))
-        {
-            return TwoBlockKey.TryRead(key, out var read)
-                ? _index.Probe<TwoBlockKey, TOutcome, ProbedObject>(read, _clock, outcome)
-                : ProbedObject.Unknown;
-        }
-
-        return FindDecodedUncommon(key!, outcome);
-    }
 
     /// <summary>Reads a key in any mode.</summary>
     /// <param name="key">The key.</param>
     /// <param name="operation">The operation, for the messages of exceptions.</param>
     /// <param name="cacheTtlSeconds">The longest time for which a region may serve the value from its cache; null for its default.</param>
+    /// <param name="isUse">Whether the read counts as a use of the entry, where entries are evicted.</param>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public KvValue Read(string key, string operation, int? cacheTtlSeconds)
+    public KvValue Read(string key, string operation, int? cacheTtlSeconds, bool isUse = true)
     {
         ThrowIfClosed();
         if (_keyBytesMax >= TwoBlockKey.BytesMax && key is not null)
         {
             if (TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var blocks))
             {
-                return Read(blocks, cacheTtlSeconds);
+                return Read(blocks, cacheTtlSeconds, isUse);
             }
 
             if (HalvesKey.Fits(key.Length) && HalvesKey.TryRead(key, out var halves))
             {
-                return Read(halves, cacheTtlSeconds);
+                return Read(halves, cacheTtlSeconds, isUse);
             }
         }
 
         return KeyRules.TryAscii(key!, _keyBytesMax, out var hash)
-            ? Read(new AsciiKey(key!, hash), cacheTtlSeconds)
-            : ReadEncoded(key!, operation, cacheTtlSeconds);
+            ? Read(new AsciiKey(key!, hash), cacheTtlSeconds, isUse)
+            : ReadEncoded(key!, operation, cacheTtlSeconds, isUse);
     }
 
     /// <summary>Reads an ASCII key, of which the hash is known, in any mode but <see cref="ReadMode.Closed"/>.</summary>
@@ -262,7 +244,7 @@ internal sealed class ReadPath
     {
         if (_view is null)
         {
-            return Read(key, "GET", cacheTtlSeconds: null);
+            return Read(key, "GET", cacheTtlSeconds: null, isUse: false);
         }
 
         ThrowIfClosed();
@@ -320,7 +302,7 @@ internal sealed class ReadPath
 
     private KvValue Counted(KvValue value)
     {
-        if (KvMetrics.Requests.Enabled && _mode != ReadMode.Direct)
+        if (KvMetrics.Requests.Enabled && _mode is not (ReadMode.Direct or ReadMode.Counting))
         {
             _telemetry.CountRead(value.Exists);
         }
@@ -342,15 +324,8 @@ internal sealed class ReadPath
         return ReadRules.CacheTtlSeconds(options);
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private ProbedObject FindDecodedUncommon<TOutcome>(string key, TOutcome outcome)
-        where TOutcome : struct, IProbeOutcome<ProbedObject> =>
-        KeyRules.TryAscii(key, _keyBytesMax, out var hash)
-            ? _index.Probe<AsciiKey, TOutcome, ProbedObject>(new AsciiKey(key, hash), _clock, outcome)
-            : ProbedObject.Unknown;
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private KvValue Read<TKey>(in TKey key, int? cacheTtlSeconds)
+    private KvValue Read<TKey>(in TKey key, int? cacheTtlSeconds, bool isUse = true)
         where TKey : struct, IKey, allows ref struct
     {
         if (_view is not null)
@@ -359,25 +334,37 @@ internal sealed class ReadPath
             return seen;
         }
 
-        var value = _index.Probe<TKey, ValueOutcome, KvValue>(key, _clock, default);
-        return value.IsUnknown ? Search(key) : value;
+        var value = isUse && _store.Evicts
+            ? _index.Probe<TKey, CountedValueOutcome, KvValue>(key, _clock, default)
+            : _index.Probe<TKey, ValueOutcome, KvValue>(key, _clock, default);
+        return value.IsUnknown ? Search(key, isUse) : value;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private KvValue ReadEncoded(string key, string operation, int? cacheTtlSeconds)
+    private KvValue ReadEncoded(string key, string operation, int? cacheTtlSeconds, bool isUse)
     {
         using var encoded = new EncodedKey(key, _keyBytesMax, operation, stackalloc byte[EncodedKey.StackBytes]);
-        return Read(encoded.Key, cacheTtlSeconds);
+        return Read(encoded.Key, cacheTtlSeconds, isUse);
     }
 
     // For a key that its home bucket does not decide: the key may be displaced, expired or absent, or have a large value. When the
     // mode has changed since the probe, a closed store throws, and one read may not be counted.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private KvValue Search<TKey>(in TKey key)
-        where TKey : struct, IKey, allows ref struct =>
-        !_store.TryFind(key, out var record) ? default
-        : record.IsLarge ? ViewLarge(key, record)
-        : record.ToValue();
+    private KvValue Search<TKey>(in TKey key, bool isUse = true)
+        where TKey : struct, IKey, allows ref struct
+    {
+        if (!_store.TryFind(key, out var record))
+        {
+            return default;
+        }
+
+        if (isUse)
+        {
+            _store.NoteUse(record);
+        }
+
+        return record.IsLarge ? ViewLarge(key, record) : record.ToValue();
+    }
 
     /// <summary>A view on a large value, which the caller disposes.</summary>
     public KvValue ViewLarge<TKey>(in TKey key, Record record)
@@ -408,10 +395,13 @@ internal sealed class ReadPath
         {
             if (_mode != ReadMode.Closed)
             {
-                _mode = KvMetrics.IsObserved ? ReadMode.Plain : ReadMode.Direct;
+                _mode = KvMetrics.IsObserved ? ReadMode.Plain : _store.Evicts ? ReadMode.Counting : ReadMode.Direct;
             }
         }
     }
+
+    /// <summary>Whether the namespace is disposed.</summary>
+    public bool IsClosed => _mode == ReadMode.Closed;
 
     /// <summary>Throws when the namespace is disposed.</summary>
     public void ThrowIfClosed()

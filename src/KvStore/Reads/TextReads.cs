@@ -73,6 +73,7 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, KvTelemetry 
                     return default;
                 }
 
+                store.NoteUse(visible.Record);
                 if (!visible.Record.IsLarge)
                 {
                     return new(TextOf(key.Hash, visible.Record));
@@ -88,6 +89,7 @@ internal sealed class TextReads(ReadPath reads, ShardedStore store, KvTelemetry 
                 return default;
             }
 
+            store.NoteUse(record);
             if (!record.IsLarge)
             {
                 return new(TextOf(key.Hash, record));

@@ -78,7 +78,7 @@ internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store
         WatchedKeys keys, KvWatchStart start, long? afterRevision, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var watcher = new Watcher(keys);
+        using var watcher = new Watcher(keys);
         if (!store.Changes.TryAdd(watcher))
         {
             throw DisposedNamespace.Exception(name);

@@ -14,9 +14,9 @@ namespace KvStore.Records;
 /// </summary>
 /// <remarks>
 /// <para>The bytes are described by <see cref="RecordLayout"/>.</para>
-/// <para>Complete before it is published and immutable afterwards, but for one bit: <see cref="RecordLayout.DeadFlag"/>, set under the lock
-/// of the key's shard once the index no longer points here. It saves the cleaner and a listing a look-up; no reader of a view
-/// reads it.</para>
+/// <para>Complete before it is published and immutable afterwards, but for the count of its uses, and one bit:
+/// <see cref="RecordLayout.DeadFlag"/>, set under the lock of the key's shard once the index no longer points here. It saves the cleaner
+/// and a listing a look-up; no reader of a view reads either.</para>
 /// <para>With <see cref="RecordLayout.LargeFlag"/> the value is kept outside memory, and in its place stands where: the number, the
 /// length and the check of a <see cref="KvValueReference"/>, 8 bytes each.</para>
 /// </remarks>
@@ -135,9 +135,19 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Numbers a record that nobody else can see yet.</summary>
     public void SetRevision(long revision)
     {
-        Debug.Assert(revision is >= 0 and <= RecordLayout.RevisionMask, "A revision has 62 bits.");
+        Debug.Assert(revision is >= 0 and <= RecordLayout.RevisionMask, "A revision has 60 bits.");
         Write(RecordLayout.RevisionOffset, (Read<long>(RecordLayout.RevisionOffset) & ~RecordLayout.RevisionMask) | revision);
     }
+
+    /// <summary>How often the record was used, as far as that is counted: see <see cref="RecordLayout.UsesOf"/>.</summary>
+    public int Uses => RecordLayout.UsesOf(in Start);
+
+    /// <summary>Counts a use: see <see cref="RecordLayout.CountUse"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void CountUse() => RecordLayout.CountUse(ref Start);
+
+    /// <summary>Sets the count of uses.</summary>
+    public void SetUses(int uses) => RecordLayout.SetUses(ref Start, uses);
 
     /// <summary>Gives a record that nobody else can see yet another deadline.</summary>
     public void SetDeadline(Deadline deadline)

@@ -10,7 +10,8 @@ namespace KvStore.Records;
 /// </summary>
 /// <remarks>
 /// <code>
-/// 0  revision        8 bytes   the low 62 bits; orders the mutations of a namespace; the highest wins
+/// 0  revision        8 bytes   the low 60 bits; orders the mutations of a namespace; the highest wins
+///                              the next 2 bits count uses, where entries are evicted (<see cref="CountUse"/>)
 ///                              the high 2 bits say how the deadline was rounded
 /// 8  deadline        4 bytes   seconds since the Unix epoch, 0 for none
 /// 12 value length    4 bytes
@@ -30,11 +31,22 @@ internal static class RecordLayout
     /// <summary>The bytes before the key.</summary>
     public const int HeaderBytes = 20;
 
-    /// <summary>The bits of the field at <see cref="RevisionOffset"/> that are the revision: 2^62 revisions last for centuries.</summary>
-    public const long RevisionMask = (1L << RoundingShift) - 1;
+    /// <summary>The bits of the field at <see cref="RevisionOffset"/> that are the revision: 2^60 revisions last for centuries.</summary>
+    public const long RevisionMask = (1L << UsesShift) - 1;
+
+    /// <summary>The most uses that are counted.</summary>
+    public const int UsesMax = 3;
+
+    /// <summary>The shift of the uses in the field at <see cref="RevisionOffset"/>.</summary>
+    public const int UsesShift = 60;
 
     /// <summary>The shift of <see cref="Deadline.Rounding"/> in the field at <see cref="RevisionOffset"/>.</summary>
     public const int RoundingShift = 62;
+
+    // The highest byte of the field: processors that .NET runs on have the lowest byte first.
+    private const int UsesOffset = RevisionOffset + sizeof(long) - 1;
+    private const int UsesShiftInByte = UsesShift - ((sizeof(long) - 1) * 8);
+    private const byte UsesMaskInByte = UsesMax << UsesShiftInByte;
 
     /// <summary>The bits of the field at <see cref="KeyBytesOffset"/> that are the length.</summary>
     public const int KeyBytesMask = 0x0FFF;
@@ -67,6 +79,30 @@ internal static class RecordLayout
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Deadline ReadDeadline(ref readonly byte start) =>
         new(Read<uint>(in start, DeadlineOffset), (byte)(Read<ulong>(in start, RevisionOffset) >> RoundingShift));
+
+    /// <summary>How often the record was used since its uses were last taken away: 0 to <see cref="UsesMax"/>.</summary>
+    public static int UsesOf(ref readonly byte start) => (Read<byte>(in start, UsesOffset) >> UsesShiftInByte) & UsesMax;
+
+    /// <summary>
+    /// Counts a use of a published record. The byte is not changed by anybody else. When two threads write it at once, one use may be
+    /// lost, which changes only what is evicted. A record that is used often is only read.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void CountUse(ref byte start)
+    {
+        var uses = Read<byte>(in start, UsesOffset);
+        if ((uses & UsesMaskInByte) != UsesMaskInByte)
+        {
+            Write(ref start, UsesOffset, (byte)(uses + (1 << UsesShiftInByte)));
+        }
+    }
+
+    /// <summary>Sets the uses of a record.</summary>
+    public static void SetUses(ref byte start, int uses)
+    {
+        Debug.Assert(uses is >= 0 and <= UsesMax);
+        Write(ref start, UsesOffset, (byte)((Read<byte>(in start, UsesOffset) & ~UsesMaskInByte) | (uses << UsesShiftInByte)));
+    }
 
     /// <summary>Writes a whole header without a revision.</summary>
     public static void WriteHeader(ref byte start, int keyBytes, int metadataBytes, int valueBytes, Deadline deadline)

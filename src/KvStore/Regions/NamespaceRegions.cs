@@ -1,5 +1,6 @@
 using KvStore.Reads;
 using KvStore.Replication;
+using KvStore.Rules;
 using KvStore.Writes;
 
 namespace KvStore.Regions;
@@ -40,7 +41,7 @@ internal sealed class NamespaceRegions : IDisposable
 
     /// <summary>The exception for a namespace without regions that is used as if it had some.</summary>
     public static InvalidOperationException NotReplicated(string name) => new(
-        $"The namespace \"{name}\" is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
+        $"The namespace {VisibleKey.Quote(name)} is not replicated; {nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Replication)} names its regions.");
 
     /// <summary>A region by its name.</summary>
     /// <exception cref="ArgumentException">There is no such region.</exception>

@@ -37,8 +37,15 @@ internal sealed class RegionView(
             Volatile.ReadBarrier();
             if (region.BacklogVersion == version && !(isFound && record.IsLarge))
             {
-                value = isFound ? record.ToValue() : default;
-                return isFound;
+                if (isFound)
+                {
+                    store.NoteUse(record);
+                    value = record.ToValue();
+                    return true;
+                }
+
+                value = default;
+                return false;
             }
         }
 
@@ -81,7 +88,14 @@ internal sealed class RegionView(
     {
         if (cache is null)
         {
-            return TryGetUncached(key, out value);
+            value = default;
+            if (!records.TryFind(key, out var visible))
+            {
+                return false;
+            }
+
+            store.NoteUse(visible.Record);
+            return records.TryView(key, visible, out value);
         }
 
         value = cache.Get(key, cacheTtlSeconds);

@@ -61,7 +61,7 @@ internal static class ExpirationRules
 
             return IsKept(UnixTicks(expiration), seconds)
                 ? Deadline.AtTicks(UnixTicks(expiration), seconds)
-                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, seconds, seconds < 1, nowSeconds, name, key, operation));
+                : throw NotStorable("expiration", OutOfRange(PutSeconds.ExpirationName, RefusedSeconds(seconds), seconds < 1, nowSeconds, name, key, operation));
         }
 
         return default;
@@ -101,6 +101,9 @@ internal static class ExpirationRules
 
     // The second that is shown can be put again. The epoch itself stands for "never".
     private static bool IsKept(long unixTicks, long shownSeconds) => shownSeconds >= 1 && unixTicks <= MaxTicks;
+
+    // For a message: an expiration that is too late by a part of a second does not read as the latest one.
+    private static long RefusedSeconds(long seconds) => seconds == Deadline.SecondsMax ? seconds + 1 : seconds;
 
     private static long UnixTicks(DateTimeOffset time) => time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
 

@@ -23,6 +23,12 @@ internal sealed class Segment(int id, int capacityBytes)
     /// <summary>The number by which addresses name the segment. Set before another thread can see the segment.</summary>
     public int Id { get; set; } = id;
 
+    /// <summary>Where the segment stands for eviction. Set before another thread can see the segment; later only by eviction.</summary>
+    public SegmentQueue Queue { get; set; }
+
+    /// <summary>The place in its queue: segments with lower numbers leave first. Set as <see cref="Queue"/> is.</summary>
+    public long Order { get; set; }
+
     /// <summary>The memory. Not zeroed: every byte below the tail is written before anyone can see it.</summary>
     public byte[] Bytes { get; } = GC.AllocateUninitializedArray<byte>(capacityBytes);
 
@@ -37,6 +43,9 @@ internal sealed class Segment(int id, int capacityBytes)
 
     /// <summary>No live record in here expires before this second; <see cref="uint.MaxValue"/> when none expires.</summary>
     public uint NextDeadline => Volatile.Read(ref _nextDeadline);
+
+    /// <summary>Whether no more records will come.</summary>
+    public bool IsSealed => Volatile.Read(ref _tail) == Sealed;
 
     /// <summary>Whether every record in here is either live or dead, and no more will come.</summary>
     public bool IsSettled => Volatile.Read(ref _tail) == Sealed && Volatile.Read(ref _settledBytes) == _end;

@@ -36,8 +36,12 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
     private int _nextId = firstNumber;
     private long _bytes;
 
+    private long _nextOrder;
+
     private Segment? _tail;
+    private Segment? _mainTail;
     private Segment? _cleanerTail;
+    private Segment? _smallCleanerTail;
 
     // For the cleaner, when there is no memory: it can make room only after it has copied what lives elsewhere.
     private Segment? _reserve;
@@ -65,9 +69,9 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
     public SegmentSizes Sizes => _sizes;
 
     /// <summary>The bytes of the segment that a record of a caller would need now; 0 when there is room for it.</summary>
-    public int BytesToAddFor(int recordBytes) =>
+    public int BytesToAddFor(int recordBytes, SegmentQueue queue = SegmentQueue.Small) =>
         recordBytes > _sizes.SharedRecord ? recordBytes
-        : Volatile.Read(ref _tail) is { } tail && tail.HasRoom(recordBytes) ? 0
+        : Volatile.Read(ref queue == SegmentQueue.Small ? ref _tail : ref _mainTail) is { } tail && tail.HasRoom(recordBytes) ? 0
         : NextSegmentBytes(recordBytes, Bytes / 4);
 
     /// <summary>The bytes of all records that are not dead.</summary>
@@ -113,13 +117,34 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
     /// <summary>Takes room for a record that a caller writes.</summary>
     public RecordDraft Reserve(int bytes) => Reserve(ref _tail, bytes, bytesToCome: null);
 
+    /// <summary>Takes room for a record that a caller writes, in one of the queues for eviction.</summary>
+    public RecordDraft Reserve(int bytes, SegmentQueue queue) => queue == SegmentQueue.Small
+        ? Reserve(ref _tail, bytes, bytesToCome: null)
+        : Reserve(ref _mainTail, bytes, bytesToCome: null, queue);
+
     /// <summary>Takes room for a record that the cleaner moves: survivors lie together, apart from what is new.</summary>
     /// <param name="bytes">The room.</param>
     /// <param name="bytesToCome">How much more the cleaner is about to move, this record included.</param>
-    public RecordDraft ReserveForCleaner(int bytes, long bytesToCome) => Reserve(ref _cleanerTail, bytes, bytesToCome);
+    /// <param name="queue">The queue for eviction in which the survivors stay.</param>
+    /// <param name="order">Their place in it, where a segment is begun for them; null for the end.</param>
+    public RecordDraft ReserveForCleaner(int bytes, long bytesToCome, SegmentQueue queue = SegmentQueue.Main, long? order = null) =>
+        queue == SegmentQueue.Small
+            ? Reserve(ref _smallCleanerTail, bytes, bytesToCome, queue, order)
+            : Reserve(ref _cleanerTail, bytes, bytesToCome, queue, order);
 
     /// <summary>Takes room in a tail that belongs to the caller, who seals it in the end.</summary>
-    public RecordDraft Reserve(ref Segment? tail, int bytes) => Reserve(ref tail, bytes, bytesToCome: null);
+    public RecordDraft Reserve(ref Segment? tail, int bytes, SegmentQueue queue = SegmentQueue.Small) =>
+        Reserve(ref tail, bytes, bytesToCome: null, queue);
+
+    /// <summary>Puts a segment at the end of a queue for eviction.</summary>
+    public void MoveToEnd(Segment segment, SegmentQueue queue)
+    {
+        lock (_lock)
+        {
+            segment.Queue = queue;
+            segment.Order = _nextOrder++;
+        }
+    }
 
     /// <summary>Ends appending to a segment, so that it can be walked once it is settled.</summary>
     public void Seal(Segment segment)
@@ -137,17 +162,10 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
     {
         lock (_lock)
         {
-            if (_tail is { } tail && tail.UsedBytes > 0 && predicate(tail, argument))
-            {
-                tail.Seal();
-                _tail = null;
-            }
-
-            if (_cleanerTail is { } cleanerTail && cleanerTail.UsedBytes > 0 && predicate(cleanerTail, argument))
-            {
-                cleanerTail.Seal();
-                _cleanerTail = null;
-            }
+            SealIf(ref _tail, predicate, argument);
+            SealIf(ref _mainTail, predicate, argument);
+            SealIf(ref _cleanerTail, predicate, argument);
+            SealIf(ref _smallCleanerTail, predicate, argument);
         }
     }
 
@@ -228,7 +246,7 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
             else if (_reserve is null)
             {
                 AllocationProbe.Before();
-                _reserve = new Segment(id: 0, ReserveBytes);
+                _reserve = new Segment(id: 0, Math.Min(ReserveBytes, _sizes.Most));
             }
         }
     }
@@ -240,8 +258,7 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
         {
             _arrays = new byte[]?[16];
             _segments = new Segment?[16];
-            _tail = null;
-            _cleanerTail = null;
+            _tail = _mainTail = _cleanerTail = _smallCleanerTail = null;
             _reserve = null;
             _count = 0;
             _bytes = 0;
@@ -249,25 +266,26 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private RecordDraft Reserve(ref Segment? tail, int bytes, long? bytesToCome)
+    private RecordDraft Reserve(
+        ref Segment? tail, int bytes, long? bytesToCome, SegmentQueue queue = SegmentQueue.Small, long? order = null)
     {
         if (Volatile.Read(ref tail) is { } segment && segment.TryReserve(bytes, out var offset))
         {
             return new RecordDraft(segment, offset);
         }
 
-        return ReserveInNew(ref tail, bytes, bytesToCome);
+        return ReserveInNew(ref tail, bytes, bytesToCome, queue, order);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private RecordDraft ReserveInNew(ref Segment? tail, int bytes, long? bytesToCome)
+    private RecordDraft ReserveInNew(ref Segment? tail, int bytes, long? bytesToCome, SegmentQueue queue, long? order)
     {
         RecordDraft draft;
         lock (_lock)
         {
             if (bytes > _sizes.SharedRecord)
             {
-                var own = Add(bytes);
+                var own = Add(bytes, queue, order);
                 own.TryReserve(bytes, out var offset);
                 own.Seal();
                 draft = new RecordDraft(own, offset);
@@ -283,8 +301,8 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
                 // Published only once this record has its room in it, so that the loop cannot starve. Where there is no memory for
                 // a new segment the tail stays as it is.
                 var next = bytesToCome is { } toCome
-                    ? AddForCleaner(bytes, NextSegmentBytes(bytes, toCome))
-                    : Add(NextSegmentBytes(bytes, _bytes / 4));
+                    ? AddForCleaner(bytes, NextSegmentBytes(bytes, toCome), queue, order)
+                    : Add(NextSegmentBytes(bytes, _bytes / 4), queue, order);
                 tail?.Seal();
                 next.TryReserve(bytes, out offset);
                 Volatile.Write(ref tail, next);
@@ -296,6 +314,16 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
         return draft;
     }
 
+    private void SealIf<T>(ref Segment? tail, Func<Segment, T, bool> predicate, T argument)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        if (tail is { } current && current.UsedBytes > 0 && predicate(current, argument))
+        {
+            current.Seal();
+            tail = null;
+        }
+    }
+
     // A small namespace begins with small segments, and loses at most about a quarter of its size to an unfilled one.
     private int NextSegmentBytes(int recordBytes, long wantedBytes)
     {
@@ -303,22 +331,22 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
         return (Math.Max(bytes, recordBytes) + 4095) & -4096;
     }
 
-    private Segment AddForCleaner(int recordBytes, int capacityBytes)
+    private Segment AddForCleaner(int recordBytes, int capacityBytes, SegmentQueue queue, long? order)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
         try
         {
-            return Add(capacityBytes);
+            return Add(capacityBytes, queue, order);
         }
         catch (OutOfMemoryException) when (_reserve is { } reserve && recordBytes <= reserve.Bytes.Length && _count < _segments.Length)
         {
             _reserve = null;
-            Add(reserve);
+            Add(reserve, queue, order);
             return reserve;
         }
     }
 
-    private Segment Add(int capacityBytes)
+    private Segment Add(int capacityBytes, SegmentQueue queue, long? order)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_count > _segments.Length / 2)
@@ -328,11 +356,11 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
 
         AllocationProbe.Before();
         var segment = new Segment(id: 0, capacityBytes);
-        Add(segment);
+        Add(segment, queue, order);
         return segment;
     }
 
-    private void Add(Segment segment)
+    private void Add(Segment segment, SegmentQueue queue, long? order)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
         // Mostly at least half of the slots are free, so a free one is found after a few steps.
@@ -342,6 +370,8 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
         }
 
         segment.Id = _nextId;
+        segment.Queue = queue;
+        segment.Order = order ?? _nextOrder++;
         var slot = segment.Id & (_segments.Length - 1);
         _segments[slot] = segment;
         Volatile.Write(ref _arrays[slot], segment.Bytes);

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Runtime.CompilerServices;
+using KvStore.Typed;
 
 namespace KvStore;
 
@@ -90,6 +91,26 @@ public sealed class KvTypedEntries<TValue, TMetadata>
             yield return item;
         }
     }
+
+    /// <summary>Watches the entries for changes: see <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
+    /// <param name="start">Whether the entries that are there are shown first, and then <see cref="KvChangeKind.Current"/>.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>.</returns>
+    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
+    /// <exception cref="KvException">The prefix is too long (414).</exception>
+    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(
+        KvWatchStart start = KvWatchStart.Now, CancellationToken cancellationToken = default) =>
+        TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, Start = start }, _isKey, _shape, cancellationToken);
+
+    /// <summary>Watches the entries for changes since a revision: see <see cref="KvWatchOptions.AfterRevision"/>.</summary>
+    /// <param name="afterRevision">The <see cref="KvTypedChange{TValue, TMetadata}.Revision"/> of the last change that was seen.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>The changes, as above.</returns>
+    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The revision is negative.</exception>
+    /// <exception cref="KvException">The prefix is too long (414).</exception>
+    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(long afterRevision, CancellationToken cancellationToken = default) =>
+        TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, AfterRevision = afterRevision }, _isKey, _shape, cancellationToken);
 
     private async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ReadAsync(
         List<string> names, [EnumeratorCancellation] CancellationToken cancellationToken)

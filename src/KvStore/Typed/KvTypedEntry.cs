@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using KvStore.Typed;
 
 namespace KvStore;
 
@@ -67,6 +68,26 @@ public sealed class KvTypedEntry<TValue, TMetadata>
     /// <param name="cancellationToken">Cancels the delete where it has to wait.</param>
     /// <returns>A task that completes when the delete is visible and as durable as the namespace is configured.</returns>
     public ValueTask DeleteAsync(CancellationToken cancellationToken = default) => Namespace.DeleteAsync(Key, cancellationToken);
+
+    /// <summary>Watches the entry for changes: see <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
+    /// <param name="start">Whether the entry is shown first as it is, and then <see cref="KvChangeKind.Current"/>.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>.</returns>
+    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
+    /// <exception cref="KvException">The key is not allowed.</exception>
+    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(
+        KvWatchStart start = KvWatchStart.Now, CancellationToken cancellationToken = default) =>
+        TypedWatch.WatchAsync(Namespace, new KvWatchOptions { Key = Key, Start = start }, isKey: null, _shape, cancellationToken);
+
+    /// <summary>Watches the entry for changes since a revision: see <see cref="KvWatchOptions.AfterRevision"/>.</summary>
+    /// <param name="afterRevision">The <see cref="KvTypedChange{TValue, TMetadata}.Revision"/> of the last change that was seen.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>The changes, as above.</returns>
+    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The revision is negative.</exception>
+    /// <exception cref="KvException">The key is not allowed.</exception>
+    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(long afterRevision, CancellationToken cancellationToken = default) =>
+        TypedWatch.WatchAsync(Namespace, new KvWatchOptions { Key = Key, AfterRevision = afterRevision }, isKey: null, _shape, cancellationToken);
 
     /// <summary>The key.</summary>
     public override string ToString() => Key;

@@ -8,7 +8,7 @@ namespace KvStore.Watching;
 /// and nobody read, or because there is none, everything is forgotten and <see cref="HasLost"/> is set: the reader begins anew.</para>
 /// <para>Thread safety: all members, from any thread; one reader. <see cref="Note"/> is called under the lock of a shard.</para>
 /// </remarks>
-internal sealed class Watcher
+internal sealed class Watcher : IDisposable
 {
     /// <summary>Keys that are gone are kept up to this many bytes, and as many for each of them on top.</summary>
     public const long GoneKeyBytesMax = 16 << 20;
@@ -157,6 +157,18 @@ internal sealed class Watcher
             _isClosed = true;
             _pending.Clear();
             WakeHoldingLock();
+        }
+    }
+
+    /// <summary>The reader has ended. Nothing is noted any more.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isClosed = true;
+            _isAwaited = false;
+            _pending.Clear();
+            _changed.Dispose();
         }
     }
 

@@ -121,7 +121,7 @@ internal sealed class JsonConfigReader
         return _text.Substring(start, _at - start) switch
         {
             "true" or "false" => new ConfigNode(ConfigKind.Boolean, _lines.At(start, _at - start)),
-            "null" => new ConfigNode(ConfigKind.Other, _lines.At(start, _at - start)),
+            "null" => new ConfigNode(ConfigKind.Null, _lines.At(start, _at - start)),
             _ => throw Error(start, "a value is expected"),
         };
     }

@@ -6,11 +6,17 @@ namespace KvStore.Wrangler;
 /// <summary>Reads TOML with the syntax tree of Tomlyn. Refuses syntax that only TOML 1.1 allows, because wrangler reads TOML 1.0.</summary>
 internal static class TomlConfigReader
 {
+    private const char Replacement = '\uFFFD';
+    private const char PrivateUseFirst = '\uE000';
+    private const char PrivateUseLast = '\uF8FF';
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="ConfigSyntaxException">The text is not TOML.</exception>
     public static ConfigNode Read(string text, FileLines lines)
     {
-        var document = SyntaxParser.Parse(text, sourceName: "", validate: true);
+        // Bytes that are not UTF-8 were read as U+FFFD, which TOML allows in texts and comments, and Tomlyn does not.
+        var standIn = StandInFor(text);
+        var document = SyntaxParser.Parse(text.Replace(Replacement, standIn), sourceName: "", validate: true);
         if (document.HasErrors)
         {
             // Not the message of the parser, which quotes the file.
@@ -32,7 +38,35 @@ internal static class TomlConfigReader
             }
         }
 
-        return root;
+        return text.IndexOf(Replacement) < 0 ? root : Restore(root, standIn);
+    }
+
+    // A character that the file does not have, of as many UTF-16 units, so that positions stay.
+    private static char StandInFor(string text)
+    {
+        var standIn = PrivateUseFirst;
+        while (text.IndexOf(standIn) >= 0 && standIn < PrivateUseLast)
+        {
+            standIn++;
+        }
+
+        return standIn;
+    }
+
+    private static ConfigNode Restore(ConfigNode node, char standIn)
+    {
+        var restored = new ConfigNode(node.Kind, node.Position, node.Text?.Replace(standIn, Replacement));
+        foreach (var item in node.Items)
+        {
+            restored.Add(Restore(item, standIn));
+        }
+
+        foreach (var name in node.Names)
+        {
+            restored.Set(name.Replace(standIn, Replacement), Restore(node.Find(name)!, standIn));
+        }
+
+        return restored;
     }
 
     private static void Assign(ConfigNode table, KeyValueSyntax pair, FileLines lines)

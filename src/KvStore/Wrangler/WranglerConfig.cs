@@ -14,7 +14,9 @@ internal sealed class WranglerConfig
     {
         TopLevel = WranglerSection.Read(environment: null, root);
         IsPages = root.Find("pages_build_output_dir") is not null;
-        if (root.Find("env") is not { } environments)
+
+        // To wrangler, null is as good as nothing here.
+        if (root.Find("env") is not { Kind: not ConfigKind.Null } environments)
         {
             return;
         }

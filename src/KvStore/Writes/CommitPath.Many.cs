@@ -57,15 +57,36 @@ internal sealed partial class CommitPath
     /// <summary>Fetches the words of the search for a key that is drafted soon.</summary>
     public void Prefetch(ulong hash) => _store.PrefetchBucket(hash);
 
+    /// <summary>Whether mutations are published where they are decided.</summary>
+    public bool IsDirect => _committer.IsDirect;
+
+    /// <summary>Drafts the put of a text or bytes.</summary>
+    public RecordDraft DraftOf<TKey>(in TKey key, KvContent content, ReadOnlySpan<byte> metadata, Deadline deadline)
+        where TKey : struct, IKey, allows ref struct =>
+        content.Text is { } text
+            ? DraftOf(key, text, Encoding.UTF8.GetByteCount(text), metadata, deadline)
+            : DraftOf(key, content.Bytes.Span, metadata, deadline);
+
+    /// <summary>Publishes drafts in memory alone, up to the first one that fails; the rest are abandoned.</summary>
+    /// <returns>How many were published; none while a call is pending.</returns>
+    public int PublishDirectly(ReadOnlySpan<RecordDraft> drafts, ReadOnlySpan<ulong> hashes)
+    {
+        var published = _committer.PublishDirectly(drafts, hashes);
+        for (var i = published; i < drafts.Length; i++)
+        {
+            _store.Abandon(drafts[i]);
+        }
+
+        return published;
+    }
+
     /// <summary>Drafts the put of a text or bytes, and adds it to a group.</summary>
     public void AddPut<TKey>(
         WriteGroup group, int entry, in TKey key, KvContent content, ReadOnlyMemory<byte> metadata, Deadline deadline, RegionView? origin, PendingCall? call)
         where TKey : struct, IKey, allows ref struct
     {
         group.Reserve();
-        var draft = content.Text is { } text
-            ? DraftOf(key, text, Encoding.UTF8.GetByteCount(text), metadata.Span, deadline)
-            : DraftOf(key, content.Bytes.Span, metadata.Span, deadline);
+        var draft = DraftOf(key, content, metadata.Span, deadline);
         group.Add(new WriteGroup.Item(entry, draft, Key: null, key.Hash, BeginWrite(draft, origin), call, Check: null));
     }
 

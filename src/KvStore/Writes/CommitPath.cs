@@ -44,6 +44,11 @@ internal sealed partial class CommitPath
         _admission = WriteAdmission.For(name, options, store, _calls.Lock);
         _memory = MemoryAdmission.For(name, store);
         _committer = new Committer(name, store, options.Persistence, _calls, _admission);
+        if (Persistence is not null && store.Evicts)
+        {
+            store.EvictDurably = _committer.Evict;
+        }
+
     }
 
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvStore.Keys;
+using KvStore.Segments;
 
 namespace KvStore.Writes;
 
@@ -12,6 +13,30 @@ internal sealed partial class Committer
 
     /// <summary>Whether mutations are published where they are decided, and in most cases take no lock but that of the shard.</summary>
     public bool IsDirect => _isDirect;
+
+    /// <summary>Publishes drafts in memory alone, up to the first one that fails. Those that are not published are not abandoned.</summary>
+    /// <returns>How many were published; none while a call is pending.</returns>
+    public int PublishDirectly(ReadOnlySpan<RecordDraft> drafts, ReadOnlySpan<ulong> hashes)
+    {
+        Debug.Assert(_isDirect);
+        var published = 0;
+        if (calls.IsEmpty && !_isClosed)
+        {
+            try
+            {
+                for (; published < drafts.Length; published++)
+                {
+                    store.Publish(new Utf8Key(drafts[published].Record.Key, hashes[published]), drafts[published]);
+                }
+            }
+            catch (Exception)
+            {
+                // It fails again, or it does not, where its failure is reported.
+            }
+        }
+
+        return published;
+    }
 
     /// <summary>
     /// Commits a group in its order, and has the provider write it together. Other mutations may come in between. What waits is added to

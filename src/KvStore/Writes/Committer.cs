@@ -236,7 +236,7 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
     // it removes an expired entry.
     private bool IsWithoutEffect<TKey>(in TKey key, ReplicatedWrite? replicated)
         where TKey : struct, IKey, allows ref struct =>
-        persistence is not null && !store.Knows(key) && !_hasRecoveredDeletes && !store.HasRemovedExpired && replicated?.IsPending(key) != true;
+        persistence is not null && !store.Knows(key) && !_hasRecoveredDeletes && !store.HasRemovedExpired && !store.HasEvicted && replicated?.IsPending(key) != true;
 
     private void NoteMadeHoldingLock<TKey>(in TKey key, PendingCall? call, ConditionCheck? check)
         where TKey : struct, IKey, allows ref struct

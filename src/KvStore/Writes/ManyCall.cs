@@ -23,7 +23,7 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
 
     private readonly int _groupEntriesMax = commit.GroupEntriesMax;
     private readonly long _groupBytesMax = commit.GroupBytesMax;
-    private readonly WriteGroup _group = new(Math.Min(count, commit.GroupEntriesMax));
+    private WriteGroup? _groupIfAny;
 
     // The pending calls of the entries, from the first one that was not decided in the call.
     private PendingCall?[]? _calls;
@@ -37,12 +37,15 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
 
     protected CommitPath Commit => commit;
 
+    // Made when it is needed.
+    private WriteGroup Group => _groupIfAny ??= new(Math.Min(count, _groupEntriesMax));
+
     /// <summary>Writes the entries.</summary>
     protected ValueTask RunAsync()
     {
         try
         {
-            while (_next < count && IsInGroup(_next) && _group.Waiting.Count == 0)
+            while (_next < count && IsInGroup(_next) && !IsWaiting)
             {
                 CommitGroup();
             }
@@ -52,7 +55,14 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
             _failure = e;
         }
 
-        return _failure is null && _next == count && _group.Waiting.Count == 0 ? default : FinishAsync();
+        return _failure is null && _next == count && !IsWaiting ? default : FinishAsync();
+    }
+
+    /// <summary>The first entries were written in another way.</summary>
+    protected void NoteDone(int entries)
+    {
+        Debug.Assert(_next == 0, "Nothing was written before.");
+        _next = _done = _ended = entries;
     }
 
     /// <summary>The number of an entry in the caller's collection, for messages.</summary>
@@ -86,6 +96,8 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
     protected virtual void OnWritten(WriteGroup group)
     {
     }
+
+    private bool IsWaiting => _groupIfAny is { Waiting.Count: > 0 };
 
     private async ValueTask FinishAsync()
     {
@@ -130,42 +142,42 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
     // Drafts the next entries and commits them.
     private void CommitGroup()
     {
-        _group.Clear();
+        Group.Clear();
         try
         {
             DraftGroup();
         }
-        catch when (_group.Count > 0)
+        catch when (Group.Count > 0)
         {
             // The entries before this one are written. Then it is the first of a group, and fails again if it must.
         }
 
-        _next += _group.Count;
+        _next += Group.Count;
         try
         {
-            commit.Commit(_group);
+            commit.Commit(Group);
         }
         catch
         {
-            _current = _group.Items[_group.Committed].Entry;
+            _current = Group.Items[Group.Committed].Entry;
             throw;
         }
         finally
         {
             // Those that wait are counted when they have completed.
-            _done += _group.Committed - _group.Waiting.Count;
+            _done += Group.Committed - Group.Waiting.Count;
         }
 
-        if (_group.Waiting.Count == 0)
+        if (Group.Waiting.Count == 0)
         {
-            OnWritten(_group);
-            _group.Clear();
+            OnWritten(Group);
+            Group.Clear();
         }
     }
 
     private void DraftGroup()
     {
-        for (var i = _next; i < count && _group.Count < _groupEntriesMax && _group.Bytes < _groupBytesMax && IsInGroup(i); i++)
+        for (var i = _next; i < count && Group.Count < _groupEntriesMax && Group.Bytes < _groupBytesMax && IsInGroup(i); i++)
         {
             _current = i;
             if ((i - _next) % PrefetchedKeys == 0)
@@ -176,7 +188,7 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
                 }
             }
 
-            Draft(_group, i, _calls?[i]);
+            Draft(Group, i, _calls?[i]);
         }
     }
 
@@ -184,7 +196,7 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
     private async ValueTask<bool> CompleteGroupAsync()
     {
         // From the last one back: when that has completed, most others have, and their results are there.
-        var waiting = _group.Waiting;
+        var waiting = Group.Waiting;
         for (var i = waiting.Count - 1; i >= 0; i--)
         {
             try
@@ -204,8 +216,8 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
         EndCalls(_next);
         if (_failure is null)
         {
-            OnWritten(_group);
-            _group.Clear();
+            OnWritten(Group);
+            Group.Clear();
         }
 
         return _failure is null;

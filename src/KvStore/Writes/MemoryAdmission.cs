@@ -20,13 +20,24 @@ internal sealed class MemoryAdmission(string name, ShardedStore store)
     /// <param name="metadataBytes">The length of the metadata.</param>
     /// <param name="valueBytes">The length of the value in memory.</param>
     /// <exception cref="KvException">The budget is used up (507). Nothing has changed.</exception>
+    /// <exception cref="KvPersistenceException">Entries have to be evicted, and the provider takes no deletes.</exception>
     public void CheckPut<TKey>(in TKey key, int metadataBytes, int valueBytes)
         where TKey : struct, IKey, allows ref struct
     {
-        if (!store.TryMakeRoom(key, metadataBytes, valueBytes) && !store.IsNoLargerThanPresent(key, metadataBytes, valueBytes))
+        try
         {
-            throw Refusal(key, metadataBytes, valueBytes);
+            if (store.TryMakeRoom(key, metadataBytes, valueBytes) || store.IsNoLargerThanPresent(key, metadataBytes, valueBytes))
+            {
+                return;
+            }
         }
+        catch (KvPersistenceException e)
+        {
+            // An eviction could not be written.
+            throw NamedFailure.WithNames(e, "PUT", name, key);
+        }
+
+        throw Refusal(key, metadataBytes, valueBytes);
     }
 
     private KvException Refusal<TKey>(in TKey key, int metadataBytes, int valueBytes)

@@ -18,6 +18,7 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
 
     // One for each thread that recovers.
     private readonly ThreadLocal<MutationIntake> _intakes = new(() => new MutationIntake(store), trackAllValues: true);
+    private bool _isInOrder;
 
     public TimeProvider TimeProvider => options.TimeProvider;
 
@@ -26,6 +27,16 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
     public long LiveEntries => store.Count;
 
     public long LiveBytes => store.LiveBytes;
+
+    public bool HasEvicted => store.HasEvicted;
+
+    public bool NeedsOrder => store.HasBudget;
+
+    public void RecoverInOrder()
+    {
+        CompleteIntakes();
+        _isInOrder = true;
+    }
 
     public void Prepare(long mutations, long bytes) => store.Prepare(mutations);
 
@@ -37,7 +48,14 @@ internal sealed class PersistenceHost(ShardedStore store, Committer committer, K
             _hasIncomplete = true;
         }
 
-        _intakes.Value!.Add(mutation);
+        if (_isInOrder && mutation.IsDelete)
+        {
+            _intakes.Value!.Delete(mutation.Key.Span, mutation.Revision);
+        }
+        else
+        {
+            _intakes.Value!.Add(mutation);
+        }
     }
 
     public void RecoverTouch(in KvMutation mutation)

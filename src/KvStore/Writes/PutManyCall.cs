@@ -20,7 +20,16 @@ internal sealed class PutManyCall(
     private KvEntry[] _entries = entries;
 
     /// <summary>Puts the entries.</summary>
-    public ValueTask PutAsync() => RunAsync();
+    public ValueTask PutAsync()
+    {
+        if (origin is null && Commit.IsDirect)
+        {
+            // Where that ends, because there is a stream, a pending call or a failure, the rest goes the common way.
+            NoteDone(new DirectPuts(limits, writes, Commit, _entries, checkedAt).Run());
+        }
+
+        return RunAsync();
+    }
 
     protected override string KeyOf(int number) => _entries[number].Key;
 

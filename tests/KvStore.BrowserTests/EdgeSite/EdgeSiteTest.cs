@@ -8,8 +8,8 @@ namespace KvStore.BrowserTests.EdgeSite;
 /// <summary>A test of the site, which is served as it is in production: by Kestrel, from a directory.</summary>
 public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chromium)
 {
-    /// <summary>The three pages.</summary>
-    protected static IReadOnlyList<string> Paths { get; } = ["/", "/message", "/flags"];
+    /// <summary>The pages.</summary>
+    protected static IReadOnlyList<string> Paths { get; } = ["/", "/message", "/flags", "/rates"];
 
     private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
 

@@ -97,6 +97,28 @@ public sealed class FlagsPageTests(ChromiumFixture chromium) : EdgeSiteTest(chro
         (await RowOf("typed").Locator(".state").InnerTextAsync()).Should().Be("on");
     }
 
+    [RealPartFact(RealPart.Chromium)]
+    public async Task Open_page_shows_changes_made_elsewhere_and_keeps_the_focus()
+    {
+        await Visitor.GoToAsync("/flags?tenant=acme");
+        await Page.GetByRole(AriaRole.Button, new() { Name = "Delete beta-checkout" }).FocusAsync();
+        var flags = Namespace("FLAGS_KV");
+        var metadata = KvMetadata.FromJson("""{"enabled":true,"createdAt":"2026-01-01T00:00:00Z","createdBy":"<b>elsewhere</b>"}""");
+
+        await flags.PutAsync("flag:acme:made-elsewhere", "", new KvPutOptions { Metadata = metadata });
+        await RowOf("made-elsewhere").WaitForAsync();
+        (await RowOf("made-elsewhere").InnerTextAsync()).Should().Contain("on").And.Contain("<b>elsewhere</b>");
+        (await Page.EvaluateAsync<string>("() => document.activeElement.getAttribute('aria-label')")).Should().Be("Delete beta-checkout");
+
+        await flags.DeleteAsync("flag:acme:made-elsewhere");
+        await RowOf("made-elsewhere").WaitForAsync(new() { State = WaitForSelectorState.Detached });
+
+        await flags.PutAsync("flag:acme:fresh", "", new KvPutOptions { Metadata = metadata });
+        await RowOf("fresh").WaitForAsync();
+        await Visitor.ClickToLeaveAsync(Page.GetByRole(AriaRole.Button, new() { Name = "Switch off fresh" }));
+        (await RowOf("fresh").Locator(".state").InnerTextAsync()).Should().Be("off");
+    }
+
     private ILocator RowOf(string flag) => Page.GetByRole(AriaRole.Row).Filter(new() { HasText = flag });
 
     private async Task AddAsync(string name, string by)

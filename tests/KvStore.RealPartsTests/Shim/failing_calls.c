@@ -279,6 +279,8 @@ int fallocate64(int descriptor, int mode, off64_t offset, off64_t length)
     WHOLE(is_tracked(descriptor), ALLOCATE, paths[descriptor], REAL(fallocate64)(descriptor, mode, offset, length))
 }
 
+int fallocate(int descriptor, int mode, off_t offset, off_t length) { return fallocate64(descriptor, mode, offset, length); }
+
 int rename(const char *from, const char *to) { WHOLE(is_below(from) || is_below(to), RENAME, to, REAL(rename)(from, to)) }
 
 int renameat(int from_at, const char *from, int to_at, const char *to)
@@ -336,6 +338,7 @@ void *dlsym(void *handle, const char *name)
         if (strcmp(name, "link") == 0) return (void *)link;
         if (strcmp(name, "rename") == 0) return (void *)rename;
         if (strcmp(name, "ftruncate") == 0) return (void *)ftruncate;
+        if (strcmp(name, "fallocate") == 0) return (void *)fallocate;
     }
     return real(handle, name);
 }

@@ -17,6 +17,7 @@ internal sealed class PowerCutException() : IOException("The power is off.");
 internal sealed class SimulatedDisk : IStorage
 {
     private const int SectorBytes = 512;
+    private const int NoSpaceError = 28;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Node> _names;
@@ -47,7 +48,24 @@ internal sealed class SimulatedDisk : IStorage
 
     public string? Weakness { get; init; }
 
-    /// <summary>The bytes of all files.</summary>
+    /// <summary>How many bytes there are for files, in sectors: of their content, and of what is reserved for them.</summary>
+    public long CapacityBytes { get; set; } = long.MaxValue;
+
+    /// <summary>Whether the file system can reserve space.</summary>
+    public bool CanReserve { get; init; } = true;
+
+    /// <summary>The bytes that are in use, with what is reserved. A file that was deleted counts while it is open to be written.</summary>
+    public long UsedBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _names.Values.Concat(_writers.Select(file => file.Node)).Distinct().Sum(node => node.UsedBytes);
+            }
+        }
+    }
+
     /// <summary>How many files are open to be written.</summary>
     public int OpenWriters
     {
@@ -60,6 +78,7 @@ internal sealed class SimulatedDisk : IStorage
         }
     }
 
+    /// <summary>The bytes of all files.</summary>
     public long Bytes
     {
         get
@@ -273,6 +292,20 @@ internal sealed class SimulatedDisk : IStorage
         return file;
     }
 
+    // Requires: the gate is held.
+    private void Take(Node node, long through)
+    {
+        if (through > SpaceThrough(node))
+        {
+            throw NoSpace();
+        }
+    }
+
+    private long SpaceThrough(Node node) =>
+        CapacityBytes == long.MaxValue ? long.MaxValue : node.UsedBytes + Math.Max(0, (CapacityBytes - UsedBytes) / SectorBytes * SectorBytes);
+
+    private static IOException NoSpace() => new("No space left on device", NoSpaceError);
+
     private void Change(Action<Dictionary<string, Node>> change)
     {
         change(_names);
@@ -307,6 +340,11 @@ internal sealed class SimulatedDisk : IStorage
 
         public byte[] Current { get; private set; } = durable;
 
+        /// <summary>Up to here it has its space, whatever its length. Nobody knows after a crash.</summary>
+        public long ReservedThrough { get; set; }
+
+        public long UsedBytes => (Math.Max(Current.LongLength, ReservedThrough) + SectorBytes - 1) / SectorBytes * SectorBytes;
+
         public void Write(ReadOnlySpan<byte> bytes, long offset)
         {
             var copy = bytes.ToArray();
@@ -318,6 +356,7 @@ internal sealed class SimulatedDisk : IStorage
         public void SetLength(long length)
         {
             Current = Resized(Current, length);
+            ReservedThrough = Math.Min(ReservedThrough, length);
             _pending.Add((length, null));
         }
 
@@ -381,6 +420,8 @@ internal sealed class SimulatedDisk : IStorage
 
     private sealed class OpenFile(SimulatedDisk disk, Node node, bool isWritable, string name) : IStorageFile
     {
+        public Node Node => node;
+
         public long Length
         {
             get
@@ -416,6 +457,14 @@ internal sealed class SimulatedDisk : IStorage
             lock (disk._gate)
             {
                 ThrowIfReadOnly();
+                var space = disk.SpaceThrough(node) - offset;
+                if (space < bytes.Length)
+                {
+                    // As much as there is space for is written.
+                    node.Write(bytes[..(int)Math.Max(space, 0)], offset);
+                    throw NoSpace();
+                }
+
                 node.Write(bytes, offset);
                 disk.End();
             }
@@ -427,8 +476,27 @@ internal sealed class SimulatedDisk : IStorage
             lock (disk._gate)
             {
                 ThrowIfReadOnly();
+                disk.Take(node, length);
                 node.SetLength(length);
                 disk.End();
+            }
+        }
+
+        public bool TryReserve(long offset, long length)
+        {
+            disk.Begin("reserve", name);
+            lock (disk._gate)
+            {
+                ThrowIfReadOnly();
+                if (!disk.CanReserve)
+                {
+                    return false;
+                }
+
+                disk.Take(node, offset + length);
+                node.ReservedThrough = Math.Max(node.ReservedThrough, offset + length);
+                disk.End();
+                return true;
             }
         }
 

@@ -79,6 +79,26 @@ public sealed class DiagnosticsTests : IDisposable
     }
 
     [Fact]
+    public async Task Watchers_and_the_changes_that_they_skip_are_counted()
+    {
+        using var heard = new Heard(_name);
+        heard.Gauges().Should().Contain("kvstore.watchers", 0);
+        await using (var changes = _kv.WatchAsync(new KvWatchOptions { Start = KvWatchStart.Current }).GetAsyncEnumerator())
+        {
+            (await changes.MoveNextAsync()).Should().BeTrue();
+            heard.Gauges().Should().Contain("kvstore.watchers", 1);
+            for (var i = 0; i < 5; i++)
+            {
+                await _kv.PutAsync("k", "v");
+            }
+
+            heard.Gauges().Should().Contain("kvstore.changes_skipped", 4);
+        }
+
+        heard.Gauges().Should().Contain("kvstore.watchers", 0);
+    }
+
+    [Fact]
     public async Task Failed_operation_is_an_activity_with_error_status()
     {
         var activities = new List<Activity>();

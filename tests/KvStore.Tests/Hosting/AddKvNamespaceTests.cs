@@ -67,6 +67,17 @@ public sealed class AddKvNamespaceTests
         act.Should().Throw<ArgumentException>().WithMessage("*\"CACHE_KV\" is registered already*ReplaceKvNamespace*");
     }
 
+    [Fact]
+    public void Name_with_a_line_end_is_escaped_in_messages()
+    {
+        var services = new ServiceCollection().AddKvNamespace("A\nB");
+
+        FluentActions.Invoking(() => services.AddKvNamespace("A\nB")).Should().Throw<ArgumentException>().WithMessage("*\"A\\u000AB\" is registered already*");
+        FluentActions.Invoking(() => services.ReplaceKvNamespace("C")).Should().Throw<ArgumentException>().WithMessage("*Registered are: \"A\\u000AB\".*");
+        using var kv = KvNamespace.Create("A\nB");
+        FluentActions.Invoking(() => kv.InRegion("C")).Should().Throw<InvalidOperationException>().WithMessage("*\"A\\u000AB\" is not replicated*");
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData(" ")]

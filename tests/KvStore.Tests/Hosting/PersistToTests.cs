@@ -93,6 +93,7 @@ public sealed class PersistToTests : IDisposable
 
     [Theory]
     [InlineData("Directory", "", "*KvStore:CACHE_KV:Persistence:Directory*path of a directory*")]
+    [InlineData("Directory", "a\0b", "*KvStore:CACHE_KV:Persistence:Directory*path of a directory*")]
     [InlineData("Durability", "forever", "*KvStore:CACHE_KV:Persistence:Durability*Immediate, Interval or Buffered*")]
     [InlineData("Durability", "1", "*KvStore:CACHE_KV:Persistence:Durability*Immediate, Interval or Buffered*")]
     [InlineData("Interval", "5", "*KvStore:CACHE_KV:Persistence:Interval*00:01:00*")]

@@ -141,6 +141,12 @@ public sealed class WranglerEnvironmentTests : IDisposable
         Names(Add("wrangler.json", """{ "kv_namespaces": [{ "binding": "A" }] }""", "staging")).Should().Be("A");
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("staging")]
+    public void Null_for_the_environments_is_as_good_as_none(string? environment) =>
+        Names(Add("wrangler.json", """{ "kv_namespaces": [{ "binding": "A" }], "env": null }""", environment)).Should().Be("A");
+
     [Fact]
     public void File_of_Pages_stands_for_the_environments_it_lacks()
     {

@@ -42,6 +42,31 @@ public sealed class WranglerFileTests : IDisposable
     }
 
     [Fact]
+    public void Toml_file_with_bytes_that_are_not_UTF8_is_read_as_wrangler_reads_it()
+    {
+        // In Latin-1 the bytes of the comment are "é"; a stand-in that the file has already must not be confused with it.
+        var path = Path.Combine(_directory, "wrangler.toml");
+        byte[] latin1 = [0xE9];
+        File.WriteAllBytes(
+            path,
+            [.. "# caf"u8, .. latin1, .. "\nname = \"\uE000"u8, .. latin1, .. "\"\nkv_namespaces = [{ binding = \"A\uE000\uFFFD\" }]\n[env.x]\n\"\uFFFD\" = 1\nkv_namespaces = [{ binding = \"X\" }]\n"u8]);
+
+        Names(new ServiceCollection().AddKvNamespacesFromWrangler(path)).Should().Equal("A\uE000\uFFFD");
+        Names(new ServiceCollection().AddKvNamespacesFromWrangler(path, environment: "x")).Should().Equal("X");
+    }
+
+    [Fact]
+    public void Error_behind_bytes_that_are_not_UTF8_has_its_position()
+    {
+        var path = Path.Combine(_directory, "wrangler.toml");
+        File.WriteAllBytes(path, [.. "# "u8, 0xE9, .. "\nname = caf"u8, 0xE9]);
+
+        var act = () => new ServiceCollection().AddKvNamespacesFromWrangler(path);
+
+        act.Should().Throw<InvalidDataException>().WithMessage("*wrangler.toml(2,*not TOML*");
+    }
+
+    [Fact]
     public void A_file_without_namespaces_registers_none()
     {
         var services = new ServiceCollection().AddKvNamespacesFromWrangler(Write("{}"));
@@ -121,6 +146,9 @@ public sealed class WranglerFileTests : IDisposable
 
         builder.Services.Should().Contain(service => Equals(service.ServiceKey, "A"));
     }
+
+    private static IEnumerable<object?> Names(IServiceCollection services) =>
+        services.Where(static service => service.IsKeyedService && service.ServiceType == typeof(IKvNamespace)).Select(static service => service.ServiceKey);
 
     private string Write(string json)
     {

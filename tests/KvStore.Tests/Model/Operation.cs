@@ -36,6 +36,29 @@ internal abstract record Operation
         public override string ToString() => $"delete {Quote(Key)}";
     }
 
+    /// <summary>Puts texts that follow from their stamps, with one call.</summary>
+    public sealed record PutMany(IReadOnlyList<(string Key, int Stamp, KvPutOptions? Options)> Entries) : Operation
+    {
+        public override string ToString() =>
+            $"put many {string.Join(", ", Entries.Select(entry => $"{Quote(entry.Key)} {entry.Stamp} ttl {entry.Options?.ExpirationTtl}"))}";
+    }
+
+    public sealed record DeleteMany(IReadOnlyList<string> Keys) : Operation
+    {
+        public override string ToString() => $"delete many {string.Join(", ", Keys.Select(Quote))}";
+    }
+
+    public sealed record DeletePrefix(string Prefix) : Operation
+    {
+        public override string ToString() => $"delete prefix {Quote(Prefix)}";
+    }
+
+    /// <summary>The first entries of a scan.</summary>
+    public sealed record Scan(string? Prefix, int Count) : Operation
+    {
+        public override string ToString() => $"scan {Count} of prefix {(Prefix is null ? "none" : Quote(Prefix))}";
+    }
+
     public sealed record Advance(TimeSpan Span) : Operation
     {
         public override string ToString() => $"advance {Span.TotalSeconds} s";

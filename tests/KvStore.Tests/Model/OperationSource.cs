@@ -8,15 +8,15 @@ namespace KvStore.Tests.Model;
 /// </summary>
 internal sealed class OperationSource(KeyUniverse universe, Random random)
 {
-    //                                         put delete get many list next advance
+    //                                         put delete get many list next advance put many, delete many, delete prefix, scan
     private static readonly int[][] s_phases =
     [
-        /* fill */                             [70, 2, 15, 3, 4, 5, 1],
-        /* churn */                            [40, 25, 20, 4, 5, 5, 1],
-        /* empty */                            [5, 75, 10, 2, 4, 3, 1],
-        /* read */                             [5, 2, 75, 10, 4, 3, 1],
-        /* list */                             [15, 10, 5, 0, 25, 44, 1],
-        /* expire */                           [55, 5, 20, 4, 5, 5, 6],
+        /* fill */                             [70, 2, 15, 3, 4, 5, 1, 3, 0, 0, 1],
+        /* churn */                            [40, 25, 20, 4, 5, 5, 1, 3, 3, 1, 1],
+        /* empty */                            [5, 75, 10, 2, 4, 3, 1, 1, 4, 3, 1],
+        /* read */                             [5, 2, 75, 10, 4, 3, 1, 1, 0, 0, 3],
+        /* list */                             [15, 10, 5, 0, 25, 44, 1, 1, 1, 0, 10],
+        /* expire */                           [55, 5, 20, 4, 5, 5, 6, 3, 1, 1, 2],
     ];
 
     private static readonly string[] s_refused = ["", ".", "..", "\uD800", "a\uDC00", new string('k', 513), new string('é', 257)];
@@ -44,9 +44,24 @@ internal sealed class OperationSource(KeyUniverse universe, Random random)
             3 => new Operation.GetMany([.. Enumerable.Range(0, random.Next(1, random.Next(2, 101))).Select(_ => Key())]),
             4 => new Operation.List(universe.Prefix(random), Limit()),
             5 => new Operation.NextPage(random.Next(16), random.Next(8) != 0, universe.Prefix(random), Limit()),
-            _ => Advance(),
+            6 => Advance(),
+            7 => new Operation.PutMany([.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => (universe.Key(random), ++_stamp, ManyOptions()))]),
+            8 => new Operation.DeleteMany([.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => universe.Key(random))]),
+            9 => new Operation.DeletePrefix(NarrowPrefix()),
+            _ => new Operation.Scan(universe.Prefix(random), random.Next(1, 300)),
         };
     }
+
+    // Mostly one that few keys have, so that the namespace is not empty for the rest of a run.
+    private string NarrowPrefix() =>
+        random.Next(30) == 0 ? universe.Prefix(random) ?? "" : universe.Key(random) is var key && char.IsLowSurrogate(key[^1]) ? key : key[..^1];
+
+    // None that would be refused: the model puts one after the other.
+    private KvPutOptions? ManyOptions() => random.Next(3) > 0 && !_isExpiring ? null : new KvPutOptions
+    {
+        ExpirationTtl = TimeSpan.FromMilliseconds(random.Next(1000, 40_000)),
+        Metadata = random.Next(2) == 0 ? default : KvMetadata.FromJson($"[ {random.Next(1000)} ]"),
+    };
 
     private int Choose()
     {

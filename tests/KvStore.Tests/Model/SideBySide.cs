@@ -42,6 +42,20 @@ internal sealed class SideBySide : IDisposable
             case Operation.Delete delete:
                 Both(() => Done(_expected.DeleteAsync(delete.Key)), () => Done(_actual.DeleteAsync(delete.Key)));
                 break;
+            case Operation.PutMany many:
+                PutMany(many);
+                break;
+            case Operation.DeleteMany many:
+                var existed = many.Keys.Distinct().Count(key => Done(_expected.GetAsync(key)).Exists);
+                many.Keys.ToList().ForEach(key => Done(_expected.DeleteAsync(key)));
+                Require(Done(_actual.DeleteManyAsync([.. many.Keys])) == existed, $"{existed} of many keys existed");
+                break;
+            case Operation.DeletePrefix prefix:
+                DeletePrefix(prefix.Prefix);
+                break;
+            case Operation.Scan scan:
+                Scan(scan);
+                break;
             case Operation.Advance advance:
                 _time.Advance(advance.Span);
                 break;
@@ -117,6 +131,73 @@ internal sealed class SideBySide : IDisposable
         value.AsSpan().Clear();
 
         static string Text(byte[] value) => Encoding.Latin1.GetString(value);
+    }
+
+    private void PutMany(Operation.PutMany many)
+    {
+        foreach (var (key, stamp, options) in many.Entries)
+        {
+            Done(_expected.PutAsync(key, Text(stamp), options));
+        }
+
+        Done(_actual.PutManyAsync([.. many.Entries.Select(entry => new KvEntry(entry.Key, Text(entry.Stamp), entry.Options))]));
+
+        static string Text(int stamp) => FormattableString.Invariant($"many {stamp}");
+    }
+
+    private void DeletePrefix(string prefix)
+    {
+        if (IsRefused(prefix))
+        {
+            return;
+        }
+
+        var names = new List<string>();
+        string? cursor = null;
+        do
+        {
+            var page = Listed(_expected, prefix, limit: null, cursor);
+            names.AddRange(page.Keys.Select(key => key.Name));
+            cursor = page.Cursor;
+        }
+        while (cursor is not null);
+        names.ForEach(name => Done(_expected.DeleteAsync(name)));
+
+        // It waits only to give the thread back.
+        var deleted = _actual.DeletePrefixAsync(prefix).AsTask().GetAwaiter().GetResult();
+        Require(deleted == names.Count, $"{deleted} were deleted and {names.Count} had the prefix");
+    }
+
+    // Prefixes that no key can have are refused, with messages of their own; a list takes some of them.
+    private static bool IsRefused(string? prefix) =>
+        prefix is not null && ((prefix.Length > 0 && char.IsHighSurrogate(prefix[^1])) || Encoding.UTF8.GetByteCount(prefix) > 512);
+
+    private void Scan(Operation.Scan scan)
+    {
+        if (IsRefused(scan.Prefix))
+        {
+            return;
+        }
+
+        var enumerator = _actual.ScanAsync(scan.Prefix).GetAsyncEnumerator();
+        string? cursor = null;
+        var left = scan.Count;
+        do
+        {
+            var page = Listed(_expected, scan.Prefix, limit: 100, cursor);
+            foreach (var key in page.Keys.Take(left))
+            {
+                Require(Done(enumerator.MoveNextAsync()), $"the scan must show \"{key.Name}\"");
+                Require(enumerator.Current.Key == key.Name, $"the scan shows \"{enumerator.Current.Key}\" and must show \"{key.Name}\"");
+                Same(Done(_expected.GetAsync(key.Name)), enumerator.Current.Value, "a scanned entry");
+            }
+
+            left -= page.Keys.Count;
+            cursor = page.Cursor;
+        }
+        while (cursor is not null && left > 0);
+        Require(left <= 0 || !Done(enumerator.MoveNextAsync()), "the scan must have ended");
+        Done(enumerator.DisposeAsync());
     }
 
     private void Get(Operation.Get get)

@@ -202,6 +202,24 @@ public sealed class JsonNamingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Nullable_struct_is_read_in_any_naming_policy()
+    {
+        Spot? spot = new Spot(1, -2);
+        foreach (var json in new[] { """{"XValue":1,"YValue":-2}""", """{"xValue":1,"yValue":-2}""", """{"x_value":1,"y_value":-2}""", """{"X-VALUE":1,"Y-VALUE":-2}""" })
+        {
+            await _kv.PutAsync("k", json);
+
+            (await _kv.GetJsonAsync<Spot?>("k")).Should().Be(spot, json);
+            (await _kv.GetJsonAsync("k", PlainJson.Default.NullableSpot)).Should().Be(spot, json);
+            (await _kv.GetJsonAsync("k", SnakeJson.Default.NullableSpot)).Should().Be(spot, json);
+            (await _kv.GetJsonAsync(["k"], PlainJson.Default.NullableSpot))["k"].Should().Be(spot, json);
+        }
+
+        await _kv.PutAsync("k", "null");
+        (await _kv.GetJsonAsync("k", PlainJson.Default.NullableSpot)).Should().BeNull();
+    }
+
+    [Fact]
     public async Task Enum_names_are_read_in_any_naming_policy()
     {
         foreach (var name in new[] { "SentBack", "sentBack", "sent_back", "SENT-BACK", "1" })
@@ -380,6 +398,7 @@ internal sealed class RawTextConverter : JsonConverter<RawText>
 [JsonSerializable(typeof(Shape))]
 [JsonSerializable(typeof(Tree))]
 [JsonSerializable(typeof(WithConverter))]
+[JsonSerializable(typeof(Spot?))]
 internal sealed partial class PlainJson : JsonSerializerContext;
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
@@ -390,6 +409,7 @@ internal sealed partial class CamelCaseJson : JsonSerializerContext;
 [JsonSerializable(typeof(Order))]
 [JsonSerializable(typeof(Shape))]
 [JsonSerializable(typeof(Tree))]
+[JsonSerializable(typeof(Spot?))]
 internal sealed partial class SnakeJson : JsonSerializerContext;
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.KebabCaseLower)]

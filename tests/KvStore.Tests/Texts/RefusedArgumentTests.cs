@@ -78,6 +78,15 @@ public sealed class RefusedArgumentTests
     }
 
     [Fact]
+    public async Task Expiration_a_part_of_a_second_too_late_does_not_read_as_the_latest()
+    {
+        await using var kv = KvNamespace.Create("KV");
+        var at = async () => await kv.PutAsync("k", "v", new KvPutOptions { Expiration = KvLimits.ExpirationMax.AddMilliseconds(500) });
+
+        (await at.Should().ThrowAsync<KvArgumentException>()).WithMessage("Invalid expiration of 4294967296. The latest expiration that can be stored is 4294967295*");
+    }
+
+    [Fact]
     public async Task Checks_before_a_call_throw_what_the_call_throws()
     {
         await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { Limits = s_limits });

@@ -123,6 +123,7 @@ public sealed partial class JsonConfigReaderTests
             && expected.EnumerateArray().Zip(node.Items).All(pair => IsAlike(pair.First, pair.Second)),
         JsonValueKind.String => node.Kind == ConfigKind.Text && node.Text == expected.GetString(),
         JsonValueKind.True or JsonValueKind.False => node.Kind == ConfigKind.Boolean,
+        JsonValueKind.Null => node.Kind == ConfigKind.Null,
         _ => node.Kind == ConfigKind.Other,
     };
 

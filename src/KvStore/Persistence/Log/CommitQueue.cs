@@ -20,7 +20,8 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal partial class CommitQueue(Durability durability, TimeProvider time, int unwrittenBytesMax = CommitQueue.UnwrittenBytesMax)
 {
-    // In the relaxed modes: so much is gathered before it is written, and with so much not yet written a put waits.
+    // In the relaxed modes: so much is gathered before it is written. A mutation waits when more than the maximum is not yet written, or
+    // when the log is not sure to take it.
     private const int GatheredBytes = 64 * 1024;
     private const int UnwrittenBytesMax = 8 * 1024 * 1024;
 
@@ -41,6 +42,9 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
     private bool _isDisposing;
     private KvPersistenceException? _failure;
     private KvPersistenceException? _lastError;
+
+    // What callers get whose records were not taken, while the last error says that others are kept.
+    private KvPersistenceException? _lastRefusal;
 
     /// <summary>Who has the role of the writer. At most one thread writes.</summary>
     private enum Writer
@@ -83,6 +87,12 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
     /// <summary>The highest revision that was taken.</summary>
     public long HighestRevision { get; set; }
 
+    /// <summary>
+    /// The bytes of records that the log is sure to take, from the beginning of the open batch on. What is acknowledged before it is
+    /// written fits, together with all that comes before it: whatever else fails, it can be written.
+    /// </summary>
+    public LogRoom Room { get; set; } = LogRoom.Unlimited;
+
     /// <summary>Why nothing is taken; null when it is.</summary>
     public KvPersistenceException? Refusal() =>
         _failure is not null ? LogFailures.Refused(_failure)
@@ -98,32 +108,49 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
     {
         pending = null;
         refusal = null;
-        var isOver = _batches.Open.Length + size > unwrittenBytesMax;
-        if (isOver && _batches.Retained is not null)
+        var open = _batches.Open;
+        var through = open.Length + size;
+        var waits = durability == Durability.Immediate || !MayAcknowledge(through, mutation.IsDelete);
+        if (waits)
+        {
+            // Also where the last attempt has failed: who waits wants to know now.
+            _waitsForRetry = false;
+        }
+
+        if (through > unwrittenBytesMax && _batches.Retained is not null)
         {
             // The disk takes nothing at the moment, and memory has no more room for what waits for it.
-            refusal = _lastError;
-            _waitsForRetry = false;
+            refusal = _lastRefusal;
             return TryStart();
         }
 
         // What takes memory comes first: when it fails, nothing has changed.
-        var waits = durability == Durability.Immediate || isOver;
-        pending = waits ? _pool.Rent(_batches.Open.Length + size, mutation.IsDelete) : null;
-        _batches.Open.Add(mutation, size);
+        pending = waits ? _pool.Rent(through, mutation.IsDelete) : null;
+        open.Add(mutation, size);
         HighestRevision = Math.Max(HighestRevision, mutation.Revision);
         if (pending is not null)
         {
-            _batches.Open.Add(pending);
+            open.Add(pending);
+        }
+        else
+        {
+            open.Acknowledge();
         }
 
         return TryStart();
     }
 
+    /// <summary>Whether a mutation may be acknowledged before it is written: it and all that comes before it in the open batch fit.</summary>
+    /// <param name="through">Where its record would end in the open batch.</param>
+    /// <param name="isDelete">Whether it is a delete, which may also go where puts may not. Not behind a put that waits and may fail.</param>
+    protected virtual bool MayAcknowledge(long through, bool isDelete) =>
+        through <= unwrittenBytesMax
+        && (through <= Room.Puts || (isDelete && through <= Room.Deletes && _batches.Open.FirstWaiting is null));
+
     /// <summary>Takes a command, which is done after everything that was taken before. Requires: <see cref="Refusal"/> is null.</summary>
     public Call Command(bool rolls, bool closes, out PendingAppend pending)
     {
-        pending = _pool.Rent(long.MaxValue, isDelete: false);
+        pending = _pool.Rent(PendingAppend.Command, isDelete: false);
         _batches.Open.MustFlush = true;
         _batches.Open.MustRoll |= rolls;
         _batches.Open.MustClose |= closes;
@@ -189,8 +216,10 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         {
             _writer = Writer.Taken;
             _delay.WriteBegins();
-            _lastWaitingAtRetry = _batches.Retained is null ? null : _batches.Open.LastWaiting;
+            var isRetry = _batches.Retained is not null;
+            _lastWaitingAtRetry = isRetry ? _batches.Open.LastWaiting : null;
             batch = _batches.Take();
+            Room = isRetry ? Room : Room.Less(batch.Length);
 
             // The callers that are still to be completed do not wait for the disk.
             return CallHelper();
@@ -216,7 +245,8 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         Debug.Assert(_writer == Writer.Taken, "Only the writer settles.");
         _writer = Writer.None;
         KvPersistenceException? newFailure = null;
-        var losesAcknowledged = durability != Durability.Immediate && outcome.KeptBytes < batch.Length;
+        var losesAcknowledged = durability != Durability.Immediate && outcome.KeptBytes < batch.AcknowledgedBytes;
+        Room = outcome.Room;
         if (outcome.Error is null)
         {
             if (batch.Length > 0 || batch.MustRoll)
@@ -244,13 +274,18 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         }
         else
         {
-            var error = LogFailures.Passing(outcome, durability);
-            Volatile.Write(ref _lastError, error);
-            Complete(batch.FirstWaiting, outcome, error);
-            if (losesAcknowledged && _failure is null)
+            // A record before one that was acknowledged is written with it, now or later.
+            var isRetained = losesAcknowledged && _failure is null;
+            var error = LogFailures.Passing(outcome, isRetained: false);
+            Complete(batch.FirstWaiting, isRetained ? outcome with { KeptBytes = batch.AcknowledgedBytes } : outcome, error);
+            if (isRetained)
             {
                 Retain(batch, outcome, error);
+                Volatile.Write(ref _lastRefusal, error);
+                error = LogFailures.Passing(outcome, isRetained: true);
             }
+
+            Volatile.Write(ref _lastError, error);
         }
 
         if (_batches.Retained != batch)
@@ -296,9 +331,11 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
 
     /// <summary>Gives the role back.</summary>
     /// <param name="isWritable">Whether the log can be written again: mutations are taken from now on.</param>
-    public Call EndReopen(bool isWritable)
+    /// <param name="room">What the log is sure to take.</param>
+    public Call EndReopen(bool isWritable, LogRoom room)
     {
         _writer = Writer.None;
+        Room = room;
         if (isWritable)
         {
             // What was not written is in the state that the log now stands for.
@@ -335,10 +372,13 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         return SignalIdle(TryStart());
     }
 
+    /// <summary>What is not written and not being written, for a test: the open batch, and the one that is retained.</summary>
+    internal IEnumerable<RecordBatch> Unwritten => _batches.Retained is { } retained ? [_batches.Open, retained] : [_batches.Open];
+
     /// <summary>All of the state as text, for a test that looks whether it has seen it before.</summary>
     internal string Describe(Func<PendingAppend?, string> waiting) =>
         Invariant($"{_writer} open {_batches.Open.Length} {_batches.Open.MustFlush} {_batches.Open.MustWrite} {_batches.Open.MustRoll} {_batches.Open.MustClose} {waiting(_batches.Open.FirstWaiting)}")
-        + Invariant($"retained {_batches.Retained?.Length} {_batches.Retained?.WrittenBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_completions.First)}idle {waiting(_idle.First)}")
+        + Invariant($"retained {_batches.Retained?.Length} {_batches.Retained?.WrittenBytes} room {Room.Puts} {Room.Deletes} {_batches.Open.AcknowledgedBytes} {_waitsForRetry} {waiting(_lastWaitingAtRetry)}completions {waiting(_completions.First)}idle {waiting(_idle.First)}")
         + Invariant($"{_isHelperCalled} {_groups} {_hasGroupEnded} {_delay.IsOn} {_isClosed} {_isDisposing} {_failure is null} {_lastError is null}");
 
     /// <summary>Decides whether a worker must come to write.</summary>
@@ -395,15 +435,21 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         }
     }
 
-    // In the relaxed modes the records were acknowledged; they are written when the disk takes them, before anything else.
+    // In the relaxed modes: what was acknowledged is written when the disk takes it, before anything else.
     private void Retain(RecordBatch batch, in WriteOutcome outcome, KvPersistenceException error)
     {
+        batch.CutOff();
         _batches.Retain(batch, outcome.KeptBytes);
+        Room = Room.Less(batch.Length - batch.WrittenBytes);
 
-        // The callers that wanted everything on the disk before this attempt began fail now. For those that came later
-        // there is another one.
-        Complete(_batches.Open.TakeWaiting(_lastWaitingAtRetry), new WriteOutcome { KeptBytes = 0, Error = error }, error);
-        _waitsForRetry = _batches.Open.FirstWaiting is null;
+        // The callers that wanted everything on the disk before this attempt began fail now. For commands that came later
+        // there is another one. Mutations that wait would wait as long as the disk fails.
+        var open = _batches.Open;
+        var kept = new WriteOutcome { KeptBytes = open.AcknowledgedBytes, Error = error };
+        Complete(open.TakeWaiting(_lastWaitingAtRetry), kept, error);
+        Complete(open.TakeNotAcknowledged(), kept, error);
+        open.CutOff();
+        _waitsForRetry = open.FirstWaiting is null;
     }
 
     /// <summary>Moves the callers that wait for a batch, as a list, to the completions.</summary>
@@ -411,10 +457,7 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
     {
         for (var pending = waiting; pending is not null; pending = pending.Next)
         {
-            // In the relaxed modes a put that waits has been taken; it waits for nothing but its turn.
-            var isKept = outcome.Keeps(pending.Through, pending.IsDelete)
-                || (durability != Durability.Immediate && !outcome.IsFatal && _failure is null && pending.Through != long.MaxValue);
-            pending.Failure = isKept ? null : error;
+            pending.Failure = outcome.Keeps(pending.Through, pending.IsDelete) ? null : error;
             pending.Result = outcome.FinishedNumber;
         }
 

@@ -20,6 +20,9 @@ namespace KvStore.Persistence.Log;
 internal sealed class Compaction(
     IStorage storage, OpenManifest manifest, IKvPersistenceHost host, GroupCommit log, SpareLog spare, DiskUse diskUse, int logFileBytes)
 {
+    // What a log keeps for the last manifest, which differs.
+    private const int SpareSlackBytes = 64 * 1024;
+
     /// <summary>Writes a snapshot and removes what it stands for.</summary>
     /// <param name="keepsSpare">Whether a log file may be kept to become the next one.</param>
     /// <param name="cancellationToken">Ends it before step 4.</param>
@@ -130,7 +133,7 @@ internal sealed class Compaction(
 
             if (kind == FileKind.Log && its <= number)
             {
-                var isUsual = entry.Length >= logFileBytes / 2 && entry.Length <= logFileBytes + LogFile.ReserveBytes(logFileBytes);
+                var isUsual = entry.Length >= logFileBytes / 2 && entry.Length <= logFileBytes + LogSpace.ReserveBytes(logFileBytes) + SpareSlackBytes;
                 if (!isUsual || spare?.TryOffer(entry.Name) != true)
                 {
                     storage.Delete(entry.Name);

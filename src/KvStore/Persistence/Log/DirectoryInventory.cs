@@ -300,6 +300,10 @@ internal sealed class DirectoryInventory
             {
                 Report(FileNames.CopyManifest, HalfACopy);
             }
+            else if (!isManifestUnreadable && DirectoryRemains.Find(_storage, _entries.Keys) is { } remains)
+            {
+                _report(remains);
+            }
 
             IsNew = !isManifestUnreadable;
         }

@@ -96,12 +96,8 @@ internal static class DirectoryPreparation
             file.Write(end, log.End);
         }
 
-        // Also behind an end that a killed process left: it had written zeros, or parts of a record, behind it.
-        if (file.Length != log.End + LogFormat.EndBytes)
-        {
-            file.SetLength(log.End + LogFormat.EndBytes);
-        }
-
+        // A killed process may have written zeros, or parts of a record, behind the end, and have reserved space there without a length.
+        file.SetLength(log.End + LogFormat.EndBytes);
         file.Flush();
         return checksum;
     }

@@ -61,7 +61,7 @@ internal sealed partial class GroupCommit : FlushWork, IAsyncDisposable
         _threads = threads;
         _written = written;
         _failed = failed;
-        _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision };
+        _queue = new CommitQueue(durability, time) { HighestRevision = log.HighestRevision, Room = log.Room };
         _group = new Group(this);
         OpenPlace = new LinkedListNode<WeakReference<GroupCommit>>(new WeakReference<GroupCommit>(this));
     }
@@ -221,7 +221,7 @@ internal sealed partial class GroupCommit : FlushWork, IAsyncDisposable
             CommitQueue.Call call;
             lock (_lock)
             {
-                call = _queue.EndReopen(isWritable);
+                call = _queue.EndReopen(isWritable, _log.Room);
             }
 
             Do(call);

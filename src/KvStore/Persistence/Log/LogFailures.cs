@@ -13,7 +13,11 @@ internal static class LogFailures
         "Writing to the log failed, and there was no memory to say why. Nothing more is written until the namespace is opened again; the outcome of what was being written is unknown: it may be there then, or not.");
 
     private static readonly KvPersistenceException s_passingWithoutMemory = new(
-        "Writing to the log failed, and there was no memory to say why. With immediate durability nothing of it was kept; otherwise it is kept in memory and written later. Later writes may succeed.",
+        "Writing to the log failed, and there was no memory to say why. Nothing of it was kept. Later writes may succeed.",
+        new InsufficientMemoryException());
+
+    private static readonly KvPersistenceException s_retainedWithoutMemory = new(
+        "Writing to the log failed, and there was no memory to say why. What waits to be written is kept in memory and written when the disk takes it.",
         new InsufficientMemoryException());
 
     /// <summary>Something failed for good before the call.</summary>
@@ -38,20 +42,22 @@ internal static class LogFailures
     }
 
     /// <summary>A write failed, and the next one may succeed.</summary>
-    public static KvPersistenceException Passing(in WriteOutcome outcome, Durability durability)
+    /// <param name="outcome">What became of the write.</param>
+    /// <param name="isRetained">Whether it says what becomes of the mutations that were acknowledged before; otherwise, of those that waited.</param>
+    public static KvPersistenceException Passing(in WriteOutcome outcome, bool isRetained)
     {
         try
         {
             AllocationProbe.Before();
             return new(
-                durability == Durability.Immediate
+                !isRetained
                     ? $"Writing to the log failed: {Reason(outcome)}. Nothing of it was kept. Later writes may succeed."
                     : $"Writing to the log failed: {Reason(outcome)}. What waits to be written is kept in memory and written when the disk takes it.",
                 outcome.Error);
         }
         catch (OutOfMemoryException)
         {
-            return s_passingWithoutMemory;
+            return isRetained ? s_retainedWithoutMemory : s_passingWithoutMemory;
         }
     }
 

@@ -5,13 +5,11 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// The log file that is being written: where its end is, what of it is on the disk, and how far its blocks have been
-/// written ahead.
+/// The log file that is being written: where its end is, what of it is on the disk, and how far it has its space
+/// (<see cref="LogSpace"/>).
 /// </summary>
 /// <remarks>
-/// <para>A flush that changes nothing but bytes takes two thirds of the time of one that also has to note a new length and new
-/// blocks. So zeros are written ahead, in steps that double, and a file that is no longer needed becomes the next one.</para>
-/// <para><b>The reserve.</b> Puts leave the last <see cref="ReserveBytes"/> of what was written ahead alone. On a full disk
+/// <para><b>The reserve.</b> Puts leave the last <see cref="LogSpace.ReserveBytes"/> of the space alone. On a full disk
 /// deletes go there, and the end record.</para>
 /// <para><b>The mark.</b> After a flush an end record is written behind the last record, and not flushed; the next record
 /// replaces it. After a kill it says that everything before it was on the disk, so that damage there is not taken for a torn
@@ -20,39 +18,31 @@ namespace KvStore.Persistence.Log;
 /// </remarks>
 internal sealed class LogFile : IDisposable
 {
-    private const int AheadBytesMin = 1024 * 1024;
-    private const int AheadBytesMax = 8 * 1024 * 1024;
-    private const int ZeroBytes = 256 * 1024;
-    private const int ReserveBytesMax = 64 * 1024;
-    private const int ReserveDivisor = 16;
-
-    private static readonly byte[] s_zeros = new byte[ZeroBytes];
+    private static readonly byte[] s_zeros = new byte[LogFormat.RecordHeaderBytes];
 
     private readonly IStorage _storage;
 
     // Null while it rests.
     private IStorageFile? _openFile;
     private FileIdentity? _identity;
-    private readonly int _fileBytes;
-    private readonly bool _writesAhead;
+    private readonly LogSpace _space;
+    private readonly int _reserveBytes;
     private readonly byte[] _end = new byte[LogFormat.EndBytes];
-    private long _aheadTo;
     private long _flushedRecords;
     private long _flushedPayloadBytes;
 
     // Whether there may be anything behind the end that is neither zeros nor bytes of an older log.
     private bool _isTorn;
 
-    private LogFile(IStorage storage, IStorageFile file, in FileHeader header, int fileBytes, bool writesAhead)
+    private LogFile(IStorage storage, IStorageFile file, in FileHeader header, LogShape shape)
     {
         _storage = storage;
         _openFile = file;
-        _fileBytes = fileBytes;
-        _writesAhead = writesAhead;
+        _space = new LogSpace(shape, file.Length);
+        _reserveBytes = LogSpace.ReserveBytes(shape.FileBytes);
         Header = header;
         End = LogFormat.HeaderBytes;
         FlushedThrough = LogFormat.HeaderBytes;
-        _aheadTo = file.Length;
     }
 
     public FileHeader Header { get; }
@@ -83,19 +73,24 @@ internal sealed class LogFile : IDisposable
     /// <summary>The checksum of the end record, once it is on the disk.</summary>
     public uint EndChecksum => LogRecord.ChecksumOf(_end);
 
-    /// <summary>The room in a log file of a length that is kept for deletes and the end record.</summary>
-    public static int ReserveBytes(int fileBytes) => Math.Min(fileBytes / ReserveDivisor, ReserveBytesMax);
+    /// <summary>The bytes of records that it is sure to take, with the end record behind them. Requires: it is not finished.</summary>
+    public LogRoom Room
+    {
+        get
+        {
+            var all = _space.Through - End - _space.BehindBytes;
+            return _space.IsReserved ? new LogRoom(all - _reserveBytes, all) : LogRoom.Unlimited;
+        }
+    }
 
     /// <summary>Makes a file and puts it on the disk, still under a temporary name.</summary>
     /// <param name="storage">Where.</param>
     /// <param name="spare">What may become the file.</param>
     /// <param name="directory">The identity of the directory.</param>
     /// <param name="number">Its number.</param>
-    /// <param name="fileBytes">The length at which it is followed by the next.</param>
-    /// <param name="writesAhead">Whether zeros are written ahead of the records.</param>
-    /// <param name="needsRoom">Whether it is an error that there is no room for records.</param>
-    public static LogFile Prepare(
-        IStorage storage, SpareLog spare, Guid directory, long number, int fileBytes, bool writesAhead, bool needsRoom)
+    /// <param name="shape">How it gets its space.</param>
+    /// <param name="room">The bytes of records that it must be sure to take; null when there need not be any.</param>
+    public static LogFile Prepare(IStorage storage, SpareLog spare, Guid directory, long number, LogShape shape, long? room)
     {
         var name = FileNames.Temporary(FileNames.Log(number));
 
@@ -113,12 +108,12 @@ internal sealed class LogFile : IDisposable
             Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
             var header = FileHeader.Write(bytes, FileKind.Log, number, directory, isRecycled);
             file.Write(bytes, 0);
-            var log = new LogFile(storage, file, header, fileBytes, writesAhead);
+            var log = new LogFile(storage, file, header, shape);
             try
             {
-                log.WriteAhead(LogFormat.HeaderBytes + ReserveBytes(fileBytes));
+                log.RequireRoom(Math.Max(log._reserveBytes, room ?? 0));
             }
-            catch (Exception e) when (!needsRoom && e is (IOException or UnauthorizedAccessException))
+            catch (Exception e) when (room is null && e is (IOException or UnauthorizedAccessException))
             {
                 // A full disk can be opened to be read; puts fail until there is room.
             }
@@ -147,15 +142,25 @@ internal sealed class LogFile : IDisposable
         Flushing.FlushDirectory(_storage);
     }
 
-    /// <summary>Makes room for records at the end, so that writing them takes no new blocks.</summary>
+    /// <summary>Makes sure that records of a length have their space, with the end record behind them.</summary>
+    /// <exception cref="IOException">There is none. Nothing has changed.</exception>
+    public void RequireRoom(long bytes) => _space.Require(File, End, End + bytes + _space.BehindBytes);
+
+    /// <summary>Makes sure that records have their space at the end, so that writing them takes no new blocks.</summary>
     /// <param name="bytes">The length of the records.</param>
     /// <param name="usesReserve">Whether they may go where puts may not.</param>
-    /// <exception cref="IOException">There is no room. Nothing has changed.</exception>
+    /// <exception cref="IOException">There is none. Nothing has changed.</exception>
     public void Reserve(int bytes, bool usesReserve)
     {
+        if (usesReserve && _space.IsReserved)
+        {
+            RequireRoom(bytes);
+            return;
+        }
+
         try
         {
-            WriteAhead(End + bytes + LogFormat.EndBytes + ReserveBytes(_fileBytes));
+            RequireRoom(bytes + _reserveBytes);
         }
         catch (Exception e) when (usesReserve && HasReserve(bytes) && e is (IOException or UnauthorizedAccessException))
         {
@@ -163,8 +168,17 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    /// <summary>Whether records fit in what was written ahead, with the end record behind them.</summary>
-    public bool HasReserve(long bytes) => End + bytes + LogFormat.EndBytes <= _aheadTo;
+    /// <summary>Reserves space for records that will come, as far as there is any.</summary>
+    public void ReserveAhead()
+    {
+        if (_openFile is { } file && !IsFinished)
+        {
+            _space.ReserveAhead(file, End);
+        }
+    }
+
+    /// <summary>Whether records fit in the space that it has, with the end record behind them.</summary>
+    public bool HasReserve(long bytes) => End + bytes + _space.BehindBytes <= _space.Through;
 
     /// <summary>Writes sealed records at the end. Requires: <see cref="Reserve"/>.</summary>
     /// <exception cref="IOException">It failed; a part of the records may be there until <see cref="CutOff"/> has removed it.</exception>
@@ -224,7 +238,7 @@ internal sealed class LogFile : IDisposable
         var file = File;
         _isTorn = true;
         file.SetLength(end);
-        _aheadTo = Math.Min(_aheadTo, end);
+        _space.CutOff(file, end);
         if (flushedOnly)
         {
             End = FlushedThrough;
@@ -253,7 +267,7 @@ internal sealed class LogFile : IDisposable
         {
             try
             {
-                File.Write(s_zeros.AsSpan(0, LogFormat.RecordHeaderBytes), FlushedThrough);
+                File.Write(s_zeros, FlushedThrough);
             }
             catch (Exception again) when (again is IOException or UnauthorizedAccessException or OutOfMemoryException)
             {
@@ -302,6 +316,32 @@ internal sealed class LogFile : IDisposable
             _openFile = null;
             file.Dispose();
         }
+    }
+
+    /// <summary>Releases the space that is reserved behind the end. Requires: nothing is written behind the end any more.</summary>
+    public void ReleaseSpace()
+    {
+        if (!_space.IsReserved || _space.Through <= End)
+        {
+            return;
+        }
+
+        try
+        {
+            File.SetLength(End);
+            _space.Released(End);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
+        {
+            // Costs disk space until the file is removed, nothing else.
+        }
+    }
+
+    /// <summary>Gives up a file that was prepared, and has not its name.</summary>
+    public void Discard()
+    {
+        Dispose();
+        DeleteQuietly(_storage, FileNames.Temporary(FileNames.Log(Header.Number)));
     }
 
     /// <summary>Cuts off what was written ahead.</summary>
@@ -376,23 +416,5 @@ internal sealed class LogFile : IDisposable
     {
         LogRecord.LayEnd(_end, new FileEnd(highestRevision, Records, PayloadBytes));
         LogRecord.Seal(_end, Header.Seed, (uint)End);
-    }
-
-    private void WriteAhead(long needed)
-    {
-        var most = _fileBytes + ReserveBytes(_fileBytes);
-        if (!_writesAhead || needed <= _aheadTo || _aheadTo >= most)
-        {
-            return;
-        }
-
-        var step = Math.Clamp(_aheadTo, AheadBytesMin, AheadBytesMax);
-        var to = Math.Max(Math.Min(_aheadTo + step, most), needed);
-        for (_aheadTo = Math.Max(_aheadTo, End); _aheadTo < to;)
-        {
-            var length = (int)Math.Min(ZeroBytes, to - _aheadTo);
-            File.Write(s_zeros.AsSpan(0, length), _aheadTo);
-            _aheadTo += length;
-        }
     }
 }

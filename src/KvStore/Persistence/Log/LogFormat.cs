@@ -62,8 +62,8 @@ internal static class LogFormat
     public const int KeyBytesMax = KeyBytesMask;
     public const int MetadataBytesMax = ushort.MaxValue;
 
-    /// <summary>No revision is higher, so that those that follow can still be counted.</summary>
-    public const long RevisionMax = 1L << 61;
+    /// <summary>No revision is higher, so that those that follow can still be counted: memory keeps 60 bits.</summary>
+    public const long RevisionMax = 15L << 56;
 
     /// <summary>No large value has a higher number.</summary>
     public const long ValueIdMax = 1L << 62;

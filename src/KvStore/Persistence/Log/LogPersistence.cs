@@ -66,8 +66,7 @@ internal sealed class LogPersistence : IAsyncDisposable
             manifest,
             spare,
             manifest.Current.LastNumber + 1,
-            options.LogFileBytes,
-            writesAhead: options.Durability == Durability.Immediate,
+            new LogShape(options.LogFileBytes, WritesZeros: options.Durability == Durability.Immediate),
             recovered.Recovery.HighestRevision,
             _diskUse.AddLog);
         _manifest = manifest;
@@ -188,6 +187,12 @@ internal sealed class LogPersistence : IAsyncDisposable
                 _values.ResumeRemoval();
                 PersistenceEvents.Reopened(_logger, _storage.PathOf(""));
             }
+            else if ((log.LastError ?? _values.LastError) is not null)
+            {
+                // A write failed and the next may succeed: what waits is written now, and what only waits for that is removed.
+                await log.FlushAsync().ConfigureAwait(false);
+                await _values.MakeSpaceAsync().ConfigureAwait(false);
+            }
 
             _values.ForgetError();
         }
@@ -240,6 +245,8 @@ internal sealed class LogPersistence : IAsyncDisposable
         {
             if (_log is { Failure: null } log)
             {
+                // On a full disk, the last manifest may need the space.
+                await _values.MakeSpaceAsync().ConfigureAwait(false);
                 await log.CloseAsync().ConfigureAwait(false);
             }
         }

@@ -11,7 +11,10 @@ namespace KvStore.Persistence.Log;
 /// <remarks>
 /// <para>A file is finished (its end record is on the disk) before the next one has its name. So every log but the last one has
 /// an end, whatever happens, and a log that lacks it is damaged. The next one is complete but for its name before that, so
-/// that most of what can go wrong (no room, no descriptors) goes wrong while the file can still take deletes.</para>
+/// that most of what can go wrong (no space, no descriptors) goes wrong while the file can still take deletes.</para>
+/// <para><b>Space in the relaxed modes.</b> Mutations are acknowledged while they fit <see cref="Room"/>, before they are written. The
+/// next file has its space for all of them before this one is finished. Where there is none for the next file, this one takes what was
+/// acknowledged beyond its usual length, and nothing else.</para>
 /// <para><b>Failures.</b> What failed before a byte of a record was written, or was cut off again, fails the records
 /// concerned, and the next write may succeed. A flush that failed is fatal, and so is what cannot be cut off.</para>
 /// </remarks>
@@ -22,23 +25,23 @@ internal sealed class LogWriter : IDisposable
     private readonly IStorage _storage;
     private readonly OpenManifest _manifest;
     private readonly SpareLog _spare;
-    private readonly int _fileBytes;
-    private readonly bool _writesAhead;
+    private readonly LogShape _shape;
     private readonly Action<long, long> _finished;
+    private readonly Action _finishAndBeginNext;
     private LogFile _file;
     private LogFile? _next;
     private bool _isFinishNoted;
 
     private LogWriter(
-        IStorage storage, OpenManifest manifest, SpareLog spare, LogFile file, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
+        IStorage storage, OpenManifest manifest, SpareLog spare, LogFile file, LogShape shape, long highestRevision, Action<long, long> finished)
     {
         _storage = storage;
         _manifest = manifest;
         _spare = spare;
         _file = file;
-        _fileBytes = fileBytes;
-        _writesAhead = writesAhead;
+        _shape = shape;
         _finished = finished;
+        _finishAndBeginNext = FinishAndBeginNext;
         HighestRevision = highestRevision;
     }
 
@@ -57,27 +60,31 @@ internal sealed class LogWriter : IDisposable
     /// <summary>The length of the file that is being written, without what was written ahead.</summary>
     public long FileBytes => _file.End;
 
+    /// <summary>The bytes of records that are sure to be taken.</summary>
+    public LogRoom Room => !_file.IsFinished ? _file.Room : _next?.Room ?? default;
+
     /// <summary>Begins a new log file.</summary>
     /// <param name="storage">Where.</param>
     /// <param name="manifest">What lists the files.</param>
     /// <param name="spare">What may become the next file.</param>
     /// <param name="number">The number of the first file.</param>
-    /// <param name="fileBytes">The length at which a file is followed by the next.</param>
-    /// <param name="writesAhead">Whether zeros are written ahead of the records.</param>
+    /// <param name="shape">How files get their space.</param>
     /// <param name="highestRevision">The highest revision that was recovered.</param>
     /// <param name="finished">Called with the number and the length of a file that was finished.</param>
     public static LogWriter Create(
-        IStorage storage, OpenManifest manifest, SpareLog spare, long number, int fileBytes, bool writesAhead, long highestRevision, Action<long, long> finished)
+        IStorage storage, OpenManifest manifest, SpareLog spare, long number, LogShape shape, long highestRevision, Action<long, long> finished)
     {
-        var file = LogFile.Prepare(storage, spare, manifest.Directory, number, fileBytes, writesAhead, needsRoom: false);
+        // A full disk can be opened to be read; puts fail until there is space.
+        var file = LogFile.Prepare(storage, spare, manifest.Directory, number, shape with { ClosingBytes = manifest.Current.SpaceBytes }, room: null);
         try
         {
             file.Publish();
             manifest.LogBegun(file.Header);
+            file.ReserveAhead();
 
             // Until the first write: many namespaces are never written to.
             file.Close();
-            return new LogWriter(storage, manifest, spare, file, fileBytes, writesAhead, highestRevision, finished);
+            return new LogWriter(storage, manifest, spare, file, shape, highestRevision, finished);
         }
         catch
         {
@@ -107,12 +114,24 @@ internal sealed class LogWriter : IDisposable
                 Close();
             }
 
-            return new WriteOutcome { KeptBytes = batch.Length, IsUndone = true, FinishedNumber = finishedNumber };
+            if (!flushes && !batch.MustClose)
+            {
+                _file.ReserveAhead();
+            }
+
+            return new WriteOutcome { KeptBytes = batch.Length, IsUndone = true, FinishedNumber = finishedNumber, Room = Room };
         }
         catch (Exception e)
         {
             var outcome = Classify(e, kept, flushes);
-            return flushes && !outcome.IsFatal && !_file.IsFinished && batch.HasDeletes ? WriteDeletes(batch, outcome) : outcome;
+
+            // Not before what was acknowledged: after a crash the state would be one that there never was.
+            if (!outcome.IsFatal && !_file.IsFinished && batch.HasDeletes && (flushes || kept >= batch.AcknowledgedBytes))
+            {
+                outcome = WriteDeletes(batch, outcome, flushes);
+            }
+
+            return outcome with { Room = Room };
         }
     }
 
@@ -125,9 +144,18 @@ internal sealed class LogWriter : IDisposable
     {
         if (!IsEmpty || (Number > 1 && _manifest.Current.SnapshotNumber == Number - 1))
         {
-            _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
-            Finish();
-            BeginNext();
+            PrepareNext();
+            try
+            {
+                _manifest.WithSpace(_finishAndBeginNext);
+            }
+            catch (Exception) when (!_file.IsFinished)
+            {
+                // The space that it has may be what was missing.
+                _next?.Discard();
+                _next = null;
+                throw;
+            }
         }
 
         return Number - 1;
@@ -161,6 +189,8 @@ internal sealed class LogWriter : IDisposable
     {
         if (IsEmpty)
         {
+            // The manifest may need it.
+            _file.ReleaseSpace();
             _manifest.Closed();
             _file.Dispose();
             _storage.Delete(FileNames.Log(Number));
@@ -211,6 +241,7 @@ internal sealed class LogWriter : IDisposable
         _next?.Dispose();
         _next = null;
         BeginNext();
+        _file.ReserveAhead();
     }
 
     public void Dispose()
@@ -233,7 +264,7 @@ internal sealed class LogWriter : IDisposable
         }
 
         // All that complete together are in one file where possible: if its flush fails, then for all of them.
-        if (flushes && !IsEmpty && batch.Length <= _fileBytes - LogFormat.HeaderBytes - LogFormat.EndBytes && !HasRoom(batch.Length))
+        if (flushes && batch.Length > 0 && !IsEmpty && batch.Length <= _shape.FileBytes - LogFormat.HeaderBytes - LogFormat.EndBytes && !HasRoom(batch.Length))
         {
             Roll();
         }
@@ -243,7 +274,7 @@ internal sealed class LogWriter : IDisposable
         {
             // What an attempt before this one has written stays written.
             var skipped = (int)Math.Clamp(batch.WrittenBytes - at, 0, chunk.Count);
-            WriteChunk(chunk.AsSpan(skipped), at + skipped, flushes, ref kept);
+            WriteChunk(chunk.AsSpan(skipped), at + skipped, flushes, batch.AcknowledgedBytes, ref kept);
             at += chunk.Count;
         }
 
@@ -257,28 +288,32 @@ internal sealed class LogWriter : IDisposable
     /// <param name="records">A chunk of a batch, or the rest of one.</param>
     /// <param name="at">Where in the batch they begin.</param>
     /// <param name="flushes">Whether a record is kept only when it is on the disk.</param>
+    /// <param name="acknowledged">Up to here, the batch has only records that are sure to have their space.</param>
     /// <param name="kept">How much of the batch is kept.</param>
-    private void WriteChunk(Span<byte> records, long at, bool flushes, ref long kept)
+    private void WriteChunk(Span<byte> records, long at, bool flushes, long acknowledged, ref long kept)
     {
+        var goesOn = false;
         while (!records.IsEmpty)
         {
+            var isAcknowledged = at < acknowledged;
             var first = LogRecord.SizeAt(records);
-            if (!HasRoom(first) && !IsEmpty)
+            if (!HasRoom(first) && !IsEmpty && !(isAcknowledged && goesOn))
             {
                 // What is in the file must be on the disk before its end is.
                 _file.Flush();
                 kept = at;
-                Roll();
+                goesOn = !TryRoll(mustRoll: !isAcknowledged || _file.Room == LogRoom.Unlimited);
             }
 
-            var run = TakeRun(records, out var count);
+            var together = isAcknowledged ? records[..(int)Math.Min(records.Length, acknowledged - at)] : records;
+            var run = TakeRun(together, goesOn, out var count);
             if (_file.End - _file.FlushedThrough + run.Length > LogFormat.UnflushedBytesMax)
             {
                 _file.Flush();
                 kept = at;
             }
 
-            AppendRun(run, count, usesReserve: false);
+            AppendRun(run, count, usesReserve: isAcknowledged);
             records = records[run.Length..];
             at += run.Length;
             if (!flushes)
@@ -289,14 +324,14 @@ internal sealed class LogWriter : IDisposable
     }
 
     // As many records as belong together: they fit in the file and in one write. At least one.
-    private Span<byte> TakeRun(Span<byte> records, out int count)
+    private Span<byte> TakeRun(Span<byte> records, bool goesOn, out int count)
     {
         var length = 0;
         count = 0;
         while (length < records.Length)
         {
             var size = LogRecord.SizeAt(records[length..]);
-            if (count > 0 && (length + size > RunBytesMax || !HasRoom(length + size)))
+            if (count > 0 && (length + size > RunBytesMax || (!goesOn && !HasRoom(length + size))))
             {
                 break;
             }
@@ -322,7 +357,7 @@ internal sealed class LogWriter : IDisposable
     }
 
     /// <summary>Writes the deletes of a batch that had no room, where puts may not go: a delete makes room.</summary>
-    private WriteOutcome WriteDeletes(RecordBatch batch, in WriteOutcome outcome)
+    private WriteOutcome WriteDeletes(RecordBatch batch, in WriteOutcome outcome, bool flushes)
     {
         try
         {
@@ -336,12 +371,16 @@ internal sealed class LogWriter : IDisposable
                 AppendRun(delete.AsSpan(), 1, usesReserve: true);
             }
 
-            FlushAndMark();
+            if (flushes)
+            {
+                FlushAndMark();
+            }
+
             return outcome with { AreDeletesKept = true };
         }
         catch (Exception e)
         {
-            return Classify(e, outcome.KeptBytes, flushes: true) with { Error = outcome.Error };
+            return Classify(e, outcome.KeptBytes, flushes) with { Error = outcome.Error };
         }
     }
 
@@ -403,13 +442,49 @@ internal sealed class LogWriter : IDisposable
     // Whether there may be anything in the file that is not kept when a record is kept only when it is on the disk.
     private bool HasTail => _file.IsTorn || HasUnflushed;
 
-    private bool HasRoom(long bytes) => _file.End + bytes + LogFormat.EndBytes <= _fileBytes;
+    private bool HasRoom(long bytes) => _file.End + bytes + LogFormat.EndBytes <= _shape.FileBytes;
+
+    private LogShape NextShape => _shape with { ClosingBytes = _manifest.Current.SpaceBytes };
+
+    // In the relaxed modes it has its space for everything that was acknowledged, and has not been written.
+    private void PrepareNext()
+    {
+        Debug.Assert(_next is null, "It is discarded when this file is not finished.");
+        _next = LogFile.Prepare(
+            _storage, _spare, _manifest.Directory, Number + 1, NextShape, room: _file.Room == LogRoom.Unlimited ? 0 : Math.Max(_file.Room.Deletes, 0));
+    }
+
+    /// <summary>Rolls, or goes on in this file when there is no space for the next one and this one may still be used.</summary>
+    /// <returns>Whether it has rolled.</returns>
+    private bool TryRoll(bool mustRoll)
+    {
+        try
+        {
+            Roll();
+            return true;
+        }
+        catch (Exception e) when (!mustRoll && !_file.IsFinished && !_file.IsTorn && IsPassing(e))
+        {
+            return false;
+        }
+    }
+
+    private static bool IsPassing(Exception e) =>
+        e is IOException or UnauthorizedAccessException or OutOfMemoryException
+        && e is not (FlushFailedException or LogReplacedException or DirectoryLostException);
 
     private void Finish()
     {
         _file.Flush();
         _file.Finish(HighestRevision);
+        _file.ReleaseSpace();
         NoteFinished();
+    }
+
+    private void FinishAndBeginNext()
+    {
+        Finish();
+        BeginNext();
     }
 
     // Takes memory, which may be short; so it is done again before anything that needs it.
@@ -428,7 +503,7 @@ internal sealed class LogWriter : IDisposable
     private void BeginNext()
     {
         NoteFinished();
-        _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, _fileBytes, _writesAhead, needsRoom: true);
+        _next ??= LogFile.Prepare(_storage, _spare, _manifest.Directory, Number + 1, NextShape, room: 0);
         _next.Publish();
 
         // Nothing is written to a log before the manifest lists it.

@@ -48,6 +48,7 @@ internal sealed record Manifest
     private const int LatestSecondsOffset = ValueIdLimitOffset + 8;
     private const int EntriesOffset = LatestSecondsOffset + 8;
     private const int EntryBytes = 32;
+    private const int BlockBytes = 4096;
     private const int BytesMin = EntriesOffset + sizeof(uint);
 
     // 130,000 files. No directory has so many; a damaged manifest must not make us take the memory for more.
@@ -97,19 +98,24 @@ internal sealed record Manifest
     /// <summary>A time as <see cref="LatestSeconds"/> has it: rounded up, since what is over at half a second has its deadline at the next second.</summary>
     public static long SecondsOf(DateTimeOffset time) => time.ToUnixTimeSeconds() + (time.UtcTicks % TimeSpan.TicksPerSecond == 0 ? 0 : 1);
 
+    /// <summary>Whether it may be the first one of a directory, which says nothing yet.</summary>
+    public bool IsFirst => Sequence == 1 && State == ManifestState.Open && Files.IsEmpty && ValueIdLimit == 0;
+
     /// <summary>Reads the manifest of a directory.</summary>
+    /// <param name="storage">The directory.</param>
+    /// <param name="name">The file.</param>
     /// <returns>Null when there is none.</returns>
     /// <exception cref="KvDamagedFileException">It is not as it was written.</exception>
     /// <exception cref="KvPersistenceException">Its version is unknown.</exception>
-    public static Manifest? Read(IStorage storage)
+    public static Manifest? Read(IStorage storage, string name = FileNames.Manifest)
     {
-        if (!storage.Exists(FileNames.Manifest))
+        if (!storage.Exists(name))
         {
             return null;
         }
 
-        var path = storage.PathOf(FileNames.Manifest);
-        using var file = storage.Open(FileNames.Manifest, isWritable: false);
+        var path = storage.PathOf(name);
+        using var file = storage.Open(name, isWritable: false);
         var length = file.Length;
         if (length > BytesMax)
         {
@@ -158,10 +164,28 @@ internal sealed record Manifest
             : throw new KvDamagedFileException(path, LogFormat.HeaderBytes, "the checksum of the manifest is right, but what it says cannot be");
     }
 
-    /// <summary>Puts it on the disk in place of the one that is there.</summary>
-    public void Write(IStorage storage)
+    /// <summary>The space on the disk that the manifest needs when one more log is begun: of whole blocks, as file systems give it.</summary>
+    public int SpaceBytes => (LengthWith(Files.Length + 1) + BlockBytes - 1) / BlockBytes * BlockBytes;
+
+    /// <summary>Takes the space on the disk for the next manifest, which has one file more at most.</summary>
+    public void TakeSpace(IStorage storage)
     {
-        var bytes = new byte[BytesMin + (Files.Length * EntryBytes)];
+        var name = FileNames.Temporary(FileNames.Manifest);
+        if (storage.Exists(name))
+        {
+            storage.Delete(name);
+        }
+
+        using var file = storage.Create(name);
+        file.Write(new byte[LengthWith(Files.Length + 1)], 0);
+    }
+
+    /// <summary>Puts it on the disk in place of the one that is there.</summary>
+    /// <param name="storage">The disk.</param>
+    /// <param name="hasSpace">Whether <see cref="TakeSpace"/> was called just before.</param>
+    public void Write(IStorage storage, bool hasSpace = false)
+    {
+        var bytes = new byte[LengthWith(Files.Length)];
         var header = FileHeader.Write(bytes, FileKind.Manifest, Sequence, Directory);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(StateOffset), (ushort)State);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(CountOffset), Files.Length);
@@ -175,20 +199,27 @@ internal sealed record Manifest
         BinaryPrimitives.WriteUInt32LittleEndian(
             bytes.AsSpan(bytes.Length - sizeof(uint)),
             Crc32C.Append(header.Seed, bytes.AsSpan(LogFormat.HeaderBytes..^sizeof(uint))));
-        Replace(storage, bytes, State == ManifestState.Copying ? FileNames.CopyManifest : FileNames.Temporary(FileNames.Manifest));
+        Replace(storage, bytes, State == ManifestState.Copying ? FileNames.CopyManifest : FileNames.Temporary(FileNames.Manifest), hasSpace);
     }
 
-    private static void Replace(IStorage storage, byte[] bytes, string temporary)
+    private static int LengthWith(int files) => BytesMin + (files * EntryBytes);
+
+    private static void Replace(IStorage storage, byte[] bytes, string temporary, bool hasSpace)
     {
-        if (storage.Exists(temporary))
+        if (!hasSpace && storage.Exists(temporary))
         {
             // An attempt before this one failed.
             storage.Delete(temporary);
         }
 
-        using (var file = storage.Create(temporary))
+        using (var file = hasSpace ? storage.Open(temporary, isWritable: true) : storage.Create(temporary))
         {
             file.Write(bytes, 0);
+            if (file.Length > bytes.Length)
+            {
+                file.SetLength(bytes.Length);
+            }
+
             Flushing.Flush(file);
         }
 

@@ -17,6 +17,7 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
 {
     private readonly Lock _lock = new();
     private Manifest _current = manifest;
+    private bool _hasSpace;
 
     /// <summary>The identity of the directory.</summary>
     public Guid Directory => Current.Directory;
@@ -39,6 +40,26 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
             {
                 throw new KvPersistenceException(
                     $"{storage.PathOf(FileNames.Manifest)} is not the one that this process has written: the directory was changed by somebody else, or put back from a copy. Writes are refused as before; dispose the namespace, look at the directory, and open it again.");
+            }
+        }
+    }
+
+    /// <summary>Runs steps that end with a change by one file, whose space on the disk is taken before the first step.</summary>
+    /// <exception cref="IOException">There is no space, and no step was run; or a step failed.</exception>
+    public void WithSpace(Action steps)
+    {
+        lock (_lock)
+        {
+            _current.TakeSpace(storage);
+            _hasSpace = true;
+            try
+            {
+                steps();
+            }
+            finally
+            {
+                // What is left is overwritten by the next change.
+                _hasSpace = false;
             }
         }
     }
@@ -118,7 +139,8 @@ internal sealed class OpenManifest(IStorage storage, Manifest manifest, TimeProv
                 LatestSeconds = LatestSeconds,
             };
             Debug.Assert(next.Files.Count(file => !file.IsFinished) <= 1, "Every log but the last is finished.");
-            next.Write(storage);
+            next.Write(storage, _hasSpace);
+            _hasSpace = false;
             Volatile.Write(ref _current, next);
         }
     }

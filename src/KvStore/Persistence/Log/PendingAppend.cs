@@ -16,6 +16,12 @@ internal sealed class PendingAppend(PendingAppendPool pool) : IValueTaskSource, 
     /// <summary>Where its record ends in the batch; more than any batch holds for a command, which wants all of it.</summary>
     public long Through { get; set; }
 
+    /// <summary>The <see cref="Through"/> of a command.</summary>
+    public const long Command = long.MaxValue;
+
+    /// <summary>Whether it is a command, which has no record.</summary>
+    public bool IsCommand => Through == Command;
+
     /// <summary>Whether its record is a delete.</summary>
     public bool IsDelete { get; set; }
 

@@ -26,6 +26,9 @@ internal sealed class RecordBatch
     /// <summary>How many of them an attempt that failed has written for good. Set by the writer's outcome.</summary>
     public long WrittenBytes { get; set; }
 
+    /// <summary>Up to here, every record is acknowledged, or will be: it is written in any case, and the log is sure to take it.</summary>
+    public long AcknowledgedBytes { get; private set; }
+
     /// <summary>Whether there are deletes among the records.</summary>
     public bool HasDeletes { get; private set; }
 
@@ -95,6 +98,73 @@ internal sealed class RecordBatch
         LastWaiting = waiting;
     }
 
+    /// <summary>The last record was acknowledged, so all before it will be written too.</summary>
+    public void Acknowledge() => AcknowledgedBytes = Length;
+
+    /// <summary>Removes the records that are not acknowledged. Allocates nothing.</summary>
+    public void CutOff()
+    {
+        var at = 0L;
+        for (var i = 0; i < _filled.Count; i++)
+        {
+            if (at + _filled[i].Count >= AcknowledgedBytes)
+            {
+                _filled.RemoveRange(i, _filled.Count - i);
+                _chunkIndex = i;
+                break;
+            }
+
+            at += _filled[i].Count;
+        }
+
+        _chunkBytes = (int)(AcknowledgedBytes - at);
+        Length = AcknowledgedBytes;
+    }
+
+    /// <summary>Takes the callers whose records are not acknowledged, as a list. Commands have no record.</summary>
+    public PendingAppend? TakeNotAcknowledged()
+    {
+        PendingAppend? first = null;
+        PendingAppend? last = null;
+        PendingAppend? before = null;
+        for (var pending = FirstWaiting; pending is not null;)
+        {
+            var next = pending.Next;
+            if (pending.Through <= AcknowledgedBytes || pending.IsCommand)
+            {
+                before = pending;
+            }
+            else
+            {
+                pending.Next = null;
+                if (before is null)
+                {
+                    FirstWaiting = next;
+                }
+                else
+                {
+                    before.Next = next;
+                }
+
+                if (last is null)
+                {
+                    first = pending;
+                }
+                else
+                {
+                    last.Next = pending;
+                }
+
+                last = pending;
+            }
+
+            pending = next;
+        }
+
+        LastWaiting = before;
+        return first;
+    }
+
     /// <summary>The callers have been completed, and the records are written later.</summary>
     public void ForgetWaiting() => FirstWaiting = LastWaiting = null;
 
@@ -148,6 +218,7 @@ internal sealed class RecordBatch
         _chunkBytes = 0;
         Length = 0;
         WrittenBytes = 0;
+        AcknowledgedBytes = 0;
         HasDeletes = false;
         HighestRevision = 0;
         FirstWaiting = LastWaiting = null;

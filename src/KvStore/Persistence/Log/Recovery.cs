@@ -14,6 +14,7 @@ namespace KvStore.Persistence.Log;
 /// the highest revision of a key wins, their order does not matter. No string is made, and no object per record. Logs that have
 /// touches are read once more in between: an entry that has expired by its own record may have been touched later, so the touches
 /// are known before the first entry is handed out, and applied after the last one (<see cref="RecoveredTouches"/>).
+/// Only a host with little memory gets the logs in order, so that it need not remember deletes.
 /// </remarks>
 internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool isReadOnly)
 {
@@ -77,7 +78,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
 
         host.Prepare(records, payloadBytes);
         WithFiles(_parts.Where(part => part.HasTouches), CollectTouches, cancellationToken);
-        WithFiles(_parts, HandOut, cancellationToken);
+        HandOut(cancellationToken);
         ApplyTouches();
         if (snapshot is not null && snapshot.End.Records != _snapshotMutations)
         {
@@ -87,6 +88,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
         }
 
         var references = FindLiveReferences(inventory, cancellationToken);
+        var deadValues = FindDeadValues(inventory, references);
         return new RecoveredFiles
         {
             Recovery = new KvRecovery
@@ -99,7 +101,7 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             Inventory = inventory,
             Logs = logs,
             LiveReferences = references,
-            DeadValues = FindDeadValues(inventory, references),
+            DeadValues = host.HasEvicted ? [] : deadValues,
             HighestValueId = Math.Max(
                 inventory.Manifest?.ValueIdLimit ?? inventory.Numbers(FileKind.Value).DefaultIfEmpty().Max(), _highestValueId),
 
@@ -149,7 +151,21 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
             storage.PathOf(listed.Name), Math.Min(end, listed.EndOffset),
             Invariant($"the file does not end as the manifest says, at byte {listed.EndOffset}: it is older than the manifest, or was cut off")));
 
-    private void WithFiles(IEnumerable<Part> parts, Action<IStorageFile, Part> read, CancellationToken cancellationToken)
+    private void HandOut(CancellationToken cancellationToken)
+    {
+        if (!host.NeedsOrder)
+        {
+            WithFiles(_parts, HandOut, cancellationToken);
+            return;
+        }
+
+        // The order of a log is that of the revisions, and each key is in a snapshot once.
+        WithFiles(_parts.Where(static part => part.IsOfSnapshot), HandOut, cancellationToken);
+        host.RecoverInOrder();
+        WithFiles(_parts.Where(static part => !part.IsOfSnapshot), HandOut, cancellationToken, isInOrder: true);
+    }
+
+    private void WithFiles(IEnumerable<Part> parts, Action<IStorageFile, Part> read, CancellationToken cancellationToken, bool isInOrder = false)
     {
         var files = new Dictionary<string, IStorageFile>();
         try
@@ -163,7 +179,17 @@ internal sealed class Recovery(IStorage storage, IKvPersistenceHost host, bool i
                 }
             }
 
-            InParallel(all.Length, i => read(files[all[i].Name], all[i]), cancellationToken);
+            if (!isInOrder)
+            {
+                InParallel(all.Length, i => read(files[all[i].Name], all[i]), cancellationToken);
+                return;
+            }
+
+            foreach (var part in all)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                read(files[part.Name], part);
+            }
         }
         finally
         {

@@ -18,6 +18,10 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
     private bool _isSuspended;
     private bool _isClosed;
     private bool _isRemoving;
+
+    // Those that wait until what is in the list, or what was taken from it, can be removed.
+    private TaskCompletionSource<bool>? _nextDone;
+    private TaskCompletionSource<bool>? _currentDone;
     private Task _removal = Task.CompletedTask;
 
     /// <summary>Removes a file that was released, when its last lease has ended.</summary>
@@ -50,6 +54,28 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
         }
     }
 
+    /// <summary>Removes what was released before the call, because space is short.</summary>
+    /// <returns>Whether anything was removed that has no lease.</returns>
+    public Task<bool> RemoveNowAsync()
+    {
+        lock (_lock)
+        {
+            if (_isSuspended || _isClosed)
+            {
+                return Task.FromResult(false);
+            }
+
+            if (_released is null)
+            {
+                return _isRemoving ? (_currentDone ??= NewDone()).Task : Task.FromResult(false);
+            }
+
+            var done = _nextDone ??= NewDone();
+            StartHoldingLock();
+            return _isRemoving ? done.Task : Task.FromResult(false);
+        }
+    }
+
     /// <summary>The log is closed: removes what is left, and nothing later.</summary>
     /// <param name="isFlushed">Whether everything appended is on the disk; otherwise nothing is removed.</param>
     public async ValueTask CloseAsync(bool isFlushed)
@@ -75,6 +101,8 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
             AllowRemoval(released);
         }
     }
+
+    private static TaskCompletionSource<bool> NewDone() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static void AllowRemoval(ValueFile? first)
     {
@@ -131,14 +159,22 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
         lock (_lock)
         {
             Debug.Assert(_isRemoving, "One task removes at a time.");
+
+            // What was taken before this call is removed.
+            _currentDone?.SetResult(true);
+            _currentDone = null;
             released = _released;
             if (_isClosed || _isSuspended || released is null)
             {
                 _isRemoving = false;
+                _nextDone?.SetResult(false);
+                _nextDone = null;
                 return false;
             }
 
             _released = null;
+            _currentDone = _nextDone;
+            _nextDone = null;
             return true;
         }
     }
@@ -156,6 +192,9 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
             last.NextReleased = _released;
             _released = released;
             _isRemoving = false;
+            _currentDone?.SetResult(false);
+            _nextDone?.SetResult(false);
+            _currentDone = _nextDone = null;
         }
     }
 }

@@ -1,44 +1,25 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using KvStore.Persistence.Storage;
 
 namespace KvStore.Persistence.Log;
 
 /// <summary>Writes a large value to its file as it comes, block by block, each with a checksum.</summary>
-internal sealed class ValueFileWriter : KvLargeValueWriter
+/// <remarks>
+/// The file is created with its first block. When a block finds no space while files of replaced values wait for a flush of the log, they
+/// are removed, and the block is written once more.
+/// </remarks>
+internal sealed class ValueFileWriter(ValueFiles owner, IStorage storage, ValueFileNumbers numbers) : KvLargeValueWriter
 {
-    private readonly ValueFiles _owner;
-    private readonly IStorage _storage;
-    private readonly long _id;
-    private readonly IStorageFile _file;
-    private readonly uint _seed;
-    private readonly long _check;
     private byte[] _block = ArrayPool<byte>.Shared.Rent(LogFormat.ValueBlockBytes);
+    private IStorageFile? _file;
+    private FileHeader _header;
     private int _blockBytes = sizeof(uint);
     private long _blockIndex;
     private long _length;
     private bool _isComplete;
     private bool _isDisposed;
-
-    public ValueFileWriter(ValueFiles owner, IStorage storage, Guid directory, long id, IStorageFile file)
-    {
-        _owner = owner;
-        _storage = storage;
-        _id = id;
-        _file = file;
-        var header = FileHeader.Write(_block, FileKind.Value, id, directory);
-        _seed = header.Seed;
-        _check = header.Check;
-        try
-        {
-            _file.Write(_block.AsSpan(0, LogFormat.HeaderBytes), 0);
-        }
-        catch
-        {
-            _file.Dispose();
-            throw;
-        }
-    }
 
     public override long Length => _length;
 
@@ -46,17 +27,16 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
     {
         ThrowIfEnded();
         cancellationToken.ThrowIfCancellationRequested();
-        var left = bytes.Span;
-        while (!left.IsEmpty)
+        while (!bytes.IsEmpty)
         {
-            var taken = Math.Min(left.Length, LogFormat.ValueBlockBytes - _blockBytes);
-            left[..taken].CopyTo(_block.AsSpan(_blockBytes));
-            left = left[taken..];
+            var taken = Math.Min(bytes.Length, LogFormat.ValueBlockBytes - _blockBytes);
+            bytes.Span[..taken].CopyTo(_block.AsSpan(_blockBytes));
+            bytes = bytes[taken..];
             _blockBytes += taken;
             _length += taken;
-            if (_blockBytes == LogFormat.ValueBlockBytes)
+            if (_blockBytes == LogFormat.ValueBlockBytes && !TryWriteBlock(out var lack))
             {
-                WriteBlock();
+                return WriteAfterwardsAsync(lack, bytes, cancellationToken);
             }
         }
 
@@ -67,15 +47,15 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
     {
         ThrowIfEnded();
         cancellationToken.ThrowIfCancellationRequested();
-        if (_blockBytes > sizeof(uint))
+        if ((_blockBytes > sizeof(uint) || _file is null) && !TryWriteBlock(out var lack))
         {
-            WriteBlock();
+            await WriteAgainAsync(lack).ConfigureAwait(false);
         }
 
         // Not on the thread of the caller: a flush takes milliseconds.
         await Task.Run(FlushFile, CancellationToken.None).ConfigureAwait(false);
-        var reference = new KvValueReference(_id, _length) { Check = _check };
-        _owner.Add(reference);
+        var reference = new KvValueReference(_header.Number, _length) { Check = _header.Check };
+        owner.Add(reference);
         _isComplete = true;
         return reference;
     }
@@ -87,44 +67,96 @@ internal sealed class ValueFileWriter : KvLargeValueWriter
             _isDisposed = true;
             ArrayPool<byte>.Shared.Return(_block);
             _block = [];
-            _file.Dispose();
-            if (!_isComplete)
+            _file?.Dispose();
+            if (_file is not null && !_isComplete)
             {
-                _owner.Delete(_id);
+                owner.Delete(_header.Number);
             }
         }
 
         return default;
     }
 
-    private void WriteBlock()
+    private async ValueTask WriteAfterwardsAsync(Exception lack, ReadOnlyMemory<byte> rest, CancellationToken cancellationToken)
     {
-        _owner.ThrowIfClosed();
-        var block = _block.AsSpan(0, _blockBytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(block, ValueBlock.Checksum(_seed, _blockIndex, block[sizeof(uint)..]));
+        await WriteAgainAsync(lack).ConfigureAwait(false);
+        await WriteAsync(rest, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask WriteAgainAsync(Exception lack)
+    {
+        if (!await owner.MakeSpaceAsync().ConfigureAwait(false) || !TryWriteBlock(out lack!))
+        {
+            throw owner.Failed(lack);
+        }
+    }
+
+    /// <summary>Writes the block that was gathered, if there is one.</summary>
+    /// <param name="lack">The error, when the disk has no space. Then the block may be written again.</param>
+    private bool TryWriteBlock([NotNullWhen(false)] out Exception? lack)
+    {
+        owner.ThrowIfClosed();
         try
         {
-            _file.Write(block, LogFormat.HeaderBytes + (_blockIndex * LogFormat.ValueBlockBytes));
+            WriteBlock(_file ??= Begin());
+            lack = null;
+            return true;
+        }
+        catch (Exception e) when (NativeReservation.IsLackOfSpace(e) && e is not FlushFailedException)
+        {
+            lack = e;
+            return false;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw _owner.Failed(e);
+            throw owner.Failed(e);
+        }
+    }
+
+    private void WriteBlock(IStorageFile file)
+    {
+        if (_blockBytes == sizeof(uint))
+        {
+            return;
         }
 
+        var block = _block.AsSpan(0, _blockBytes);
+        BinaryPrimitives.WriteUInt32LittleEndian(block, ValueBlock.Checksum(_header.Seed, _blockIndex, block[sizeof(uint)..]));
+        file.Write(block, LogFormat.HeaderBytes + (_blockIndex * LogFormat.ValueBlockBytes));
         _blockIndex++;
         _blockBytes = sizeof(uint);
+    }
+
+    private IStorageFile Begin()
+    {
+        var id = numbers.Take();
+        IStorageFile? file = null;
+        try
+        {
+            file = owner.Begin(id);
+            Span<byte> bytes = stackalloc byte[LogFormat.HeaderBytes];
+            _header = FileHeader.Write(bytes, FileKind.Value, id, numbers.Directory);
+            file.Write(bytes, 0);
+            return file;
+        }
+        catch (Exception e) when (e is not ObjectDisposedException)
+        {
+            file?.Dispose();
+            owner.Delete(id);
+            throw;
+        }
     }
 
     private void FlushFile()
     {
         try
         {
-            Flushing.Flush(_file);
-            Flushing.FlushDirectory(_storage);
+            Flushing.Flush(_file!);
+            Flushing.FlushDirectory(storage);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw _owner.Failed(e);
+            throw owner.Failed(e);
         }
     }
 

@@ -70,22 +70,12 @@ internal sealed class ValueFiles : IKvLargeValues
             throw refusal;
         }
 
-        var id = 0L;
-        try
-        {
-            id = numbers.Take();
-            return new ValueFileWriter(this, _storage, numbers.Directory, id, Begin(id));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            if (id > 0)
-            {
-                Delete(id);
-            }
-
-            throw Failed(e);
-        }
+        return new ValueFileWriter(this, _storage, numbers);
     }
+
+    /// <summary>Flushes the log and removes the files that waited for that, because space is short.</summary>
+    /// <returns>Whether there may be more space now.</returns>
+    public Task<bool> MakeSpaceAsync() => _removal?.RemoveNowAsync() ?? Task.FromResult(false);
 
     public bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value)
     {
@@ -213,8 +203,8 @@ internal sealed class ValueFiles : IKvLargeValues
         }
     }
 
-    // Under the lock of names, so that no file appears in a directory that is closed.
-    private IStorageFile Begin(long id)
+    /// <summary>Creates a file, under the lock of names, so that no file appears in a directory that is closed.</summary>
+    internal IStorageFile Begin(long id)
     {
         lock (_nameLock)
         {

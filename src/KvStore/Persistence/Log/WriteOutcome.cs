@@ -30,6 +30,9 @@ internal readonly record struct WriteOutcome
     /// <summary>The number of the last finished file, after a roll.</summary>
     public long FinishedNumber { get; init; }
 
+    /// <summary>The bytes of records that the log is sure to take after it.</summary>
+    public LogRoom Room { get; init; }
+
     /// <summary>Whether what ends at a place of the batch is kept.</summary>
     public bool Keeps(long through, bool isDelete) => Error is null || through <= KeptBytes || (isDelete && AreDeletesKept);
 }

@@ -398,6 +398,8 @@ internal sealed class FileStorage : IStorage
             }
         }
 
+        public bool TryReserve(long offset, long length) => NativeReservation.TryReserve(handle, offset, length);
+
         // .NET reports EFBIG as a wrong argument. It is one more way in which there is no room.
         private static IOException TooLong(long length, ArgumentOutOfRangeException e) => new(
             Invariant($"The file cannot have {length} bytes: the file system, or the limit of the process (ulimit -f), allows less."), e);

@@ -28,6 +28,14 @@ internal interface IStorageFile : IDisposable
     void SetLength(long length);
 
     /// <summary>
+    /// Reserves space on the disk for a part of the file, so that writing there does not fail for lack of space. The length and the
+    /// content stay as they are. <see cref="SetLength"/> releases what is reserved behind the new length.
+    /// </summary>
+    /// <returns>False when the file system cannot reserve.</returns>
+    /// <exception cref="IOException">There is no space. A part of it may be reserved.</exception>
+    bool TryReserve(long offset, long length) => false;
+
+    /// <summary>
     /// When it returns, everything written before the call and the length survive a power cut. When it throws, nothing is
     /// known about any of it, now or later: a second call would report success for data that is gone.
     /// </summary>

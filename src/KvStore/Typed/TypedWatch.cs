@@ -1,0 +1,42 @@
+using System.Runtime.CompilerServices;
+using KvStore.Rules;
+
+namespace KvStore.Typed;
+
+/// <summary>Watches entries with their types.</summary>
+internal static class TypedWatch
+{
+    /// <summary>The changes of some keys of a namespace.</summary>
+    /// <param name="kv">The namespace.</param>
+    /// <param name="options">Which keys, and from when on.</param>
+    /// <param name="isKey">Whether changes of a key are shown; null for all.</param>
+    /// <param name="shape">How the entries are read.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <exception cref="NotSupportedException">The namespace cannot be watched.</exception>
+    public static IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync<TValue, TMetadata>(
+        IKvNamespace kv, KvWatchOptions options, Func<string, bool>? isKey, KvTypedShape<TValue, TMetadata> shape, CancellationToken cancellationToken)
+    {
+        var extended = kv as IKvExtendedNamespace ?? throw new NotSupportedException(
+            $"The namespace {VisibleKey.Quote(kv.Name)} cannot be watched, because its type {kv.GetType().Name} is no {nameof(IKvExtendedNamespace)}. Watch the {nameof(KvNamespace)} itself: views of regions and remote namespaces have no changes to show.");
+        return ReadAsync(extended, extended.WatchAsync(options, cancellationToken), isKey, shape, cancellationToken);
+    }
+
+    private static async IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> ReadAsync<TValue, TMetadata>(
+        IKvExtendedNamespace kv,
+        IAsyncEnumerable<KvChange> changes,
+        Func<string, bool>? isKey,
+        KvTypedShape<TValue, TMetadata> shape,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var change in changes.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            if (change.Kind is KvChangeKind.Current or KvChangeKind.Reset || isKey is null || isKey(change.Key))
+            {
+                var entry = change.Kind == KvChangeKind.Put
+                    ? await shape.ReadAsync(kv, change.Key, change.Value, cancellationToken).ConfigureAwait(false)
+                    : default;
+                yield return new KvTypedChange<TValue, TMetadata>(change.Kind, change.Key, change.Revision, entry);
+            }
+        }
+    }
+}
