@@ -55,11 +55,18 @@ public interface IKvExtendedNamespace : IKvNamespace
 
     /// <summary>Writes many entries in their order, with one flush for all where the namespace flushes each write.</summary>
     /// <remarks>
-    /// All entries are checked before the first is written. They are not one transaction: readers may see some before others, and after a
-    /// failure some may be stored. Of two entries with one key the later one wins.
+    /// <para>All entries are checked before the first is written. They are not one transaction: readers may see the first before the
+    /// last, and after a failure those before the one that failed are stored, and none after it. The message says how many. Of two
+    /// entries with one key the later one wins.</para>
+    /// <para>One flush writes at most 16 MiB or 16,384 entries; a longer call takes several. A stream is read when its turn comes. Texts
+    /// and bytes are copied then, so leave them unchanged until the task has completed.</para>
+    /// <para>Where the rate of writes is limited, the call counts as one write of the namespace and of each key.</para>
     /// </remarks>
     /// <param name="entries">The entries; any number.</param>
-    /// <param name="cancellationToken">Cancels the call before the first entry is written.</param>
+    /// <param name="cancellationToken">
+    /// Cancels the call before the first entry is written, and later where it waits: for a stream, or between two flushes. What was
+    /// written stays.
+    /// </param>
     /// <returns>A task that completes when all are visible to reads and as durable as the namespace is configured.</returns>
     /// <exception cref="ArgumentException">An entry has a key or a value that is not allowed; the message says which. Nothing has changed.</exception>
     /// <exception cref="KvException">An entry breaks a limit; the message says which. Nothing has changed.</exception>
@@ -67,8 +74,8 @@ public interface IKvExtendedNamespace : IKvNamespace
 
     /// <summary>Deletes many keys, with one flush for all where the namespace flushes each write.</summary>
     /// <param name="keys">The keys; any number. One that is named twice counts once.</param>
-    /// <param name="cancellationToken">Cancels the call before the first key is deleted.</param>
-    /// <returns>How many of them existed.</returns>
+    /// <param name="cancellationToken">Cancels the call before the first key is deleted, and later between two flushes.</param>
+    /// <returns>How many of them existed when they were deleted; entries that had expired do not count.</returns>
     /// <exception cref="ArgumentException">A key is empty, <c>.</c> or <c>..</c>. Nothing has changed.</exception>
     /// <exception cref="KvException">A key is too long (414) or not Unicode (400). Nothing has changed.</exception>
     ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default);
@@ -76,18 +83,21 @@ public interface IKvExtendedNamespace : IKvNamespace
     /// <summary>Deletes all keys that begin with a prefix.</summary>
     /// <remarks>
     /// Every entry that exists when the call begins, and is not written meanwhile, is deleted. Readers and writers go on, and the
-    /// memory that it needs does not grow with the number of keys.
+    /// memory that it needs does not grow with the number of keys. It works in batches of 2,048 keys, with one flush each. Limits on the rate of
+    /// writes do not apply to it.
     /// </remarks>
     /// <param name="prefix">The prefix; empty for all keys.</param>
-    /// <param name="cancellationToken">Stops between keys; what was deleted stays deleted.</param>
+    /// <param name="cancellationToken">Stops between two batches; what was deleted stays deleted.</param>
     /// <returns>How many entries were deleted.</returns>
     /// <exception cref="KvException">The prefix is too long (414) or not Unicode (400).</exception>
     ValueTask<long> DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default);
 
     /// <summary>Reads all entries whose keys begin with a prefix, with their values, in the order of their keys' UTF-8 bytes.</summary>
     /// <remarks>
-    /// The guarantees are those of a listing: an entry that is there from the beginning to the end of the scan is shown once. One that
-    /// is written or deleted meanwhile is shown or not; each is shown as it was at one moment.
+    /// <para>The guarantees are those of a listing: an entry that is there from the beginning to the end of the scan is shown once. One that
+    /// is written or deleted meanwhile is shown or not; each is shown as it was at one moment.</para>
+    /// <para>A value stays valid when the scan goes on. Only a large value (<see cref="KvValue.IsLarge"/>) that has been replaced by then
+    /// cannot be opened any more (410): open its stream before. Nothing need be disposed.</para>
     /// </remarks>
     /// <param name="prefix">The prefix; null or empty for all keys.</param>
     /// <param name="cancellationToken">Ends the scan.</param>

@@ -6,7 +6,9 @@ namespace KvStore;
 /// <remarks>
 /// <para>Metrics: <c>kvstore.requests</c> (by operation, and hit or miss), <c>db.client.operation.duration</c> in seconds,
 /// and for each namespace <c>kvstore.entries</c>, <c>kvstore.memory</c> in bytes, <c>kvstore.expired</c>,
-/// <c>kvstore.evicted</c>, <c>kvstore.condition_failures</c>, <c>kvstore.watchers</c> and <c>kvstore.changes_skipped</c>; for
+/// <c>kvstore.evicted</c>, <c>kvstore.condition_failures</c>, <c>kvstore.watchers</c>, <c>kvstore.changes_skipped</c>,
+/// <c>kvstore.factory.calls</c> (by <c>kvstore.outcome</c>: <c>stored</c>, <c>skipped</c>, <c>overtaken</c>, <c>not_stored</c>,
+/// <c>cancelled</c> or <c>error</c>) and <c>kvstore.update.retries</c>; for
 /// each of its regions <c>kvstore.replication.lag</c> and <c>kvstore.replication.staleness</c> in seconds, and
 /// <c>kvstore.replication.pending</c>. Traces: one activity for each operation. Both have the tags of the OpenTelemetry conventions
 /// for databases: <c>db.system.name</c>, <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>; and by

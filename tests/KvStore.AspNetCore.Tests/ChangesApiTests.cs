@@ -29,7 +29,7 @@ public sealed class ChangesApiTests : ApiTest
     }
 
     [Fact]
-    public async Task Stream_from_the_current_state_marks_its_end_and_begins_again_where_it_broke_before()
+    public async Task Stream_that_breaks_before_its_mark_begins_again()
     {
         await Kv.PutAsync("b", "1");
         await Kv.PutAsync("a", "1");

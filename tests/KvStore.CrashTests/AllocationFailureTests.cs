@@ -376,7 +376,7 @@ public sealed class AllocationFailureTests : IDisposable
         catch (Exception e) when (IsShortOfMemory(e) || e is KvPersistenceException)
         {
             var made = 0;
-            while (made < entries.Length && await kv.GetTextAsync(entries[made].Key) == entries[made].Content.Text)
+            while (made < entries.Length && await NewestAsync(kv, entries[made].Key) == entries[made].Content.Text)
             {
                 model[entries[made].Key] = entries[made].Content.Text!;
                 made++;
@@ -384,7 +384,7 @@ public sealed class AllocationFailureTests : IDisposable
 
             for (; made < entries.Length; made++)
             {
-                (await kv.GetTextAsync(entries[made].Key)).Should().Be(model.GetValueOrDefault(entries[made].Key), "the rest is as it was");
+                (await NewestAsync(kv, entries[made].Key)).Should().Be(model.GetValueOrDefault(entries[made].Key), "the rest is as it was");
             }
         }
     }
@@ -402,7 +402,7 @@ public sealed class AllocationFailureTests : IDisposable
             // Deletes may go through where a put in the same batch has no room.
             foreach (var key in keys)
             {
-                if (await kv.GetTextAsync(key) is { } text)
+                if (await NewestAsync(kv, key) is { } text)
                 {
                     text.Should().Be(model.GetValueOrDefault(key));
                 }
@@ -416,6 +416,17 @@ public sealed class AllocationFailureTests : IDisposable
         }
 
         Array.ForEach(keys, key => model.Remove(key));
+    }
+
+    // What a region has cached does not count.
+    private static async Task<string?> NewestAsync(KvNamespace kv, string key)
+    {
+        await foreach (var entry in kv.ScanAsync(key))
+        {
+            return entry.Key == key ? entry.Value.GetText() : null;
+        }
+
+        return null;
     }
 
     private static bool IsShortOfMemory(Exception? e) => e is OutOfMemoryException || (e is not null && IsShortOfMemory(e.InnerException));

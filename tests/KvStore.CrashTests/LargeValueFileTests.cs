@@ -182,7 +182,7 @@ public sealed class LargeValueFileTests
     }
 
     [Fact]
-    public async Task Value_touched_to_a_deadline_that_has_passed_and_touched_again_before_is_recovered()
+    public async Task Value_touched_twice_is_recovered_when_the_first_deadline_has_passed()
     {
         // Recovery meets the three records of the entry in this order. The one in the middle has expired, and counts as a delete.
         var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));

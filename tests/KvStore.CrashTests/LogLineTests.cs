@@ -19,6 +19,12 @@ public sealed class LogLineTests
 
         await kv.Awaiting(it => it.PutAsync("k", "v").AsTask()).Should().ThrowAsync<KvPersistenceException>();
 
+        // The caller does not wait for the logger.
+        while (!log.Warnings.Any())
+        {
+            await Task.Delay(1);
+        }
+
         log.Warnings.Should().ContainMatch("Critical The disk failed under disk/;*");
     }
 

@@ -8,6 +8,7 @@ internal static class FullDiskScenario
 {
     private const int Callers = 24;
     private const int Keys = 60;
+    private const int StepsMax = 300;
 
     public static async Task RunAsync(Arguments arguments)
     {
@@ -34,8 +35,10 @@ internal static class FullDiskScenario
                 var its = new Random(random.Next());
                 return Task.Run(async () =>
                 {
-                    // A few after the first that fails, as of callers who try again.
-                    for (var more = 3; more > 0;)
+                    // A few after the first that fails, as of callers who try again. Where replaced values make space for the next ones,
+                    // and compaction for the log, the disk may never be full.
+                    var more = 3;
+                    for (var steps = 0; more > 0 && steps < StepsMax; steps++)
                     {
                         var key = $"key/{its.Next(Keys)}";
                         var isTaken = caller switch

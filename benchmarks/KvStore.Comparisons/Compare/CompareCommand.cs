@@ -22,6 +22,7 @@ internal static class CompareCommand
             .. RegionMemoryQuestions.All(options),
             .. GetQuestions.All(options),
             .. RegionQuestions.All(options),
+            .. CreateQuestions.All(),
             .. PutQuestions.All(options),
             .. WatchQuestions.All(options),
             .. ManyQuestions.All(options),

@@ -8,6 +8,7 @@ namespace KvStore.Comparisons.Compare;
 internal static class WatchQuestions
 {
     private const string Unwatched = "nobody watches";
+    private static readonly int[] s_fanOuts = [1, 10, 100, 1000];
 
     public static IEnumerable<Question> All(CompareOptions options)
     {
@@ -60,7 +61,7 @@ internal static class WatchQuestions
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void FanOut(Session session)
     {
-        var fanOuts = new[] { 1, 10, 100, 1000 }.Select(static count => (Count: count, Peer: new KvStorePeer())).ToArray();
+        var fanOuts = s_fanOuts.Select(static count => (Count: count, Peer: new KvStorePeer())).ToArray();
         var watchers = fanOuts.Select(static fanOut => new Watchers(fanOut.Peer.Namespace, Enumerable.Repeat("", fanOut.Count), reads: true)).ToArray();
         new SideBySide("watch/fan out: a put, until every watcher of the key has been shown it", session)
         {

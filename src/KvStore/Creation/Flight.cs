@@ -74,13 +74,11 @@ internal abstract class Flight(string key)
     public void MakeCurrent() => s_current.Value = this;
 
     /// <summary>Nobody joins any more.</summary>
-    /// <returns>Whether more than one caller waits.</returns>
-    public bool End()
+    public void End()
     {
         lock (_lock)
         {
             _isEnded = true;
-            return _callers > 1;
         }
     }
 }
@@ -118,7 +116,7 @@ internal sealed class Flight<T>(string key) : Flight(key)
 
 /// <summary>What a flight found or created.</summary>
 /// <param name="value">The value.</param>
-/// <param name="utf8">The value as JSON; null where one caller waits, or all may have the same object.</param>
+/// <param name="utf8">The value as JSON; null where all callers may have the same object.</param>
 internal sealed class FlightResult<T>(T value, byte[]? utf8)
 {
     /// <summary>The value, for the caller who called the factory.</summary>

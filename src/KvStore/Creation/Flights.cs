@@ -45,12 +45,10 @@ internal sealed class Flights(string name, TimeProvider timeProvider, ILogger lo
     public bool IsUnderway(string key) => _underway.ContainsKey(key);
 
     /// <summary>Nobody joins a flight any more, and another one for its key may begin.</summary>
-    /// <returns>Whether more than one caller waits.</returns>
-    public bool End(Flight flight)
+    public void End(Flight flight)
     {
-        var hasOthers = flight.End();
+        flight.End();
         _underway.TryRemove(KeyValuePair.Create(flight.Key, flight));
-        return hasOthers;
     }
 
     /// <summary>Cancels all factories. Every later flight throws <see cref="ObjectDisposedException"/>.</summary>

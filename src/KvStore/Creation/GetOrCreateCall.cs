@@ -143,8 +143,9 @@ internal sealed class GetOrCreateCall<TState, T>(
         try
         {
             var (value, utf8) = await FindOrCreateAsync(flight, isInBackground).ConfigureAwait(false);
-            var hasOthers = flights.End(flight);
-            flight.Succeed(new FlightResult<T>(value, hasOthers && !FlightResult<T>.IsShared(value) ? utf8 ?? json.Write(value) : null));
+            var result = new FlightResult<T>(value, FlightResult<T>.IsShared(value) ? null : utf8 ?? json.Write(value));
+            flights.End(flight);
+            flight.Succeed(result);
         }
         catch (Exception e)
         {

@@ -355,5 +355,5 @@ public static class KvGetOrCreateExtensions
     }
 
     private static bool IsFresh(in KvValue value, KvGetOrCreateOptions? options, KvNamespace? local) =>
-        options is null || options.FreshnessOf(value.Deadline, (local?.TimeProvider ?? TimeProvider.System).GetUtcNow()) == Freshness.Fresh;
+        options is null || options.LookAhead == default || options.FreshnessOf(value.Deadline, (local?.TimeProvider ?? TimeProvider.System).GetUtcNow()) == Freshness.Fresh;
 }

@@ -1,6 +1,10 @@
 namespace KvStore;
 
 /// <summary>What a put or delete that has completed promises about a crash.</summary>
+/// <remarks>
+/// With <see cref="Interval"/> and <see cref="Buffered"/>, a put completes at once while the log has reserved space for it on the disk
+/// (on Linux). Otherwise it waits until it is written, and fails when the disk is full.
+/// </remarks>
 public enum Durability
 {
     /// <summary>

@@ -368,13 +368,10 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
             {
                 _found.Enqueue(new FoundChange(change.Kind, change.Revision, change.Key, default));
             }
-            else if (TryFind(change, out var record))
+            else if (TryFind(change, out var record) && (record.Revision == change.Revision || _shownAhead.Add(record.Revision)))
             {
+                // A round that goes on may have two changes of a key, which both find the newest record.
                 _found.Enqueue(new FoundChange(KvChangeKind.Put, change.Revision, Key: null, record));
-                if (record.Revision != change.Revision)
-                {
-                    _shownAhead.Add(record.Revision);
-                }
             }
         }
 

@@ -16,7 +16,8 @@ internal static class TomlConfigReader
     {
         // Bytes that are not UTF-8 were read as U+FFFD, which TOML allows in texts and comments, and Tomlyn does not.
         var standIn = StandInFor(text);
-        var document = SyntaxParser.Parse(text.Replace(Replacement, standIn), sourceName: "", validate: true);
+        var parsed = text.Replace(Replacement, standIn);
+        var document = SyntaxParser.Parse(parsed, sourceName: "", validate: true);
         if (document.HasErrors)
         {
             // Not the message of the parser, which quotes the file.
@@ -38,14 +39,14 @@ internal static class TomlConfigReader
             }
         }
 
-        return text.IndexOf(Replacement) < 0 ? root : Restore(root, standIn);
+        return parsed == text ? root : Restore(root, standIn);
     }
 
     // A character that the file does not have, of as many UTF-16 units, so that positions stay.
     private static char StandInFor(string text)
     {
         var standIn = PrivateUseFirst;
-        while (text.IndexOf(standIn) >= 0 && standIn < PrivateUseLast)
+        while (Enumerable.Contains(text, standIn) && standIn < PrivateUseLast)
         {
             standIn++;
         }

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -203,6 +205,33 @@ public sealed partial class GetOrCreateTests : IAsyncDisposable
             cancellationToken).AsTask();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Single_caller_that_stays_gets_a_value_that_can_be_changed(bool isSkipped)
+    {
+        using var first = new CancellationTokenSource();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var leader = Create(first.Token);
+        var other = Create(CancellationToken.None);
+        await first.CancelAsync();
+        await leader.Invoking(task => task).Should().ThrowAsync<OperationCanceledException>();
+
+        release.SetResult();
+
+        (await other).Should().Equal(1, 2);
+
+        Task<List<int>> Create(CancellationToken cancellationToken) => _kv.GetOrCreateAsync(
+            "k",
+            async _ =>
+            {
+                await release.Task;
+                return isSkipped ? KvCreated<List<int>>.Skip([1, 2]) : new KvCreated<List<int>>([1, 2]);
+            },
+            options: null,
+            cancellationToken).AsTask();
+    }
+
     [Fact]
     public async Task Last_caller_that_gives_up_cancels_the_factory_and_the_next_begins_after_it()
     {
@@ -369,6 +398,61 @@ public sealed partial class GetOrCreateTests : IAsyncDisposable
 
         (await kv.GetAsync("k")).Exists.Should().BeFalse();
         log.Lines.Should().Contain(line => line.Contains("could not be stored"));
+    }
+
+    [Fact]
+    public async Task Calls_of_factories_are_counted_by_outcome_and_repeated_updates_too()
+    {
+        var name = $"COUNTED {Guid.NewGuid()}";
+        var counts = new ConcurrentDictionary<string, long>();
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, self) =>
+        {
+            if (instrument.Name is "kvstore.factory.calls" or "kvstore.update.retries")
+            {
+                self.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((instrument, count, tags, _) =>
+        {
+            var all = tags.ToArray().ToDictionary(tag => tag.Key, tag => tag.Value);
+            if (all["db.namespace"] is string owner && owner == name)
+            {
+                counts.AddOrUpdate(all.TryGetValue("kvstore.outcome", out var outcome) ? (string)outcome! : instrument.Name, count, (_, sum) => sum + count);
+            }
+        });
+        listener.Start();
+        await using var kv = KvNamespace.Create(name);
+
+        await kv.GetOrCreateAsync("stored", One);
+        await kv.GetOrCreateAsync("stored", One);
+        await kv.GetOrCreateAsync("skipped", _ => new ValueTask<KvCreated<int>>(KvCreated<int>.Skip(1)));
+        await kv.Invoking(k => k.GetOrCreateAsync<int>("error", _ => throw new TimeoutException()).AsTask()).Should().ThrowAsync<TimeoutException>();
+        await kv.GetOrCreateAsync("overtaken", async ct =>
+        {
+            await kv.PutAsync("overtaken", "2", options: null, ct);
+            return 1;
+        });
+        var isFirst = true;
+        await kv.UpdateAsync("retried", text =>
+        {
+            if (isFirst)
+            {
+                isFirst = false;
+                kv.PutAsync("retried", "x").AsTask().GetAwaiter().GetResult();
+            }
+
+            return text + "y";
+        });
+
+        counts.Should().BeEquivalentTo(new Dictionary<string, long>
+        {
+            ["stored"] = 1,
+            ["skipped"] = 1,
+            ["error"] = 1,
+            ["overtaken"] = 1,
+            ["kvstore.update.retries"] = 1,
+        });
     }
 
     [Fact]

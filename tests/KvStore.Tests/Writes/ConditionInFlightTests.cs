@@ -111,7 +111,7 @@ public sealed class ConditionInFlightTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Conditional_write_that_is_cancelled_while_it_waits_changes_nothing_and_holds_nobody_up()
+    public async Task Conditional_write_cancelled_while_it_waits_changes_nothing_and_holds_nobody_up()
     {
         _disk.IsHolding = true;
         using var cancellation = new CancellationTokenSource();

@@ -28,4 +28,14 @@ internal partial class CommitQueue
         _hasGroupEnded = _groups > 0;
         return TryStart();
     }
+
+    // A worker that was called before a group began takes nothing until the group has ended: a group is in one batch, so that of a group
+    // whose write fails the first records are kept, and none after them. The end of the group calls a worker again.
+    private void GiveWayToGroups()
+    {
+        if (_writer == Writer.Wanted && _groups > 0)
+        {
+            _writer = Writer.None;
+        }
+    }
 }

@@ -212,6 +212,7 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
             _isHelperCalled = false;
         }
 
+        GiveWayToGroups();
         if (_writer == Writer.Wanted)
         {
             _writer = Writer.Taken;

@@ -117,6 +117,7 @@ public sealed class FilePersistence : IKvPersistence
     /// <remarks>
     /// The log is cut off behind what is known to be on the disk, every checksum of it is verified, and a new log is begun. In
     /// the relaxed modes the live entries are written as a snapshot first, since the log may lack some that have completed.
+    /// When the last write has failed and the next may succeed, what waits is written, and files of replaced large values are removed.
     /// </remarks>
     public ValueTask ReopenAsync(CancellationToken cancellationToken = default) => Opened.ReopenAsync(cancellationToken);
 

@@ -1,0 +1,111 @@
+namespace KvStore.Tests.Prefixes;
+
+/// <summary>What goes beyond the binding, through a view with a prefix.</summary>
+public sealed class PrefixedExtendedTests : IAsyncDisposable
+{
+    private readonly FakeTimeProvider _time = new(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+    private readonly KvNamespace _kv;
+    private readonly IKvExtendedNamespace _view;
+
+    public PrefixedExtendedTests()
+    {
+        _kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = _time });
+        _view = _kv.WithPrefix("a/").WithPrefix("b/");
+    }
+
+    public ValueTask DisposeAsync() => _kv.DisposeAsync();
+
+    [Fact]
+    public async Task Conditions_are_those_of_the_whole_key()
+    {
+        var written = await _view.TryPutAsync("k", "1", KvCondition.Absent);
+        written.Should().Be(new KvWriteResult(true, (await _kv.GetAsync("a/b/k")).Revision));
+        (await _view.TryPutAsync("k", "2", KvCondition.Absent)).Succeeded.Should().BeFalse();
+        await _kv.PutAsync("k", "outside");
+
+        (await _view.TryDeleteAsync("k", KvCondition.Revision(written.Revision))).Succeeded.Should().BeTrue();
+        (await _kv.GetAsync("a/b/k")).Exists.Should().BeFalse();
+        (await _kv.GetAsync("k")).Exists.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task Touch_gives_the_whole_key_another_life()
+    {
+        await _view.PutAsync("k", "1");
+
+        (await _view.TouchAsync("k", TimeSpan.FromSeconds(60))).Should().BeTrue();
+        (await _view.TouchAsync("missing", TimeSpan.FromSeconds(60))).Should().BeFalse();
+
+        (await _kv.GetAsync("a/b/k")).Expiration.Should().Be(_time.GetUtcNow().AddSeconds(60));
+    }
+
+    [Fact]
+    public async Task Many_are_put_and_deleted_under_the_prefix()
+    {
+        await _view.PutManyAsync([new KvEntry("1", "x"), new KvEntry("2", "y", new KvPutOptions { Metadata = KvMetadata.FromJson("7") })]);
+
+        (await _kv.GetAsync("a/b/2")).Metadata.ToString().Should().Be("7");
+        (await _view.DeleteManyAsync(["1", "3"])).Should().Be(1);
+        (await _kv.ListAsync()).Keys.Select(key => key.Name).Should().Equal("a/b/2");
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(".")]
+    [InlineData("..")]
+    public async Task Key_among_many_that_no_namespace_takes_is_refused_and_nothing_changes(string key)
+    {
+        await _view.Invoking(view => view.PutManyAsync([new KvEntry("1", "x"), new KvEntry(key, "y")]).AsTask()).Should().ThrowAsync<Exception>();
+        await _view.Invoking(view => view.DeleteManyAsync(["1", key]).AsTask()).Should().ThrowAsync<Exception>();
+
+        (await _kv.ListAsync()).Keys.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Whole_prefix_is_the_prefix_of_the_view_and_no_more()
+    {
+        await _kv.PutAsync("a/b", "outside");
+        await _kv.PutAsync("a/c", "outside");
+        await _view.PutManyAsync([new KvEntry("x/1", "1"), new KvEntry("x/2", "2"), new KvEntry("y", "3")]);
+
+        (await _view.DeletePrefixAsync("x/")).Should().Be(2);
+        (await _view.DeletePrefixAsync("")).Should().Be(1);
+
+        (await _kv.ListAsync()).Keys.Select(key => key.Name).Should().Equal("a/b", "a/c");
+    }
+
+    [Fact]
+    public async Task Scan_shows_the_keys_of_the_view()
+    {
+        await _kv.PutAsync("a/c", "outside");
+        await _view.PutManyAsync([new KvEntry("1", "x"), new KvEntry("2", "y")]);
+
+        (await _view.ScanAsync().Select(entry => (entry.Key, entry.Value.GetText())).ToListAsync()).Should().Equal(("1", "x"), ("2", "y"));
+        (await _view.ScanAsync("2").Select(entry => entry.Key).ToListAsync()).Should().Equal("2");
+    }
+
+    [Fact]
+    public async Task Watch_shows_the_changes_of_the_view()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        await _view.PutAsync("1", "x");
+        await using var changes = _view.WatchAsync(new KvWatchOptions { Start = KvWatchStart.Current }, limit.Token).GetAsyncEnumerator(limit.Token);
+        await using var one = _view.WatchAsync(new KvWatchOptions { Key = "2", Start = KvWatchStart.Current }, limit.Token).GetAsyncEnumerator(limit.Token);
+        (await NextAsync(changes)).Should().Be((KvChangeKind.Put, "1"));
+        (await NextAsync(changes)).Should().Be((KvChangeKind.Current, ""));
+        (await NextAsync(one)).Should().Be((KvChangeKind.Current, ""));
+
+        await _kv.PutAsync("a/c", "outside");
+        await _kv.PutAsync("a/b/2", "inside");
+        (await NextAsync(changes)).Should().Be((KvChangeKind.Put, "2"));
+        (await NextAsync(one)).Should().Be((KvChangeKind.Put, "2"));
+        await _view.DeleteAsync("1");
+        (await NextAsync(changes)).Should().Be((KvChangeKind.Delete, "1"));
+
+        static async Task<(KvChangeKind, string)> NextAsync(IAsyncEnumerator<KvChange> changes)
+        {
+            (await changes.MoveNextAsync()).Should().BeTrue();
+            return (changes.Current.Kind, changes.Current.Key ?? "");
+        }
+    }
+}
