@@ -257,7 +257,10 @@ public abstract class PersistenceContract : IAsyncLifetime
         host = await ReopenAsync(host);
         host.State.Should().Equal(new Dictionary<string, string>
         {
-            ["for good"] = "three", ["large"] = new string('L', 5000), ["longer"] = "one", ["no more for good"] = "four",
+            ["for good"] = "three",
+            ["large"] = new string('L', 5000),
+            ["longer"] = "one",
+            ["no more for good"] = "four",
         });
         await host.Persistence.CompactAsync();
         host = await ReopenAsync(host);

@@ -131,7 +131,13 @@ public sealed class LogFormatTests
     {
         var touch = new KvMutation
         {
-            Key = "key"u8.ToArray(), Metadata = new byte[100], Value = new byte[10_000], Revision = 9, TouchedRevision = 7, DeadlineSeconds = 5, DeadlineRounding = 2,
+            Key = "key"u8.ToArray(),
+            Metadata = new byte[100],
+            Value = new byte[10_000],
+            Revision = 9,
+            TouchedRevision = 7,
+            DeadlineSeconds = 5,
+            DeadlineRounding = 2,
         };
         var bytes = new byte[LogRecord.SizeOf(touch)];
         LogRecord.Lay(bytes, touch);

@@ -298,15 +298,8 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         return (SignalIdle(call), newFailure);
     }
 
-    /// <summary>Nothing is taken any more.</summary>
-    /// <param name="idle">Completes when no worker writes, and nothing that a caller waits for is left to be written.</param>
-    public Call Dispose(out PendingAppend idle)
-    {
-        idle = WhenIdle();
-        _isClosed = true;
-        _isDisposing = true;
-        return SignalIdle(TryStart());
-    }
+    /// <summary>What is not written and not being written, for a test: the open batch, and the one that is retained.</summary>
+    internal IEnumerable<RecordBatch> Unwritten => _batches.Retained is { } retained ? [_batches.Open, retained] : [_batches.Open];
 
     /// <summary>All of the state as text, for a test that looks whether it has seen it before.</summary>
     internal string Describe(Func<PendingAppend?, string> waiting) =>
@@ -395,24 +388,5 @@ internal partial class CommitQueue(Durability durability, TimeProvider time, int
         }
 
         _completions.Add(waiting);
-    }
-
-    /// <summary>Completes the callers that wait until no worker writes, when none does.</summary>
-    /// <returns>The given call, or when that is none, the one that the completions need.</returns>
-    private Call SignalIdle(Call call)
-    {
-        if (!_idle.IsEmpty && _writer == Writer.None && _batches.Open.FirstWaiting is null)
-        {
-            _completions.Add(_idle.TakeAll());
-        }
-
-        return call == Call.None ? CallHelper() : call;
-    }
-
-    private PendingAppend WhenIdle()
-    {
-        var pending = _pool.Rent(0, isDelete: false);
-        _idle.Add(pending);
-        return pending;
     }
 }

@@ -2,9 +2,19 @@ using System.Diagnostics;
 
 namespace KvStore.Persistence.Log;
 
-/// <content>The role of the writer in hands other than a worker's: to open the log again, and to close the file of a log that rests.</content>
+/// <content>What needs the role of the writer for itself: closing, reopening after a failure, and a log that rests.</content>
 internal partial class CommitQueue
 {
+    /// <summary>Nothing is taken any more.</summary>
+    /// <param name="idle">Completes when no worker writes, and nothing that a caller waits for is left to be written.</param>
+    public Call Dispose(out PendingAppend idle)
+    {
+        idle = WhenIdle();
+        _isClosed = true;
+        _isDisposing = true;
+        return SignalIdle(TryStart());
+    }
+
     /// <summary>Takes the role of the writer after a failure.</summary>
     /// <param name="busy">Completes when the role is free, so that the caller tries again; null when the role is free.</param>
     /// <returns>Whether it was taken. Not when nothing has failed, or it is closed.</returns>
@@ -70,6 +80,22 @@ internal partial class CommitQueue
         return SignalIdle(TryStart());
     }
 
-    /// <summary>What is not written and not being written, for a test: the open batch, and the one that is retained.</summary>
-    internal IEnumerable<RecordBatch> Unwritten => _batches.Retained is { } retained ? [_batches.Open, retained] : [_batches.Open];
+    /// <summary>Completes the callers that wait until no worker writes, when none does.</summary>
+    /// <returns>The given call, or when that is none, the one that the completions need.</returns>
+    private Call SignalIdle(Call call)
+    {
+        if (!_idle.IsEmpty && _writer == Writer.None && _batches.Open.FirstWaiting is null)
+        {
+            _completions.Add(_idle.TakeAll());
+        }
+
+        return call == Call.None ? CallHelper() : call;
+    }
+
+    private PendingAppend WhenIdle()
+    {
+        var pending = _pool.Rent(0, isDelete: false);
+        _idle.Add(pending);
+        return pending;
+    }
 }
