@@ -48,6 +48,30 @@ public sealed class CommitThreadTests
     }
 
     [Fact]
+    public async Task Large_value_is_flushed_on_no_thread_of_the_pool()
+    {
+        // As above: callers that block may hold every thread of the pool.
+        var disk = new SimulatedDisk();
+        await using var host = await Stores.OpenAsync(disk);
+        var flushes = 0;
+        var flushesOnPool = 0;
+        disk.BeforeStep = (operation, name) =>
+        {
+            if (operation == "flush" && name.EndsWith(".value", StringComparison.Ordinal))
+            {
+                Interlocked.Increment(ref flushes);
+                Interlocked.Add(ref flushesOnPool, Thread.CurrentThread.IsThreadPoolThread ? 1 : 0);
+            }
+        };
+
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(i => host.PutLargeAsync($"{i}", new string('L', 10_000)))).WaitAsync(TimeSpan.FromSeconds(60));
+
+        flushes.Should().Be(20);
+        flushesOnPool.Should().Be(0);
+        disk.BeforeStep = null;
+    }
+
+    [Fact]
     public async Task Small_puts_beside_a_large_value_that_fails_all_complete_and_closing_ends()
     {
         for (var round = 0; round < 5; round++)

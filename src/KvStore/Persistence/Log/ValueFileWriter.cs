@@ -53,7 +53,7 @@ internal sealed class ValueFileWriter(ValueFiles owner, IStorage storage, ValueF
         }
 
         // Not on the thread of the caller: a flush takes milliseconds.
-        await Task.Run(FlushFile, CancellationToken.None).ConfigureAwait(false);
+        await ValueFileFlush.RunAsync(FlushFile).ConfigureAwait(false);
         var reference = new KvValueReference(_header.Number, _length) { Check = _header.Check };
         owner.Add(reference);
         _isComplete = true;
