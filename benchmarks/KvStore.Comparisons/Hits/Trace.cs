@@ -54,13 +54,14 @@ internal sealed class Trace(string name, int[] accesses)
     private static int[] Scans(int keys, int accesses)
     {
         var zipf = Zipf(keys, accesses, MoreSkewed, seed: 3);
+        var trace = new int[accesses];
         var (next, scanned) = (0, 0);
         for (var i = 0; i < accesses; i++)
         {
-            zipf[i] = i % (ZipfRun + ScanRun) < ZipfRun ? zipf[next++] : keys + scanned++;
+            trace[i] = i % (ZipfRun + ScanRun) < ZipfRun ? zipf[next++] : keys + scanned++;
         }
 
-        return zipf;
+        return trace;
     }
 
     private static int[] Loop(int keys, int accesses)

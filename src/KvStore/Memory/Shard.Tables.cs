@@ -14,7 +14,9 @@ internal sealed partial class Shard
         get
         {
             var entries = _index.EntriesOf(_number).Length;
-            return (Volatile.Read(ref _occupied) + 2) * 4L > entries * 3L ? 2L * entries * sizeof(long) : 0;
+            return (Volatile.Read(ref _occupied) + 2) * 4L > entries * 3L
+                ? Math.Max(0, EntriesFor(Live + Tombstones + 1) - entries) * (long)sizeof(long)
+                : 0;
         }
     }
 
@@ -53,14 +55,7 @@ internal sealed partial class Shard
     {
         ThrowIfClosed();
         // Between a quarter and half full afterwards.
-        var keys = _live + _tombstones + newKeys;
-        var entryCount = HashIndex.EntriesMin;
-        while (entryCount < keys * 2)
-        {
-            entryCount *= 2;
-        }
-
-        _index.ResizeHoldingLock(_number, entryCount);
+        _index.ResizeHoldingLock(_number, EntriesFor(_live + _tombstones + newKeys));
         _occupied = _live + _tombstones;
     }
 
@@ -76,5 +71,16 @@ internal sealed partial class Shard
         {
             return false;
         }
+    }
+
+    private static int EntriesFor(int keys)
+    {
+        var entryCount = HashIndex.EntriesMin;
+        while (entryCount < keys * 2)
+        {
+            entryCount *= 2;
+        }
+
+        return entryCount;
     }
 }

@@ -1,6 +1,6 @@
 namespace KvStore.Reads;
 
-/// <summary>The layer that answers the reads of a <see cref="ReadPath"/>.</summary>
+/// <summary>The layer that answers the reads of a <see cref="ReadPath"/>. Those from <see cref="Direct"/> on probe at once.</summary>
 internal enum ReadMode
 {
     /// <summary>The namespace is disposed: every read throws.</summary>

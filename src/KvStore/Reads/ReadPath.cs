@@ -118,21 +118,23 @@ internal sealed partial class ReadPath
     /// up, and the probe would become a dozen calls. It calls no method, so it saves no register, and its result fits two registers.
     /// </remarks>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public KvValue Find(string key) =>
-        _mode == ReadMode.Direct && key is not null && TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out var read)
-            ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(read, _clock, default)
-            : _mode == ReadMode.Counting && key is not null && TwoBlockKey.Fits(key.Length) && TwoBlockKey.TryRead(key, out read)
-            ? _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(read, _clock, default)
-            : KvValue.Unknown;
+    public KvValue Find(string key)
+    {
+        var mode = _mode;
+        return mode < ReadMode.Direct || key is null || !TwoBlockKey.Fits(key.Length) || !TwoBlockKey.TryRead(key, out var read) ? KvValue.Unknown
+            : mode == ReadMode.Direct ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(read, _clock, default)
+            : _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(read, _clock, default);
+    }
 
     /// <summary>As <see cref="Find(string)"/>, for a valid key in UTF-8.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public KvValue Find(ReadOnlySpan<byte> utf8Key) =>
-        _mode == ReadMode.Direct && TwoBlockKey.Fits(utf8Key.Length)
-            ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
-            : _mode == ReadMode.Counting && TwoBlockKey.Fits(utf8Key.Length)
-            ? _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
-            : KvValue.Unknown;
+    public KvValue Find(ReadOnlySpan<byte> utf8Key)
+    {
+        var mode = _mode;
+        return mode < ReadMode.Direct || !TwoBlockKey.Fits(utf8Key.Length) ? KvValue.Unknown
+            : mode == ReadMode.Direct ? _index.Probe<TwoBlockKey, ValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default)
+            : _index.Probe<TwoBlockKey, CountedValueOutcome, KvValue>(TwoBlockKey.Read(utf8Key), _clock, default);
+    }
 
     /// <summary>Reads a key in any mode.</summary>
     /// <param name="key">The key.</param>

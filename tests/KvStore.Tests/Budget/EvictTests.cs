@@ -201,6 +201,56 @@ public sealed class EvictTests
         }
     }
 
+    [Fact]
+    public async Task Watchers_are_shown_what_was_evicted()
+    {
+        await using var kv = Create();
+        await kv.PutAsync("watched", "v");
+        var changes = kv.WatchAsync(new KvWatchOptions { Key = "watched", Start = KvWatchStart.Current }).GetAsyncEnumerator();
+        await using (changes.ConfigureAwait(false))
+        {
+            (await changes.MoveNextAsync()).Should().BeTrue();
+            (await changes.MoveNextAsync()).Should().BeTrue();
+            changes.Current.Kind.Should().Be(KvChangeKind.Current);
+            for (var i = 0; i < 20_000; i++)
+            {
+                await kv.PutAsync($"k{i}", ValueOf(i, 200));
+            }
+
+            (await changes.MoveNextAsync()).Should().BeTrue();
+            changes.Current.Kind.Should().Be(KvChangeKind.Evict);
+            changes.Current.Key.Should().Be("watched");
+        }
+    }
+
+    [Fact]
+    public async Task Evictions_are_counted_in_the_metrics()
+    {
+        var measured = 0L;
+        using var listener = new System.Diagnostics.Metrics.MeterListener
+        {
+            InstrumentPublished = static (instrument, listener) =>
+            {
+                if (instrument.Name == "kvstore.evicted")
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((_, value, tags, _) =>
+            measured = tags.ToArray().Any(tag => tag.Value is "COUNTED") ? value : measured);
+        listener.Start();
+        await using var kv = KvNamespace.Create("COUNTED", new KvNamespaceOptions { Memory = s_memory });
+        for (var i = 0; i < 20_000; i++)
+        {
+            await kv.PutAsync($"k{i}", ValueOf(i, 200));
+        }
+
+        listener.RecordObservableInstruments();
+
+        measured.Should().BeInRange(10_000, kv.EvictedCount);
+    }
+
     internal static byte[] ValueOf(int number, int bytes)
     {
         var value = new byte[bytes];

@@ -124,7 +124,8 @@ public sealed class RefuseTests
 
         var again = await FillAsync(kv, valueBytes, "n");
 
-        again.Should().BeGreaterThan(taken / 3);
+        // Half of them, but for the keys that are remembered as deleted, which weigh as much as values of a byte.
+        again.Should().BeGreaterThan(taken / 5);
         kv.MemoryBytes.Should().BeLessThan(Budget + (4 * SegmentBytes));
     }
 
