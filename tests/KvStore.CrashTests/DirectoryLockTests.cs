@@ -22,7 +22,7 @@ public sealed class DirectoryLockTests : IDisposable
         var thrown = (await act.Should().ThrowAsync<KvDirectoryLockedException>()).Which;
         thrown.ProcessId.Should().Be(Environment.ProcessId);
         thrown.Directory.Should().Be(_directory);
-        thrown.Message.Should().Contain($"in process {Environment.ProcessId}").And.Contain(_directory);
+        thrown.Message.Should().Contain($"in process {Environment.ProcessId}, which is this one").And.Contain(_directory);
     }
 
     [Fact]

@@ -70,6 +70,28 @@ public sealed class BindingsTests : IDisposable
     }
 
     [Fact]
+    public async Task File_that_binds_nothing_registers_bindings_that_say_so()
+    {
+        var services = new ServiceCollection();
+        KvCompiledBindings.Register(services, "wrangler.jsonc", """{ "kv_namespaces": [] }""", environment: "", configure: null, path: null);
+
+        await using var provider = services.BuildServiceProvider();
+        var bindings = new KvBindings(provider.GetRequiredService<IKvNamespaceFactory>());
+
+        bindings.Invoking(kv => kv.FLAGS).Should().Throw<ArgumentException>().WithMessage("*FLAGS*");
+    }
+
+    [Fact]
+    public void Error_in_compiled_bindings_names_no_position_in_the_file()
+    {
+        var compiled = """{ "kv_namespaces": [{ "binding": "A" }], "env": { "bad": { "name": "x" } } }""";
+
+        var act = () => KvCompiledBindings.Register(new ServiceCollection(), "wrangler.jsonc", compiled, "bad", configure: null, path: null);
+
+        act.Should().Throw<InvalidDataException>().WithMessage("wrangler.jsonc: the environment \"bad\" binds no KV namespace*");
+    }
+
+    [Fact]
     public void Environment_that_was_not_compiled_is_refused_with_those_that_were()
     {
         var act = () => new ServiceCollection().AddKvBindings("staging");

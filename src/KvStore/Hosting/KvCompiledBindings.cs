@@ -29,7 +29,7 @@ public static class KvCompiledBindings
         var known = WranglerConfig.Parse(compiled, isToml: false);
         if (path is null)
         {
-            KvServiceCollectionExtensions.Register(services, fileName, WranglerFile.Resolve(fileName, known, environment), configure);
+            KvServiceCollectionExtensions.Register(services, fileName, WranglerFile.Resolve(fileName, known, environment, isCompiled: true), configure, isCompiled: true);
             return;
         }
 

@@ -51,7 +51,7 @@ public static class KvServiceCollectionExtensions
         }
 
         services.AddSingleton(Registration(services, name, configure, readsConfiguration: true));
-        services.TryAddSingleton(provider => new KvNamespaceRegistry(provider.GetServices<KvNamespaceRegistration>()));
+        AddFactory(services);
         services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.AddKeyedSingleton(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
         services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
@@ -59,8 +59,6 @@ public static class KvServiceCollectionExtensions
         services.TryAddSingleton(WithoutKey<KvNamespace>);
         services.TryAddSingleton(WithoutKey<IKvNamespace>);
         services.TryAddSingleton(WithoutKey<IKvExtendedNamespace>);
-        services.TryAddSingleton<IKvNamespaceFactory>(
-            provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
         return services;
     }
@@ -162,8 +160,13 @@ public static class KvServiceCollectionExtensions
     }
 
     /// <summary>Registers the bindings of a file.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="path">The file, for messages.</param>
+    /// <param name="file">The bindings.</param>
+    /// <param name="configure">Sets the options of each new namespace.</param>
+    /// <param name="isCompiled">Whether the bindings were compiled in, so that no position in the file is known.</param>
     internal static IServiceCollection Register(
-        IServiceCollection services, string path, WranglerBindings file, Action<KvNamespaceBuilder>? configure)
+        IServiceCollection services, string path, WranglerBindings file, Action<KvNamespaceBuilder>? configure, bool isCompiled = false)
     {
         // Check all bindings before one is registered, so that an invalid file changes nothing.
         var taken = new HashSet<string>(NamesIn(services), StringComparer.Ordinal);
@@ -171,10 +174,12 @@ public static class KvServiceCollectionExtensions
         {
             if (!taken.Add(binding.Name))
             {
-                throw WranglerFile.Error(path, binding.Position, KvNamespaceRegistry.IsTaken(binding.Name));
+                throw WranglerFile.Error(path, isCompiled ? null : binding.Position, KvNamespaceRegistry.IsTaken(binding.Name));
             }
         }
 
+        // A file that binds nothing has a factory too, which says so.
+        AddFactory(services);
         foreach (var binding in file.Bindings)
         {
             services.AddKvNamespace(binding.Name, configure);
@@ -199,6 +204,13 @@ public static class KvServiceCollectionExtensions
     {
         var environment = services.LastOrDefault(service => service.ServiceType == typeof(IHostEnvironment) && !service.IsKeyedService);
         return environment?.ImplementationInstance is IHostEnvironment { ContentRootPath: { Length: > 0 } root } ? root : null;
+    }
+
+    private static void AddFactory(IServiceCollection services)
+    {
+        services.TryAddSingleton(provider => new KvNamespaceRegistry(provider.GetServices<KvNamespaceRegistration>()));
+        services.TryAddSingleton<IKvNamespaceFactory>(
+            provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
     }
 
     private static KvNamespaceRegistration Registration(

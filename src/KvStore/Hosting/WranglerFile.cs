@@ -37,11 +37,12 @@ internal static class WranglerFile
     /// <param name="path">The file, for messages.</param>
     /// <param name="config">Its content.</param>
     /// <param name="environment">The environment; null for the top level.</param>
+    /// <param name="isCompiled">Whether the content was compiled in, so that no position in the file is known.</param>
     /// <exception cref="InvalidDataException">
     /// The file is wrong or lacks the environment; or no environment is chosen, and only environments bind something; or the environment
     /// has no <c>kv_namespaces</c>, and the top level has.
     /// </exception>
-    public static WranglerBindings Resolve(string path, WranglerConfig config, string? environment)
+    public static WranglerBindings Resolve(string path, WranglerConfig config, string? environment, bool isCompiled = false)
     {
         var section = config.Find(environment);
         var problem = config.TopLevel.Problems
@@ -52,7 +53,7 @@ internal static class WranglerFile
             .FirstOrDefault();
         if (problem is { } first)
         {
-            throw Error(path, first.Position, first.Message);
+            throw Error(path, isCompiled ? null : first.Position, first.Message);
         }
 
         if (section is null)
@@ -72,7 +73,7 @@ internal static class WranglerFile
         {
             throw Error(
                 path,
-                section.Position,
+                isCompiled ? null : section.Position,
                 $"the environment \"{environment}\" binds no KV namespace, and the top level binds {NamesOf(config.TopLevel.Bindings)}. "
                     + $"Environments do not inherit \"kv_namespaces\": list there what it needs, or write {(WranglerConfig.IsToml(path) ? "kv_namespaces = []" : "\"kv_namespaces\": []")} there");
         }
@@ -80,9 +81,13 @@ internal static class WranglerFile
         return new WranglerBindings(section.Bindings, WarningsOf(path, environment, config, section));
     }
 
-    /// <summary>The exception for an error at a position of a file.</summary>
-    public static InvalidDataException Error(string path, FilePosition at, string what) =>
-        new(Invariant($"{path}({at.Line},{at.Column}): {what.TrimEnd('.')}."));
+    /// <summary>The exception for an error in a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="at">Where in it; null when that is not known.</param>
+    /// <param name="what">What is wrong.</param>
+    public static InvalidDataException Error(string path, FilePosition? at, string what) => at is { } position
+        ? new(Invariant($"{path}({position.Line},{position.Column}): {what.TrimEnd('.')}."))
+        : new($"{path}: {what.TrimEnd('.')}.");
 
     private static WranglerConfig Parse(string path)
     {

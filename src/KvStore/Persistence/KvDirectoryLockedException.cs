@@ -11,7 +11,7 @@ public sealed class KvDirectoryLockedException : KvPersistenceException
     /// <param name="innerException">What the operating system said.</param>
     public KvDirectoryLockedException(string directory, int? processId, Exception? innerException = null)
         : base(
-            Invariant($"{directory} is open already, {(processId is { } id ? Invariant($"in process {id}") : "in a process that did not leave its number")}; a directory is open once at a time."),
+            $"{directory} is open already, {Holder(processId)}; a directory is open once at a time.",
             innerException)
     {
         Directory = directory;
@@ -39,6 +39,11 @@ public sealed class KvDirectoryLockedException : KvPersistenceException
             ? $"{directory} is open already, {Holder(processId)}; a directory is open for writing once at a time."
             : $"{directory} is open already, {Holder(processId)}; a directory is open for writing once at a time, and not while others have it open with {nameof(FilePersistenceOptions)}.{nameof(FilePersistenceOptions.ReadOnly)}, who leave no number.";
 
-    private static string Holder(int? processId) =>
-        processId is { } id ? string.Create(CultureInfo.InvariantCulture, $"in process {id}") : "in a process that did not leave its number";
+    private static string Holder(int? processId) => processId switch
+    {
+        null => "in a process that did not leave its number",
+        { } id when id == Environment.ProcessId => string.Create(
+            CultureInfo.InvariantCulture, $"in process {id}, which is this one: give each namespace a directory of its own, and dispose one before it is opened again"),
+        { } id => string.Create(CultureInfo.InvariantCulture, $"in process {id}"),
+    };
 }
