@@ -109,7 +109,8 @@ public sealed class DashboardAccessTests : DashboardTest
     [Fact]
     public async Task Every_response_allows_only_the_script_of_the_dashboard()
     {
-        foreach (var (_, path) in Routes().Where(route => route.Method == "GET" && !route.Path.Contains("stream")))
+        // Streams do not end, so a client that reads a response whole never gets one.
+        foreach (var (_, path) in Routes().Where(route => route.Method == "GET" && !route.Path.Contains("/stream") && !route.Path.Contains("/changes")))
         {
             var page = await Browser.GetAsync(path);
 
