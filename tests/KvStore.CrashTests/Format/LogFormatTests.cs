@@ -22,7 +22,7 @@ public sealed class LogFormatTests
         from metadata in Gen.OneOf(Gen.Constant<byte[]>([]), Bytes(0, 300), Bytes(65_000, 65_535))
         from value in Gen.OneOf(Bytes(0, 20), Bytes(0, 5000))
         from revision in Gen.Choose(1, int.MaxValue)
-        from high in Gen.Choose(0, int.MaxValue / 2)
+        from high in Gen.Choose(0, (int)(LogFormat.RevisionMax >> 31) - 2)
         from rounding in Gen.Choose(0, 3)
         from deadline in Gen.Choose(int.MinValue, int.MaxValue)
         from kind in Gen.Choose(0, 3)
