@@ -134,6 +134,15 @@ public sealed class ValuesApiTests : ApiTest
         (await Api.PutAsync($"{Path}/values/k", "later")).Status.Should().Be(HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task Expiration_of_any_length_is_refused_as_too_late()
+    {
+        var answer = await Api.PutAsync($"{Path}/values/k?expiration={new string('9', 43)}", "v");
+
+        answer.Status.Should().Be(HttpStatusCode.BadRequest);
+        answer.Text.Should().Contain("The latest expiration that can be stored is 4294967295");
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -91,6 +91,23 @@ public sealed class DirectoryIdentityTests : IDisposable
     }
 
     [RealPartFact(RealPart.Linux)]
+    public async Task Large_put_into_a_moved_directory_stops_writes_as_a_small_one_does()
+    {
+        var host = await OpenAsync();
+        await host.PutAsync("a", "one");
+        Directory.Move(_directory, _directory + ".old");
+
+        var large = () => host.PutLargeAsync("late", new string('L', 2000));
+
+        (await large.Should().ThrowAsync<KvPersistenceException>()).Which.Message.Should().Contain("Nothing more is written").And.NotContain("Later writes may succeed");
+        host.Persistence.Health.Status.Should().Be(KvPersistenceStatus.Failed);
+        Directory.Move(_directory + ".old", _directory);
+        await host.Persistence.ReopenAsync();
+        await host.PutLargeAsync("late", new string('L', 2000));
+        await host.Persistence.DisposeAsync();
+    }
+
+    [RealPartFact(RealPart.Linux)]
     public async Task When_the_directory_is_moved_writes_stop_even_when_it_comes_back()
     {
         var host = await OpenAsync();

@@ -61,6 +61,22 @@ public sealed class ReadOnlyDirectoryTests : IDisposable
     }
 
     [Fact]
+    public async Task Copy_of_a_directory_that_is_only_read_is_refused_with_what_to_do()
+    {
+        await WriteSomeAsync();
+        await using var reader = await ReadAsync();
+
+        var copy = () => reader.Persistence.SnapshotAsync(Path.Combine(_root, "copy")).AsTask();
+
+        (await copy.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*ReadOnly, and makes no copy: open it without, or copy its files*");
+        Directory.Exists(Path.Combine(_root, "copy")).Should().BeFalse();
+    }
+
+    [Fact]
+    public void Directory_with_a_nul_is_refused_at_once() =>
+        FluentActions.Invoking(() => new FilePersistence("a\0b")).Should().Throw<ArgumentException>().WithMessage("The directory contains U+0000*").And.ParamName.Should().Be("directory");
+
+    [Fact]
     public async Task Writer_beside_a_reader_is_refused_with_the_reason()
     {
         await WriteSomeAsync();

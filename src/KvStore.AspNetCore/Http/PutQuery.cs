@@ -23,6 +23,8 @@ internal static class PutQuery
             };
     }
 
+    private static bool IsTooMany(string? value) => value is { Length: > 0 } && !value.AsSpan().ContainsAnyExceptInRange('0', '9');
+
     private static long? Seconds(HttpRequest request, string name)
     {
         if (!request.QueryString.HasValue || request.Query[name] is not { Count: > 0 } values)
@@ -38,6 +40,7 @@ internal static class PutQuery
         // An empty value is refused too, because a variable that was not set must not make an entry that never expires.
         return Int128.TryParse(values[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds)
             ? PutSeconds.Check(seconds, name)
-            : throw PutSeconds.Refused(name, $"Invalid {name} of {VisibleKey.Quote(values[0])}. {PutSeconds.RuleOf(name)}");
+            : throw PutSeconds.Refused(
+                name, $"Invalid {name} of {VisibleKey.Quote(values[0])}. {(IsTooMany(values[0]) ? PutSeconds.LatestText : PutSeconds.RuleOf(name))}");
     }
 }

@@ -33,6 +33,11 @@ public sealed class FilePersistence : IKvPersistence
     internal FilePersistence(string directory, FilePersistenceOptions? options, Func<string, IStorage> openStorage)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
+        if (directory.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new ArgumentException("The directory contains U+0000, which no path can contain.", nameof(directory));
+        }
+
         Options = options ?? new FilePersistenceOptions();
         Options.Validate();
         Directory = directory;
@@ -98,6 +103,12 @@ public sealed class FilePersistence : IKvPersistence
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         var opened = Opened;
+        if (Options.ReadOnly)
+        {
+            throw new KvPersistenceException(
+                $"{Directory} was opened with {nameof(FilePersistenceOptions.ReadOnly)}, and makes no copy: open it without, or copy its files while no process has it open for writing.");
+        }
+
         try
         {
             using var target = OpenStorage(directory);

@@ -161,10 +161,12 @@ internal sealed class ValueFiles : IKvLargeValues
             return new ObjectDisposedException($"The namespace in {_storage.PathOf("")} was disposed.", e);
         }
 
-        if (e is FlushFailedException && _log is { } log)
+        if (e is FlushFailedException or DirectoryLostException && _log is { } log)
         {
-            var failure = new KvPersistenceException(
-                $"Writing a large value failed: {e.InnerException!.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e.InnerException);
+            var failure = e is DirectoryLostException
+                ? new KvPersistenceException($"Writing a large value failed: {e.Message}", e)
+                : new KvPersistenceException(
+                    $"Writing a large value failed: {e.InnerException!.Message.TrimEnd('.')}. Nothing more is written until the namespace is opened again.", e.InnerException);
             log.Fail(failure);
             return failure;
         }
