@@ -48,7 +48,11 @@ internal abstract class HitCache : IDisposable
             return false;
         }
 
-        public override void Dispose() => _cache.Dispose();
+        public override void Dispose()
+        {
+            _cache.Dispose();
+            base.Dispose();
+        }
     }
 
     private sealed class OfFusionCache : HitCache
@@ -79,6 +83,7 @@ internal abstract class HitCache : IDisposable
         {
             _cache.Dispose();
             _memory.Dispose();
+            base.Dispose();
         }
     }
 
@@ -133,10 +138,13 @@ internal sealed class KvStoreHits(long budget) : HitCache
         }
 
         // In memory a put completes in the call.
-        var put = _kv.PutAsync(name, Value);
-        put.GetAwaiter().GetResult();
+        _kv.PutAsync(name, Value).AsTask().GetAwaiter().GetResult();
         return false;
     }
 
-    public override void Dispose() => _kv.Dispose();
+    public override void Dispose()
+    {
+        _kv.Dispose();
+        base.Dispose();
+    }
 }

@@ -19,6 +19,7 @@ public sealed record KvGetOrCreateOptions
     private readonly TimeSpan? _staleOnError;
     private readonly double? _eagerRefresh;
     private readonly TimeSpan? _jitter;
+    private readonly TimeSpan _lookAhead;
 
     /// <summary>
     /// How long an entry is fresh; null for ever. Together with the time for which it may be stale it is at least
@@ -97,10 +98,18 @@ public sealed record KvGetOrCreateOptions
     }
 
     /// <summary>How long before its expiration an entry is no longer simply fresh.</summary>
-    internal TimeSpan LookAhead { get; private init; }
+    internal TimeSpan LookAhead
+    {
+        get => _lookAhead;
+        private init
+        {
+            _lookAhead = value;
+            LookAheadSeconds = value == default ? 0 : (uint)Math.Min((value.Ticks / TimeSpan.TicksPerSecond) + 2, uint.MaxValue);
+        }
+    }
 
-    /// <summary>The same in seconds, rounded up, with a second for the rounding of expirations; 0 for none.</summary>
-    internal uint LookAheadSeconds => LookAhead == default ? 0 : (uint)Math.Min((LookAhead.Ticks / TimeSpan.TicksPerSecond) + 2, uint.MaxValue);
+    /// <summary>The same in seconds, rounded up, with a second for the rounding of expirations; 0 for none. Every hit asks.</summary>
+    internal uint LookAheadSeconds { get; private init; }
 
     /// <summary>How long before its expiration an entry becomes stale.</summary>
     internal TimeSpan StaleSpan => Max(_staleFor.GetValueOrDefault(), _staleOnError.GetValueOrDefault());

@@ -287,7 +287,7 @@ public static class KvGetOrCreateExtensions
     {
         if (kv is KvNamespace local)
         {
-            return options is null
+            return options is null || options.LookAheadSeconds == 0
                 ? local.Objects.TryFind(key, form, cancellationToken, out hit, out hash)
                 : local.Objects.TryFindFresh(key, form, options.LookAheadSeconds, cancellationToken, out hit, out hash);
         }

@@ -94,12 +94,13 @@ internal readonly struct FreshObjectOutcome(DecodedCache cache, CoarseClock cloc
     public ProbedObject Found(byte[] segment, int offset, ulong hash)
     {
         var record = new Record(segment, offset);
-        var seconds = record.Deadline.Seconds;
+        var seconds = record.DeadlineSeconds;
 
         // Without asking the clock: what may expire soon is left to a search.
         return seconds != 0 && (seconds <= lookAheadSeconds || clock.MayHavePassed(seconds - lookAheadSeconds))
             ? ProbedObject.UnknownOf(hash)
-            : new ObjectOutcome(cache).Found(segment, offset, hash);
+            : cache.Find(hash, record.Revision) is { } found ? new ProbedObject(found, hash)
+            : ProbedObject.UnknownOf(hash);
     }
 }
 

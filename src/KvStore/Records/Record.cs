@@ -46,6 +46,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>When the record expires.</summary>
     public Deadline Deadline => RecordLayout.ReadDeadline(in Start);
 
+    /// <summary><see cref="Deadline.Seconds"/> of the deadline, without its rounding.</summary>
+    public uint DeadlineSeconds => Read<uint>(RecordLayout.DeadlineOffset);
+
     /// <summary>The length of the value; of a large value, the length of the reference to it.</summary>
     public int ValueBytes => Read<int>(RecordLayout.ValueBytesOffset);
 

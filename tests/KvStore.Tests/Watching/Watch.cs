@@ -7,7 +7,7 @@ internal sealed class Watch : IAsyncDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly IAsyncEnumerator<KvChange> _changes;
-    private ValueTask<bool>? _pending;
+    private Task<bool>? _pending;
 
     private Watch(IKvExtendedNamespace kv, KvWatchOptions? options, CancellationToken cancellationToken) =>
         _changes = kv.WatchAsync(options, cancellationToken).GetAsyncEnumerator(CancellationToken.None);
@@ -16,7 +16,7 @@ internal sealed class Watch : IAsyncDisposable
     public static Watch Begin(IKvExtendedNamespace kv, KvWatchOptions? options = null, CancellationToken cancellationToken = default)
     {
         var watch = new Watch(kv, options, cancellationToken);
-        watch._pending = watch._changes.MoveNextAsync();
+        watch._pending = watch._changes.MoveNextAsync().AsTask();
         return watch;
     }
 
@@ -30,9 +30,9 @@ internal sealed class Watch : IAsyncDisposable
     /// <summary>Whether there is another change; false when the watch has ended.</summary>
     public async Task<bool> MovesNextAsync()
     {
-        var next = _pending ?? _changes.MoveNextAsync();
+        var next = _pending ?? _changes.MoveNextAsync().AsTask();
         _pending = null;
-        return await next.AsTask().WaitAsync(s_patience);
+        return await next.WaitAsync(s_patience);
     }
 
     /// <summary>The next changes as short texts.</summary>
@@ -50,8 +50,8 @@ internal sealed class Watch : IAsyncDisposable
     /// <summary>Requires that there is nothing to show.</summary>
     public void ShouldWait()
     {
-        _pending ??= _changes.MoveNextAsync();
-        _pending.Value.IsCompleted.Should().BeFalse("there is no further change");
+        _pending ??= _changes.MoveNextAsync().AsTask();
+        _pending.IsCompleted.Should().BeFalse("there is no further change");
     }
 
     public async ValueTask DisposeAsync()
