@@ -51,18 +51,21 @@ internal sealed partial class OrderedIndex
         return isStill;
     }
 
-    /// <summary>Prefetches the beginning of a record. The address may be stale.</summary>
-    public void Prefetch(long address, int bytes)
+    /// <summary>Prefetches the beginnings of records, all at once, so that their cache and TLB misses overlap. The addresses may be stale.</summary>
+    public void Prefetch(ReadOnlySpan<long> addresses, int bytes)
     {
         const int CacheLineBytes = 64;
-        var array = segments.ArrayOf(address);
-        var offset = RecordAddress.OffsetOf(address);
-        for (var at = 0; at < bytes; at += CacheLineBytes)
+        foreach (var address in addresses)
         {
-            HashIndex.Prefetch(array, offset + at);
-        }
+            var array = segments.ArrayOf(address);
+            var offset = RecordAddress.OffsetOf(address);
+            for (var at = 0; at < bytes; at += CacheLineBytes)
+            {
+                HashIndex.Prefetch(array, offset + at);
+            }
 
-        HashIndex.Prefetch(array, offset + bytes - 1);
+            HashIndex.Prefetch(array, offset + bytes - 1);
+        }
     }
 
     private bool TryTakeAddresses(int version, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, Span<long> addresses, out int count)

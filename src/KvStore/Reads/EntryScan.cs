@@ -24,8 +24,10 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
     // A scan that ends early has taken few in vain.
     private const int FirstAddresses = 64;
 
-    // So many records are on their way from memory, each up to so many bytes: the processor prefetches the rest of a long value itself.
-    private const int RecordsAhead = 16;
+    // So many records are on their way from memory: more would wait for each other. A few are asked for at once, so that their TLB misses
+    // overlap too. The processor prefetches the rest of a long value itself.
+    private const int RecordsAhead = 8;
+    private const int RecordsAtOnce = 4;
     private const int PrefetchedBytesMax = 256;
 
     public IAsyncEnumerator<KvScanEntry> GetAsyncEnumerator(CancellationToken cancellationToken = default) => new Cursor(this, cancellationToken);
@@ -89,9 +91,9 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
 
             while (_next < _count || TryFill())
             {
-                if (_next + RecordsAhead < _count)
+                if (_next % RecordsAtOnce == 0)
                 {
-                    _ordered.Prefetch(_addresses[_next + RecordsAhead], _recordBytes);
+                    Prefetch(_next + RecordsAhead, RecordsAtOnce);
                 }
 
                 if (!_ordered.TryResolve(_addresses[_next], _version, out var record))
@@ -177,12 +179,16 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
             _count = _ordered.TakeAddresses(_prefix, after, _addresses, out _version);
             _next = 0;
             _isLast = _count < _addresses.Length;
-            for (var i = 0; i < Math.Min(_count, RecordsAhead); i++)
-            {
-                _ordered.Prefetch(_addresses[i], _recordBytes);
-            }
-
+            Prefetch(0, RecordsAhead);
             return _count > 0;
+        }
+
+        private void Prefetch(int first, int count)
+        {
+            if (first < _count)
+            {
+                _ordered.Prefetch(_addresses.AsSpan(first, Math.Min(count, _count - first)), _recordBytes);
+            }
         }
     }
 
