@@ -11,6 +11,10 @@ internal partial interface IFlags
     /// <summary>All flags of a tenant.</summary>
     KvTypedEntries<Flag, FlagInfo> Flags(string tenant);
 
+    /// <summary>One flag, as a listing.</summary>
+    [KvKey("flag:{tenant}:{name}")]
+    KvTypedEntries<Flag, FlagInfo> FlagsNamed(string tenant, string name);
+
     /// <summary>All flags of all tenants.</summary>
     KvTypedEntries<Flag, FlagInfo> AllFlags();
 

@@ -20,6 +20,52 @@ public sealed class TypedNamespaceTests : IAsyncDisposable
     public ValueTask DisposeAsync() => _kv.DisposeAsync();
 
     [Fact]
+    public async Task Put_with_new_stores_metadata_and_zero_is_a_revision()
+    {
+        var entry = _flags.Flag("acme", "beta");
+
+        await entry.PutAsync(new(true, []), new("ada", 1));
+
+        (await entry.GetAsync()).Metadata.Should().Be(new FlagInfo("ada", 1));
+        await using var changes = entry.WatchAsync(0).GetAsyncEnumerator();
+        (await changes.MoveNextAsync()).Should().BeTrue();
+        changes.Current.Kind.Should().Be(KvChangeKind.Reset);
+    }
+
+    [Fact]
+    public async Task Listing_with_every_parameter_shows_that_key_and_no_longer_one()
+    {
+        await _flags.Flag("acme", "be").PutAsync(new Flag(true, []));
+        await _flags.Flag("acme", "beta").PutAsync(new Flag(true, []));
+
+        var names = new List<string>();
+        await foreach (var key in _flags.FlagsNamed(name: "be", tenant: "acme").ListAsync())
+        {
+            names.Add(key.Name);
+        }
+
+        names.Should().Equal("flag:acme:be");
+    }
+
+    [Fact]
+    public async Task Watch_ended_by_a_value_that_does_not_fit_says_after_which_revision_to_go_on()
+    {
+        await using var changes = _flags.Flags("acme").WatchAsync(KvWatchStart.Current).GetAsyncEnumerator();
+        (await changes.MoveNextAsync()).Should().BeTrue();
+        changes.Current.Kind.Should().Be(KvChangeKind.Current);
+        await _kv.PutAsync("flag:acme:bad", "no flag");
+        await _flags.Flag("acme", "good").PutAsync(new Flag(true, []));
+        var revision = (await _kv.GetAsync("flag:acme:bad")).Revision;
+
+        var next = () => changes.MoveNextAsync().AsTask();
+
+        (await next.Should().ThrowAsync<System.Text.Json.JsonException>()).WithMessage($"*A watch after revision {revision} goes on behind it.");
+        await using var again = _flags.Flags("acme").WatchAsync(revision).GetAsyncEnumerator();
+        (await again.MoveNextAsync()).Should().BeTrue();
+        again.Current.Name.Should().Be("flag:acme:good");
+    }
+
+    [Fact]
     public async Task Entry_is_put_got_and_deleted_with_its_types()
     {
         var entry = _flags.Flag("acme", "beta");

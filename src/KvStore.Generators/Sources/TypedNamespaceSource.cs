@@ -198,7 +198,10 @@ internal static class TypedNamespaceSource
         {
             var entry = model.Entries[listing.Entry];
             var discards = string.Concat(entry.Parameters.Select(static _ => ", out _"));
-            var isKey = entry.Parameters.Count > 0 ? $"static key => TryParse{entry.Name}Key(key{discards})" : $"static key => key == {entry.Name}Key()";
+            // With all parameters there is one key, and a longer one may begin with it.
+            var isKey = entry.Parameters.Count > 0 && listing.Parameters.Count == entry.Parameters.Count
+                ? $"key => key == {entry.Name}Key({string.Join(", ", entry.Parameters.Select(p => $"{Identifiers.Escape(p.Name)}: {Identifiers.Escape(p.Name)}"))})"
+                : entry.Parameters.Count > 0 ? $"static key => TryParse{entry.Name}Key(key{discards})" : $"static key => key == {entry.Name}Key()";
             code.Line();
             code.Line($"public global::KvStore.KvTypedEntries<{listing.Types}> {Identifiers.Escape(listing.Name)}({Declare(listing.Parameters)}) =>");
             code.Deeper($"new(_kv, Keys.{Identifiers.Escape(entry.Name)}.Prefix([{Texts(listing.Parameters)}]), {isKey}, s_{entry.Name}{(listing.Types == entry.Types ? "" : "!")});");

@@ -95,7 +95,7 @@ public sealed class KvTypedEntries<TValue, TMetadata>
     /// <summary>Watches the entries for changes: see <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
     /// <param name="start">Whether the entries that are there are shown first, and then <see cref="KvChangeKind.Current"/>.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
-    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>.</returns>
+    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>, which says after which revision to go on.</returns>
     /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
     /// <exception cref="KvException">The prefix is too long (414).</exception>
     public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(
@@ -109,6 +109,7 @@ public sealed class KvTypedEntries<TValue, TMetadata>
     /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The revision is negative.</exception>
     /// <exception cref="KvException">The prefix is too long (414).</exception>
+    [OverloadResolutionPriority(1)] // So that 0 means the revision.
     public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(long afterRevision, CancellationToken cancellationToken = default) =>
         TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, AfterRevision = afterRevision }, _isKey, _shape, cancellationToken);
 

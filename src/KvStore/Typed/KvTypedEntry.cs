@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Runtime.CompilerServices;
 using KvStore.Typed;
 
 namespace KvStore;
@@ -61,6 +62,7 @@ public sealed class KvTypedEntry<TValue, TMetadata>
     /// <param name="cancellationToken">Cancels the put where it has to wait.</param>
     /// <returns>A task that completes when the value is visible and as durable as the namespace is configured.</returns>
     /// <exception cref="KvException">The value or the metadata is too large, or the time to live is below the limit of the namespace. Nothing has changed.</exception>
+    [OverloadResolutionPriority(1)] // So that new(...) means the metadata.
     public ValueTask PutAsync(TValue value, TMetadata metadata, CancellationToken cancellationToken = default) =>
         Namespace.PutAsync(Key, _shape.Value.Write(value), _shape.Options(metadata), cancellationToken);
 
@@ -72,7 +74,7 @@ public sealed class KvTypedEntry<TValue, TMetadata>
     /// <summary>Watches the entry for changes: see <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
     /// <param name="start">Whether the entry is shown first as it is, and then <see cref="KvChangeKind.Current"/>.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
-    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>.</returns>
+    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>, which says after which revision to go on.</returns>
     /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
     /// <exception cref="KvException">The key is not allowed.</exception>
     public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(
@@ -86,6 +88,7 @@ public sealed class KvTypedEntry<TValue, TMetadata>
     /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The revision is negative.</exception>
     /// <exception cref="KvException">The key is not allowed.</exception>
+    [OverloadResolutionPriority(1)] // So that 0 means the revision.
     public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(long afterRevision, CancellationToken cancellationToken = default) =>
         TypedWatch.WatchAsync(Namespace, new KvWatchOptions { Key = Key, AfterRevision = afterRevision }, isKey: null, _shape, cancellationToken);
 

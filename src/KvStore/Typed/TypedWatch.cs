@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using KvStore.Rules;
 
 namespace KvStore.Typed;
@@ -21,6 +22,23 @@ internal static class TypedWatch
         return ReadAsync(extended, extended.WatchAsync(options, cancellationToken), isKey, shape, cancellationToken);
     }
 
+    // Otherwise one value that does not fit would end each watch that begins before it.
+    private static async ValueTask<KvTypedValue<TValue, TMetadata>> ReadAsync<TValue, TMetadata>(
+        IKvExtendedNamespace kv, KvChange change, KvTypedShape<TValue, TMetadata> shape, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await shape.ReadAsync(kv, change.Key, change.Value, cancellationToken).ConfigureAwait(false);
+        }
+        catch (JsonException e)
+        {
+            var goOn = change.Revision > 0
+                ? Invariant($"A watch after revision {change.Revision} goes on behind it.")
+                : "It was there when the watch began: correct or delete it.";
+            throw new JsonException($"{e.Message} {goOn}", path: null, e.LineNumber, e.BytePositionInLine);
+        }
+    }
+
     private static async IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> ReadAsync<TValue, TMetadata>(
         IKvExtendedNamespace kv,
         IAsyncEnumerable<KvChange> changes,
@@ -33,7 +51,7 @@ internal static class TypedWatch
             if (change.Kind is KvChangeKind.Current or KvChangeKind.Reset || isKey is null || isKey(change.Key))
             {
                 var entry = change.Kind == KvChangeKind.Put
-                    ? await shape.ReadAsync(kv, change.Key, change.Value, cancellationToken).ConfigureAwait(false)
+                    ? await ReadAsync(kv, change, shape, cancellationToken).ConfigureAwait(false)
                     : default;
                 yield return new KvTypedChange<TValue, TMetadata>(change.Kind, change.Key, change.Revision, entry);
             }
