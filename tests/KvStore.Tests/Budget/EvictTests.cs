@@ -35,7 +35,8 @@ public sealed class EvictTests
             await kv.PutAsync($"k{i:D6}", ValueOf(i, valueBytes));
             if (i % Math.Max(1, puts / 100) == 0)
             {
-                kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * SegmentBytes) + valueBytes);
+                // And what an index takes twice while the background rebuilds it.
+                kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * SegmentBytes) + valueBytes + (Budget / 8));
             }
         }
 
@@ -128,7 +129,7 @@ public sealed class EvictTests
         }
 
         kv.EvictedCount.Should().BeLessThan(50);
-        kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * SegmentBytes));
+        kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * SegmentBytes) + (Budget / 8));
     }
 
     [Theory]
@@ -192,7 +193,7 @@ public sealed class EvictTests
         await Task.WhenAll(readers);
 
         kv.EvictedCount.Should().BeGreaterThan(0);
-        kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * 3 * SegmentBytes));
+        kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * 3 * SegmentBytes) + (Budget / 8));
 
         static void Check(int key, KvValue value)
         {
