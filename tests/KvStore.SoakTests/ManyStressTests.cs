@@ -131,7 +131,11 @@ public sealed class ManyStressTests(ITestOutputHelper output)
             await Task.WhenAll(overwriter, coming).WaitAsync(TimeSpan.FromMinutes(2));
         }
 
-        seen.Should().Contain(number => number > 0, "entries were overwritten meanwhile");
+        if (kind != "disk")
+        {
+            // A disk may be so slow that nothing is overwritten while the scans run.
+            seen.Should().Contain(number => number > 0, "entries were overwritten meanwhile");
+        }
 
         static string Value(int index, int number) => FormattableString.Invariant($"{index} {number} {new string('v', 200 + (index % 300))}");
     }

@@ -141,7 +141,7 @@ internal sealed class Follower(string prefix) : IAsyncDisposable
                     !_entries.TryGetValue(change.Key, out var before) || before.Revision < change.Value.Revision || (before.Revision == change.Value.Revision && !_shownHere.Contains(change.Key)),
                     $"{change.Key} went back from {before.Revision} to {change.Value.Revision}, or was shown twice");
                 _shownHere.Add(change.Key);
-                _entries[change.Key] = (change.Value.GetText()!, change.Value.Revision);
+                _entries[change.Key] = (TextOf(change.Value), change.Value.Revision);
                 break;
             default:
                 Require(change.Key.StartsWith(prefix, StringComparison.Ordinal), "a key has another prefix");
@@ -159,6 +159,19 @@ internal sealed class Follower(string prefix) : IAsyncDisposable
         if (!isTrue)
         {
             throw new InvalidOperationException(otherwise);
+        }
+    }
+
+    // The file of a large value that was replaced is gone after a while; then the change that replaced it follows.
+    private static string TextOf(KvValue value)
+    {
+        try
+        {
+            return value.GetText()!;
+        }
+        catch (KvException e) when (e.StatusCode == 410)
+        {
+            return "";
         }
     }
 }
