@@ -318,10 +318,10 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    /// <summary>Releases the space that is reserved behind the end. Requires: nothing is written behind the end any more.</summary>
+    /// <summary>Releases the space behind the end, as far as that is possible. Requires: nothing is written behind the end any more.</summary>
     public void ReleaseSpace()
     {
-        if (!_space.IsReserved || _space.Through <= End)
+        if (_space.Through <= End)
         {
             return;
         }

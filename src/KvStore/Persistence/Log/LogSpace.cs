@@ -115,12 +115,13 @@ internal sealed class LogSpace(LogShape shape, long length)
 
     private void WriteZeros(IStorageFile file, long end, long needed)
     {
-        var most = shape.FileBytes + ReserveBytes(shape.FileBytes) + shape.ClosingBytes;
-        if (needed <= _through || _through >= most)
+        if (needed <= _through)
         {
             return;
         }
 
+        // The last record of a file may reach behind its usual length, and needs as much space behind it as every other.
+        var most = shape.FileBytes + ReserveBytes(shape.FileBytes) + shape.ClosingBytes;
         var step = Math.Clamp(_through, AheadBytesMin, AheadBytesMax);
         var to = Math.Max(Math.Min(_through + step, most), needed);
         for (_through = Math.Max(_through, end); _through < to;)

@@ -66,7 +66,12 @@ internal sealed partial class LogWriter
     {
         _file.Flush();
         _file.Finish(HighestRevision);
-        _file.ReleaseSpace();
+        if (!_shape.WritesZeros)
+        {
+            // Zeros stay, because the file becomes a spare.
+            _file.ReleaseSpace();
+        }
+
         NoteFinished();
     }
 
