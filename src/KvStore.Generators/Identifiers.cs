@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Microsoft.CodeAnalysis.CSharp;
 
@@ -23,13 +24,15 @@ internal static class Identifiers
                 identifier.Append('_');
             }
 
-            identifier.Append(SyntaxFacts.IsIdentifierPartCharacter(c) ? c : '_');
+            // The compiler ignores invisible characters: two identifiers that differ in them only are one.
+            var isVisible = CharUnicodeInfo.GetUnicodeCategory(c) != UnicodeCategory.Format;
+            identifier.Append(isVisible && SyntaxFacts.IsIdentifierPartCharacter(c) ? c : '_');
         }
 
         return identifier.Length == 0 ? "_" : identifier.ToString();
     }
 
-    /// <summary>Identifiers for texts: no two alike, and none of those that are taken.</summary>
+    /// <summary>Identifiers of properties for texts: no two alike, none like the accessor of another, and none of those that are taken.</summary>
     public static IReadOnlyList<string> OfAll(IEnumerable<string> texts, params string[] taken)
     {
         var used = new HashSet<string>(taken, StringComparer.Ordinal);
@@ -38,16 +41,20 @@ internal static class Identifiers
         {
             var identifier = Of(text);
             var unique = identifier;
-            for (var i = 2; !used.Add(unique); i++)
+            for (var i = 2; used.Contains(unique) || used.Contains(AccessorOf(unique)); i++)
             {
-                unique = identifier + "_" + i.ToString(System.Globalization.CultureInfo.InvariantCulture);
+                unique = identifier + "_" + i.ToString(CultureInfo.InvariantCulture);
             }
 
+            used.Add(unique);
+            used.Add(AccessorOf(unique));
             identifiers.Add(unique);
         }
 
         return identifiers;
     }
+
+    private static string AccessorOf(string property) => "get_" + property;
 
     /// <summary>A dotted namespace for any text, for example the name of a project.</summary>
     public static string Namespace(string text) =>

@@ -62,6 +62,9 @@ internal static class KvRules
     public static readonly DiagnosticDescriptor NotLiteral = Error(
         "KV0020", "The name of the namespace is not known", "Write the name of the namespace as a literal, for example [KvNamespace(\"CACHE_KV\")]: a generator does not see generated constants");
 
+    public static readonly DiagnosticDescriptor NameTaken = Error(
+        "KV0021", "The generated code uses a name", "The generated code of {0} uses the name {1}; choose another one");
+
     private static DiagnosticDescriptor Error(string id, string title, string message) => Make(id, title, message, DiagnosticSeverity.Error);
 
     private static DiagnosticDescriptor Warning(string id, string title, string message) => Make(id, title, message, DiagnosticSeverity.Warning);

@@ -70,6 +70,7 @@ internal sealed class TypedNamespaceReader
         }
 
         FindOverlaps();
+        FindTakenNames(methods.OfType<IMethodSymbol>());
         if (_findings.Any(static finding => finding.Descriptor.DefaultSeverity == DiagnosticSeverity.Error))
         {
             return null;
@@ -312,6 +313,26 @@ internal sealed class TypedNamespaceReader
             : LocationOf(attribute);
 
     private static string Text(int number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    // Otherwise the compiler reports it in a generated file, where nobody can mend it.
+    private void FindTakenNames(IEnumerable<IMethodSymbol> methods)
+    {
+        var generated = new HashSet<string>(["Create", "Keys", "Implementation"], StringComparer.Ordinal);
+        generated.UnionWith(_entries.SelectMany(static entry => new[] { $"{entry.Name}Key", $"TryParse{entry.Name}Key" }));
+        var fields = new HashSet<string>(_entries.Select(static entry => $"s_{entry.Name}"), StringComparer.Ordinal) { "_kv" };
+        foreach (var method in methods)
+        {
+            if (generated.Contains(method.Name))
+            {
+                Report(KvRules.NameTaken, PlaceOf(method), TypeText.Short(_type), method.Name);
+            }
+
+            foreach (var parameter in method.Parameters.Where(parameter => generated.Contains(parameter.Name) || fields.Contains(parameter.Name)))
+            {
+                Report(KvRules.NameTaken, parameter.Locations.FirstOrDefault(), TypeText.Short(_type), parameter.Name);
+            }
+        }
+    }
 
     private void Report(DiagnosticDescriptor rule, Location? place, params string[] arguments) =>
         _findings.Add(Finding.Of(rule, FileSpan.Of(place), arguments));

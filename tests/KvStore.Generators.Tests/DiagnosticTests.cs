@@ -114,6 +114,10 @@ public sealed class DiagnosticTests
     [InlineData("[KvKey(\"{a}\")] KvTypedEntry<string, KvMetadata> M(int? a);", "(6,60): KV0014: The parameter a is of type int?; *")]
     [InlineData("[KvKey(\"{a}\")] KvTypedEntry<string, KvMetadata> M(in int a);", "(6,62): KV0014: *")]
     [InlineData("KvTypedEntry<string, KvMetadata> M();", "(6,38): KV0015: M must be *; it has no [KvKey]")]
+    [InlineData("[KvKey(\"a:{Keys}\")] KvTypedEntry<string, KvMetadata> A(string Keys);", "*: KV0021: The generated code of * uses the name Keys; choose another one")]
+    [InlineData("[KvKey(\"a:{_kv}\")] KvTypedEntry<string, KvMetadata> A(string _kv);", "*: KV0021: *")]
+    [InlineData("[KvKey(\"a\")] KvTypedEntry<string, KvMetadata> Keys();", "*: KV0021: *")]
+    [InlineData("[KvKey(\"a:{k}\")] KvTypedEntry<string, KvMetadata> X(string k); [KvKey(\"b:{k}\")] KvTypedEntry<string, KvMetadata> XKey(string k);", "*: KV0021: The generated code of * uses the name XKey; *")]
     [InlineData("int M();", "(6,9): KV0015: M must be *")]
     [InlineData("int P { get; }", "(6,9): KV0015: P must be *")]
     [InlineData("event System.Action E;", "(6,25): KV0015: E must be *")]
@@ -185,7 +189,7 @@ public sealed class DiagnosticTests
         var rules = typeof(KvBindingsGenerator).Assembly.GetType("KvStore.Generators.KvRules")!
             .GetFields().Select(field => ((Microsoft.CodeAnalysis.DiagnosticDescriptor)field.GetValue(null)!).Id).ToList();
 
-        rules.Should().HaveCount(20).And.OnlyHaveUniqueItems();
+        rules.Should().HaveCount(21).And.OnlyHaveUniqueItems();
         rules.Where(id => !docs.Contains($"### {id}", StringComparison.Ordinal)).Should().BeEmpty();
         rules.Where(id => !tests.Contains($"{id}: ", StringComparison.Ordinal)).Should().BeEmpty();
     }

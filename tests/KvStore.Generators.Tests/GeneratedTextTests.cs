@@ -67,6 +67,13 @@ public sealed class GeneratedTextTests
     }
 
     [Theory]
+    [InlineData("get_FLAGS", "FLAGS")]
+    [InlineData("FLAGS", "get_FLAGS")]
+    [InlineData("a\\u200db", "ab")]
+    public void Bindings_whose_identifiers_would_collide_compile(string one, string other) =>
+        ShouldCompile([""], new Drive.File("wrangler.json", $$"""{ "kv_namespaces": [{ "binding": "{{one}}" }, { "binding": "{{other}}" }] }"""));
+
+    [Theory]
     [InlineData("KvBindingsName", "Stores", "class Stores(")]
     [InlineData("KvBindingsName", "a-b", "class a_b(")]
     [InlineData("KvBindingsNamespace", "Some.Place", "namespace Some.Place;")]
