@@ -54,7 +54,7 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
     [Fact]
     public async Task Time_to_live_of_a_slow_stream_begins_when_the_stream_has_ended()
     {
-        var stream = new ClockMovingStream(Clock, TimeSpan.FromSeconds(45));
+        var stream = new CallingStream(() => Clock.Advance(TimeSpan.FromSeconds(45)));
 
         await Kv.PutAsync("k", stream, Ttl(60));
 
@@ -261,48 +261,5 @@ public abstract class KvNamespaceClockContract : KvNamespaceContract
         (await Kv.GetAsync(key)).Exists.Should().BeFalse();
         (await Kv.GetManyAsync([key]))[key].Exists.Should().BeFalse();
         (await Names(key)).Should().NotContain(key);
-    }
-
-    /// <summary>A stream of one byte, before whose end the clock moves.</summary>
-    private sealed class ClockMovingStream(FakeTimeProvider clock, TimeSpan span) : Stream
-    {
-        private int _reads;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count)
-        {
-            switch (_reads++)
-            {
-                case 0:
-                    buffer[offset] = (byte)'v';
-                    return 1;
-                case 1:
-                    clock.Advance(span);
-                    return 0;
-                default:
-                    return 0;
-            }
-        }
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -249,26 +249,6 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
     {
         var copy = segments.ReserveForCleaner(record.SizeInSegment, bytesToMove, victim.Queue, victim.Order);
         copy.Record.CopyFrom(record);
-        if (record.Deadline is { IsNone: false } deadline)
-        {
-            copy.Segment.NoteDeadline(deadline.EarliestSecond);
-        }
-
-        if (relocate(record, address, copy))
-        {
-            copy.Segment.Settle(copy.Record.SizeInSegment);
-        }
-        else
-        {
-            // Overwritten or removed meanwhile. A large value belongs to the original.
-            copy.Discard();
-        }
+        Relocation.Complete(relocate, record, address, copy);
     }
 }
-
-/// <summary>Makes a copy of a record the newest record of its key, if the record still is.</summary>
-/// <param name="record">The record.</param>
-/// <param name="address">Its address.</param>
-/// <param name="copy">The copy.</param>
-/// <returns>Whether it was.</returns>
-internal delegate bool RelocateRecord(Record record, long address, in RecordDraft copy);

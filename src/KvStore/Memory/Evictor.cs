@@ -249,20 +249,7 @@ internal sealed class Evictor(
         var copy = segments.ReserveForCleaner(record.SizeInSegment, Math.Max(bytesToMove, segments.Sizes.Most));
         copy.Record.CopyFrom(record);
         copy.Record.SetUses(usesAfter);
-        if (record.Deadline is { IsNone: false } deadline)
-        {
-            copy.Segment.NoteDeadline(deadline.EarliestSecond);
-        }
-
-        if (relocate(record, address, copy))
-        {
-            copy.Segment.Settle(copy.Record.SizeInSegment);
-        }
-        else
-        {
-            // Overwritten or removed meanwhile. A large value belongs to the original.
-            copy.Discard();
-        }
+        Relocation.Complete(relocate, record, address, copy);
     }
 }
 

@@ -8,8 +8,8 @@ using KvStore.Segments;
 namespace KvStore.Writes;
 
 /// <content>
-/// Conditional writes, and touches, which are conditional on the entry that they found. In memory alone such a write is decided when it is published, under the lock of the shard. Otherwise it is decided
-/// as every mutation is, once no mutation of its key is in flight.
+/// Conditional writes, and touches, which are conditional on the entry that they found. In memory alone such a write is decided when it is
+/// published, under the lock of the shard. Otherwise it is decided as every mutation is, once no mutation of its key is in flight.
 /// </content>
 internal sealed partial class Committer
 {
@@ -17,6 +17,12 @@ internal sealed partial class Committer
 
     /// <summary>How many writes were not made because their conditions did not hold.</summary>
     public long ConditionFailures => Volatile.Read(ref _conditionFailures);
+
+    /// <summary>Whether a touch is in flight.</summary>
+    public bool HasTouchesInFlight => _inFlight.HasTouches;
+
+    /// <summary>See <see cref="PendingPublications.LateTouches"/>.</summary>
+    public long LateTouches => _inFlight.LateTouches;
 
     /// <summary>Commits a mutation if a condition holds at that moment. Completes when the mutation is visible, or the condition does not hold.</summary>
     /// <param name="key">The key.</param>
@@ -246,12 +252,6 @@ internal sealed partial class Committer
         refusal = check.Holds ? default : ResultOf(check, revision: 0);
         return !check.Holds;
     }
-
-    /// <summary>Whether a touch is in flight.</summary>
-    public bool HasTouchesInFlight => _inFlight.HasTouches;
-
-    /// <summary>See <see cref="PendingPublications.LateTouches"/>.</summary>
-    public long LateTouches => _inFlight.LateTouches;
 
     private KvWriteResult ResultOf(ConditionCheck check, long revision)
     {

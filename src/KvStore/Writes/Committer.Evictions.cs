@@ -41,7 +41,7 @@ internal sealed partial class Committer
     private void EvictHoldingLock(in EvictionCandidate candidate, SegmentQueue queue)
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        if (_inFlight.MayConcern(candidate.Hash) || !store.IsCurrent(candidate))
+        if (_inFlight.Queues.IsInFlight(candidate.Hash) || !store.IsCurrent(candidate))
         {
             return;
         }

@@ -15,14 +15,10 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
 {
     private const int PooledMax = 4096;
     private const int TombstonesMin = 1024;
-    private const int InFlightSlots = 4096;
 
     private readonly SettledRevisions _settled = new();
     private readonly Publisher _publisher = new(store);
     private readonly Lock _poolLock = new();
-
-    // How many mutations are in flight of the keys that share a slot, where entries are evicted.
-    private readonly int[]? _inFlightBySlot = store.Evicts ? new int[InFlightSlots] : null;
     private PendingPublication? _firstPooled;
     private int _pooledCount;
     private int _isForgetting;
@@ -81,14 +77,6 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
         pending.Prepare(draft, revision, _settled.Begin(revision), replicated, overtaking, touched);
         Queues.Begin(pending);
         admission?.Begin(pending);
-        Count(SlotOf(draft), 1);
-    }
-
-    /// <summary>Whether a mutation of a key may be in flight. Requires: entries are evicted.</summary>
-    public bool MayConcern(ulong hash)
-    {
-        Debug.Assert(calls.Lock.IsHeldByCurrentThread);
-        return Volatile.Read(ref _inFlightBySlot![hash % InFlightSlots]) != 0;
     }
 
     /// <summary>Takes an object back for the next mutation.</summary>
@@ -114,7 +102,6 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
     public void Finish(PendingPublication pending, Exception? failure)
     {
         var isPublished = false;
-        var slot = SlotOf(pending.Draft);
         try
         {
             if (admission is null)
@@ -135,7 +122,6 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
         {
             // Whether the log has a mutation that failed is not known. The provider removes its large value when that is safe.
             _publisher.AbandonUnless(isPublished, pending.Draft);
-            Count(slot, -1);
             EndTouch(pending.Touched);
             _settled.Settle(pending.Place);
             Queues.End(pending);
@@ -185,16 +171,6 @@ internal sealed class PendingPublications(string name, ShardedStore store, CallO
         finally
         {
             Volatile.Write(ref _isForgetting, 0);
-        }
-    }
-
-    private int SlotOf(in RecordDraft draft) => _inFlightBySlot is null ? 0 : (int)(KeyHash.OfUtf8(draft.Record.Key) % InFlightSlots);
-
-    private void Count(int slot, int change)
-    {
-        if (_inFlightBySlot is { } slots)
-        {
-            Interlocked.Add(ref slots[slot], change);
         }
     }
 

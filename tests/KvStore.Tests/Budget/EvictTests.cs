@@ -35,7 +35,7 @@ public sealed class EvictTests
             await kv.PutAsync($"k{i:D6}", ValueOf(i, valueBytes));
             if (i % Math.Max(1, puts / 100) == 0)
             {
-                // And what an index takes twice while the background rebuilds it.
+                // And what the background work takes to make room.
                 kv.MemoryBytes.Should().BeLessThanOrEqualTo(Budget + (2 * SegmentBytes) + valueBytes + (Budget / 8));
             }
         }

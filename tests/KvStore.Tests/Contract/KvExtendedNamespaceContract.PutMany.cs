@@ -177,7 +177,7 @@ public abstract partial class KvExtendedNamespaceContract
     [Fact]
     public async Task Put_many_whose_stream_fails_keeps_the_entries_before_it()
     {
-        var act = () => Kv.PutManyAsync([new("a", "1"), new("b", new BrokenStream()), new("c", "3")]).AsTask();
+        var act = () => Kv.PutManyAsync([new("a", "1"), new("b", new CallingStream(static () => throw new IOException("It broke."))), new("c", "3")]).AsTask();
 
         await act.Should().ThrowAsync<IOException>().WithMessage("It broke.");
         (await Names()).Should().Equal("a");
@@ -222,52 +222,4 @@ public abstract partial class KvExtendedNamespaceContract
         "stream" => new MemoryStream(Encoding.UTF8.GetBytes(text)),
         _ => text,
     };
-
-    private sealed class BrokenStream : CallingStream
-    {
-        public BrokenStream()
-            : base(static () => throw new IOException("It broke."))
-        {
-        }
-    }
-
-    /// <summary>A stream of one byte, which calls back before it ends.</summary>
-    private class CallingStream(Action atEnd) : Stream
-    {
-        private int _reads;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count)
-        {
-            if (_reads++ == 0)
-            {
-                buffer[offset] = (byte)'v';
-                return 1;
-            }
-
-            atEnd();
-            return 0;
-        }
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-    }
 }
