@@ -570,7 +570,7 @@ public sealed class CommitQueueTests
         private WriteOutcome ImmediateOutcome(RecordBatch batch) => _choices.Next(3) switch
         {
             0 => new WriteOutcome { KeptBytes = batch.Length },
-            1 => new WriteOutcome { KeptBytes = 0, Error = new IOException("passing"), AreDeletesKept = true, IsUndone = true },
+            1 => new WriteOutcome { KeptBytes = 0, Error = new IOException("passing"), KeptDeleteBytes = long.MaxValue, IsUndone = true },
             _ => new WriteOutcome { KeptBytes = 0, Error = new IOException("fatal"), IsFatal = true },
         };
 
@@ -592,7 +592,7 @@ public sealed class CommitQueueTests
                 {
                     KeptBytes = batch.AcknowledgedBytes,
                     Error = new IOException("no space"),
-                    AreDeletesKept = true,
+                    KeptDeleteBytes = long.MaxValue,
                     IsUndone = true,
                     Room = _roomAtBatch.Less(batch.AcknowledgedBytes - batch.WrittenBytes),
                 },

@@ -92,6 +92,44 @@ public sealed class SmallDiskTests
     }
 
     [Theory]
+    [InlineData(Durability.Immediate)]
+    [InlineData(Durability.Interval)]
+    [InlineData(Durability.Buffered)]
+    public async Task Deletes_of_which_only_some_have_space_are_each_made_or_refused(Durability durability)
+    {
+        const int Keys = 130;
+        static string Key(int i) => new string('k', 400) + i;
+        using var disk = new SimulatedDisk();
+        var host = await Stores.OpenAsync(disk, new FilePersistenceOptions { Durability = durability, LogFileBytes = 64 * 1024, CompactionBytesMin = 1 << 30 });
+        for (var i = 0; i < Keys; i++)
+        {
+            await host.PutAsync(Key(i), "v");
+        }
+
+        await host.Persistence.FlushAsync();
+        disk.CapacityBytes = disk.UsedBytes;
+
+        // Behind a put that fails, all in one batch: the writer waits until they are there.
+        using var goes = new ManualResetEventSlim();
+        disk.BeforeStep = (_, _) => goes.Wait(TimeSpan.FromMinutes(1));
+        var first = FailureAsync(() => host.PutAsync("first", new string('x', 60_000)));
+        var second = FailureAsync(() => host.PutAsync("second", new string('x', 60_000)));
+        var deletes = Enumerable.Range(0, Keys).Select(i => FailureAsync(() => host.DeleteAsync(Key(i)))).ToArray();
+        goes.Set();
+        var failures = await Task.WhenAll(deletes);
+        await Task.WhenAll(first, second);
+        disk.BeforeStep = null;
+
+        disk.CapacityBytes = long.MaxValue;
+        host.State.Keys.Where(key => key is not ("first" or "second")).Should()
+            .Equal(Enumerable.Range(0, Keys).Where(i => failures[i] is not null).Select(Key).Order(StringComparer.Ordinal));
+        failures.Count(failure => failure is null).Should().BeInRange(1, Keys - 1, "the reserve has space for some");
+        var state = host.State;
+        await host.Persistence.DisposeAsync();
+        (await Stores.StateOfAsync(disk)).Should().Equal(state, "a delete that was refused does not come back");
+    }
+
+    [Theory]
     [InlineData(Durability.Interval)]
     [InlineData(Durability.Buffered)]
     public async Task Reserved_space_is_released_when_the_log_is_finished_or_closed(Durability durability)

@@ -333,16 +333,19 @@ internal sealed partial class LogWriter : IDisposable
     /// <summary>Writes the deletes of a batch that had no room, where puts may not go: a delete makes room.</summary>
     private WriteOutcome WriteDeletes(RecordBatch batch, in WriteOutcome outcome, bool flushes)
     {
+        var kept = 0L;
         try
         {
-            foreach (var delete in batch.RecordsFrom(outcome.KeptBytes, RecordKind.Delete))
+            foreach (var (delete, end) in batch.RecordsFrom(outcome.KeptBytes, RecordKind.Delete))
             {
                 if (!HasRoom(delete.Count) && !_file.HasReserve(delete.Count))
                 {
-                    throw new IOException("The reserve is used up.");
+                    // Those before it have their space.
+                    break;
                 }
 
                 AppendRun(delete.AsSpan(), 1, usesReserve: true);
+                kept = end;
             }
 
             if (flushes)
@@ -350,11 +353,12 @@ internal sealed partial class LogWriter : IDisposable
                 FlushAndMark();
             }
 
-            return outcome with { AreDeletesKept = true };
+            return outcome with { KeptDeleteBytes = kept };
         }
         catch (Exception e)
         {
-            return Classify(e, outcome.KeptBytes, flushes) with { Error = outcome.Error };
+            // Without a flush, those that were written as a whole stay.
+            return Classify(e, outcome.KeptBytes, flushes) with { Error = outcome.Error, KeptDeleteBytes = flushes ? 0 : kept };
         }
     }
 

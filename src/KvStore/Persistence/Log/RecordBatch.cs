@@ -183,8 +183,8 @@ internal sealed class RecordBatch
         return first;
     }
 
-    /// <summary>The records of a kind, from a place on.</summary>
-    public IEnumerable<ArraySegment<byte>> RecordsFrom(long place, RecordKind kind)
+    /// <summary>The records of a kind, from a place on, each with the place where it ends.</summary>
+    public IEnumerable<(ArraySegment<byte> Record, long End)> RecordsFrom(long place, RecordKind kind)
     {
         var at = 0L;
         foreach (var chunk in Chunks)
@@ -194,7 +194,7 @@ internal sealed class RecordBatch
                 var size = LogRecord.SizeAt(chunk.AsSpan(position));
                 if (at >= place && LogRecord.KindAt(chunk.AsSpan(position)) == kind)
                 {
-                    yield return chunk.Slice(position, size);
+                    yield return (chunk.Slice(position, size), at + size);
                 }
 
                 position += size;

@@ -9,8 +9,8 @@ internal readonly record struct WriteOutcome
     /// </summary>
     public required long KeptBytes { get; init; }
 
-    /// <summary>Whether all deletes of the batch are kept as well, also those behind <see cref="KeptBytes"/>.</summary>
-    public bool AreDeletesKept { get; init; }
+    /// <summary>Deletes that end at this place of the batch or before it are kept as well, also those behind <see cref="KeptBytes"/>.</summary>
+    public long KeptDeleteBytes { get; init; }
 
     /// <summary>What failed; null when everything succeeded.</summary>
     public Exception? Error { get; init; }
@@ -34,5 +34,5 @@ internal readonly record struct WriteOutcome
     public LogRoom Room { get; init; }
 
     /// <summary>Whether what ends at a place of the batch is kept.</summary>
-    public bool Keeps(long through, bool isDelete) => Error is null || through <= KeptBytes || (isDelete && AreDeletesKept);
+    public bool Keeps(long through, bool isDelete) => Error is null || through <= KeptBytes || (isDelete && through <= KeptDeleteBytes);
 }
