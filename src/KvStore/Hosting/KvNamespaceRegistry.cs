@@ -41,6 +41,7 @@ internal sealed class KvNamespaceRegistry
         services.GetService<WranglerWarnings>()?.LogOnce();
         WarnOfUnusedSections(services);
         var options = OptionsOf(services, _registrations[name]);
+        services.GetRequiredService<KvAdapterRegistry>().CheckOptions(name, options);
         return await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
     }
 
