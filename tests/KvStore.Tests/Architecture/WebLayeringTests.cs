@@ -14,7 +14,8 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Transport"],
+            ["Catalog", "Transport", "Tickets", "DataProtection"],
+            ["Adapters", "Keys"],
             ["Rules"],
         ],
         ["KvStore.Caching"] =
