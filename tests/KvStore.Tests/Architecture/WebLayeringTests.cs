@@ -14,7 +14,7 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Transport", "Tickets", "DataProtection"],
+            ["Catalog", "Transport", "OutputCaching", "Tickets", "DataProtection"],
             ["Adapters", "Keys"],
             ["Rules"],
         ],
