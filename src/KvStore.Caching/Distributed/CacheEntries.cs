@@ -136,11 +136,14 @@ internal sealed class CacheEntries
             return false;
         }
 
-        if (_uses.Record(key, now, expiration.EndsAt(now) - now, expiration.NeedsTouch(now, value.Expiration)))
+        var use = _uses.Record(key, now, expiration.EndsAt(now) - now);
+        if (expiration.NeedsTouch(now, value.Expiration) && use.TryBeginTouch(now))
         {
-            touch = TouchAsync(_keys.Of(key), expiration.StoreTtl(now, _kv.Limits), revision);
+            use.Touch = TouchAsync(_keys.Of(key), expiration.StoreTtl(now, _kv.Limits), revision);
         }
 
+        // Also that of another caller.
+        touch = use.Touch;
         return true;
     }
 

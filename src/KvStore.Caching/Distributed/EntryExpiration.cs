@@ -129,7 +129,9 @@ internal readonly record struct EntryExpiration(long Expires, long Set, long Sli
     // One second more than needed: the store shows the deadline from the beginning of the present second on.
     private static long WholeSeconds(long milliseconds) => (milliseconds / 1000) + 2;
 
-    private static long RoundedUp(long ticks) => (ticks + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
+    // To milliseconds. Without an overflow of the longest span.
+    private static long RoundedUp(long ticks) =>
+        (ticks / TimeSpan.TicksPerMillisecond) + (ticks % TimeSpan.TicksPerMillisecond > 0 ? 1 : 0);
 
     private static bool TakeNumber(ref ReadOnlySpan<byte> json, ReadOnlySpan<byte> name, ref long number)
     {

@@ -16,15 +16,12 @@ namespace KvStore.Distributed;
 /// </remarks>
 internal sealed class LastUses
 {
-    /// <summary>The least time between two touches of an entry, in milliseconds, so that readers of one key do not all touch it.</summary>
-    private const long TouchInterval = 1000;
-
     /// <summary>The time between two sweeps, in milliseconds.</summary>
     private const long SweepInterval = 60_000;
 
     private const int PairBytes = 2 * sizeof(long);
 
-    private readonly ConcurrentDictionary<string, Use> _uses = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, LastUse> _uses = new(StringComparer.Ordinal);
     private readonly Dictionary<long, long> _saved = [];
     private long _nextSweep;
 
@@ -35,7 +32,7 @@ internal sealed class LastUses
     /// <param name="key">The key.</param>
     /// <param name="revision">The revision of the entry, by which a use from before a restart is found.</param>
     public long? Of(string key, long revision) =>
-        _uses.TryGetValue(key, out var use) && use.Time is var time and not Use.Retired ? time
+        _uses.TryGetValue(key, out var use) && use.Time is var time and not LastUse.Retired ? time
         : _saved.TryGetValue(revision, out var saved) ? saved
         : null;
 
@@ -43,20 +40,22 @@ internal sealed class LastUses
     /// <param name="key">The key.</param>
     /// <param name="now">When the entry was used.</param>
     /// <param name="window">For how long that matters, in milliseconds.</param>
-    /// <param name="needsTouch">Whether the store has to learn of the use.</param>
-    /// <returns>Whether the caller shall touch the entry: it needs a touch, and no other caller has just begun one.</returns>
-    public bool Record(string key, long now, long window, bool needsTouch)
+    /// <returns>The last use, by which the caller touches the entry where it needs one.</returns>
+    public LastUse Record(string key, long now, long window)
     {
-        Use? use;
+        LastUse? use;
         while (!_uses.TryGetValue(key, out use) || !use.TryRecord(now, window))
         {
             // A sweep retired it: a new one takes its place.
-            _ = use is null ? _uses.TryAdd(key, new Use(now, window)) : _uses.TryUpdate(key, new Use(now, window), use);
+            _ = use is null ? _uses.TryAdd(key, new LastUse(now, window)) : _uses.TryUpdate(key, new LastUse(now, window), use);
         }
 
         SweepNowAndThen(now);
-        return needsTouch && use.TryBeginTouch(now, TouchInterval);
+        return use;
     }
+
+    /// <summary>The touches that have not completed. None of them fails.</summary>
+    public Task WhenTouchedAsync() => Task.WhenAll(_uses.Values.Select(static use => use.Touch).OfType<Task>());
 
     /// <summary>Forgets the uses of a key that was removed.</summary>
     public void Forget(string key) => _uses.TryRemove(key, out _);
@@ -87,7 +86,7 @@ internal sealed class LastUses
         foreach (var (key, use) in _uses)
         {
             var time = use.Time;
-            if (time != Use.Retired && revisionOf(key, time) is { } revision)
+            if (time != LastUse.Retired && revisionOf(key, time) is { } revision)
             {
                 BinaryPrimitives.WriteInt64LittleEndian(pair, revision);
                 BinaryPrimitives.WriteInt64LittleEndian(pair[sizeof(long)..], time);
@@ -126,55 +125,6 @@ internal sealed class LastUses
         {
             // Not on the thread of a request: there may be many.
             ThreadPool.UnsafeQueueUserWorkItem(static state => state.Uses.Sweep(state.Now), (Uses: this, Now: now), preferLocal: false);
-        }
-    }
-
-    /// <summary>The last use of one key.</summary>
-    private sealed class Use(long time, long window)
-    {
-        /// <summary>The time of a use that a sweep is about to remove.</summary>
-        public const long Retired = long.MinValue;
-
-        private long _time = time;
-        private long _window = window;
-        private long _nextTouch = long.MinValue;
-
-        public long Time => Volatile.Read(ref _time);
-
-        /// <summary>Records a later use, unless this is retired.</summary>
-        public bool TryRecord(long now, long window)
-        {
-            if (Volatile.Read(ref _window) != window)
-            {
-                Volatile.Write(ref _window, window);
-            }
-
-            while (true)
-            {
-                var last = Time;
-                if (last == Retired)
-                {
-                    return false;
-                }
-
-                // Many readers of one key in one millisecond write once.
-                if (last >= now || Interlocked.CompareExchange(ref _time, now, last) == last)
-                {
-                    return true;
-                }
-            }
-        }
-
-        public bool TryRetire(long now)
-        {
-            var last = Time;
-            return last + Volatile.Read(ref _window) <= now && Interlocked.CompareExchange(ref _time, Retired, last) == last;
-        }
-
-        public bool TryBeginTouch(long now, long interval)
-        {
-            var next = Volatile.Read(ref _nextTouch);
-            return now >= next && Interlocked.CompareExchange(ref _nextTouch, now + interval, next) == next;
         }
     }
 }

@@ -35,6 +35,7 @@ internal static class SavedUses
     {
         try
         {
+            await uses.WhenTouchedAsync().ConfigureAwait(false);
             var now = EntryExpiration.Milliseconds(kv.TimeProvider.GetUtcNow());
             var lifetime = 0L;
             var pieces = uses.Save(now, RevisionToSave, PairsMax);

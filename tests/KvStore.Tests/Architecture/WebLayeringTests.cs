@@ -14,11 +14,13 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Transport"],
+            ["Catalog", "Sessions", "Transport"],
             ["Rules"],
         ],
         ["KvStore.Caching"] =
         [
+            ["Hosting"],
+            ["Distributed"],
             ["Keys"],
             ["Rules"],
         ],
