@@ -14,7 +14,8 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Sessions", "Transport"],
+            ["Catalog", "Sessions", "Transport", "Tickets", "DataProtection"],
+            ["Adapters", "Keys"],
             ["Rules"],
         ],
         ["KvStore.Caching"] =
