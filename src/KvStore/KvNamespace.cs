@@ -263,8 +263,18 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _writes.TryDeleteAsync(key, condition, Origin, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
-        _writes.TouchAsync(key, expirationTtl, Origin, cancellationToken);
+    public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default)
+    {
+        var touch = _writes.TryTouchAsync(key, expirationTtl, KvCondition.Present, Origin, cancellationToken);
+        return touch.IsCompletedSuccessfully ? new(touch.Result.Succeeded) : Awaited(touch);
+
+        static async ValueTask<bool> Awaited(ValueTask<KvWriteResult> touch) => (await touch.ConfigureAwait(false)).Succeeded;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<KvWriteResult> TryTouchAsync(
+        string key, TimeSpan? expirationTtl, KvCondition condition, CancellationToken cancellationToken = default) =>
+        _writes.TryTouchAsync(key, expirationTtl, condition, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>

@@ -14,12 +14,14 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Transport", "Tickets", "DataProtection"],
+            ["Catalog", "Sessions", "Transport", "Tickets", "DataProtection"],
             ["Adapters", "Keys"],
             ["Rules"],
         ],
         ["KvStore.Caching"] =
         [
+            ["Hosting"],
+            ["Distributed"],
             ["Keys"],
             ["Rules"],
         ],
