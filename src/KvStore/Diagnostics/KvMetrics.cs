@@ -32,6 +32,10 @@ internal static class KvMetrics
     public static Counter<long> UpdateRetries { get; } =
         s_meter.CreateCounter<long>("kvstore.update.retries", "{retry}", "Writes of updates that were made again because another write came between.");
 
+    /// <summary>Requests of frameworks to adapters, by adapter, namespace, operation and outcome.</summary>
+    public static Counter<long> AdapterRequests { get; } =
+        s_meter.CreateCounter<long>("kvstore.adapter.requests", "{request}", "Requests of frameworks to their adapters, by operation and outcome.");
+
     /// <summary>How long operations take.</summary>
     /// <remarks>
     /// The boundaries that the conventions recommend begin at a millisecond, for a network. Every read from memory would be in the

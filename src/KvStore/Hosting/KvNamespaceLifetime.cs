@@ -4,12 +4,15 @@ namespace KvStore.Hosting;
 
 /// <summary>
 /// Opens every registered namespace before the host's first service starts. So recovery ends before the first request, and an invalid
-/// option or a damaged file stops the host. Flushes the namespaces after the last service has stopped. The container disposes them.
+/// option, a wrong adapter or a damaged file stops the host. Flushes the namespaces after the last service has stopped. The container disposes them.
 /// </summary>
-internal sealed class KvNamespaceLifetime(KvNamespaceOpener opener, KvNamespaceRegistry registry) : IHostedLifecycleService
+internal sealed class KvNamespaceLifetime(KvNamespaceOpener opener, KvNamespaceRegistry registry, KvAdapterRegistry adapters) : IHostedLifecycleService
 {
-    public Task StartingAsync(CancellationToken cancellationToken) =>
-        Task.WhenAll(registry.Names.Select(name => opener.OpenAsync(name, cancellationToken)));
+    public Task StartingAsync(CancellationToken cancellationToken)
+    {
+        adapters.CheckNames(registry.Names);
+        return Task.WhenAll(registry.Names.Select(name => opener.OpenAsync(name, cancellationToken)));
+    }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

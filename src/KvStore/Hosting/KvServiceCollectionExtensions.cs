@@ -52,14 +52,36 @@ public static class KvServiceCollectionExtensions
 
         services.AddSingleton(Registration(services, name, configure, readsConfiguration: true));
         AddFactory(services);
-        services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.AddKeyedSingleton(name, (provider, _) => provider.GetRequiredService<KvNamespaceOpener>().Open(name));
         services.AddKeyedSingleton<IKvNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
         services.AddKeyedSingleton<IKvExtendedNamespace>(name, (provider, _) => provider.GetRequiredKeyedService<KvNamespace>(name));
         services.TryAddSingleton(WithoutKey<KvNamespace>);
         services.TryAddSingleton(WithoutKey<IKvNamespace>);
         services.TryAddSingleton(WithoutKey<IKvExtendedNamespace>);
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
+        return services;
+    }
+
+    /// <summary>
+    /// Registers an adapter, for packages that keep the data of a framework in a namespace. The host does not start when the namespace
+    /// of the adapter is not registered, does not fit it, or has another adapter whose keys begin in the same way.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="adapter">The adapter. Its namespace may be registered before or afterwards.</param>
+    /// <returns>The same services.</returns>
+    /// <exception cref="ArgumentException">An adapter of that name is registered already.</exception>
+    public static IServiceCollection AddKvAdapter(this IServiceCollection services, KvAdapter adapter)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(adapter);
+        var others = services.Where(static service => !service.IsKeyedService).Select(static service => service.ImplementationInstance).OfType<KvAdapter>();
+        if (others.FirstOrDefault(other => other.Name == adapter.Name) is { } earlier)
+        {
+            throw new ArgumentException(
+                $"{adapter.RegisteredBy}(\"{adapter.Namespace}\"): {earlier.RegisteredBy}(\"{earlier.Namespace}\") was called before. An application has one adapter of this kind; remove one of the calls.");
+        }
+
+        services.AddSingleton(adapter);
+        AddFactory(services);
         return services;
     }
 
@@ -211,6 +233,17 @@ public static class KvServiceCollectionExtensions
         services.TryAddSingleton(provider => new KvNamespaceRegistry(provider.GetServices<KvNamespaceRegistration>()));
         services.TryAddSingleton<IKvNamespaceFactory>(
             provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
+        services.TryAddSingleton(AdaptersOf);
+        services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
+    }
+
+    // The configuration may read a namespace that is not registered with the container; nothing else uses its keys then.
+    private static KvAdapterRegistry AdaptersOf(IServiceProvider provider)
+    {
+        var names = provider.GetRequiredService<KvNamespaceRegistry>().Names;
+        var configuration = ConfiguredNamespaces.AdaptersIn(provider).Where(adapter => names.Contains(adapter.Namespace, StringComparer.Ordinal));
+        return new KvAdapterRegistry(configuration.Concat(provider.GetServices<KvAdapter>()));
     }
 
     private static KvNamespaceRegistration Registration(
