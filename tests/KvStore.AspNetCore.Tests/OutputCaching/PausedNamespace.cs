@@ -46,6 +46,10 @@ internal sealed class PausedNamespace(IKvExtendedNamespace kv) : IKvExtendedName
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
         kv.TouchAsync(key, expirationTtl, cancellationToken);
 
+    public ValueTask<KvWriteResult> TryTouchAsync(
+        string key, TimeSpan? expirationTtl, KvCondition condition, CancellationToken cancellationToken = default) =>
+        kv.TryTouchAsync(key, expirationTtl, condition, cancellationToken);
+
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>
         kv.PutManyAsync(entries, cancellationToken);
 

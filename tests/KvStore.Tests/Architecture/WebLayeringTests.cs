@@ -14,12 +14,14 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Transport", "OutputCaching", "Tickets", "DataProtection"],
+            ["Catalog", "Sessions", "Transport", "OutputCaching", "Tickets", "DataProtection"],
             ["Adapters", "Keys"],
             ["Rules"],
         ],
         ["KvStore.Caching"] =
         [
+            ["Hosting"],
+            ["Distributed"],
             ["Keys"],
             ["Rules"],
         ],
