@@ -5,7 +5,7 @@ public sealed class CircleTests
 {
     private const int CircleFilesMax = 3;
 
-    public static TheoryData<string> Projects => ["KvStore", "KvStore.AspNetCore", "KvStore.Caching", "KvStore.Dashboard", "KvStore.Generators"];
+    public static TheoryData<string> Projects => ["KvStore", "KvStore.AspNetCore", "KvStore.Caching", "KvStore.Dashboard", "KvStore.FeatureManagement", "KvStore.Generators"];
 
     [Theory]
     [MemberData(nameof(Projects))]

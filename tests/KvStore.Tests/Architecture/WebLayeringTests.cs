@@ -39,6 +39,12 @@ public sealed partial class WebLayeringTests
             ["Http"],
             ["Rules"],
         ],
+        ["KvStore.FeatureManagement"] =
+        [
+            ["Hosting"],
+            ["Definitions"],
+            ["Configuration", "Rules"],
+        ],
     };
 
     public static TheoryData<string> Projects => [.. s_layers.Keys];
@@ -61,6 +67,7 @@ public sealed partial class WebLayeringTests
     [InlineData("KvStore.AspNetCore", "KvStore")]
     [InlineData("KvStore.Caching", "KvStore")]
     [InlineData("KvStore.Dashboard", "KvStore.Dashboard")]
+    [InlineData("KvStore.FeatureManagement", "KvStore")]
     public void The_namespace_of_internal_types_is_their_folder(string project, string root) =>
         SourceTree.FilesOf(Path.Combine(SourceTree.Root, "src", project))
             .Where(file => !PublicType().IsMatch(file.Value))
