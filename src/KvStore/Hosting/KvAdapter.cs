@@ -62,6 +62,9 @@ public sealed record KvAdapter
     /// <summary>The longest key that the adapter writes, in bytes with the prefix.</summary>
     public int KeyBytesMax { get; init; } = 512;
 
+    /// <summary>The longest metadata that the adapter writes, in bytes of compact JSON; 0 when it writes none.</summary>
+    public int MetadataBytesMax { get; init; }
+
     /// <summary>Counts a request in the instrument <c>kvstore.adapter.requests</c>. Free of allocations, and nearly of cost while nobody listens.</summary>
     /// <param name="operation">What was asked for: <c>get</c>.</param>
     /// <param name="outcome">What became of it: <c>hit</c>, <c>miss</c>, <c>ok</c>, <c>error</c>.</param>
