@@ -62,7 +62,7 @@ public sealed record KvAdapter
     /// <summary>The longest key that the adapter writes, in bytes with the prefix.</summary>
     public int KeyBytesMax { get; init; } = 512;
 
-    /// <summary>The longest metadata that the adapter writes, in bytes of compact JSON; 0 when it writes none.</summary>
+    /// <summary>The largest metadata that the adapter writes, in bytes; 0 when it writes none.</summary>
     public int MetadataBytesMax { get; init; }
 
     /// <summary>Counts a request in the instrument <c>kvstore.adapter.requests</c>. Free of allocations, and nearly of cost while nobody listens.</summary>

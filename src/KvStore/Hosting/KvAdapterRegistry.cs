@@ -58,7 +58,7 @@ internal sealed class KvAdapterRegistry(IEnumerable<KvAdapter> adapters)
             if (!adapter.IsReadOnly && adapter.MetadataBytesMax > options.Limits.MetadataBytesMax)
             {
                 throw Refused(
-                    adapter, Invariant($"the longest metadata that the namespace allows has {options.Limits.MetadataBytesMax} bytes, and the adapter needs {adapter.MetadataBytesMax}. Set {nameof(KvLimits)}.{nameof(KvLimits.MetadataBytesMax)}."));
+                    adapter, Invariant($"the largest metadata that the namespace allows has {options.Limits.MetadataBytesMax} bytes, and the adapter needs {adapter.MetadataBytesMax}. Set {nameof(KvLimits)}.{nameof(KvLimits.MetadataBytesMax)}."));
             }
         }
     }

@@ -14,7 +14,7 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Sessions", "Transport", "Tickets", "DataProtection"],
+            ["Catalog", "Sessions", "Transport", "OutputCaching", "Tickets", "DataProtection"],
             ["Adapters", "Keys"],
             ["Rules"],
         ],
