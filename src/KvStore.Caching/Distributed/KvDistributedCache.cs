@@ -1,5 +1,6 @@
 using System.Buffers;
 using KvStore.Distributed;
+using KvStore.Failures;
 using KvStore.Keys;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Logging;

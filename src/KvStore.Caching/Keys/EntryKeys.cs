@@ -94,6 +94,22 @@ internal sealed class EntryKeys
             : EncodeHash(key, destination);
     }
 
+    /// <summary>The key of the framework in a key of the namespace.</summary>
+    /// <param name="storeKey">A key that begins with the prefix.</param>
+    /// <param name="key">The key of the framework.</param>
+    /// <returns>False when it is not in there: the key is a hash, or belongs to the adapter, or was not made here.</returns>
+    public bool TryDecode(ReadOnlySpan<char> storeKey, out ReadOnlySpan<char> key)
+    {
+        key = storeKey[Prefix.Length..];
+        if (!key.StartsWith(Reserved))
+        {
+            return true;
+        }
+
+        key = key[1..];
+        return key.StartsWith(Reserved);
+    }
+
     private int EncodeHash(ReadOnlySpan<char> key, Span<byte> destination)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
