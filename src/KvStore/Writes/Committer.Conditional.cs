@@ -34,6 +34,11 @@ internal sealed partial class Committer
         in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, KvCondition condition, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
+        if (engine is not null)
+        {
+            return TryCommitAtEngineAsync(Send(OperationOf(draft), key, draft, deadline: default, condition, cancellationToken));
+        }
+
         var check = BeginCheck(draft, condition, replicated);
         if (_isDirect && replicated is null && !(draft.IsNone && store.ExpectsLate))
         {
@@ -71,6 +76,11 @@ internal sealed partial class Committer
     public ValueTask<bool> TouchAsync<TKey>(in TKey key, Deadline deadline, ReplicatedWrite? replicated, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
+        if (engine is not null)
+        {
+            return TouchAtEngineAsync(Send(KvEngineOperation.Touch, key, draft: default, deadline, condition: null, cancellationToken));
+        }
+
         if (_isDirect && replicated is null)
         {
             return new(TouchDirectly(key, deadline));
@@ -105,6 +115,11 @@ internal sealed partial class Committer
     /// <returns>How the write ends when the condition does not hold; null when it may be made.</returns>
     public async ValueTask<KvWriteResult?> FindRefusalAsync(byte[] key, KvCondition condition, CancellationToken cancellationToken)
     {
+        if (engine is not null)
+        {
+            return await FindRefusalAtEngineAsync(key, condition, cancellationToken).ConfigureAwait(false);
+        }
+
         var hash = KeyHash.OfUtf8(key);
         bool isInFlight;
         long throughRevision;
@@ -128,6 +143,11 @@ internal sealed partial class Committer
         where TKey : struct, IKey, allows ref struct
     {
         refusal = default;
+        if (engine is not null)
+        {
+            return false;
+        }
+
         bool isInFlight;
         lock (calls.Lock)
         {

@@ -55,7 +55,17 @@ internal sealed class ManyWrites(KvLimits limits, CoarseClock clock, ShardedStor
         ArgumentNullException.ThrowIfNull(prefix);
         writes.ThrowIfClosed();
         cancellationToken.ThrowIfCancellationRequested();
-        return new DeletePrefixCall(store, commit, KeyRules.EncodePrefix(prefix, limits.KeyBytesMax, "DELETE"), origin, cancellationToken).DeleteAsync();
+        var utf8 = KeyRules.EncodePrefix(prefix, limits.KeyBytesMax, "DELETE");
+        return commit.Engine is null ? Call().DeleteAsync() : DeleteRefreshedAsync();
+
+        DeletePrefixCall Call() => new(store, commit, utf8, origin, cancellationToken);
+
+        async ValueTask<long> DeleteRefreshedAsync()
+        {
+            // What other processes have written before the call is deleted as well.
+            await commit.RefreshAsync(cancellationToken).ConfigureAwait(false);
+            return await Call().DeleteAsync().ConfigureAwait(false);
+        }
     }
 
     private ValueTask<long> Delete(IReadOnlyCollection<string> keys, RegionView? origin, CancellationToken cancellationToken)
