@@ -9,6 +9,7 @@ internal sealed class CommitEpochs
     private readonly Lock _lock = new();
     private readonly long[] _open = new long[2];
     private int _current;
+    private TaskCompletionSource? _idle;
 
     /// <summary>A commit begins.</summary>
     /// <returns>Its epoch, for <see cref="End"/>.</returns>
@@ -28,6 +29,21 @@ internal sealed class CommitEpochs
         {
             _open[epoch]--;
             Debug.Assert(_open[epoch] >= 0, "A commit ends once.");
+            if (_open[0] + _open[1] == 0)
+            {
+                _idle?.TrySetResult();
+            }
+        }
+    }
+
+    /// <summary>Completes when no commit is open. Requires: none begins any more.</summary>
+    public Task WhenIdle()
+    {
+        lock (_lock)
+        {
+            return _open[0] + _open[1] == 0
+                ? Task.CompletedTask
+                : (_idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
     }
 

@@ -109,6 +109,9 @@ internal sealed partial class CommitPath
         if (_isEngineOpen)
         {
             await Engine!.DisposeAsync().ConfigureAwait(false);
+
+            // What the engine has committed is published before the memory is freed.
+            await _committer.Epochs.WhenIdle().ConfigureAwait(false);
         }
 
         if (!_isProviderOpen)
