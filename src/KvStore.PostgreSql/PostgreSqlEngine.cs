@@ -83,7 +83,13 @@ internal sealed class PostgreSqlEngine : IKvEngine
     public ValueTask<KvEngineOutcome> CommitAsync(in KvEngineWrite write, CancellationToken cancellationToken = default) =>
         new(OpenParts().Writes.CommitAsync(write, cancellationToken));
 
-    public ValueTask RefreshAsync(CancellationToken cancellationToken = default) => OpenParts().Follower.RefreshAsync(cancellationToken);
+    public async ValueTask<long> RefreshAsync(CancellationToken cancellationToken = default)
+    {
+        var parts = OpenParts();
+        var revision = await parts.Writes.MarkAsync(cancellationToken).ConfigureAwait(false);
+        await parts.Follower.RefreshAsync(cancellationToken).ConfigureAwait(false);
+        return revision;
+    }
 
     public ValueTask DisposeAsync() => CloseAsync(link: null);
 

@@ -15,6 +15,9 @@ internal sealed class QueuedWrite(in KvEngineWrite write)
 
     public Task<KvEngineOutcome> Done => _done.Task;
 
+    /// <summary>Whether nothing is written: everything that was queued before is committed first, and nothing that is queued afterwards.</summary>
+    public bool IsBarrier => Key.IsEmpty;
+
     public bool IsPlainPut => Write is { Operation: KvEngineOperation.Put, IsConditional: false };
 
     /// <summary>About how many bytes are sent for it.</summary>

@@ -76,7 +76,7 @@ internal sealed class WriteBacklog
         }
     }
 
-    /// <summary>Takes the writes of the next transaction, in their order.</summary>
+    /// <summary>Takes the writes of the next transaction, in their order; or a barrier alone.</summary>
     public List<QueuedWrite> Take()
     {
         var taken = new List<QueuedWrite>();
@@ -88,6 +88,17 @@ internal sealed class WriteBacklog
             for (var node = _waiting.First; node is not null && taken.Count < WritesMax && bytes < BytesMax;)
             {
                 var (next, write) = (node.Next, node.Value);
+                if (write.IsBarrier)
+                {
+                    if (node.Previous is null && taken.Count == 0)
+                    {
+                        _waiting.Remove(node);
+                        taken.Add(write);
+                    }
+
+                    break;
+                }
+
                 if (write.Write.Group?.Failure is { } failure)
                 {
                     _waiting.Remove(node);

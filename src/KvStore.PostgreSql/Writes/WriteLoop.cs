@@ -50,6 +50,14 @@ internal sealed class WriteLoop : IAsyncDisposable
         return queued.Done;
     }
 
+    /// <summary>A revision between those of the writes that were committed before the call and those that are committed after it.</summary>
+    public async ValueTask<long> MarkAsync(CancellationToken cancellationToken)
+    {
+        var barrier = new QueuedWrite(new KvEngineWrite { Operation = KvEngineOperation.Check });
+        _backlog.Add(barrier, cancellationToken);
+        return (await barrier.Done.ConfigureAwait(false)).Revision;
+    }
+
     /// <summary>Commits what waits, and then takes nothing more.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -90,6 +98,12 @@ internal sealed class WriteLoop : IAsyncDisposable
                 throw new KvPersistenceException(refusal.Message, refusal);
             }
 
+            if (writes[0].IsBarrier)
+            {
+                writes[0].Complete(new KvEngineOutcome { Holds = true, Revision = await LastRevisionAsync().ConfigureAwait(false) });
+                return;
+            }
+
             var transaction = await CommitAsync(writes, TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
             _report(null);
             await CompleteAsync(transaction).ConfigureAwait(false);
@@ -102,6 +116,22 @@ internal sealed class WriteLoop : IAsyncDisposable
             {
                 write.Fail(failure);
             }
+        }
+    }
+
+    private async ValueTask<long> LastRevisionAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(_timeout);
+            var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+            using var command = new NpgsqlCommand($"SELECT last_value FROM {_schema}.revisions", connection);
+            return (long)(await command.ExecuteScalarAsync(patience.Token).ConfigureAwait(false))!;
+        }
+        catch
+        {
+            await _link.DropAsync().ConfigureAwait(false);
+            throw;
         }
     }
 
@@ -214,6 +244,13 @@ internal sealed class WriteLoop : IAsyncDisposable
         {
             var outcome = transaction.OutcomeOf(write);
             _feed.NoteRevision(outcome.Revision);
+            if (write.Superseded is not null && outcome.IsMade)
+            {
+                // The callers of the earlier puts may look before the caller of this one has published it.
+                _host.Apply(write.Write.Mutation with { Revision = outcome.Revision });
+                _host.Publish();
+            }
+
             if (IsShownHere(write, outcome))
             {
                 write.Complete(outcome);

@@ -10,6 +10,9 @@ namespace KvStore.PostgreSql.Writes;
 /// <para>The rows of all keys are written, or locked, in the order of the keys, so that the transactions of several processes wait for each
 /// other and do not block each other for ever. The revision is taken in the update, under the lock of the row, so that it grows for
 /// each key in the order of the commits.</para>
+/// <para>The entries of one call that puts many get revisions in their order, and so are written in it. Their rows are locked first,
+/// where there are any. Two processes that put the same new keys in different orders block each other; the server ends that within a
+/// second, and the transaction is tried again.</para>
 /// <para>A deleted key keeps its row. An insert takes its revision before it looks for a row, so without a row it could write a lower
 /// revision than a delete that it waited for.</para>
 /// <para>Not thread-safe.</para>
@@ -67,7 +70,7 @@ internal sealed class WriteTransaction
         using var batch = new NpgsqlBatch(connection);
         var readers = new List<Action<NpgsqlDataReader>>();
         Add(batch, readers, read: null, $"INSERT INTO {_schema}.commits (id) VALUES ($1)", Parameter(Id, NpgsqlDbType.Uuid));
-        if (_conditionals.Count > 0)
+        if (_conditionals.Count > 0 || HasGroup)
         {
             AddLock(batch, readers);
         }
@@ -174,6 +177,8 @@ internal sealed class WriteTransaction
         }
     }
 
+    private bool HasGroup => Writes.Any(static write => write.Write.Group is not null);
+
     private NpgsqlParameter Number() => Parameter(_number, NpgsqlDbType.Integer);
 
     private NpgsqlParameter Now() => Parameter(_clock.NowParameter, NpgsqlDbType.Bigint);
@@ -215,8 +220,8 @@ internal sealed class WriteTransaction
             WITH w AS (
                 INSERT INTO {_schema}.entries AS e (namespace, key, value, metadata, expires, rounding, large, large_bytes, revision)
                 SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{_schema}.revisions')
-                FROM unnest($2, $3, $4, $5, $6, $7, $8) AS u (key, value, metadata, expires, rounding, large, large_bytes)
-                ORDER BY u.key
+                FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY AS u (key, value, metadata, expires, rounding, large, large_bytes, place)
+                ORDER BY {(HasGroup ? "u.place" : "u.key")}
                 ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, metadata = EXCLUDED.metadata, expires = EXCLUDED.expires,
                     rounding = EXCLUDED.rounding, large = EXCLUDED.large, large_bytes = EXCLUDED.large_bytes, deleted_at = NULL,
                     revision = nextval('{_schema}.revisions') {condition}

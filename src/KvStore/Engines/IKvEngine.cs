@@ -39,6 +39,9 @@ public interface IKvEngine : IAsyncDisposable
 
     /// <summary>Completes when everything that was committed anywhere before the call has been passed to the host.</summary>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>A task that fails when the engine cannot be reached.</returns>
-    ValueTask RefreshAsync(CancellationToken cancellationToken = default);
+    /// <returns>
+    /// A revision between those of the writes that were passed to <see cref="CommitAsync"/> before this call and those of the writes that
+    /// are passed after it. The task fails when the engine cannot be reached.
+    /// </returns>
+    ValueTask<long> RefreshAsync(CancellationToken cancellationToken = default);
 }

@@ -74,9 +74,6 @@ internal sealed partial class CommitPath
         return recovery;
     }
 
-    /// <summary>Completes when everything that other processes had written is visible; at once without an engine.</summary>
-    public ValueTask RefreshAsync(CancellationToken cancellationToken) => Engine?.RefreshAsync(cancellationToken) ?? default;
-
     /// <summary>Recovers what the provider keeps. It receives every mutation from then on.</summary>
     public async ValueTask<KvRecovery> OpenAsync(KvNamespaceOptions options, CancellationToken cancellationToken)
     {

@@ -56,15 +56,15 @@ internal sealed class ManyWrites(KvLimits limits, CoarseClock clock, ShardedStor
         writes.ThrowIfClosed();
         cancellationToken.ThrowIfCancellationRequested();
         var utf8 = KeyRules.EncodePrefix(prefix, limits.KeyBytesMax, "DELETE");
-        return commit.Engine is null ? Call().DeleteAsync() : DeleteRefreshedAsync();
+        return commit.Engine is { } engine ? DeleteRefreshedAsync(engine) : DeleteThroughAsync(store.Revision);
 
-        DeletePrefixCall Call() => new(store, commit, utf8, origin, cancellationToken);
+        ValueTask<long> DeleteThroughAsync(long revision) => new DeletePrefixCall(store, commit, utf8, revision, origin, cancellationToken).DeleteAsync();
 
-        async ValueTask<long> DeleteRefreshedAsync()
+        // What other processes have written before the call is deleted as well.
+        async ValueTask<long> DeleteRefreshedAsync(IKvEngine engine)
         {
-            // What other processes have written before the call is deleted as well.
-            await commit.RefreshAsync(cancellationToken).ConfigureAwait(false);
-            return await Call().DeleteAsync().ConfigureAwait(false);
+            var revision = await engine.RefreshAsync(CancellationToken.None).ConfigureAwait(false);
+            return await DeleteThroughAsync(revision).ConfigureAwait(false);
         }
     }
 
