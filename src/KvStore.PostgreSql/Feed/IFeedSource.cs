@@ -15,8 +15,14 @@ internal interface IFeedSource
     /// <summary>The present state of some keys: entries, and deletes where those are known. Keys without either are left out.</summary>
     ValueTask<IReadOnlyList<KvMutation>> ReadRowsAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, CancellationToken cancellationToken);
 
-    /// <summary>Shows key and revision of every entry in the order of the bytes of the keys.</summary>
+    /// <summary>
+    /// Shows key and revision of every entry and of every delete that is known, in the order of the bytes of the keys. The deletes belong to
+    /// it: an older write of this process may be committed and not published yet.
+    /// </summary>
     ValueTask<FeedState> CompareAsync(Action<byte[], long> show, CancellationToken cancellationToken);
+
+    /// <summary>Makes sure that the server gives no revision that was given before, by a server from which it has not received everything.</summary>
+    ValueTask AdoptAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Gives new revisions to some entries, above the one given, and makes all later revisions higher as well: the database was set back,

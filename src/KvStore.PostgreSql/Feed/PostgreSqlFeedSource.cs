@@ -1,4 +1,5 @@
 using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.Schema;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -14,9 +15,8 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
     // A connection whose other end is gone does not say so.
     private const int AnswerSecondsMax = 10;
 
-    // The parts that a restart, a failover, a restore and another database change.
-    private readonly string _identity =
-        $"concat_ws('/', (SELECT system_identifier FROM pg_control_system()), (SELECT oid FROM pg_database WHERE datname = current_database()), '{schema}.meta'::regclass::oid, m.xmin, m.epoch, pg_postmaster_start_time())";
+    // A restart, a failover, a restore and another database change it.
+    private readonly string _identity = $"concat_ws('/', {Adoption.Server(schema)}, m.epoch)";
 
     public async ValueTask<FeedState> LoadAsync(IKvEngineHost host, CancellationToken cancellationToken)
     {
@@ -128,7 +128,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             var (state, _) = await ReadStateAsync(connection, cancellationToken).ConfigureAwait(false);
             var entries = 0L;
             var export = await connection.BeginBinaryExportAsync(
-                Invariant($"COPY (SELECT key, revision FROM {schema}.entries WHERE namespace = {number} AND deleted_at IS NULL AND {IsAlive()} ORDER BY key) TO STDOUT (FORMAT BINARY)"),
+                Invariant($"COPY (SELECT key, revision FROM {schema}.entries WHERE namespace = {number} AND {IsAlive()} ORDER BY key) TO STDOUT (FORMAT BINARY)"),
                 cancellationToken).ConfigureAwait(false);
             await using (export.ConfigureAwait(false))
             {
@@ -143,6 +143,12 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
             return state with { Entries = entries };
         }
+    }
+
+    public async ValueTask AdoptAsync(CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await Adoption.EnsureAsync(connection, schema, cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask RaiseAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, long above, CancellationToken cancellationToken)

@@ -166,6 +166,7 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
 
     private async ValueTask<int> ResyncAsync(CancellationToken cancellationToken)
     {
+        await source.AdoptAsync(cancellationToken).ConfigureAwait(false);
         var comparison = new StateComparison(host);
         var state = await source.CompareAsync(comparison.Add, cancellationToken).ConfigureAwait(false);
         comparison.Complete();

@@ -20,7 +20,7 @@ internal sealed class StateComparison(IKvEngineHost host)
     /// </summary>
     public List<(ReadOnlyMemory<byte> Key, long Revision)> Suspects { get; } = [];
 
-    /// <summary>The next entry of the database.</summary>
+    /// <summary>The next entry or delete of the database.</summary>
     public void Add(byte[] key, long revision)
     {
         PassThrough(key);

@@ -17,12 +17,13 @@ internal static class SchemaScript
     public static string Of(string schema) => $"""
         CREATE SCHEMA IF NOT EXISTS {schema};
 
-        -- One row. The epoch is another one in every copy of the database. Changes of transactions before changes_floor may have been removed.
+        -- One row. The epoch is another one in every copy of the database. The revisions were raised for the server that adopted names. Changes of transactions before changes_floor may have been removed.
         CREATE TABLE IF NOT EXISTS {schema}.meta (
             id boolean PRIMARY KEY DEFAULT true CHECK (id),
             version int NOT NULL,
             epoch uuid NOT NULL DEFAULT gen_random_uuid(),
             system_identifier bigint NOT NULL,
+            adopted text NOT NULL DEFAULT '',
             changes_floor xid8 NOT NULL DEFAULT pg_current_xact_id());
         INSERT INTO {schema}.meta (version, system_identifier)
             SELECT {Version}, system_identifier FROM pg_control_system()

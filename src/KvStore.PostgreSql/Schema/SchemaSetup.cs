@@ -28,6 +28,7 @@ internal static class SchemaSetup
 
         await CheckVersionAsync(connection, options.Schema, cancellationToken).ConfigureAwait(false);
         await RenewEpochAsync(connection, options.Schema, cancellationToken).ConfigureAwait(false);
+        await Adoption.EnsureAsync(connection, options.Schema, cancellationToken).ConfigureAwait(false);
         return await NamespaceAsync(connection, options.Schema, name, cancellationToken).ConfigureAwait(false);
     }
 

@@ -1,5 +1,6 @@
 using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Feed;
+using KvStore.PostgreSql.Schema;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -149,6 +150,12 @@ internal sealed class WriteLoop : IAsyncDisposable
                 await transaction.RunAsync(connection, CancellationToken.None).ConfigureAwait(false);
                 return transaction;
             }
+            catch (Exception e) when (Adoption.IsMissing(e) && HasTimeLeft(began))
+            {
+                // Another server, or one that was started again.
+                await AdoptAsync().ConfigureAwait(false);
+                continue;
+            }
             catch (Exception e) when (Failures.IsConflict(e) && HasTimeLeft(began))
             {
                 // Rolled back, and tried again.
@@ -175,6 +182,21 @@ internal sealed class WriteLoop : IAsyncDisposable
             }
 
             await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask AdoptAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(_timeout);
+            var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+            await Adoption.EnsureAsync(connection, _schema, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Failures.IsOfDatabase(e) || e is OperationCanceledException)
+        {
+            // The next attempt finds out.
+            await _link.DropAsync().ConfigureAwait(false);
         }
     }
 

@@ -1,5 +1,6 @@
 using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Feed;
+using KvStore.PostgreSql.Schema;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -69,6 +70,7 @@ internal sealed class WriteTransaction
         Standing.Clear();
         using var batch = new NpgsqlBatch(connection);
         var readers = new List<Action<NpgsqlDataReader>>();
+        Add(batch, readers, static _ => { }, Adoption.Check(_schema));
         Add(batch, readers, read: null, $"INSERT INTO {_schema}.commits (id) VALUES ($1)", Parameter(Id, NpgsqlDbType.Uuid));
         if (_conditionals.Count > 0 || HasGroup)
         {

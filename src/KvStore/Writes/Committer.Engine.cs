@@ -246,25 +246,4 @@ internal sealed partial class Committer
         var (min, max) = condition?.Revisions ?? (0, long.MaxValue);
         return new KvEngineWrite { Operation = operation, Mutation = mutation, RevisionMin = min, RevisionMax = max, Group = group };
     }
-
-    // A write that the engine has, and that is not published yet.
-    private sealed class SentWrite(
-        KvEngineOperation operation, byte[] key, ulong hash, RecordDraft draft, Deadline deadline, Overtaking? overtaking, int epoch)
-    {
-        public KvEngineOperation Operation => operation;
-
-        public byte[] Key => key;
-
-        public ulong Hash => hash;
-
-        public RecordDraft Draft => draft;
-
-        public Deadline Deadline => deadline;
-
-        public Overtaking? Overtaking => overtaking;
-
-        public int Epoch => epoch;
-
-        public Task<KvEngineOutcome> Outcome { get; set; } = Task.FromResult(default(KvEngineOutcome));
-    }
 }
