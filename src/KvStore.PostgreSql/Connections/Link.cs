@@ -30,9 +30,9 @@ internal sealed class Link(NpgsqlDataSource dataSource) : IAsyncDisposable
             {
                 await connection.DisposeAsync().ConfigureAwait(false);
             }
-            catch (Exception e) when (e is NpgsqlException or IOException or InvalidOperationException)
+            catch (Exception)
             {
-                // It was lost.
+                // It was lost, which the driver shows in many ways.
             }
         }
     }

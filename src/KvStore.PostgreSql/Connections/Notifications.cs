@@ -71,8 +71,9 @@ internal sealed class Notifications : IAsyncDisposable
             {
                 return;
             }
-            catch (Exception e) when (Failures.IsOfDatabase(e) || e is OperationCanceledException)
+            catch (Exception)
             {
+                // Anything: the driver throws many kinds when a connection is lost, and this loop must not end.
                 await RecoverAsync(_sending, attempt++).ConfigureAwait(false);
             }
         }
@@ -107,8 +108,9 @@ internal sealed class Notifications : IAsyncDisposable
             {
                 return;
             }
-            catch (Exception e) when (Failures.IsOfDatabase(e) || e is OperationCanceledException or InvalidOperationException)
+            catch (Exception)
             {
+                // As above.
                 await RecoverAsync(_listening, attempt++).ConfigureAwait(false);
             }
         }

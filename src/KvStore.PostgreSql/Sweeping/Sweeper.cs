@@ -99,7 +99,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
             {
                 return;
             }
-            catch (Exception e) when (Failures.IsOfDatabase(e) || e is OperationCanceledException)
+            catch (Exception e)
             {
                 SweepFailed(_logger, e);
             }

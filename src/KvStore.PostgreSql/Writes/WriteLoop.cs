@@ -160,8 +160,9 @@ internal sealed class WriteLoop : IAsyncDisposable
             {
                 // Rolled back, and tried again.
             }
-            catch (Exception e) when (!Failures.IsRefusal(e) && (Failures.IsOfDatabase(e) || e is OperationCanceledException || !isSent))
+            catch (Exception e) when (!Failures.IsRefusal(e))
             {
+                // Anything: the driver throws many kinds when a connection is lost.
                 await _link.DropAsync().ConfigureAwait(false);
                 _report(e);
                 if (isSent && await WasCommittedAsync(transaction, e).ConfigureAwait(false))
@@ -193,7 +194,7 @@ internal sealed class WriteLoop : IAsyncDisposable
             var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
             await Adoption.EnsureAsync(connection, _schema, patience.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (Failures.IsOfDatabase(e) || e is OperationCanceledException)
+        catch (Exception)
         {
             // The next attempt finds out.
             await _link.DropAsync().ConfigureAwait(false);
@@ -234,7 +235,7 @@ internal sealed class WriteLoop : IAsyncDisposable
                 await transaction.ReadBackAsync(connection, patience.Token).ConfigureAwait(false);
                 return true;
             }
-            catch (Exception e) when (Failures.IsOfDatabase(e) || e is OperationCanceledException)
+            catch (Exception e)
             {
                 last = e;
                 await _link.DropAsync().ConfigureAwait(false);
@@ -311,9 +312,9 @@ internal sealed class WriteLoop : IAsyncDisposable
         {
             await _feed.RefreshAsync(late.ConvertAll(static item => item.Write.Key), CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception e) when (Failures.IsOfDatabase(e) || e is ObjectDisposedException or OperationCanceledException)
+        catch (Exception)
         {
-            // The writes are decided. What the feed reads later shows the rest.
+            // The writes are decided, and their callers wait. What the feed reads later shows the rest.
         }
 
         foreach (var (write, outcome) in late)
