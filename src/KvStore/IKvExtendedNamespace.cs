@@ -53,6 +53,23 @@ public interface IKvExtendedNamespace : IKvNamespace
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400), or the time to live is out of range (400).</exception>
     ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Gives an entry a new time to live if a condition holds at the moment of the commit, for example while it still is the version that
+    /// was read. Keeps its value and metadata, which are not written again.
+    /// </summary>
+    /// <param name="key">The key.</param>
+    /// <param name="expirationTtl">How long the entry lives from now on, by the rules of <see cref="KvPutOptions.ExpirationTtl"/>; null for ever.</param>
+    /// <param name="condition">What must hold. With <see cref="KvCondition.Absent"/> there is nothing to touch, and nothing is written.</param>
+    /// <param name="cancellationToken">Cancels the call before it is committed.</param>
+    /// <returns>
+    /// Whether the key exists and the condition held, with the new revision; otherwise the revision that stands, 0 when the key does not
+    /// exist.
+    /// </returns>
+    /// <exception cref="ArgumentException">The key is empty, <c>.</c> or <c>..</c>, or the condition is <c>default</c>.</exception>
+    /// <exception cref="KvException">The key is too long (414) or not Unicode (400), or the time to live is out of range (400).</exception>
+    ValueTask<KvWriteResult> TryTouchAsync(
+        string key, TimeSpan? expirationTtl, KvCondition condition, CancellationToken cancellationToken = default);
+
     /// <summary>Writes many entries in their order, with one flush for all where the namespace flushes each write.</summary>
     /// <remarks>
     /// <para>All entries are checked before the first is written. They are not one transaction: readers may see the first before the

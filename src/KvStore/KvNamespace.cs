@@ -36,8 +36,6 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     private readonly LargeValueLeases _largeValues;
     private readonly KvTelemetry _telemetry;
     private readonly ILogger _logger;
-    private readonly Lock _disposing = new();
-    private Task? _disposal;
 
     private KvNamespace(string name, KvNamespaceOptions options)
     {
@@ -71,6 +69,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         Objects = new ObjectReads(_reads, _store, _clock);
         Creations = new Flights(name, options.TimeProvider, _logger);
         Regions = replicated is null ? null : new NamespaceRegions(name, replicated, _reads, Texts, _writes);
+        Owners = new NamespaceOwners(CloseAsync, () => _commit.Persistence?.FlushAsync() ?? default);
         _logger.NamespaceCreated(name);
     }
 
@@ -113,6 +112,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <summary>The clock that decides when entries expire.</summary>
     public TimeProvider TimeProvider => _clock.TimeProvider;
+
+    /// <summary>Who keeps this namespace open, when it has several owners.</summary>
+    internal NamespaceOwners Owners { get; }
 
     /// <summary>The reads of this namespace: those of its home region, when it is replicated.</summary>
     internal ReadPath Reads => _reads;
@@ -263,8 +265,18 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _writes.TryDeleteAsync(key, condition, Origin, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
-        _writes.TouchAsync(key, expirationTtl, Origin, cancellationToken);
+    public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default)
+    {
+        var touch = _writes.TryTouchAsync(key, expirationTtl, KvCondition.Present, Origin, cancellationToken);
+        return touch.IsCompletedSuccessfully ? new(touch.Result.Succeeded) : Awaited(touch);
+
+        static async ValueTask<bool> Awaited(ValueTask<KvWriteResult> touch) => (await touch.ConfigureAwait(false)).Succeeded;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<KvWriteResult> TryTouchAsync(
+        string key, TimeSpan? expirationTtl, KvCondition condition, CancellationToken cancellationToken = default) =>
+        _writes.TryTouchAsync(key, expirationTtl, condition, Origin, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default) =>
@@ -346,13 +358,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
 
     /// <inheritdoc/>
     /// <exception cref="KvPersistenceException">A mutation that was acknowledged before it was on the disk could not be written there.</exception>
-    public ValueTask DisposeAsync()
-    {
-        lock (_disposing)
-        {
-            return new(_disposal ??= CloseAsync());
-        }
-    }
+    public ValueTask DisposeAsync() => Owners.DisposeAsync();
 
     /// <summary>
     /// Does what <see cref="DisposeAsync"/> does, for containers that are disposed synchronously. Blocks while a persistence

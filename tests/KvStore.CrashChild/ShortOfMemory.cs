@@ -30,10 +30,14 @@ internal static class ShortOfMemory
         var expected = Enumerable.Range(0, Callers).Select(_ => new int[KeysPerCaller]).ToArray();
         var keys = Enumerable.Range(0, Callers)
             .Select(caller => Enumerable.Range(0, KeysPerCaller).Select(number => $"{caller}/key {number:D6}").ToArray()).ToArray();
+        // Memory becomes short when all callers are under way: what this program allocates to start them is not what is tried here.
+        using var started = new CountdownEvent(Callers);
+        var writers = Enumerable.Range(0, Callers)
+            .Select(caller => Task.Run(() => WriteAsync(kv, keys[caller], expected[caller], seed + caller, started))).ToArray();
+        started.Wait();
         var pressure = new Thread(() => Press(seed)) { IsBackground = true };
         pressure.Start();
-        var writers = Enumerable.Range(0, Callers).Select(caller => Task.Run(() => WriteAsync(kv, keys[caller], expected[caller], seed + caller))).ToArray();
-        await Task.Delay(duration);
+        Thread.Sleep(duration);
         s_isOver = true;
         pressure.Join();
         await Task.WhenAll(writers).WaitAsync(s_patience);
@@ -95,8 +99,11 @@ internal static class ShortOfMemory
         }
     }
 
-    private static async Task WriteAsync(KvNamespace kv, string[] keys, int[] expected, int seed)
+    private static async Task WriteAsync(KvNamespace kv, string[] keys, int[] expected, int seed, CountdownEvent started)
     {
+        // The first wait moves this method's state to the heap, once for all.
+        await Task.Yield();
+        started.Signal();
         var random = new Random(seed);
         var value = new byte[2000];
         for (var number = 1; !s_isOver; number++)

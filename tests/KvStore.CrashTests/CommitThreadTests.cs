@@ -72,6 +72,28 @@ public sealed class CommitThreadTests
     }
 
     [Fact]
+    public async Task Opening_and_compacting_begin_on_no_thread_of_the_pool()
+    {
+        // As above. 100 threads of the pool that open a namespace each, and block, would wait for threads that the pool adds one by one.
+        var disk = new SimulatedDisk();
+        await using (var first = await Stores.OpenAsync(disk))
+        {
+            await first.PutAsync("k", "v");
+        }
+
+        var stepsOnPool = 0;
+        var firstStepIsOnPool = default(bool?);
+        disk.BeforeStep = (_, _) => stepsOnPool += Thread.CurrentThread.IsThreadPoolThread ? 1 : 0;
+        await using var host = await Stores.OpenAsync(disk);
+        stepsOnPool.Should().Be(0);
+
+        disk.BeforeStep = (_, _) => firstStepIsOnPool ??= Thread.CurrentThread.IsThreadPoolThread;
+        await host.Persistence.CompactAsync();
+        firstStepIsOnPool.Should().BeFalse();
+        disk.BeforeStep = null;
+    }
+
+    [Fact]
     public async Task Small_puts_beside_a_large_value_that_fails_all_complete_and_closing_ends()
     {
         for (var round = 0; round < 5; round++)

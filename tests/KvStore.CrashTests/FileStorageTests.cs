@@ -8,6 +8,21 @@ public sealed class FileStorageTests : IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
+    [Theory]
+    [InlineData("missing", "")]
+    [InlineData("missing", "/below")]
+    [InlineData("file", "")]
+    public void Link_to_no_directory_is_named_as_what_it_is(string target, string below)
+    {
+        File.WriteAllText(Path.Combine(_directory, "file"), "");
+        var link = Path.Combine(_directory, "link");
+        Directory.CreateSymbolicLink(link, Path.Combine(_directory, target));
+
+        var open = () => new FileStorage(link + below);
+
+        open.Should().Throw<DirectoryNotFoundException>().WithMessage($"{link} is a symbolic link to something that is no directory, or does not exist.");
+    }
+
     [Fact]
     public async Task Listing_goes_on_while_files_come_and_go()
     {

@@ -178,38 +178,76 @@ public sealed class TypedNamespaceTests : IAsyncDisposable
         (await ToListAsync(_flags.Motds().ListAsync())).Should().BeEmpty();
     }
 
-    [Fact]
-    public async Task Scan_reads_values_whatever_their_number_and_size()
+    public static TheoryData<bool> Extended => [true, false];
+
+    [Theory]
+    [MemberData(nameof(Extended))]
+    public async Task Scan_reads_values_whatever_their_number_and_size(bool isExtended)
     {
+        var flags = isExtended ? _flags : IFlags.Create(new ReferenceStore("FLAGS", _clock));
         for (var i = 0; i < 250; i++)
         {
-            await _flags.Flag("acme", i.ToString("000", null)).PutAsync(new Flag(i % 2 == 0, [i == 7 ? new string('x', 3_000_000) : ""]), new FlagInfo("ada", i));
+            await flags.Flag("acme", i.ToString("000", null)).PutAsync(new Flag(i % 2 == 0, [i == 7 ? new string('x', 3_000_000) : ""]), new FlagInfo("ada", i));
         }
 
         // Too much for one get of many keys.
         for (var i = 0; i < 12; i++)
         {
-            await _flags.Flag("big", i.ToString("00", null)).PutAsync(new Flag(true, [new string('x', 3_000_000)]));
+            await flags.Flag("big", i.ToString("00", null)).PutAsync(new Flag(true, [new string('x', 3_000_000)]));
         }
 
-        var items = await ToListAsync(_flags.Flags("acme").ScanAsync());
+        var items = await ToListAsync(flags.Flags("acme").ScanAsync());
 
         items.Select(item => item.Metadata!.Version).Should().Equal(Enumerable.Range(0, 250));
         items.Select(item => item.Value!.Enabled).Should().Equal(Enumerable.Range(0, 250).Select(i => i % 2 == 0));
-        (await ToListAsync(_flags.Flags("big").ScanAsync())).Should().HaveCount(12).And.OnlyContain(item => item.Value!.Groups[0].Length == 3_000_000);
+        (await ToListAsync(flags.Flags("big").ScanAsync())).Should().HaveCount(12).And.OnlyContain(item => item.Value!.Groups[0].Length == 3_000_000);
     }
 
-    [Fact]
-    public async Task Scan_works_within_a_lower_limit_of_keys()
+    [Theory]
+    [MemberData(nameof(Extended))]
+    public async Task Scan_works_within_a_lower_limit_of_keys(bool isExtended)
     {
-        await using var kv = KvNamespace.Create("FLAGS", new KvNamespaceOptions { Limits = new KvLimits { GetManyKeysMax = 3 } });
-        var flags = IFlags.Create(kv);
+        var limits = new KvLimits { GetManyKeysMax = 3 };
+        await using var kv = KvNamespace.Create("FLAGS", new KvNamespaceOptions { Limits = limits });
+        var flags = IFlags.Create(isExtended ? kv : new ReferenceStore("FLAGS", _clock, limits));
         for (var i = 0; i < 10; i++)
         {
             await flags.Flag("acme", i.ToString(null, null as IFormatProvider)).PutAsync(new Flag(true, []));
         }
 
         (await ToListAsync(flags.Flags("acme").ScanAsync())).Should().HaveCount(10);
+    }
+
+    [Fact]
+    public async Task Large_value_that_is_replaced_during_a_scan_is_shown_as_it_is_now()
+    {
+        var directory = Directory.CreateTempSubdirectory("kvstore-typed-");
+        await using var kv = await KvNamespace.OpenAsync(
+            "FLAGS", new KvNamespaceOptions { TimeProvider = _clock, Persistence = new FilePersistence(directory.FullName) });
+        var flags = IFlags.Create(kv);
+        for (var i = 0; i < 3; i++)
+        {
+            await flags.Flag("acme", $"{i}").PutAsync(new Flag(true, [new string('x', 3_000_000)]));
+        }
+
+        var lengths = new List<int>();
+        await foreach (var item in flags.Flags("acme").ScanAsync())
+        {
+            lengths.Add(item.Value!.Groups[0].Length);
+            if (lengths.Count == 1)
+            {
+                await flags.Flag("acme", "1").PutAsync(new Flag(true, [new string('y', 2_000_000)]));
+                await flags.Flag("acme", "2").DeleteAsync();
+
+                // What was read before is given up five seconds later.
+                _clock.Advance(TimeSpan.FromSeconds(10));
+                await kv.CompactAsync();
+            }
+        }
+
+        lengths[..2].Should().Equal(3_000_000, 2_000_000);
+        await kv.DisposeAsync();
+        directory.Delete(recursive: true);
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs everything, and uses the packages as somebody else would, in fresh projects outside the repository:
 #   Readme        compiles and runs the first code sample of the README and of the package's readme; they print what they say
-#   Web           compiles the code samples of the readmes of KvStore.AspNetCore and KvStore.Dashboard, and runs them
+#   Web           compiles the code samples of the readmes of KvStore.AspNetCore, KvStore.Caching and KvStore.Dashboard, and runs them
 #   Bindings      compiles the program of docs/bindings.md beside its Wrangler file, and runs it
 #   Pinned        is pinned to version 10.0.0 of Microsoft.Extensions
 #   PackageCheck  looks into the packages
@@ -112,6 +112,11 @@ anonymous=$(status "$api" '')
 [[ "$anonymous" =~ ^40[13]$ ]] || fail "the REST API answers a request without a token with $anonymous"
 owner=$(status "$api" $'Authorization: Bearer a-token-of-16-characters\r\n')
 [ "$owner" = 200 ] || fail "the REST API answers its token with $owner"
+stop
+
+serve KvStore.Caching
+cached=$(status /price/book '')
+[ "$cached" = 200 ] || fail "the application with a distributed cache answers with $cached"
 stop
 
 serve KvStore.Dashboard

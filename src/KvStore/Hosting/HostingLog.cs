@@ -13,4 +13,7 @@ internal static partial class HostingLog
 
     [LoggerMessage(21, LogLevel.Warning, "A KV namespace was resolved without a key, and {Count} are registered. It is {Namespace}, the first one registered. Resolve it as a keyed service ([FromKeyedServices(\"{Namespace}\")]) to say which one is meant")]
     public static partial void ResolvedWithoutKey(this ILogger logger, int count, string @namespace);
+
+    [LoggerMessage(23, LogLevel.Warning, "The KV namespace {Namespace} was opened by the configuration, before there was a container, and uses another clock than the container. Set its clock where the configuration adds it: AddKvNamespace(name, kv => kv.Configure(o => o with {{ TimeProvider = clock }}))")]
+    public static partial void ClockNotTaken(this ILogger logger, string @namespace);
 }

@@ -1,3 +1,4 @@
+using KvStore.Configuration;
 using KvStore.Rules;
 
 namespace KvStore.Hosting;
@@ -10,7 +11,8 @@ namespace KvStore.Hosting;
 internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRegistry registry) : IAsyncDisposable, IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, Task<KvNamespace>> _opened = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Task<NamespaceLease<KvNamespace>>> _opened = new(StringComparer.Ordinal);
+    private Action? _detachLog;
     private bool _isDisposed;
 
     /// <summary>The namespaces that have been opened.</summary>
@@ -20,30 +22,14 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
         {
             lock (_lock)
             {
-                return [.. _opened.Values.Where(task => task.IsCompletedSuccessfully).Select(task => task.Result)];
+                return [.. _opened.Values.Where(task => task.IsCompletedSuccessfully).Select(task => task.Result.Namespace)];
             }
         }
     }
 
     /// <summary>Opens a namespace, or returns the task that opens it. When opening failed, the next call tries again.</summary>
-    public Task<KvNamespace> OpenAsync(string name, CancellationToken cancellationToken = default)
-    {
-        lock (_lock)
-        {
-            if (_isDisposed)
-            {
-                throw DisposedNamespace.Exception(name);
-            }
-
-            if (!_opened.TryGetValue(name, out var task) || task.IsFaulted || task.IsCanceled)
-            {
-                task = registry.OpenAsync(services, name, cancellationToken);
-                _opened[name] = task;
-            }
-
-            return task;
-        }
-    }
+    public async Task<KvNamespace> OpenAsync(string name, CancellationToken cancellationToken = default) =>
+        (await LeaseAsync(name, cancellationToken).ConfigureAwait(false)).Namespace;
 
     /// <summary>Returns a namespace. Blocks until it is open.</summary>
     public KvNamespace Open(string name)
@@ -60,8 +46,8 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
         {
             try
             {
-                var kv = await task.ConfigureAwait(false);
-                await kv.DisposeAsync().ConfigureAwait(false);
+                var lease = await task.ConfigureAwait(false);
+                await lease.DisposeAsync().ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -74,6 +60,8 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
             }
         }
 
+        // The log ends with the container; the configuration may outlive it.
+        Interlocked.Exchange(ref _detachLog, null)?.Invoke();
         if (failures is not null)
         {
             throw failures.Count == 1 ? failures[0] : new AggregateException(failures);
@@ -86,12 +74,32 @@ internal sealed class KvNamespaceOpener(IServiceProvider services, KvNamespaceRe
         DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    private List<Task<KvNamespace>> TakeAll()
+    private Task<NamespaceLease<KvNamespace>> LeaseAsync(string name, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (_isDisposed)
+            {
+                throw DisposedNamespace.Exception(name);
+            }
+
+            if (!_opened.TryGetValue(name, out var task) || task.IsFaulted || task.IsCanceled)
+            {
+                _detachLog ??= ConfiguredNamespaces.AttachLog(services);
+                task = registry.OpenAsync(services, name, cancellationToken);
+                _opened[name] = task;
+            }
+
+            return task;
+        }
+    }
+
+    private List<Task<NamespaceLease<KvNamespace>>> TakeAll()
     {
         lock (_lock)
         {
             _isDisposed = true;
-            List<Task<KvNamespace>> all = [.. _opened.Values];
+            List<Task<NamespaceLease<KvNamespace>>> all = [.. _opened.Values];
             _opened.Clear();
             return all;
         }

@@ -1,3 +1,4 @@
+using KvStore.Configuration;
 using KvStore.Rules;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -33,59 +34,73 @@ internal sealed class KvNamespaceRegistry
     public static string IsUnknown(string name, IEnumerable<string> names) =>
         $"No KV namespace named {VisibleKey.Quote(name)} is registered. Registered are: {string.Join(", ", names.Select(static other => VisibleKey.Quote(other)).DefaultIfEmpty("none"))}.";
 
-    /// <summary>Opens a namespace as it was registered and configured.</summary>
+    /// <summary>
+    /// Opens a namespace as it was registered and configured; or takes over the one that the configuration of the container has open
+    /// under that name.
+    /// </summary>
     /// <exception cref="OptionsValidationException">An option is not valid; the message names the namespace and the option.</exception>
     /// <exception cref="KvPersistenceException">The persisted namespace cannot be opened.</exception>
-    public async Task<KvNamespace> OpenAsync(IServiceProvider services, string name, CancellationToken cancellationToken)
+    public async Task<NamespaceLease<KvNamespace>> OpenAsync(IServiceProvider services, string name, CancellationToken cancellationToken)
     {
         services.GetService<WranglerWarnings>()?.LogOnce();
         WarnOfUnusedSections(services);
-        var options = OptionsOf(services, _registrations[name]);
-        services.GetRequiredService<KvAdapterRegistry>().CheckOptions(name, options);
-        return await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
-    }
-
-    private KvNamespaceOptions OptionsOf(IServiceProvider services, KvNamespaceRegistration registration)
-    {
-        var options = new KvNamespaceOptions
+        var registration = _registrations[name];
+        var defaults = new KvNamespaceOptions
         {
             TimeProvider = services.GetService<TimeProvider>() ?? TimeProvider.System,
             LoggerFactory = services.GetService<ILoggerFactory>(),
         };
-        IConfigurationSection? section = null;
-        try
-        {
-            options = registration.Builder.Build(services, options);
-            if (registration.ReadsConfiguration && services.GetService<IConfiguration>() is { } configuration)
-            {
-                section = ConfigurationSections.Of(configuration, registration.Name, Names);
-                options = KvConfiguration.Apply(services, section, options);
-            }
+        var options = NamespaceSettings.Read(services, registration, defaults, Names);
+        var adapters = services.GetRequiredService<KvAdapterRegistry>();
 
-            options.Validate();
-            return options;
-        }
-        catch (Exception e) when (e is ArgumentException or FormatException)
+        // A replacement is another namespace, also where the configuration reads the one that it replaces.
+        if (registration.ReadsConfiguration && ConfiguredNamespaces.In(services).FirstOrDefault(configured => configured.Name == name)?.TakeOver() is { } taken)
         {
-            // Without an inner exception: an exception of other code may quote a setting, and a setting may be a secret.
-            throw new OptionsValidationException(
-                registration.Name, typeof(KvNamespaceOptions), [$"KV namespace {VisibleKey.Quote(registration.Name)}: {ConfigurationSections.MessageOf(e, section)}{HintFor(services, registration, e)}"]);
+            try
+            {
+                TakenOverOptions.Check(name, taken.Options, options, defaults, LoggerOf(services));
+                adapters.CheckOptions(name, taken.Options);
+                return taken.Lease;
+            }
+            catch
+            {
+                await taken.Lease.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
         }
+
+        return await OpenAsync(services, name, options, adapters, cancellationToken).ConfigureAwait(false);
     }
 
-    // What is no option of this namespace may be the section of another one, whose name has a colon.
-    private string HintFor(IServiceProvider services, KvNamespaceRegistration registration, Exception exception) =>
-        exception is FormatException && services.GetService<IConfiguration>() is { } configuration
-            ? string.Concat(ConfigurationSections.Misplaced(configuration, Names, registration.Name)
-                .Select(static other => $" The section of the namespace {VisibleKey.Quote(other.Name)} is {ConfigurationSections.PathOf(other.Name)}, with %3A for the colon."))
-            : "";
+    private static async Task<NamespaceLease<KvNamespace>> OpenAsync(
+        IServiceProvider services, string name, KvNamespaceOptions options, KvAdapterRegistry adapters, CancellationToken cancellationToken)
+    {
+        adapters.CheckOptions(name, options);
+        var kv = await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // The configuration reads the namespace of the container: a replacement in a test, or what it could not open itself.
+            foreach (var provider in ConfiguredNamespaces.ProvidersIn(services).Where(provider => provider.Source is KvConfigurationSource source && source.Configured.Name == name))
+            {
+                await provider.FollowAsync(kv).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            await kv.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        return new NamespaceLease<KvNamespace>(kv, kv.DisposeAsync);
+    }
 
     private void WarnOfUnusedSections(IServiceProvider services)
     {
         if (Interlocked.Exchange(ref _hasChecked, 1) == 0 && services.GetService<IConfiguration>() is { } configuration)
         {
-            var logger = services.GetService<ILoggerFactory>()?.CreateLogger("KvStore.Hosting") ?? NullLogger.Instance;
-            foreach (var path in ConfigurationSections.Unused(configuration, Names))
+            var logger = LoggerOf(services);
+            var configured = ConfiguredNamespaces.In(services).Select(static configured => configured.Name);
+            foreach (var path in ConfigurationSections.Unused(configuration, Names.Concat(configured)))
             {
                 logger.SectionUnused(path, string.Join(", ", Names.Select(ConfigurationSections.PathOf)));
             }
@@ -96,4 +111,7 @@ internal sealed class KvNamespaceRegistry
             }
         }
     }
+
+    private static ILogger LoggerOf(IServiceProvider services) =>
+        services.GetService<ILoggerFactory>()?.CreateLogger("KvStore.Hosting") ?? NullLogger.Instance;
 }

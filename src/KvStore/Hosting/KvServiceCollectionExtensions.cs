@@ -233,9 +233,17 @@ public static class KvServiceCollectionExtensions
         services.TryAddSingleton(provider => new KvNamespaceRegistry(provider.GetServices<KvNamespaceRegistration>()));
         services.TryAddSingleton<IKvNamespaceFactory>(
             provider => new KvNamespaceFactory(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
-        services.TryAddSingleton(provider => new KvAdapterRegistry(provider.GetServices<KvAdapter>()));
+        services.TryAddSingleton(AdaptersOf);
         services.TryAddSingleton(provider => new KvNamespaceOpener(provider, provider.GetRequiredService<KvNamespaceRegistry>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, KvNamespaceLifetime>());
+    }
+
+    // The configuration may read a namespace that is not registered with the container; nothing else uses its keys then.
+    private static KvAdapterRegistry AdaptersOf(IServiceProvider provider)
+    {
+        var names = provider.GetRequiredService<KvNamespaceRegistry>().Names;
+        var configuration = ConfiguredNamespaces.AdaptersIn(provider).Where(adapter => names.Contains(adapter.Namespace, StringComparer.Ordinal));
+        return new KvAdapterRegistry(configuration.Concat(provider.GetServices<KvAdapter>()));
     }
 
     private static KvNamespaceRegistration Registration(

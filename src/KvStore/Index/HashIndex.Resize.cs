@@ -14,6 +14,7 @@ internal sealed partial class HashIndex
     /// <summary>Moves a shard's entries to a table of another size, without those of removed keys. Call only while holding the shard's lock.</summary>
     public void ResizeHoldingLock(int shard, int entryCount)
     {
+        AssertHoldsLock(shard);
         var old = EntriesOf(shard);
         var table = NewTable(entryCount);
         var entries = EntriesOf(table);
@@ -54,6 +55,7 @@ internal sealed partial class HashIndex
     /// </summary>
     public void CloseHoldingLock(int shard)
     {
+        AssertHoldsLock(shard);
         _isClosed = true;
         Replace(shard, s_closedTable);
     }

@@ -47,6 +47,7 @@ internal sealed partial class HashIndex
     private readonly SegmentTable _segments;
     private readonly string _name;
     private readonly int[] _tableNumbers = new int[ShardCount];
+    private readonly Lock[] _locks = [.. Enumerable.Range(0, ShardCount).Select(static _ => new Lock())];
     private volatile bool _isClosed;
 
     // In this object, and not in an array, which saves one load in each read.
@@ -78,6 +79,9 @@ internal sealed partial class HashIndex
             return entries * sizeof(long);
         }
     }
+
+    /// <summary>The lock of a shard, which its writers hold. Readers do not take it.</summary>
+    public Lock LockOf(int shard) => _locks[shard];
 
     /// <summary>The shard of a hash: its high bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -233,6 +237,7 @@ internal sealed partial class HashIndex
     {
         // This bit is set in every entry that points at a record, and in no marker.
         const long Pointing = RecordAddress.Mask | long.MinValue;
+        AssertHoldsLock(ShardOf(hash));
         var entries = EntriesOf(ShardOf(hash));
         for (var home = HomeBucket.HomeOf(hash, entries.Length); ; home = (home + HashBucket.Entries) & (entries.Length - 1))
         {
@@ -256,6 +261,7 @@ internal sealed partial class HashIndex
     public bool TryFindSlotHoldingLock<TKey>(in TKey key, out int slot, out Record record)
         where TKey : struct, IKey, allows ref struct
     {
+        AssertHoldsLock(ShardOf(key.Hash));
         var tag = HashEntry.TagOf(key.Hash);
         var entries = EntriesOf(ShardOf(key.Hash));
         var free = -1;
@@ -292,6 +298,8 @@ internal sealed partial class HashIndex
     /// <returns>Whether the entry became <see cref="HashEntry.Empty"/>, and not <see cref="HashEntry.Deleted"/>.</returns>
     public bool RemoveHoldingLock(int shard, int slot)
     {
+        AssertHoldsLock(shard);
+
         // A bucket that has an empty entry was never full, so no probe passes it, and it can have another one. A bucket that was full
         // gets no empty entry before the table is replaced.
         var entries = EntriesOf(shard);
@@ -300,6 +308,9 @@ internal sealed partial class HashIndex
         Volatile.Write(ref entries[slot], canBeEmpty ? HashEntry.Empty : HashEntry.Deleted);
         return canBeEmpty;
     }
+
+    [Conditional("DEBUG")]
+    private void AssertHoldsLock(int shard) => Debug.Assert(_locks[shard].IsHeldByCurrentThread);
 
     /// <summary>Prefetches a record up to the end of its key. A record begins anywhere in a cache line, so its key often ends in the next one.</summary>
     public static void Prefetch(byte[]? segment, int offset, int keyBytes)

@@ -24,7 +24,7 @@ internal sealed class EvictionPolicy
     private const double SmallShareFirst = 0.1;
 
     // From here on recent use counts more than frequent use.
-    private const double RecencyShare = 0.3;
+    private const double RecencyShare = 0.1;
     private const double RememberedShareMin = 0.1;
 
     // How many entries' worth the small queue grows or shrinks by for a key that is missed.

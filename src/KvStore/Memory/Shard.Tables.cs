@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Index;
 
 namespace KvStore.Memory;
@@ -24,6 +25,7 @@ internal sealed partial class Shard
     /// <exception cref="OutOfMemoryException">There is none; nothing has changed.</exception>
     public void ReserveHoldingLock(int keys)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         // One entry stays empty, so that a probe ends.
         if (_index.EntriesOf(_number).Length - _occupied <= keys)
@@ -35,6 +37,7 @@ internal sealed partial class Shard
     /// <summary>Makes room for so many keys.</summary>
     public void PrepareHoldingLock(int keys)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         var entryCount = HashIndex.EntriesMin;
         while (entryCount < keys * 2L && entryCount < PreparedEntriesMax)
@@ -53,6 +56,7 @@ internal sealed partial class Shard
     /// <param name="newKeys">How many more keys are about to come.</param>
     public void ResizeHoldingLock(int newKeys = 1)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         // Between a quarter and half full afterwards.
         _index.ResizeHoldingLock(_number, EntriesFor(_live + _tombstones + newKeys));

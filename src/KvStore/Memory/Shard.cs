@@ -49,11 +49,12 @@ internal sealed partial class Shard
         _index = index;
         _name = name;
         _releaseLargeValue = releaseLargeValue;
+        Lock = index.LockOf(number);
         NewKeys = new NewKeys(number, index, Lock);
     }
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers do not take it.</summary>
-    public Lock Lock { get; } = new();
+    public Lock Lock { get; }
 
     /// <summary>The keys that wait for the ordered index.</summary>
     public NewKeys NewKeys { get; }
@@ -144,6 +145,7 @@ internal sealed partial class Shard
     public void RecoverTouchHoldingLock<TKey>(in TKey key, long revision, long touchedRevision, Deadline deadline)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         if (_index.TryFindSlotHoldingLock(key, out var slot, out var record) && !record.IsTombstone && record.Revision <= touchedRevision)
         {
@@ -179,6 +181,7 @@ internal sealed partial class Shard
     public bool TryRemoveHoldingLock<TKey>(in TKey key, out Record record)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         if (!_index.TryFindSlotHoldingLock(key, out var slot, out record))
         {
@@ -191,6 +194,7 @@ internal sealed partial class Shard
     /// <summary>Removes the index entry that holds an address, if there still is one.</summary>
     public bool TryRemoveHoldingLock(ulong hash, long address)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
@@ -205,6 +209,7 @@ internal sealed partial class Shard
     /// <summary>Points the index entry that holds an address at a copy of the record, if there still is one.</summary>
     public bool TryRelocateHoldingLock(ulong hash, long address, in RecordDraft copy)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         var slot = _index.SlotOfAddressHoldingLock(hash, address);
         if (slot < 0)
@@ -221,6 +226,7 @@ internal sealed partial class Shard
     /// <summary>Drops the tombstones up to a revision.</summary>
     public void ForgetTombstonesHoldingLock(long throughRevision)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         var entries = _index.EntriesOf(_number);
         for (var slot = 0; slot < entries.Length && _tombstones > 0; slot++)
@@ -250,6 +256,7 @@ internal sealed partial class Shard
     /// </summary>
     public void FindOthersHoldingLock(ShownRecords shown, long throughRevision, ref HashIndexCursor cursor, Span<Record> results, ref int count, CoarseClock clock)
     {
+        Debug.Assert(Lock.IsHeldByCurrentThread);
         ThrowIfClosed();
         var entries = _index.EntriesOf(_number);
         if (cursor.EntryCount != entries.Length || cursor.Table != _index.NumberOfTable(_number))

@@ -96,8 +96,11 @@ internal sealed partial class ShardedStore
 
     // Whether the key had an older value.
     private bool TryRemoveOlderHoldingLock<TKey>(Shard shard, in TKey key, long revision)
-        where TKey : struct, IKey, allows ref struct =>
-        _index.TryFind(key, out var present, out _) && present.Revision < revision && shard.TryRemoveHoldingLock(key, out _);
+        where TKey : struct, IKey, allows ref struct
+    {
+        Debug.Assert(shard.Lock.IsHeldByCurrentThread);
+        return _index.TryFind(key, out var present, out _) && present.Revision < revision && shard.TryRemoveHoldingLock(key, out _);
+    }
 
     // One at a time, because the background work has one lock. Returns whether anything was removed.
     private bool RaiseFloor()

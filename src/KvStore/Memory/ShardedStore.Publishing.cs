@@ -289,6 +289,7 @@ internal sealed partial class ShardedStore
     private bool IsAboveFloorHoldingLock<TKey>(Shard shard, in TKey key, in RecordDraft draft)
         where TKey : struct, IKey, allows ref struct
     {
+        Debug.Assert(shard.Lock.IsHeldByCurrentThread);
         if (!IsBelowFloor(draft.Record.Revision))
         {
             return true;

@@ -67,6 +67,7 @@ internal sealed partial class OrderedIndex
     // Buffers for all keys at once could take more memory than a budget has left.
     private void MergeBatchIfFullHoldingLock()
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_batch.Count >= batchKeysMax)
         {
             MergeBatchHoldingLock();

@@ -20,6 +20,10 @@ internal sealed class PrefixedExtendedNamespace(IKvExtendedNamespace inner, stri
     public ValueTask<bool> TouchAsync(string key, TimeSpan? expirationTtl, CancellationToken cancellationToken = default) =>
         inner.TouchAsync(InnerKeyOf(key, "PUT"), expirationTtl, cancellationToken);
 
+    public ValueTask<KvWriteResult> TryTouchAsync(
+        string key, TimeSpan? expirationTtl, KvCondition condition, CancellationToken cancellationToken = default) =>
+        inner.TryTouchAsync(InnerKeyOf(key, "PUT"), expirationTtl, condition, cancellationToken);
+
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(entries);

@@ -58,14 +58,67 @@ public sealed class KvTypedEntries<TValue, TMetadata>
         }
     }
 
-    /// <summary>Reads the entries with their values, up to 100 at once.</summary>
+    /// <summary>
+    /// Reads the entries with their values: by <see cref="IKvExtendedNamespace.ScanAsync"/>, or up to 100 at once where the namespace does
+    /// not implement that.
+    /// </summary>
     /// <param name="cancellationToken">Ends the enumeration.</param>
     /// <returns>
     /// The entries. An entry that is written during the scan has its new value or its old one. An entry that is gone before the scan
     /// reads it is left out.
     /// </returns>
     /// <exception cref="System.Text.Json.JsonException">What is stored does not fit the types.</exception>
-    public async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ScanAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ScanAsync(CancellationToken cancellationToken = default) =>
+        _kv is IKvExtendedNamespace extended ? ScanAsync(extended, cancellationToken) : ListAndGetAsync(cancellationToken);
+
+    /// <summary>Watches the entries for changes: see <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
+    /// <param name="start">Whether the entries that are there are shown first, and then <see cref="KvChangeKind.Current"/>.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>, which says after which revision to go on.</returns>
+    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
+    /// <exception cref="KvException">The prefix is too long (414).</exception>
+    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(
+        KvWatchStart start = KvWatchStart.Now, CancellationToken cancellationToken = default) =>
+        TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, Start = start }, _isKey, _shape, cancellationToken);
+
+    /// <summary>Watches the entries for changes since a revision: see <see cref="KvWatchOptions.AfterRevision"/>.</summary>
+    /// <param name="afterRevision">The <see cref="KvTypedChange{TValue, TMetadata}.Revision"/> of the last change that was seen.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>The changes, as above.</returns>
+    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The revision is negative.</exception>
+    /// <exception cref="KvException">The prefix is too long (414).</exception>
+    [OverloadResolutionPriority(1)] // So that 0 means the revision.
+    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(long afterRevision, CancellationToken cancellationToken = default) =>
+        TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, AfterRevision = afterRevision }, _isKey, _shape, cancellationToken);
+
+    private async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ScanAsync(
+        IKvExtendedNamespace extended, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var (name, value) in extended.ScanAsync(Prefix, cancellationToken).ConfigureAwait(false))
+        {
+            if (_isKey(name) && await ReadScannedAsync(name, value, cancellationToken).ConfigureAwait(false) is { Exists: true } entry)
+            {
+                yield return new KvTypedItem<TValue, TMetadata>(name, entry.Value, entry.Metadata, entry.Expiration);
+            }
+        }
+    }
+
+    private async ValueTask<KvTypedValue<TValue, TMetadata>> ReadScannedAsync(string name, KvValue value, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _shape.ReadAsync(_kv, name, value, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KvException e) when (e.StatusCode == 410)
+        {
+            // A large value that was replaced while the entries before it were used: the new one.
+            var now = await _kv.GetAsync(name, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return await _shape.ReadAsync(_kv, name, now, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ListAndGetAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         List<string> names = new(KeysAtOnce);
         await foreach (var key in _kv.ListAllAsync(Prefix, cancellationToken).ConfigureAwait(false))
@@ -91,27 +144,6 @@ public sealed class KvTypedEntries<TValue, TMetadata>
             yield return item;
         }
     }
-
-    /// <summary>Watches the entries for changes: see <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
-    /// <param name="start">Whether the entries that are there are shown first, and then <see cref="KvChangeKind.Current"/>.</param>
-    /// <param name="cancellationToken">Ends the watch.</param>
-    /// <returns>The changes. One whose value does not fit the types ends the watch with a <see cref="System.Text.Json.JsonException"/>, which says after which revision to go on.</returns>
-    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
-    /// <exception cref="KvException">The prefix is too long (414).</exception>
-    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(
-        KvWatchStart start = KvWatchStart.Now, CancellationToken cancellationToken = default) =>
-        TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, Start = start }, _isKey, _shape, cancellationToken);
-
-    /// <summary>Watches the entries for changes since a revision: see <see cref="KvWatchOptions.AfterRevision"/>.</summary>
-    /// <param name="afterRevision">The <see cref="KvTypedChange{TValue, TMetadata}.Revision"/> of the last change that was seen.</param>
-    /// <param name="cancellationToken">Ends the watch.</param>
-    /// <returns>The changes, as above.</returns>
-    /// <exception cref="NotSupportedException">The namespace is no <see cref="IKvExtendedNamespace"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The revision is negative.</exception>
-    /// <exception cref="KvException">The prefix is too long (414).</exception>
-    [OverloadResolutionPriority(1)] // So that 0 means the revision.
-    public IAsyncEnumerable<KvTypedChange<TValue, TMetadata>> WatchAsync(long afterRevision, CancellationToken cancellationToken = default) =>
-        TypedWatch.WatchAsync(_kv, new KvWatchOptions { Prefix = Prefix, AfterRevision = afterRevision }, _isKey, _shape, cancellationToken);
 
     private async IAsyncEnumerable<KvTypedItem<TValue, TMetadata>> ReadAsync(
         List<string> names, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Diagnostics;
 
 namespace KvStore.Watching;
@@ -174,6 +175,7 @@ internal sealed class Watcher : IDisposable
 
     private void LoseHoldingLock()
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         _hasLost = true;
         _pending.Clear();
     }
@@ -181,6 +183,7 @@ internal sealed class Watcher : IDisposable
     // The reader goes on in the thread pool, not here.
     private void WakeHoldingLock()
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
         if (_isAwaited)
         {
             _isAwaited = false;

@@ -68,9 +68,10 @@ internal sealed partial class CommitPath
         }
     }
 
-    /// <summary>Gives an entry another deadline.</summary>
-    /// <returns>Whether the key exists.</returns>
-    public ValueTask<bool> TouchAsync<TKey>(in TKey key, Deadline deadline, RegionView? origin, CancellationToken cancellationToken)
+    /// <summary>Gives an entry another deadline if a condition holds.</summary>
+    /// <returns>Whether the key exists and the condition held.</returns>
+    public ValueTask<KvWriteResult> TryTouchAsync<TKey>(
+        in TKey key, Deadline deadline, RegionView? origin, KvCondition condition, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         if (_memory is not null && _store.TryFind(key, out var record))
@@ -79,7 +80,7 @@ internal sealed partial class CommitPath
             _memory.CheckPut(key, record.MetadataBytes, record.ValueBytes);
         }
 
-        return _committer.TouchAsync(key, deadline, origin?.BeginWrite(), cancellationToken);
+        return _committer.TryTouchAsync(key, deadline, origin?.BeginWrite(), condition, cancellationToken);
     }
 
     private async ValueTask<KvWriteResult> TryPutLargeAsync(

@@ -71,9 +71,11 @@ internal sealed partial class Committer
     /// <param name="key">The key.</param>
     /// <param name="deadline">The deadline.</param>
     /// <param name="replicated">Notifies the regions; null where nothing is replicated.</param>
+    /// <param name="condition">What must hold of the entry.</param>
     /// <param name="cancellationToken">Ends the wait for mutations of the key that are in flight; nothing is changed then.</param>
-    /// <returns>Whether the key exists.</returns>
-    public ValueTask<bool> TouchAsync<TKey>(in TKey key, Deadline deadline, ReplicatedWrite? replicated, CancellationToken cancellationToken)
+    /// <returns>Whether the key exists and the condition held. A missing key does not count as a condition that failed.</returns>
+    public ValueTask<KvWriteResult> TryTouchAsync<TKey>(
+        in TKey key, Deadline deadline, ReplicatedWrite? replicated, KvCondition condition, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
         if (engine is not null)
@@ -83,14 +85,14 @@ internal sealed partial class Committer
 
         if (_isDirect && replicated is null)
         {
-            return new(TouchDirectly(key, deadline));
+            return new(TouchDirectly(key, deadline, condition));
         }
 
         QueuedWrite? queued = null;
         byte[] ownKey = [];
         PendingPublication? pending = null;
         ValueTask append = default;
-        var isTouched = false;
+        KvWriteResult result = default;
         lock (calls.Lock)
         {
             if (_inFlight.Queues.MustWait(key.Hash, isConditional: true))
@@ -100,13 +102,13 @@ internal sealed partial class Committer
             }
             else
             {
-                pending = TouchHoldingLock(key, deadline, replicated, out append, out isTouched);
+                pending = TouchHoldingLock(key, deadline, replicated, condition, out append, out result);
             }
         }
 
-        return queued is not null ? TouchQueuedAsync(queued, ownKey, deadline, replicated, cancellationToken)
-            : pending is not null ? pending.RunTouchAsync(append)
-            : new(isTouched);
+        return queued is not null ? TouchQueuedAsync(queued, ownKey, deadline, replicated, condition, cancellationToken)
+            : pending is not null ? pending.RunConditionalAsync(append)
+            : new(result);
     }
 
     /// <summary>
@@ -202,66 +204,83 @@ internal sealed partial class Committer
         }
     }
 
-    // Another writer may change the entry while it is copied; then it is copied again.
-    private bool TouchDirectly<TKey>(in TKey key, Deadline deadline)
+    // Another writer may change the entry while it is copied; then the condition is checked, and the entry copied, again.
+    private KvWriteResult TouchDirectly<TKey>(in TKey key, Deadline deadline, KvCondition condition)
         where TKey : struct, IKey, allows ref struct
     {
         while (store.TryFind(key, out var record))
         {
+            if (!condition.HoldsFor(record.Revision))
+            {
+                return RefusedTouch(record.Revision);
+            }
+
             var draft = store.DraftTouched(record, deadline);
             var check = BeginCheck(draft, KvCondition.Revision(record.Revision), replicated: null);
-            _ = CommitDirectly(key, draft, check);
+            var revision = CommitDirectly(key, draft, check);
             if (check.IsMade)
             {
-                return true;
+                return check.Result(revision);
             }
         }
 
         ThrowIfClosed();
-        return false;
+        return default;
     }
 
     private PendingPublication? TouchHoldingLock<TKey>(
-        in TKey key, Deadline deadline, ReplicatedWrite? replicated, out ValueTask append, out bool isTouched)
+        in TKey key, Deadline deadline, ReplicatedWrite? replicated, KvCondition condition, out ValueTask append, out KvWriteResult result)
         where TKey : struct, IKey, allows ref struct
     {
         Debug.Assert(calls.Lock.IsHeldByCurrentThread);
         append = default;
-        isTouched = false;
+        result = default;
         ThrowIfClosed();
         if (!store.TryFind(key, out var record))
         {
             return null;
         }
 
+        if (!condition.HoldsFor(record.Revision))
+        {
+            result = RefusedTouch(record.Revision);
+            return null;
+        }
+
         var draft = store.DraftTouched(record, deadline);
         var check = BeginCheck(draft, KvCondition.Revision(record.Revision), replicated);
-        var pending = CommitHoldingLock(key, draft, replicated, call: null, check, out append, out _, record);
-        isTouched = check.IsMade;
+        var pending = CommitHoldingLock(key, draft, replicated, call: null, check, out append, out var revision, record);
+        result = check.Result(revision);
         return pending;
     }
 
-    private async ValueTask<bool> TouchQueuedAsync(
-        QueuedWrite? queued, byte[] key, Deadline deadline, ReplicatedWrite? replicated, CancellationToken cancellationToken)
+    private async ValueTask<KvWriteResult> TouchQueuedAsync(
+        QueuedWrite? queued, byte[] key, Deadline deadline, ReplicatedWrite? replicated, KvCondition condition, CancellationToken cancellationToken)
     {
         try
         {
             await queued!.WhenCalled.WaitAsync(cancellationToken).ConfigureAwait(false);
             PendingPublication? pending;
             ValueTask append;
-            bool isTouched;
+            KvWriteResult result;
             lock (calls.Lock)
             {
-                pending = TouchHoldingLock(new Utf8Key(key, queued.Hash), deadline, replicated, out append, out isTouched);
+                pending = TouchHoldingLock(new Utf8Key(key, queued.Hash), deadline, replicated, condition, out append, out result);
             }
 
             Leave(ref queued);
-            return pending is null ? isTouched : await pending.RunTouchAsync(append).ConfigureAwait(false);
+            return pending is null ? result : await pending.RunConditionalAsync(append).ConfigureAwait(false);
         }
         finally
         {
             Leave(ref queued);
         }
+    }
+
+    private KvWriteResult RefusedTouch(long revision)
+    {
+        Interlocked.Increment(ref _conditionFailures);
+        return new KvWriteResult(false, revision);
     }
 
     private bool IsRefused<TKey>(in TKey key, KvCondition condition, out KvWriteResult refusal)

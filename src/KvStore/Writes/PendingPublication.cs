@@ -16,7 +16,7 @@ namespace KvStore.Writes;
 /// first waits, after the append: when memory is short at that moment, nothing would publish or settle the mutation, and its caller
 /// would wait for ever.
 /// </remarks>
-internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, IValueTaskSource<KvWriteResult>, IValueTaskSource<bool>
+internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, IValueTaskSource<KvWriteResult>
 {
     private readonly PendingPublications _owner;
     private readonly Action _onAppended;
@@ -70,18 +70,10 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
         return task;
     }
 
-    /// <summary>As <see cref="RunAsync"/>, for a conditional write, whose result has the revision of the mutation.</summary>
+    /// <summary>As <see cref="RunAsync"/>, for a conditional write or a touch, whose result has the revision of the mutation.</summary>
     public ValueTask<KvWriteResult> RunConditionalAsync(ValueTask append)
     {
         var task = new ValueTask<KvWriteResult>(this, _core.Version);
-        Run(append);
-        return task;
-    }
-
-    /// <summary>As <see cref="RunAsync"/>, for a touch, which succeeds.</summary>
-    public ValueTask<bool> RunTouchAsync(ValueTask append)
-    {
-        var task = new ValueTask<bool>(this, _core.Version);
         Run(append);
         return task;
     }
@@ -98,8 +90,6 @@ internal sealed class PendingPublication : MutationInFlight, IValueTaskSource, I
     public void GetResult(short token) => TakeResult(token);
 
     KvWriteResult IValueTaskSource<KvWriteResult>.GetResult(short token) => TakeResult(token);
-
-    bool IValueTaskSource<bool>.GetResult(short token) => TakeResult(token).Succeeded;
 
     private KvWriteResult TakeResult(short token)
     {

@@ -88,19 +88,26 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
             await telemetry.ObserveAsync("delete", () => TryDelete(key, condition, origin, cancellationToken), OutcomeOf).ConfigureAwait(false);
     }
 
-    /// <summary>Gives an entry a new time to live.</summary>
+    /// <summary>Gives an entry a new time to live if a condition holds.</summary>
     /// <param name="key">The key.</param>
     /// <param name="ttl">The time to live; null for ever.</param>
+    /// <param name="condition">What must hold of the entry.</param>
     /// <param name="origin">The region in which the write is made; null where the namespace is not replicated.</param>
     /// <param name="cancellationToken">Cancels the write before it is decided.</param>
-    /// <returns>Whether the key exists.</returns>
-    public ValueTask<bool> TouchAsync(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken)
+    /// <returns>Whether the key exists and the condition held.</returns>
+    public ValueTask<KvWriteResult> TryTouchAsync(
+        string key, TimeSpan? ttl, KvCondition condition, RegionView? origin, CancellationToken cancellationToken)
     {
-        return KvMetrics.IsObserved ? Observed(key, ttl, origin, cancellationToken) : Touch(key, ttl, origin, cancellationToken);
+        return KvMetrics.IsObserved
+            ? Observed(key, ttl, condition, origin, cancellationToken)
+            : TryTouch(key, ttl, condition, origin, cancellationToken);
 
-        async ValueTask<bool> Observed(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken) =>
+        async ValueTask<KvWriteResult> Observed(
+            string key, TimeSpan? ttl, KvCondition condition, RegionView? origin, CancellationToken cancellationToken) =>
             await telemetry.ObserveAsync(
-                "touch", () => Touch(key, ttl, origin, cancellationToken), static isThere => isThere ? "hit" : "miss").ConfigureAwait(false);
+                "touch",
+                () => TryTouch(key, ttl, condition, origin, cancellationToken),
+                static result => result.Succeeded ? "hit" : result.Revision == 0 ? "miss" : OutcomeOf(result)).ConfigureAwait(false);
     }
 
     /// <summary>Every later put and delete throws <see cref="ObjectDisposedException"/>.</summary>
@@ -160,18 +167,20 @@ internal sealed class WritePath(string name, KvLimits limits, CoarseClock clock,
         return commit.TryDeleteAsync(encoded.Key, origin, condition, cancellationToken);
     }
 
-    private ValueTask<bool> Touch(string key, TimeSpan? ttl, RegionView? origin, CancellationToken cancellationToken)
+    private ValueTask<KvWriteResult> TryTouch(
+        string key, TimeSpan? ttl, KvCondition condition, RegionView? origin, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(key);
+        ThrowIfNoCondition(Touched, key, condition);
         ThrowIfClosed();
         cancellationToken.ThrowIfCancellationRequested();
         if (KeyRules.TryAscii(key, limits.KeyBytesMax, out var hash))
         {
-            return commit.TouchAsync(new AsciiKey(key, hash), DeadlineAfter(key, ttl), origin, cancellationToken);
+            return commit.TryTouchAsync(new AsciiKey(key, hash), DeadlineAfter(key, ttl), origin, condition, cancellationToken);
         }
 
         using var encoded = new EncodedKey(key, limits.KeyBytesMax, Touched, stackalloc byte[EncodedKey.StackBytes]);
-        return commit.TouchAsync(encoded.Key, DeadlineAfter(key, ttl), origin, cancellationToken);
+        return commit.TryTouchAsync(encoded.Key, DeadlineAfter(key, ttl), origin, condition, cancellationToken);
     }
 
     private Deadline DeadlineAfter(string key, TimeSpan? ttl) => ttl is null

@@ -14,7 +14,7 @@ public sealed partial class LayeringTests
     private static readonly string[][] s_layers =
     [
         ["Hosting", "Bulk", "Typed", "Extended"],
-        ["KvNamespaceExtensions.cs", "KvRegionExtensions.cs", "KvInspector.cs"],
+        ["KvNamespaceExtensions.cs", "KvRegionExtensions.cs", "KvInspector.cs", "Configuration"],
         ["KvNamespace.cs"],
         ["Updates"],
         ["Regions", "Creation", "Prefixes"],

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace KvStore.Tests.Architecture;
 
-/// <summary>The folders of the web packages are layers: a file uses files of its own folder and of lower layers, and no others.</summary>
+/// <summary>The folders of the packages for frameworks are layers: a file uses files of its own folder and of lower layers, and no others.</summary>
 public sealed partial class WebLayeringTests
 {
     // From the highest layer down. The folders of one layer do not use each other.
@@ -14,7 +14,15 @@ public sealed partial class WebLayeringTests
             ["Rest", "Binding"],
             ["Authentication"],
             ["Http"],
-            ["Catalog", "Transport"],
+            ["Catalog", "Sessions", "Transport", "Tickets", "DataProtection"],
+            ["Adapters", "Keys"],
+            ["Rules"],
+        ],
+        ["KvStore.Caching"] =
+        [
+            ["Hosting"],
+            ["Distributed"],
+            ["Keys"],
             ["Rules"],
         ],
         ["KvStore.Dashboard"] =
@@ -50,6 +58,7 @@ public sealed partial class WebLayeringTests
 
     [Theory]
     [InlineData("KvStore.AspNetCore", "KvStore")]
+    [InlineData("KvStore.Caching", "KvStore")]
     [InlineData("KvStore.Dashboard", "KvStore.Dashboard")]
     public void The_namespace_of_internal_types_is_their_folder(string project, string root) =>
         SourceTree.FilesOf(Path.Combine(SourceTree.Root, "src", project))

@@ -45,6 +45,35 @@ public abstract partial class KvExtendedNamespaceContract
     [Theory]
     [InlineData(10)]
     [InlineData(LargeBytes)]
+    public async Task Touch_with_a_condition_meets_only_the_version_that_was_read(int length)
+    {
+        await Kv.PutAsync("k", new byte[length], Ttl(60));
+        var first = (await Kv.GetAsync("k")).Revision;
+
+        var touched = await Kv.TryTouchAsync("k", TimeSpan.FromSeconds(100), KvCondition.Revision(first));
+        var late = await Kv.TryTouchAsync("k", TimeSpan.FromSeconds(200), KvCondition.Revision(first));
+
+        touched.Succeeded.Should().BeTrue();
+        touched.Revision.Should().BeGreaterThan(first).And.Be((await Kv.GetAsync("k")).Revision);
+        late.Should().Be(new KvWriteResult(false, touched.Revision));
+        (await Kv.GetAsync("k")).Expiration.Should().Be(Clock.GetUtcNow().AddSeconds(100));
+        await ReopenAsync();
+        (await Kv.GetAsync("k")).Revision.Should().Be(touched.Revision);
+        (await Kv.TryTouchAsync("k", null, KvCondition.Present)).Succeeded.Should().BeTrue();
+        var standing = (await Kv.GetAsync("k")).Revision;
+        (await Kv.TryTouchAsync("k", null, KvCondition.Absent)).Should().Be(new KvWriteResult(false, standing));
+        await Kv.DeleteAsync("k");
+        foreach (var condition in new[] { KvCondition.Present, KvCondition.Absent, KvCondition.Revision(standing) })
+        {
+            (await Kv.TryTouchAsync("k", null, condition)).Should().Be(default(KvWriteResult));
+        }
+
+        await Kv.Invoking(kv => kv.TryTouchAsync("k", null, default).AsTask()).Should().ThrowAsync<ArgumentException>();
+    }
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(LargeBytes)]
     public async Task Touch_without_a_time_to_live_keeps_an_entry_for_good(int length)
     {
         await Kv.PutAsync("k", new byte[length], Ttl(60));

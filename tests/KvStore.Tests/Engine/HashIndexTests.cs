@@ -148,7 +148,10 @@ public sealed class HashIndexTests
         MarkMoved(index, shard);
         var search = Task.Run(() => index.TryFind(new Utf8Key(key), out _, out _));
         var first = await Task.WhenAny(search, Task.Delay(20));
-        index.ResizeHoldingLock(shard, HashIndex.EntriesMin);
+        lock (index.LockOf(shard))
+        {
+            index.ResizeHoldingLock(shard, HashIndex.EntriesMin);
+        }
 
         first.Should().NotBeSameAs(search, "a probe that has seen a moved marker knows nothing yet");
         (await search).Should().BeFalse("the new table has no key");
@@ -199,9 +202,12 @@ public sealed class HashIndexTests
         var draft = segments.Reserve(Record.SizeFor(name.Length, 0, 0));
         draft.Record.Initialize(name.Length, 0, 0, default);
         key.CopyTo(draft.Record.DraftKey);
-        index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
-        var entries = index.EntriesOf(HashIndex.ShardOf(key.Hash));
-        entries[slot] = HashEntry.TagOf(key.Hash) | draft.Address | HomeBucket.Of(key.Hash, slot, entries.Length);
+        lock (index.LockOf(HashIndex.ShardOf(key.Hash)))
+        {
+            index.TryFindSlotHoldingLock(key, out var slot, out _).Should().BeFalse();
+            var entries = index.EntriesOf(HashIndex.ShardOf(key.Hash));
+            entries[slot] = HashEntry.TagOf(key.Hash) | draft.Address | HomeBucket.Of(key.Hash, slot, entries.Length);
+        }
     }
 
     private static void MarkMoved(HashIndex index, int shard)

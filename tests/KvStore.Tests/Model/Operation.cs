@@ -23,6 +23,15 @@ internal abstract record Operation
         SynchronousUtf8,
     }
 
+    /// <summary>The condition of a write.</summary>
+    public enum Condition
+    {
+        Absent,
+        Present,
+        Current,
+        Older,
+    }
+
     /// <summary>Puts a value whose content follows from its stamp and length.</summary>
     public sealed record Put(string Key, int Stamp, int ValueBytes, Source From, KvPutOptions? Options) : Operation
     {
@@ -34,6 +43,22 @@ internal abstract record Operation
     public sealed record Delete(string Key) : Operation
     {
         public override string ToString() => $"delete {Quote(Key)}";
+    }
+
+    /// <summary>Puts a text that follows from its stamp, on a condition.</summary>
+    public sealed record TryPut(string Key, int Stamp, Condition When, KvPutOptions? Options) : Operation
+    {
+        public override string ToString() => $"put {Quote(Key)} when {When}: value {Stamp}, ttl {Options?.ExpirationTtl}";
+    }
+
+    public sealed record TryDelete(string Key, Condition When) : Operation
+    {
+        public override string ToString() => $"delete {Quote(Key)} when {When}";
+    }
+
+    public sealed record Touch(string Key, TimeSpan? ExpirationTtl) : Operation
+    {
+        public override string ToString() => $"touch {Quote(Key)}: ttl {ExpirationTtl}";
     }
 
     /// <summary>Puts texts that follow from their stamps, with one call.</summary>

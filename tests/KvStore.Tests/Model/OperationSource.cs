@@ -8,15 +8,15 @@ namespace KvStore.Tests.Model;
 /// </summary>
 internal sealed class OperationSource(KeyUniverse universe, Random random)
 {
-    //                                         put delete get many list next advance put many, delete many, delete prefix, scan
+    //                                         put delete get many list next advance put many, delete many, delete prefix, scan, put when, delete when, touch
     private static readonly int[][] s_phases =
     [
-        /* fill */                             [70, 2, 15, 3, 4, 5, 1, 3, 0, 0, 1],
-        /* churn */                            [40, 25, 20, 4, 5, 5, 1, 3, 3, 1, 1],
-        /* empty */                            [5, 75, 10, 2, 4, 3, 1, 1, 4, 3, 1],
-        /* read */                             [5, 2, 75, 10, 4, 3, 1, 1, 0, 0, 3],
-        /* list */                             [15, 10, 5, 0, 25, 44, 1, 1, 1, 0, 10],
-        /* expire */                           [55, 5, 20, 4, 5, 5, 6, 3, 1, 1, 2],
+        /* fill */                             [70, 2, 15, 3, 4, 5, 1, 3, 0, 0, 1, 5, 1, 2],
+        /* churn */                            [40, 25, 20, 4, 5, 5, 1, 3, 3, 1, 1, 6, 4, 3],
+        /* empty */                            [5, 75, 10, 2, 4, 3, 1, 1, 4, 3, 1, 2, 8, 1],
+        /* read */                             [5, 2, 75, 10, 4, 3, 1, 1, 0, 0, 3, 2, 1, 3],
+        /* list */                             [15, 10, 5, 0, 25, 44, 1, 1, 1, 0, 10, 2, 2, 2],
+        /* expire */                           [55, 5, 20, 4, 5, 5, 6, 3, 1, 1, 2, 6, 3, 8],
     ];
 
     private static readonly string[] s_refused = ["", ".", "..", "\uD800", "a\uDC00", new string('k', 513), new string('é', 257)];
@@ -48,7 +48,10 @@ internal sealed class OperationSource(KeyUniverse universe, Random random)
             7 => new Operation.PutMany([.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => (universe.Key(random), ++_stamp, ManyOptions()))]),
             8 => new Operation.DeleteMany([.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => universe.Key(random))]),
             9 => new Operation.DeletePrefix(NarrowPrefix()),
-            _ => new Operation.Scan(universe.Prefix(random), random.Next(1, 300)),
+            10 => new Operation.Scan(universe.Prefix(random), random.Next(1, 300)),
+            11 => new Operation.TryPut(universe.Key(random), ++_stamp, When(), ManyOptions()),
+            12 => new Operation.TryDelete(universe.Key(random), When()),
+            _ => new Operation.Touch(universe.Key(random), random.Next(4) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1000, 40_000))),
         };
     }
 
@@ -56,12 +59,14 @@ internal sealed class OperationSource(KeyUniverse universe, Random random)
     private string NarrowPrefix() =>
         random.Next(30) == 0 ? universe.Prefix(random) ?? "" : universe.Key(random) is var key && char.IsLowSurrogate(key[^1]) ? key : key[..^1];
 
-    // None that would be refused: the model puts one after the other.
+    // None that would be refused: the model has no conditions, and puts many one after the other.
     private KvPutOptions? ManyOptions() => random.Next(3) > 0 && !_isExpiring ? null : new KvPutOptions
     {
         ExpirationTtl = TimeSpan.FromMilliseconds(random.Next(1000, 40_000)),
         Metadata = random.Next(2) == 0 ? default : KvMetadata.FromJson($"[ {random.Next(1000)} ]"),
     };
+
+    private Operation.Condition When() => (Operation.Condition)random.Next(4);
 
     private int Choose()
     {

@@ -7,7 +7,7 @@ namespace KvStore.Tests.Model;
 /// A namespace and its model under one clock. Every operation goes to both, and both must answer the same; views that the
 /// namespace gave out are looked at again long afterwards.
 /// </summary>
-internal sealed class SideBySide : IDisposable
+internal sealed partial class SideBySide : IDisposable
 {
     private const int CursorsMax = 16;
     private const int ViewsMax = 64;
@@ -41,6 +41,15 @@ internal sealed class SideBySide : IDisposable
                 break;
             case Operation.Delete delete:
                 Both(() => Done(_expected.DeleteAsync(delete.Key)), () => Done(_actual.DeleteAsync(delete.Key)));
+                break;
+            case Operation.TryPut put:
+                TryPut(put);
+                break;
+            case Operation.TryDelete delete:
+                TryDelete(delete);
+                break;
+            case Operation.Touch touch:
+                Touch(touch);
                 break;
             case Operation.PutMany many:
                 PutMany(many);

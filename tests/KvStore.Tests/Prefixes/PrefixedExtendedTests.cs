@@ -35,6 +35,7 @@ public sealed class PrefixedExtendedTests : IAsyncDisposable
 
         (await _view.TouchAsync("k", TimeSpan.FromSeconds(60))).Should().BeTrue();
         (await _view.TouchAsync("missing", TimeSpan.FromSeconds(60))).Should().BeFalse();
+        (await _view.TryTouchAsync("k", TimeSpan.FromSeconds(60), KvCondition.Present)).Succeeded.Should().BeTrue();
 
         (await _kv.GetAsync("a/b/k")).Expiration.Should().Be(_time.GetUtcNow().AddSeconds(60));
     }

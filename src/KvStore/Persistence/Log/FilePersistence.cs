@@ -71,7 +71,7 @@ public sealed class FilePersistence : IKvPersistence
 
         try
         {
-            var opened = await Task.Run(() => Open(host, cancellationToken), cancellationToken).ConfigureAwait(false);
+            var opened = await OwnThread.RunAsync(() => Open(host, cancellationToken), cancellationToken).ConfigureAwait(false);
             Volatile.Write(ref _opened, opened);
             return opened.Recovery;
         }

@@ -182,7 +182,8 @@ internal sealed class LogPersistence : IAsyncDisposable
             _manifest!.Verify();
 
             // Not on the thread of the caller: most of it is waiting for the disk.
-            if (await Task.Run(async () => await log.TryReopenAsync(SaveAcknowledgedAsync).ConfigureAwait(false), both.Token).ConfigureAwait(false))
+            var reopening = await OwnThread.RunAsync(() => log.TryReopenAsync(SaveAcknowledgedAsync).AsTask(), both.Token).ConfigureAwait(false);
+            if (await reopening.ConfigureAwait(false))
             {
                 _values.ResumeRemoval();
                 PersistenceEvents.Reopened(_logger, _storage.PathOf(""));
@@ -271,7 +272,8 @@ internal sealed class LogPersistence : IAsyncDisposable
         try
         {
             // Not on the thread of the caller: most of it is waiting for the disk.
-            await Task.Run(() => action(both.Token), both.Token).ConfigureAwait(false);
+            var work = await OwnThread.RunAsync(() => action(both.Token), both.Token).ConfigureAwait(false);
+            await work.ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

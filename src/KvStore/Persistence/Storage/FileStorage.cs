@@ -311,6 +311,12 @@ internal sealed class FileStorage : IStorage
             return;
         }
 
+        if (new DirectoryInfo(directory).LinkTarget is not null)
+        {
+            // Making a directory there would fail too, and say that it exists.
+            throw new DirectoryNotFoundException($"{directory} is a symbolic link to something that is no directory, or does not exist.");
+        }
+
         var parent = System.IO.Path.GetDirectoryName(directory);
         if (parent is not null)
         {

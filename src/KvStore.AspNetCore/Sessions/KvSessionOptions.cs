@@ -1,0 +1,19 @@
+using Microsoft.AspNetCore.Builder;
+
+namespace KvStore;
+
+/// <summary>
+/// Where sessions are kept in a namespace. The cookie and how long a session may be idle are options of the framework
+/// (<see cref="SessionOptions"/>).
+/// </summary>
+public sealed class KvSessionOptions
+{
+    /// <summary>What the keys of sessions begin with in the namespace.</summary>
+    public const string DefaultPrefix = "sessions/";
+
+    /// <summary>
+    /// What the keys of sessions begin with in the namespace, so that it can be shared with other adapters and with the application. Default
+    /// <c>sessions/</c>; Unicode of at most 256 bytes in UTF-8.
+    /// </summary>
+    public string Prefix { get; set; } = DefaultPrefix;
+}
