@@ -305,8 +305,8 @@ internal sealed class WriteTransaction
             $"""
             WITH touched AS (
                 SELECT e.key, e.revision, u.expires, u.rounding
-                FROM unnest($2, $4, $5) AS u (key, expires, rounding)
-                JOIN {_schema}.entries e ON e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")}),
+                FROM unnest($2, $4, $5, $6, $7) AS u (key, expires, rounding, revision_min, revision_max)
+                JOIN {_schema}.entries e ON e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")} AND e.revision BETWEEN u.revision_min AND u.revision_max),
             w AS (
                 UPDATE {_schema}.entries e SET expires = t.expires, rounding = t.rounding, revision = nextval('{_schema}.revisions')
                 FROM touched t WHERE e.namespace = $1 AND e.key = t.key
@@ -318,7 +318,9 @@ internal sealed class WriteTransaction
             Keys(_touches),
             Now(),
             Array(_touches, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
-            Array(_touches, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint));
+            Array(_touches, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
+            Array(_touches, static write => write.Write.RevisionMin, NpgsqlDbType.Bigint),
+            Array(_touches, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint));
     }
 
     private void AddStanding(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers) => Add(

@@ -80,7 +80,7 @@ internal sealed partial class Committer
     {
         if (engine is not null)
         {
-            return TouchAtEngineAsync(Send(KvEngineOperation.Touch, key, draft: default, deadline, condition: null, cancellationToken));
+            return TouchAtEngineAsync(Send(KvEngineOperation.Touch, key, draft: default, deadline, condition, cancellationToken));
         }
 
         if (_isDirect && replicated is null)

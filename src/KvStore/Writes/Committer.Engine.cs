@@ -40,7 +40,13 @@ internal sealed partial class Committer
         return new KvWriteResult(outcome.Holds, outcome.IsMade ? outcome.Revision : outcome.StandingRevision);
     }
 
-    private async ValueTask<bool> TouchAtEngineAsync(SentWrite sent) => (await CompleteAsync(sent).ConfigureAwait(false)).IsMade;
+    private async ValueTask<KvWriteResult> TouchAtEngineAsync(SentWrite sent)
+    {
+        var outcome = await CompleteAsync(sent).ConfigureAwait(false);
+        return outcome.IsMade ? new KvWriteResult(true, outcome.Revision)
+            : outcome.StandingRevision != 0 ? RefusedTouch(outcome.StandingRevision)
+            : default;
+    }
 
     private async ValueTask<KvWriteResult?> FindRefusalAtEngineAsync(byte[] key, KvCondition condition, CancellationToken cancellationToken)
     {

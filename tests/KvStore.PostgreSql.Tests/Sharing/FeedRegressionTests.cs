@@ -7,22 +7,13 @@ namespace KvStore.PostgreSql.Tests.Sharing;
 [RealPartClass(RealPart.PostgreSql)]
 public sealed class FeedRegressionTests
 {
-    private const string Write =
-        """
-        WITH w AS (
-            INSERT INTO kvstore.entries AS e (namespace, key, value, revision) VALUES (1, convert_to('{0}', 'UTF8'), convert_to('{1}', 'UTF8'), nextval('kvstore.revisions'))
-            ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, deleted_at = NULL, revision = nextval('kvstore.revisions')
-            RETURNING e.key, e.revision)
-        INSERT INTO kvstore.changes (namespace, key, revision) SELECT 1, key, revision FROM w
-        """;
-
     [Fact]
     public async Task Transaction_that_commits_late_is_not_lost()
     {
         await using var shared = await SharedNamespaces.OpenAsync(2);
         await using var slow = await Open(shared.Database);
         await Run(slow, "BEGIN");
-        await Run(slow, string.Format(null, Write, "slow", "v"));
+        await Run(slow, Write("slow", "v"));
         await shared[0].PutAsync("fast", "v");
         await WaitUntil.HoldsAsync(() => shared[1].TryGet("fast", out _));
         shared[1].TryGet("slow", out _).Should().BeFalse();
@@ -37,10 +28,10 @@ public sealed class FeedRegressionTests
         await using var shared = await SharedNamespaces.OpenAsync(1);
         await using var other = await Open(shared.Database);
         await Run(other, "BEGIN");
-        await Run(other, string.Format(null, Write, "k", "v"));
+        await Run(other, Write("k", "v"));
         await Run(other, "ROLLBACK");
         await shared[0].PutAsync("marker", "v");
-        await Run(other, string.Format(null, Write, "end", "v"));
+        await Run(other, Write("end", "v"));
         await WaitUntil.HoldsAsync(() => shared[0].TryGet("end", out _));
         shared[0].TryGet("k", out _).Should().BeFalse();
     }
@@ -69,10 +60,10 @@ public sealed class FeedRegressionTests
         await shared[0].PutAsync("k", "v0");
         await using var other = await Open(shared.Database);
         await Run(other, "BEGIN");
-        await Run(other, string.Format(null, Write, "k", "A"));
+        await Run(other, Write("k", "A"));
         var waiting = shared[0].PutAsync("k", "B").AsTask();
         await WaitUntilSomebodyWaitsAsync(shared.Database);
-        await Run(other, string.Format(null, Write, "k", "A2"));
+        await Run(other, Write("k", "A2"));
         await Run(other, "COMMIT");
         await waiting;
 
@@ -112,7 +103,7 @@ public sealed class FeedRegressionTests
         await Run(first, "SELECT pg_current_xact_id()");
         await shared[0].PutAsync("k", "older");
         await WaitUntil.HoldsAsync(() => shared[1].TryGet("k", out _));
-        await Run(first, string.Format(null, Write, "k", "newer"));
+        await Run(first, Write("k", "newer"));
         await Run(first, "COMMIT");
         await WaitUntil.HoldsAsync(() => shared[0].TryGet("k", out var a) && a.GetText() == "newer" && shared[1].TryGet("k", out var b) && b.GetText() == "newer");
     }
@@ -141,6 +132,17 @@ public sealed class FeedRegressionTests
             await Task.Delay(200);
         }
     }
+
+    // As a process writes.
+    private static string Write(string key, string value) =>
+        $"""
+        WITH w AS (
+            INSERT INTO kvstore.entries AS e (namespace, key, value, revision)
+            VALUES (1, convert_to('{key}', 'UTF8'), convert_to('{value}', 'UTF8'), nextval('kvstore.revisions'))
+            ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, deleted_at = NULL, revision = nextval('kvstore.revisions')
+            RETURNING e.key, e.revision)
+        INSERT INTO kvstore.changes (namespace, key, revision) SELECT 1, key, revision FROM w
+        """;
 
     private static async Task<NpgsqlConnection> Open(string database)
     {
