@@ -36,7 +36,7 @@ internal sealed partial class Committer
     {
         if (engine is not null)
         {
-            return TryCommitAtEngineAsync(Send(OperationOf(draft), key, draft, deadline: default, condition, cancellationToken));
+            return TryCommitAtEngineAsync(Send(SentWrite.OperationOf(draft), key, draft, deadline: default, condition, cancellationToken));
         }
 
         var check = BeginCheck(draft, condition, replicated);

@@ -18,9 +18,7 @@ internal sealed partial class Committer
     /// <summary>The commits at the engine that are not published yet.</summary>
     public CommitEpochs Epochs => _epochs;
 
-    private ValueTask WithoutResultAsync(SentWrite sent) => WithoutResultAsync(CommitAtEngineAsync(sent, check: null));
-
-    private static async ValueTask WithoutResultAsync(ValueTask<long> revision) => await revision.ConfigureAwait(false);
+    private ValueTask WithoutResultAsync(SentWrite sent) => SentWrite.WithoutRevisionAsync(CommitAtEngineAsync(sent, check: null));
 
     private async ValueTask<long> CommitAtEngineAsync(SentWrite sent, ConditionCheck? check)
     {
@@ -51,7 +49,7 @@ internal sealed partial class Committer
     private async ValueTask<KvWriteResult?> FindRefusalAtEngineAsync(byte[] key, KvCondition condition, CancellationToken cancellationToken)
     {
         ThrowIfClosed();
-        var write = Write(KvEngineOperation.Check, new KvMutation { Key = key }, condition, group: null);
+        var write = SentWrite.Describe(KvEngineOperation.Check, new KvMutation { Key = key }, condition, group: null);
         var outcome = await engine!.CommitAsync(write, cancellationToken).ConfigureAwait(false);
         return outcome.Holds ? null : new KvWriteResult(false, outcome.StandingRevision);
     }
@@ -90,7 +88,7 @@ internal sealed partial class Committer
             var sent = new SentWrite(operation, own, key.Hash, draft, deadline, overtaking, _epochs.Begin());
             try
             {
-                sent.Outcome = engine.CommitAsync(Write(operation, mutation, condition, group), cancellationToken).AsTask();
+                sent.Outcome = engine.CommitAsync(SentWrite.Describe(operation, mutation, condition, group), cancellationToken).AsTask();
             }
             catch
             {
@@ -182,7 +180,7 @@ internal sealed partial class Committer
                 if (overtaking is null)
                 {
                     sent = SendHoldingLock(
-                        OperationOf(draft), new Utf8Key(call.Key, call.Hash), draft, deadline: default, condition: null, call, group: null, CancellationToken.None);
+                        SentWrite.OperationOf(draft), new Utf8Key(call.Key, call.Hash), draft, deadline: default, condition: null, call, group: null, CancellationToken.None);
                 }
             }
 
@@ -223,7 +221,7 @@ internal sealed partial class Committer
                         if (item.Call?.OvertakenBy is null)
                         {
                             sent[group.Committed] = SendHoldingLock(
-                                OperationOf(item.Draft), new Utf8Key(item.Utf8Key, item.Hash), item.Draft, deadline: default, item.Check?.Condition, item.Call, engineGroup, CancellationToken.None);
+                                SentWrite.OperationOf(item.Draft), new Utf8Key(item.Utf8Key, item.Hash), item.Draft, deadline: default, item.Check?.Condition, item.Call, engineGroup, CancellationToken.None);
                         }
                     }
                 }
@@ -239,17 +237,9 @@ internal sealed partial class Committer
             for (var i = 0; i < group.Committed; i++)
             {
                 ref readonly var item = ref items[i];
-                group.AddWaiting(item.Entry, WithoutResultAsync(
+                group.AddWaiting(item.Entry, SentWrite.WithoutRevisionAsync(
                     sent[i] is { } write ? CommitAtEngineAsync(write, item.Check) : CommitInTurnAtEngineAsync(item.Call!, item.Draft, item.Check)));
             }
         }
-    }
-
-    private static KvEngineOperation OperationOf(in RecordDraft draft) => draft.IsNone ? KvEngineOperation.Delete : KvEngineOperation.Put;
-
-    private static KvEngineWrite Write(KvEngineOperation operation, in KvMutation mutation, KvCondition? condition, KvEngineGroup? group)
-    {
-        var (min, max) = condition?.Revisions ?? (0, long.MaxValue);
-        return new KvEngineWrite { Operation = operation, Mutation = mutation, RevisionMin = min, RevisionMax = max, Group = group };
     }
 }

@@ -61,7 +61,7 @@ internal sealed partial class Committer(
         if (engine is not null)
         {
             revision = 0;
-            return WithoutResultAsync(Send(OperationOf(draft), key, draft, deadline: default, condition: null, CancellationToken.None));
+            return WithoutResultAsync(Send(SentWrite.OperationOf(draft), key, draft, deadline: default, condition: null, CancellationToken.None));
         }
 
         if (_isDirect && replicated is null && calls.IsEmpty && !(draft.IsNone && store.ExpectsLate))

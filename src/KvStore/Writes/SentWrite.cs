@@ -27,4 +27,17 @@ internal sealed class SentWrite(
 
     /// <summary>Completes when the engine has decided.</summary>
     public Task<KvEngineOutcome> Outcome { get; set; } = Task.FromResult(default(KvEngineOutcome));
+
+    /// <summary>What a draft does: it puts its record, or deletes the key when there is none.</summary>
+    public static KvEngineOperation OperationOf(in RecordDraft draft) => draft.IsNone ? KvEngineOperation.Delete : KvEngineOperation.Put;
+
+    /// <summary>A write as the engine gets it.</summary>
+    public static KvEngineWrite Describe(KvEngineOperation operation, in KvMutation mutation, KvCondition? condition, KvEngineGroup? group)
+    {
+        var (min, max) = condition?.Revisions ?? (0, long.MaxValue);
+        return new KvEngineWrite { Operation = operation, Mutation = mutation, RevisionMin = min, RevisionMax = max, Group = group };
+    }
+
+    /// <summary>Completes with a commit whose revision nobody asks for.</summary>
+    public static async ValueTask WithoutRevisionAsync(ValueTask<long> revision) => await revision.ConfigureAwait(false);
 }
