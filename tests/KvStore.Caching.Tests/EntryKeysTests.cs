@@ -56,9 +56,8 @@ public sealed class EntryKeysTests
         await using var kv = KvNamespace.Create("CACHE_KV");
         Prop.ForAll(Prefixes.ToArbitrary(), Texts.ToArbitrary(), (prefix, text) =>
         {
-            // In memory, so it is written at once.
             var key = new EntryKeys(prefix).Of(text);
-            kv.PutAsync(key, "v").IsCompletedSuccessfully.Should().BeTrue();
+            kv.PutAsync(key, "v").AsTask().IsCompletedSuccessfully.Should().BeTrue("it is written in memory");
             kv.TryGet(key, out _).Should().BeTrue();
         }).QuickCheckThrowOnFailure();
     }
@@ -69,6 +68,10 @@ public sealed class EntryKeysTests
         {
             var keys = new EntryKeys(prefix);
             (keys.Of(one) == keys.Of(other)).Should().Be(one == other);
+
+            // As text and as bytes.
+            var utf8 = new byte[512];
+            Encoding.UTF8.GetString(utf8, 0, keys.Encode(one, utf8)).Should().Be(keys.Of(one));
 
             // A text that looks like what another one became.
             var lookalike = keys.Of(one)[prefix.Length..];

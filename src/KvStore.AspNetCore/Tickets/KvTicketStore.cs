@@ -307,7 +307,7 @@ public sealed class KvTicketStore : ITicketStore
     }
 
     private ExactDeadline DeadlineOf(AuthenticationTicket ticket, DateTimeOffset now) => ticket.Properties.ExpiresUtc is { } expires
-        ? ExactDeadline.At(expires)
+        ? new ExactDeadline(expires.UtcTicks)
         : ExactDeadline.After(_options.DefaultLifetime, now);
 
     private KvPutOptions OptionsOf(ExactDeadline deadline) => new() { ExpirationTtl = deadline.TimeToLive(_time.GetUtcNow()) };

@@ -29,7 +29,7 @@ internal sealed class TicketFormat(IDataProtectionProvider dataProtection, strin
         var serialized = TicketSerializer.Default.Serialize(ticket);
         var keyBytes = Encoding.UTF8.GetByteCount(key);
         var bytes = new byte[KeyOffset + keyBytes + serialized.Length];
-        BinaryPrimitives.WriteInt64LittleEndian(bytes, deadline.UnixMilliseconds);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, deadline.UtcTicks);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(KeyLengthOffset), checked((ushort)keyBytes));
         Encoding.UTF8.GetBytes(key, bytes.AsSpan(KeyOffset));
         serialized.CopyTo(bytes.AsSpan(KeyOffset + keyBytes));

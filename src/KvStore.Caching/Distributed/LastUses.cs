@@ -11,7 +11,7 @@ namespace KvStore.Distributed;
 /// <remarks>
 /// <para>A use is kept by the key, and counts for any version of the entry that was set before it. What is known of an entry that is gone is
 /// removed by <see cref="Sweep"/>.</para>
-/// <para><see cref="Save"/> hands out what a restart needs, as pairs of a revision and a time, and <see cref="Load"/> takes them.</para>
+/// <para><see cref="Save"/> hands out what a restart needs, by the revisions of entries, and <see cref="Load"/> takes it.</para>
 /// <para>Thread safety: all members but <see cref="Load"/>, from any thread. A use that was recorded before takes no lock and allocates nothing.</para>
 /// </remarks>
 internal sealed class LastUses
@@ -19,10 +19,11 @@ internal sealed class LastUses
     /// <summary>The time between two sweeps, in milliseconds.</summary>
     private const long SweepInterval = 60_000;
 
-    private const int PairBytes = 2 * sizeof(long);
+    // Revision, time, end.
+    private const int SavedBytes = 3 * sizeof(long);
 
     private readonly ConcurrentDictionary<string, LastUse> _uses = new(StringComparer.Ordinal);
-    private readonly Dictionary<long, long> _saved = [];
+    private readonly Dictionary<long, SavedUse> _saved = [];
     private long _nextSweep;
 
     /// <summary>The number of entries of which a use is known.</summary>
@@ -33,7 +34,7 @@ internal sealed class LastUses
     /// <param name="revision">The revision of the entry, by which a use from before a restart is found.</param>
     public long? Of(string key, long revision) =>
         _uses.TryGetValue(key, out var use) && use.Time is var time and not LastUse.Retired ? time
-        : _saved.TryGetValue(revision, out var saved) ? saved
+        : _saved.TryGetValue(revision, out var saved) ? saved.Time
         : null;
 
     /// <summary>Records a use. A use that is earlier than the last one changes nothing.</summary>
@@ -73,49 +74,55 @@ internal sealed class LastUses
         }
     }
 
-    /// <summary>The uses as pairs of revision and time, in pieces of at most <paramref name="pairsMax"/>.</summary>
+    /// <summary>The uses that still matter, in pieces. Among them are those of before, for entries that were not used since.</summary>
     /// <param name="now">The time.</param>
-    /// <param name="revisionOf">Finds the revision of the entry that a key has; null when the use need not be saved.</param>
-    /// <param name="pairsMax">The most pairs of a piece.</param>
-    public IReadOnlyList<byte[]> Save(long now, Func<string, long, long?> revisionOf, int pairsMax)
+    /// <param name="find">Finds the revision of the entry that a key has, and its end after a use at a time; null when the use need not be saved.</param>
+    /// <param name="countMax">The most uses of a piece.</param>
+    public SavedPieces Save(long now, Func<string, long, (long Revision, long End)?> find, int countMax)
     {
-        var piece = new List<byte>();
-        Span<byte> pair = stackalloc byte[PairBytes];
-        var pieces = new List<byte[]>();
-        Sweep(now);
+        var uses = _saved.Where(saved => saved.Value.End > now).ToDictionary();
         foreach (var (key, use) in _uses)
         {
-            var time = use.Time;
-            if (time != LastUse.Retired && revisionOf(key, time) is { } revision)
+            if (use.Time is var time and not LastUse.Retired && find(key, time) is { } entry)
             {
-                BinaryPrimitives.WriteInt64LittleEndian(pair, revision);
-                BinaryPrimitives.WriteInt64LittleEndian(pair[sizeof(long)..], time);
-                piece.AddRange(pair);
-                if (piece.Count == pairsMax * PairBytes)
-                {
-                    pieces.Add([.. piece]);
-                    piece.Clear();
-                }
+                uses[entry.Revision] = new SavedUse(time, entry.End);
             }
         }
 
-        if (piece.Count > 0)
-        {
-            pieces.Add([.. piece]);
-        }
-
-        return pieces;
+        return new SavedPieces(
+            [.. uses.Chunk(countMax).Select(static chunk => PieceOf(chunk))], uses.Values.Select(static use => use.End).DefaultIfEmpty(now).Max());
     }
 
     /// <summary>Takes a piece that <see cref="Save"/> made. Call it before the first use is recorded, from one thread.</summary>
-    /// <param name="piece">The piece. Of one that is cut off the whole pairs are taken.</param>
-    public void Load(ReadOnlySpan<byte> piece)
+    /// <param name="piece">The piece. Of one that is cut off the whole uses are taken.</param>
+    /// <param name="now">The time; what has ended is left out.</param>
+    public void Load(ReadOnlySpan<byte> piece, long now)
     {
         Debug.Assert(_uses.IsEmpty);
-        for (; piece.Length >= PairBytes; piece = piece[PairBytes..])
+        for (; piece.Length >= SavedBytes; piece = piece[SavedBytes..])
         {
-            _saved[BinaryPrimitives.ReadInt64LittleEndian(piece)] = BinaryPrimitives.ReadInt64LittleEndian(piece[sizeof(long)..]);
+            var use = new SavedUse(
+                BinaryPrimitives.ReadInt64LittleEndian(piece[sizeof(long)..]), BinaryPrimitives.ReadInt64LittleEndian(piece[(2 * sizeof(long))..]));
+            if (use.End > now)
+            {
+                _saved[BinaryPrimitives.ReadInt64LittleEndian(piece)] = use;
+            }
         }
+    }
+
+    private static byte[] PieceOf(KeyValuePair<long, SavedUse>[] uses)
+    {
+        var piece = new byte[uses.Length * SavedBytes];
+        var rest = piece.AsSpan();
+        foreach (var (revision, use) in uses)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(rest, revision);
+            BinaryPrimitives.WriteInt64LittleEndian(rest[sizeof(long)..], use.Time);
+            BinaryPrimitives.WriteInt64LittleEndian(rest[(2 * sizeof(long))..], use.End);
+            rest = rest[SavedBytes..];
+        }
+
+        return piece;
     }
 
     private void SweepNowAndThen(long now)
@@ -127,4 +134,11 @@ internal sealed class LastUses
             ThreadPool.UnsafeQueueUserWorkItem(static state => state.Uses.Sweep(state.Now), (Uses: this, Now: now), preferLocal: false);
         }
     }
+
+    /// <summary>What <see cref="Save"/> hands out.</summary>
+    /// <param name="Pieces">The pieces.</param>
+    /// <param name="End">When the last of them ceases to matter.</param>
+    internal readonly record struct SavedPieces(IReadOnlyList<byte[]> Pieces, long End);
+
+    private readonly record struct SavedUse(long Time, long End);
 }

@@ -1,3 +1,4 @@
+using KvStore.Failures;
 using KvStore.Keys;
 
 namespace KvStore.Distributed;
@@ -8,19 +9,20 @@ namespace KvStore.Distributed;
 /// </summary>
 internal static class SavedUses
 {
-    // 128 KiB: small enough to be kept in memory, and not in a file of its own.
-    private const int PairsMax = 8192;
+    // 192 KiB: small enough to be kept in memory, and not in a file of its own.
+    private const int UsesMax = 8192;
 
     /// <summary>Reads what <see cref="SaveAsync"/> wrote.</summary>
     public static void Load(KvNamespace kv, EntryKeys keys, LastUses uses, StoreFailures failures)
     {
         try
         {
+            var now = EntryExpiration.Milliseconds(kv.TimeProvider.GetUtcNow());
             for (var i = 0; kv.TryGet(KeyOf(keys, i), out var piece); i++)
             {
                 using (piece)
                 {
-                    uses.Load(piece.GetBytes().Span);
+                    uses.Load(piece.GetBytes().Span, now);
                 }
             }
         }
@@ -37,13 +39,12 @@ internal static class SavedUses
         {
             await uses.WhenTouchedAsync().ConfigureAwait(false);
             var now = EntryExpiration.Milliseconds(kv.TimeProvider.GetUtcNow());
-            var lifetime = 0L;
-            var pieces = uses.Save(now, RevisionToSave, PairsMax);
+            var saved = uses.Save(now, Find, UsesMax);
+            var options = new KvPutOptions { ExpirationTtl = new EntryExpiration(saved.End, 0, 0).StoreTtl(now, kv.Limits) };
             var count = 0;
-            foreach (var piece in pieces)
+            foreach (var piece in saved.Pieces)
             {
-                var ttl = new EntryExpiration(now + lifetime, 0, 0).StoreTtl(now, kv.Limits);
-                await kv.PutAsync(KeyOf(keys, count++), piece, new KvPutOptions { ExpirationTtl = ttl }).ConfigureAwait(false);
+                await kv.PutAsync(KeyOf(keys, count++), piece, options).ConfigureAwait(false);
             }
 
             // What an earlier time has left beyond them.
@@ -52,7 +53,7 @@ internal static class SavedUses
                 await kv.DeleteAsync(KeyOf(keys, count)).ConfigureAwait(false);
             }
 
-            long? RevisionToSave(string key, long time)
+            (long Revision, long End)? Find(string key, long time)
             {
                 if (!kv.TryGet(keys.Of(key), out var value))
                 {
@@ -61,13 +62,7 @@ internal static class SavedUses
 
                 var expiration = EntryExpiration.Read(value.Metadata.Utf8Json.Span);
                 var end = expiration.EndsAt(time);
-                if (!expiration.Slides || end <= now)
-                {
-                    return null;
-                }
-
-                lifetime = Math.Max(lifetime, end - now);
-                return value.Revision;
+                return expiration.Slides && end > now ? (value.Revision, end) : null;
             }
         }
         catch (Exception e) when (StoreFailures.IsOne(e))

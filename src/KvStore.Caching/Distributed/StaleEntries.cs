@@ -19,6 +19,9 @@ internal sealed class StaleEntries
     private readonly ConcurrentDictionary<string, long> _revisions = new(StringComparer.Ordinal);
     private long _allThrough;
 
+    // About: ConcurrentDictionary.Count takes all its locks.
+    private int _count;
+
     // Asked by every read, so it must not count the keys.
     private volatile bool _isAny;
 
@@ -39,13 +42,17 @@ internal sealed class StaleEntries
     /// <param name="revision">The revision of the entry that should not be there any more.</param>
     public void Add(string key, long revision)
     {
-        if (_revisions.Count < KeysMax)
+        if (_revisions.TryAdd(key, revision))
         {
-            _revisions.AddOrUpdate(key, static (_, added) => added, static (_, present, added) => Math.Max(present, added), revision);
+            if (Interlocked.Increment(ref _count) > KeysMax && _revisions.TryRemove(key, out _))
+            {
+                Interlocked.Decrement(ref _count);
+                InterlockedMax(ref _allThrough, revision);
+            }
         }
         else
         {
-            InterlockedMax(ref _allThrough, revision);
+            _revisions.AddOrUpdate(key, static (_, added) => added, static (_, present, added) => Math.Max(present, added), revision);
         }
 
         _isAny = true;
@@ -55,7 +62,11 @@ internal sealed class StaleEntries
     /// <param name="entry">What <see cref="Keys"/> said.</param>
     public void Remove(KeyValuePair<string, long> entry)
     {
-        _revisions.TryRemove(entry);
+        if (_revisions.TryRemove(entry))
+        {
+            Interlocked.Decrement(ref _count);
+        }
+
         if (_revisions.IsEmpty && Volatile.Read(ref _allThrough) == 0)
         {
             _isAny = false;

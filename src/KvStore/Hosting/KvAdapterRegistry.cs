@@ -54,6 +54,12 @@ internal sealed class KvAdapterRegistry(IEnumerable<KvAdapter> adapters)
                 throw Refused(
                     adapter, Invariant($"the longest key that the namespace allows has {options.Limits.KeyBytesMax} bytes, and the adapter needs {adapter.KeyBytesMax}. Set {nameof(KvLimits)}.{nameof(KvLimits.KeyBytesMax)}."));
             }
+
+            if (!adapter.IsReadOnly && adapter.MetadataBytesMax > options.Limits.MetadataBytesMax)
+            {
+                throw Refused(
+                    adapter, Invariant($"the largest metadata that the namespace allows has {options.Limits.MetadataBytesMax} bytes, and the adapter needs {adapter.MetadataBytesMax}. Set {nameof(KvLimits)}.{nameof(KvLimits.MetadataBytesMax)}."));
+            }
         }
     }
 

@@ -58,9 +58,11 @@ public sealed class KvXmlRepositoryTests
     [InlineData("..")]
     [InlineData("a/b\\c:d")]
     [InlineData("\0\n é 😀")]
-    [InlineData("\ud800")]
+    [InlineData("LONE SURROGATE")]
     public async Task Name_of_any_kind_can_be_stored(string? name)
     {
+        // Attributes cannot hold texts that are not Unicode.
+        name = name?.Replace("LONE SURROGATE", "\ud800");
         await using var services = ServicesOn(Storage.InMemory(), prefix: "");
         var repository = RepositoryIn(services);
 

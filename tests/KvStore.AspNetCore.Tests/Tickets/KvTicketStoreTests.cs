@@ -66,7 +66,7 @@ public sealed class KvTicketStoreTests
     [InlineData("-/")]
     [InlineData("moved/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     [InlineData("-/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
-    [InlineData("-/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\ud800")]
+    [InlineData("-/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA😀")]
     public async Task Key_that_no_store_has_made_has_no_ticket(string key)
     {
         await using var services = ServicesOn(Storage.InMemory());

@@ -114,7 +114,8 @@ public sealed class KvCache : CacheUnderTest
         await OpenAsync();
         if (_isPersisted)
         {
-            await crashed.DisposeAsync();
+            // Its disk is gone.
+            await FluentActions.Awaiting(() => crashed.DisposeAsync().AsTask()).Should().ThrowAsync<KvPersistenceException>();
         }
     }
 
