@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs everything, and uses the packages as somebody else would, in fresh projects outside the repository:
 #   Readme        compiles and runs the first code sample of the README and of the package's readme; they print what they say
-#   Web           compiles the code samples of the readmes of KvStore.AspNetCore, KvStore.Caching and KvStore.Dashboard, and runs them
+#   Web           compiles the code samples of the readmes of the packages for web applications, and runs them
 #   Bindings      compiles the program of docs/bindings.md beside its Wrangler file, and runs it
 #   Pinned        is pinned to version 10.0.0 of Microsoft.Extensions
 #   PackageCheck  looks into the packages
@@ -122,6 +122,11 @@ stop
 serve KvStore.Dashboard
 anonymous=$(status /dashboard '')
 [ "$anonymous" = 302 ] || fail "the dashboard answers a request without a session with $anonymous, and not with a redirection to the sign-in page"
+stop
+
+serve KvStore.FeatureManagement
+switched=$(status / '')
+[ "$switched" = 200 ] || fail "the application with feature flags answers with $switched"
 stop
 
 # The program of docs/bindings.md with its Wrangler file beside it and no setting for the generator, and with the same file as TOML:

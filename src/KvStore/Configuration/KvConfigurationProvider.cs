@@ -24,6 +24,7 @@ internal sealed class KvConfigurationProvider(
     ILogger logger) : ConfigurationProvider, IDisposable
 {
     private readonly Lock _lock = new();
+    private readonly Dictionary<string, long> _broken = new(StringComparer.Ordinal);
     private NamespaceLease<IKvExtendedNamespace>? _lease;
     private NamespaceReader? _reader;
     private HashSet<(string Loser, string Winner)> _collisions = [];
@@ -171,6 +172,27 @@ internal sealed class KvConfigurationProvider(
         }
 
         Release(lease);
+    }
+
+    /// <summary>Notes that a version of an entry cannot be read.</summary>
+    /// <returns>Whether it was not known. Two readers may come to it, one of which replaces the other.</returns>
+    internal bool TryNoteBroken(string key, long revision)
+    {
+        lock (_lock)
+        {
+            var isKnown = _broken.TryGetValue(key, out var known) && known == revision;
+            _broken[key] = revision;
+            return !isKnown;
+        }
+    }
+
+    /// <summary>Notes that an entry can be read, or is gone.</summary>
+    internal void ForgetBroken(string key)
+    {
+        lock (_lock)
+        {
+            _broken.Remove(key);
+        }
     }
 
     private static void Release(NamespaceLease<IKvExtendedNamespace> lease)

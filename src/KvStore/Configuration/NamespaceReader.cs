@@ -158,6 +158,7 @@ internal sealed class NamespaceReader(
                         changeCount += await SetAsync(change.Key, change.Value).ConfigureAwait(false) ? 1 : 0;
                         break;
                     default:
+                        provider.ForgetBroken(change.Key);
                         changeCount += _entries.Remove(change.Key) ? 1 : 0;
                         break;
                 }
@@ -188,12 +189,12 @@ internal sealed class NamespaceReader(
             return _entries.Set(key, before);
         }
 
-        var values = await ReadAsync(key, value).ConfigureAwait(false) ?? before?.Values ?? [];
+        var values = await ReadAsync(key, value, revision).ConfigureAwait(false) ?? before?.Values ?? [];
         return _entries.Set(key, new ConfigurationEntry(revision, values));
     }
 
     // Null when the value cannot be read.
-    private async ValueTask<KeyValuePair<string, string?>[]?> ReadAsync(string key, KvValue value)
+    private async ValueTask<KeyValuePair<string, string?>[]?> ReadAsync(string key, KvValue value, long revision)
     {
         try
         {
@@ -202,10 +203,14 @@ internal sealed class NamespaceReader(
                 var bytes = await value.ReadBytesAsync(_stopping).ConfigureAwait(false);
                 if (ConfigurationEntry.Read(ConfigurationEntry.PathOf(key, options), bytes, options.FlattenJson, out var values) is not { } problem)
                 {
+                    provider.ForgetBroken(key);
                     return values;
                 }
 
-                logger.ConfigurationValueBroken(key, kv.Name, problem);
+                if (provider.TryNoteBroken(key, revision))
+                {
+                    logger.ConfigurationValueBroken(key, kv.Name, problem);
+                }
             }
         }
         catch (KvException e) when (e.StatusCode == 410)

@@ -21,7 +21,8 @@ public sealed partial class WebLayeringTests
         ["KvStore.Caching"] =
         [
             ["Hosting"],
-            ["Distributed"],
+            ["Distributed", "Hybrid"],
+            ["Failures"],
             ["Keys"],
             ["Rules"],
         ],
@@ -37,6 +38,12 @@ public sealed partial class WebLayeringTests
             ["Authentication"],
             ["Http"],
             ["Rules"],
+        ],
+        ["KvStore.FeatureManagement"] =
+        [
+            ["Hosting"],
+            ["Definitions"],
+            ["Configuration", "Rules"],
         ],
     };
 
@@ -60,6 +67,7 @@ public sealed partial class WebLayeringTests
     [InlineData("KvStore.AspNetCore", "KvStore")]
     [InlineData("KvStore.Caching", "KvStore")]
     [InlineData("KvStore.Dashboard", "KvStore.Dashboard")]
+    [InlineData("KvStore.FeatureManagement", "KvStore")]
     public void The_namespace_of_internal_types_is_their_folder(string project, string root) =>
         SourceTree.FilesOf(Path.Combine(SourceTree.Root, "src", project))
             .Where(file => !PublicType().IsMatch(file.Value))

@@ -16,6 +16,7 @@ var assemblies = new Dictionary<string, Assembly>
     ["KvStore.AspNetCore"] = typeof(KvNamespaceCatalog).Assembly,
     ["KvStore.Caching"] = typeof(KvDistributedCache).Assembly,
     ["KvStore.Dashboard"] = typeof(KvDashboardOptions).Assembly,
+    ["KvStore.FeatureManagement"] = typeof(Microsoft.FeatureManagement.KvFeatureManagementBuilderExtensions).Assembly,
 };
 
 Expect(
@@ -79,6 +80,7 @@ static string[] OthersNeededBy(string name) => name switch
     "KvStore" => ["Tomlyn"],
     "KvStore.AspNetCore" => ["KvStore", "KvStore.Caching"],
     "KvStore.Dashboard" => ["KvStore.AspNetCore"],
+    "KvStore.FeatureManagement" => ["KvStore", "Microsoft.FeatureManagement"],
     _ => ["KvStore"],
 };
 
