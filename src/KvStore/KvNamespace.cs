@@ -297,6 +297,20 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _watches.WatchAsync(options, cancellationToken);
 
     /// <summary>
+    /// Begins to count the changes of the keys that begin with a prefix, of the newest state. A cache of objects that were made from entries
+    /// then knows without a lookup that no entry has changed.
+    /// </summary>
+    /// <remarks>Costs writes of such keys one interlocked addition, and a watch in <c>kvstore.watchers</c>. A view of a region may show a change later than it is counted.</remarks>
+    /// <param name="prefix">The prefix; empty for all keys.</param>
+    /// <returns>The counter, which the caller disposes. One that is not referenced any more is collected.</returns>
+    /// <exception cref="KvException">The prefix is too long (414).</exception>
+    public KvChangeCounter CountChanges(string prefix = "")
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return _watches.Count(prefix);
+    }
+
+    /// <summary>
     /// The same namespace as a region sees it: reads and lists return the writes that the region has received. A write through the
     /// view is visible in the region at once, and in other regions after the lag.
     /// </summary>

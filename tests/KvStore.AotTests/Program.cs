@@ -17,6 +17,7 @@ try
     }
 
     await HostingChecks.RunAsync();
+    await CachingChecks.RunAsync();
     await BindingsChecks.RunAsync();
     await ReplicationChecks.RunAsync();
 

@@ -69,6 +69,10 @@ public sealed class EntryKeysTests
             var keys = new EntryKeys(prefix);
             (keys.Of(one) == keys.Of(other)).Should().Be(one == other);
 
+            // As text and as bytes.
+            var utf8 = new byte[512];
+            Encoding.UTF8.GetString(utf8, 0, keys.Encode(one, utf8)).Should().Be(keys.Of(one));
+
             // A text that looks like what another one became.
             var lookalike = keys.Of(one)[prefix.Length..];
             (keys.Of(lookalike) == keys.Of(one)).Should().Be(lookalike == one);

@@ -1,4 +1,5 @@
 using System.Net;
+using KvStore.TestKit.Persistence;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Hosting;
@@ -106,6 +107,22 @@ public sealed class SessionTests : IDisposable
 
         (await unknown.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*AddKvSessions*SESSION_KV*services.AddKvNamespace*");
         (await twice.Should().ThrowAsync<ArgumentException>()).WithMessage("*AddKvSessions(\"SESSIONS_KV\") was called before*");
+    }
+
+    [Fact]
+    public async Task Failing_disk_makes_sessions_empty_and_no_request_fail()
+    {
+        var disk = new SimulatedDisk();
+        await using var app = await StartAsync(
+            services => services
+                .AddKvNamespace("DISK_KV", kv => kv.Configure(o => o with { Persistence = new FilePersistence("disk", new FilePersistenceOptions(), _ => disk) }))
+                .AddKvSessions("DISK_KV"));
+        (await VisitAsync(app)).Should().Be("visit 1");
+        _ = new FaultyDisk(disk, "flush", 1, "Input/output error", isForGood: true);
+
+        (await VisitAsync(app)).Should().Be("visit 2", "it could be read, and not be written");
+        (await VisitAsync(app)).Should().Be("visit 1", "what is there is not what the last request has written");
+        (await VisitAsync(app)).Should().Be("visit 1");
     }
 
     private static void Add(IServiceCollection services, string registration)

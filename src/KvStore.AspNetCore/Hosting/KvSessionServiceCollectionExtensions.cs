@@ -31,7 +31,14 @@ public static class KvSessionServiceCollectionExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         var options = new KvSessionOptions();
         configure?.Invoke(options);
-        var adapter = new KvAdapter { Name = "sessions", Namespace = name, Prefix = options.Prefix, RegisteredBy = nameof(AddKvSessions) };
+        var adapter = new KvAdapter
+        {
+            Name = "sessions",
+            Namespace = name,
+            Prefix = options.Prefix,
+            RegisteredBy = nameof(AddKvSessions),
+            MetadataBytesMax = KvDistributedCache.MetadataBytesMax,
+        };
         services.AddKvAdapter(adapter);
 
         // A service of its own, so that the container disposes the cache, which then saves when sessions were last used.

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvStore.Failures;
 using KvStore.Keys;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

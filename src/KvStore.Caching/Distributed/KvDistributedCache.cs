@@ -1,5 +1,6 @@
 using System.Buffers;
 using KvStore.Distributed;
+using KvStore.Failures;
 using KvStore.Keys;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Logging;
@@ -29,10 +30,16 @@ namespace KvStore;
 /// </remarks>
 public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposable, IDisposable
 {
+    /// <summary>The longest metadata that the cache writes, in bytes: the expirations of an entry.</summary>
+    public const int MetadataBytesMax = EntryExpiration.MetadataBytesMax;
+
     private const string GetOperation = "get";
     private const string RefreshOperation = "refresh";
 
     private readonly CacheEntries _entries;
+
+    // A container disposes it once for each service that it is.
+    private int _isDisposed;
 
     /// <summary>Makes a cache in a namespace, for code that has no container, and for packages that build on it.</summary>
     /// <param name="kv">The namespace, which the caller disposes after the cache.</param>
@@ -264,10 +271,10 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
 
     /// <summary>Saves when entries that slide were last used, so that a restart changes nothing. The namespace is disposed afterwards, by its owner.</summary>
     /// <returns>A task that completes when they are saved.</returns>
-    public ValueTask DisposeAsync() => _entries.SaveAsync();
+    public ValueTask DisposeAsync() => Interlocked.Exchange(ref _isDisposed, 1) == 0 ? _entries.SaveAsync() : default;
 
     /// <summary>As <see cref="DisposeAsync"/>, for containers that are disposed synchronously. Blocks until the uses are saved.</summary>
-    public void Dispose() => Wait(_entries.SaveAsync());
+    public void Dispose() => Wait(DisposeAsync());
 
     private ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, DistributedCacheEntryOptions options, CancellationToken token)
     {

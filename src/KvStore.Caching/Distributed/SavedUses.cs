@@ -1,3 +1,4 @@
+using KvStore.Failures;
 using KvStore.Keys;
 
 namespace KvStore.Distributed;

@@ -44,6 +44,7 @@ public static class KvDistributedCacheServiceCollectionExtensions
             Prefix = options.Prefix,
             RegisteredBy = nameof(AddKvDistributedCache),
             KeyBytesMax = EntryKeys.KeyBytesMax,
+            MetadataBytesMax = KvDistributedCache.MetadataBytesMax,
         };
         services.AddKvAdapter(adapter);
 

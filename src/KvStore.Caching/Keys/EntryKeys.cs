@@ -29,6 +29,7 @@ internal sealed class EntryKeys
     private const string HashMark = "~sha256/";
 
     private readonly byte[] _prefix;
+    private readonly bool _isAsciiPrefix;
 
     /// <param name="prefix">What all keys begin with; it has passed <see cref="Check"/>.</param>
     public EntryKeys(string prefix)
@@ -36,6 +37,7 @@ internal sealed class EntryKeys
         Check(prefix, nameof(prefix));
         Prefix = prefix;
         _prefix = Encoding.UTF8.GetBytes(prefix);
+        _isAsciiPrefix = prefix.Length > 0 && Ascii.IsValid(prefix) && !prefix.EndsWith('.');
     }
 
     /// <summary>What all keys begin with.</summary>
@@ -62,6 +64,12 @@ internal sealed class EntryKeys
     /// <param name="key">The key of the framework.</param>
     public string Of(string key)
     {
+        if (_isAsciiPrefix && Ascii.IsValid(key) && key.Length <= KeyBytesMax - _prefix.Length && !key.StartsWith(Reserved))
+        {
+            // The usual key. It is never empty or a dot, because the prefix ends otherwise.
+            return string.Concat(Prefix, key);
+        }
+
         Span<byte> utf8 = stackalloc byte[KeyBytesMax];
         return Encoding.UTF8.GetString(utf8[..Encode(key, utf8)]);
     }
@@ -84,6 +92,22 @@ internal sealed class EntryKeys
             && IsKey(destination[..(length + written)])
             ? length + written
             : EncodeHash(key, destination);
+    }
+
+    /// <summary>The key of the framework in a key of the namespace.</summary>
+    /// <param name="storeKey">A key that begins with the prefix.</param>
+    /// <param name="key">The key of the framework.</param>
+    /// <returns>False when it is not in there: the key is a hash, or belongs to the adapter, or was not made here.</returns>
+    public bool TryDecode(ReadOnlySpan<char> storeKey, out ReadOnlySpan<char> key)
+    {
+        key = storeKey[Prefix.Length..];
+        if (!key.StartsWith(Reserved))
+        {
+            return true;
+        }
+
+        key = key[1..];
+        return key.StartsWith(Reserved);
     }
 
     private int EncodeHash(ReadOnlySpan<char> key, Span<byte> destination)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
 
 namespace KvStore;
@@ -72,10 +73,17 @@ public sealed record KvAdapter
     {
         if (KvMetrics.AdapterRequests.Enabled)
         {
-            var tags = _tags;
-            tags.Add("db.operation.name", operation);
-            tags.Add("kvstore.outcome", outcome);
-            KvMetrics.AdapterRequests.Add(1, tags);
+            Count(operation, outcome);
         }
+    }
+
+    // By itself, because the list of tags costs its method a stack frame of 300 bytes that is cleared in every call.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Count(string operation, string outcome)
+    {
+        var tags = _tags;
+        tags.Add("db.operation.name", operation);
+        tags.Add("kvstore.outcome", outcome);
+        KvMetrics.AdapterRequests.Add(1, tags);
     }
 }

@@ -27,6 +27,14 @@ internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store
         return RunAsync(KeysOf(options), options.Start, options.AfterRevision, cancellationToken);
     }
 
+    /// <summary>See <see cref="KvNamespace.CountChanges"/>.</summary>
+    public KvChangeCounter Count(string prefix)
+    {
+        reads.ThrowIfClosed();
+        var counter = new KvChangeCounter(store.Changes, KeysOf(new KvWatchOptions { Prefix = prefix }));
+        return store.Changes.TryAdd(counter) ? counter : throw DisposedNamespace.Exception(name);
+    }
+
     private static void Check(KvWatchOptions options)
     {
         if (options.Prefix is not null && options.Key is not null)

@@ -98,7 +98,7 @@ internal sealed class ChangeFeed
 
     /// <summary>Adds a watcher, which is notified of every mutation whose revision is taken from now on.</summary>
     /// <returns>False when the namespace is disposed.</returns>
-    public bool TryAdd(Watcher watcher)
+    public bool TryAdd(IChangeObserver watcher)
     {
         lock (_lock)
         {
@@ -117,7 +117,7 @@ internal sealed class ChangeFeed
     }
 
     /// <summary>Removes a watcher, once. Requires: it was added.</summary>
-    public void Remove(Watcher watcher)
+    public void Remove(IChangeObserver watcher)
     {
         lock (_lock)
         {

@@ -9,7 +9,7 @@ namespace KvStore.Watching;
 /// and nobody read, or because there is none, everything is forgotten and <see cref="HasLost"/> is set: the reader begins anew.</para>
 /// <para>Thread safety: all members, from any thread; one reader. <see cref="Note"/> is called under the lock of a shard.</para>
 /// </remarks>
-internal sealed class Watcher : IDisposable
+internal sealed class Watcher : IChangeObserver, IDisposable
 {
     /// <summary>Keys that are gone are kept up to this many bytes, and as many for each of them on top.</summary>
     public const long GoneKeyBytesMax = 16 << 20;

@@ -98,12 +98,14 @@ public sealed class CacheRegistrationTests : IDisposable
             .AddKvDistributedCache("CACHE_KV").AddKvDistributedCache("CACHE_KV", o => (o.ServiceKey, o.Prefix) = ("x", "cache/x/")));
         Func<Task> prefix = () => StartAsync(services => services.AddKvDistributedCache("CACHE_KV", o => o.Prefix = new string('p', 257)));
         Func<Task> keys = () => StartAsync(services => services.AddKvDistributedCache("CACHE_KV"), kv => kv.Configure(o => o with { Limits = new() { KeyBytesMax = 100 } }));
+        Func<Task> metadata = () => StartAsync(services => services.AddKvDistributedCache("CACHE_KV"), kv => kv.Configure(o => o with { Limits = new() { MetadataBytesMax = 50 } }));
 
         (await unknown.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*AddKvDistributedCache*CACHES_KV*services.AddKvNamespace(\"CACHES_KV\")*");
         (await twice.Should().ThrowAsync<ArgumentException>()).WithMessage("*AddKvDistributedCache(\"CACHE_KV\") was called before*");
         (await meeting.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*\"cache/x/\"*\"cache/\"*Set a prefix*");
         (await prefix.Should().ThrowAsync<ArgumentException>()).WithMessage("*Prefix*256 bytes*");
         (await keys.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*KeyBytesMax*");
+        (await metadata.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*50 bytes*96*KvLimits.MetadataBytesMax*");
     }
 
     [Fact]

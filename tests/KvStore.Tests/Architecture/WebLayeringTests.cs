@@ -21,7 +21,8 @@ public sealed partial class WebLayeringTests
         ["KvStore.Caching"] =
         [
             ["Hosting"],
-            ["Distributed"],
+            ["Distributed", "Hybrid"],
+            ["Failures"],
             ["Keys"],
             ["Rules"],
         ],

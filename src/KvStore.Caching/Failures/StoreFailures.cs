@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace KvStore.Distributed;
+namespace KvStore.Failures;
 
 /// <summary>Logs failures of the store: the first at once, and then at most one in ten seconds, with the number of those between.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>

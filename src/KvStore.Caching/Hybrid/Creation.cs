@@ -1,0 +1,104 @@
+using Microsoft.Extensions.Caching.Hybrid;
+
+namespace KvStore.Hybrid;
+
+/// <summary>The call of a factory, for all callers who ask for a key at the same time.</summary>
+/// <remarks>Who joins and leaves is decided under the lock of <see cref="KeyWrites"/>.</remarks>
+internal abstract class Creation : KeyWrite
+{
+    private readonly CancellationTokenSource? _cancellation;
+    private int _callers = 1;
+
+    /// <param name="key">The key of the caller.</param>
+    /// <param name="flags">The flags of the call.</param>
+    /// <param name="tags">The tags of the entry.</param>
+    /// <param name="canLeave">Whether the first caller can be cancelled. One who cannot waits to the end, so the factory is never cancelled.</param>
+    protected Creation(string key, HybridCacheEntryFlags flags, string[] tags, bool canLeave)
+        : base(key, tags)
+    {
+        Flags = flags;
+        _cancellation = canLeave ? new CancellationTokenSource() : null;
+    }
+
+    /// <summary>The flags of its callers.</summary>
+    public HybridCacheEntryFlags Flags { get; }
+
+    /// <summary>The type of the value.</summary>
+    public abstract Type Type { get; }
+
+    /// <summary>Whether callers may join.</summary>
+    public bool IsOpen { get; private set; } = true;
+
+    /// <summary>Cancelled when the last caller has left.</summary>
+    public CancellationToken Token => _cancellation?.Token ?? CancellationToken.None;
+
+    /// <summary>Adds a caller.</summary>
+    public bool TryJoin()
+    {
+        if (IsOpen)
+        {
+            _callers++;
+        }
+
+        return IsOpen;
+    }
+
+    /// <summary>A caller leaves.</summary>
+    /// <returns>Whether it was the last one; then nobody joins any more.</returns>
+    public bool Leave()
+    {
+        if (--_callers == 0)
+        {
+            Detach();
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Cancels the factory.</summary>
+    public void Cancel() => _cancellation?.Cancel();
+
+    public override void Detach() => IsOpen = false;
+}
+
+/// <summary>The call of a factory for a value of one type.</summary>
+/// <typeparam name="T">The type.</typeparam>
+internal sealed class Creation<T>(string key, HybridCacheEntryFlags flags, string[] tags, bool canLeave) : Creation(key, flags, tags, canLeave)
+{
+    private readonly TaskCompletionSource<Created<T>> _created = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public override Type Type => typeof(T);
+
+    /// <summary>Its outcome.</summary>
+    public Task<Created<T>> Task => _created.Task;
+
+    /// <summary>Gives the value to the callers.</summary>
+    public void Complete(Created<T> created) => _created.TrySetResult(created);
+
+    /// <summary>Gives an exception to the callers.</summary>
+    public void Fail(Exception exception)
+    {
+        if (exception is OperationCanceledException canceled && Token.IsCancellationRequested)
+        {
+            _created.TrySetCanceled(canceled.CancellationToken);
+            return;
+        }
+
+        _created.TrySetException(exception);
+
+        // Seen: perhaps all callers have left.
+        _ = _created.Task.Exception;
+    }
+}
+
+/// <summary>What a creation gives to its callers.</summary>
+/// <typeparam name="T">The type of the value.</typeparam>
+/// <param name="value">The value, for callers who all get one object.</param>
+/// <param name="payload">The serialized value, of which each caller gets an object of its own; null to give all the same one.</param>
+/// <param name="serializer">Reads it.</param>
+internal readonly struct Created<T>(T value, byte[]? payload = null, IHybridCacheSerializer<T>? serializer = null)
+{
+    /// <summary>The value for one caller.</summary>
+    public T ForCaller() => payload is null ? value : serializer!.Deserialize(new(payload));
+}

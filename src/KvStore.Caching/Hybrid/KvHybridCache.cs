@@ -1,0 +1,437 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using KvStore.Keys;
+using KvStore.Rules;
+using Microsoft.Extensions.Caching.Hybrid;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvStore.Hybrid;
+
+/// <summary>A <see cref="HybridCache"/> with one level, a namespace. See <c>services.AddKvHybridCache</c>.</summary>
+/// <remarks>Thread safety: all members, from any thread.</remarks>
+internal sealed class KvHybridCache : HybridCache, IDisposable
+{
+    private const HybridCacheEntryFlags ReadFlags = HybridCacheEntryFlags.DisableLocalCacheRead | HybridCacheEntryFlags.DisableDistributedCacheRead;
+
+    private static readonly SearchValues<char> s_controlCharacters = SearchValues.Create([.. Enumerable.Range(0, ' ').Select(static c => (char)c)]);
+
+    private readonly IServiceProvider _services;
+    private readonly KvAdapter _adapter;
+    private readonly EntryKeys _keys;
+    private readonly EntryPlan _defaults;
+    private readonly int _payloadBytesMax;
+    private readonly int _keyLengthMax;
+    private readonly ILogger _logger;
+    private readonly HybridSerializers _serializers;
+    private readonly CachedEntries _entries = new();
+    private readonly KeyWrites _writes = new();
+    private readonly Lock _opening = new();
+    private HybridStore? _store;
+    private HybridWatch? _watch;
+
+    // Those of the store, which a hit reads.
+    private KvChangeCounter? _changes;
+    private HybridClock? _clock;
+
+    /// <param name="services">Where the namespace, the serializers, the clock and the log are.</param>
+    /// <param name="adapter">How the cache is registered.</param>
+    /// <param name="options">How it behaves.</param>
+    public KvHybridCache(IServiceProvider services, KvAdapter adapter, KvHybridCacheOptions options)
+    {
+        _services = services;
+        _adapter = adapter;
+        _keys = new EntryKeys(options.Prefix);
+        _defaults = EntryPlan.Default.With(options.DefaultEntryOptions);
+        _payloadBytesMax = (int)options.MaximumPayloadBytes;
+        _keyLengthMax = options.MaximumKeyLength;
+        _logger = (ILogger?)services.GetService<ILoggerFactory>()?.CreateLogger("KvStore.HybridCache") ?? NullLogger.Instance;
+        _serializers = new HybridSerializers(services);
+    }
+
+    /// <summary>What is known in memory; for tests.</summary>
+    internal CachedEntries Entries => _entries;
+
+    /// <summary>The changes that are under way; for tests.</summary>
+    internal KeyWrites Writes => _writes;
+
+    /// <summary>The entries in the namespace, which is opened with the first use.</summary>
+    internal HybridStore Store => Volatile.Read(ref _store) ?? Open();
+
+    /// <inheritdoc/>
+    public override ValueTask<T> GetOrCreateAsync<TState, T>(
+        string key,
+        TState state,
+        Func<TState, CancellationToken, ValueTask<T>> factory,
+        HybridCacheEntryOptions? options = null,
+        IEnumerable<string>? tags = null,
+        CancellationToken cancellationToken = default) =>
+        FindCurrent(key, options, cancellationToken) is { } entry && entry.GetType() == typeof(CachedEntry<T>)
+            ? new ValueTask<T>(Unsafe.As<CachedEntry<T>>(entry).Value)
+            : GetOrCreateUnknownAsync(key, state, factory, options, tags, cancellationToken);
+
+    /// <inheritdoc/>
+    public override ValueTask<T> GetOrCreateAsync<TState, T>(
+        ReadOnlySpan<char> key,
+        TState state,
+        Func<TState, CancellationToken, ValueTask<T>> factory,
+        HybridCacheEntryOptions? options = null,
+        IEnumerable<string>? tags = null,
+        CancellationToken cancellationToken = default) =>
+        FindCurrent(key, options, cancellationToken) is { } entry && entry.GetType() == typeof(CachedEntry<T>)
+            ? new ValueTask<T>(Unsafe.As<CachedEntry<T>>(entry).Value)
+            : GetOrCreateUnknownAsync(key.ToString(), state, factory, options, tags, cancellationToken);
+
+    /// <inheritdoc/>
+    public override ValueTask SetAsync<T>(
+        string key, T value, HybridCacheEntryOptions? options = null, IEnumerable<string>? tags = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        cancellationToken.ThrowIfCancellationRequested();
+        var plan = _defaults.With(options);
+        var stored = TagSet.Of(tags);
+        return !IsValid(key) || plan.WritesNothing ? default : SetCoreAsync(key, value, stored, plan);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask RemoveAsync(string key, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        cancellationToken.ThrowIfCancellationRequested();
+        return IsCacheable(key) ? RemoveCoreAsync(key, cancellationToken) : default;
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask RemoveAsync(IEnumerable<string> keys, CancellationToken cancellationToken = default)
+    {
+        // As in the base class, null is none.
+        return keys is null ? default : new ValueTask(Task.WhenAll(keys.Select(key => RemoveAsync(key, cancellationToken).AsTask())));
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask RemoveByTagAsync(string tag, CancellationToken cancellationToken = default) => RemoveByTagAsync([tag], cancellationToken);
+
+    /// <inheritdoc/>
+    public override async ValueTask RemoveByTagAsync(IEnumerable<string> tags, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var isAll = false;
+        var stored = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var tag in tags ?? [])
+        {
+            isAll |= tag == TagSet.All;
+            if (!string.IsNullOrWhiteSpace(tag))
+            {
+                stored.Add(TagSet.Of(tag));
+            }
+        }
+
+        if (stored.Count == 0)
+        {
+            return;
+        }
+
+        var removal = new TagRemoval(Store);
+        await _writes.RemoveTaggedAsync(isAll ? null : stored).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var isOk = isAll
+            ? await removal.TryRemoveAllAsync(cancellationToken).ConfigureAwait(false)
+            : await removal.TryRemoveAsync(stored, cancellationToken).ConfigureAwait(false);
+        _adapter.CountRequest("remove_by_tag", isOk ? "ok" : "error");
+    }
+
+    public void Dispose()
+    {
+        lock (_opening)
+        {
+            _watch?.Dispose();
+            _store?.Dispose();
+        }
+    }
+
+    // The entry of a key in the common case, without a lookup in the namespace: nothing was written since it was compared with its entry.
+    private CachedEntry? FindCurrent(ReadOnlySpan<char> key, HybridCacheEntryOptions? options, CancellationToken cancellationToken)
+    {
+        if ((((options is null ? null : options.Flags) ?? _defaults.Flags) & ReadFlags) == 0
+            && !cancellationToken.IsCancellationRequested
+            && _entries.Find(key) is { } entry
+            && _changes is { } changes
+            && entry.Stamp == changes.Count
+            && entry.Until > _clock!.Horizon)
+        {
+            _adapter.CountRequest("get", "hit");
+            return entry;
+        }
+
+        return null;
+    }
+
+    private ValueTask<T> GetOrCreateUnknownAsync<TState, T>(
+        string key,
+        TState state,
+        Func<TState, CancellationToken, ValueTask<T>> factory,
+        HybridCacheEntryOptions? options,
+        IEnumerable<string>? tags,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(factory);
+        cancellationToken.ThrowIfCancellationRequested();
+        var plan = _defaults.With(options);
+        if (!IsValid(key))
+        {
+            return (plan.Flags & HybridCacheEntryFlags.DisableUnderlyingData) != 0 ? default : factory(state, cancellationToken);
+        }
+
+        if (!plan.ReadsNothing)
+        {
+            switch (Store.TryFind<T>(key, plan.Flags, out var value))
+            {
+                case true:
+                    _adapter.CountRequest("get", "hit");
+                    return new ValueTask<T>(value);
+                case null:
+                    return FindOrCreateAsync(key, state, factory, plan, tags, cancellationToken);
+            }
+        }
+
+        return CreateAsync(key, state, factory, plan, tags, cancellationToken);
+    }
+
+    // For values in files.
+    private async ValueTask<T> FindOrCreateAsync<TState, T>(
+        string key,
+        TState state,
+        Func<TState, CancellationToken, ValueTask<T>> factory,
+        EntryPlan plan,
+        IEnumerable<string>? tags,
+        CancellationToken cancellationToken)
+    {
+        var (isFound, value) = await Store.FindAsync<T>(key, plan.Flags, cancellationToken).ConfigureAwait(false);
+        if (isFound)
+        {
+            _adapter.CountRequest("get", "hit");
+            return value;
+        }
+
+        return await CreateAsync(key, state, factory, plan, tags, cancellationToken).ConfigureAwait(false);
+    }
+
+    private ValueTask<T> CreateAsync<TState, T>(
+        string key,
+        TState state,
+        Func<TState, CancellationToken, ValueTask<T>> factory,
+        EntryPlan plan,
+        IEnumerable<string>? tags,
+        CancellationToken cancellationToken)
+    {
+        _adapter.CountRequest("get", "miss");
+        if ((plan.Flags & HybridCacheEntryFlags.DisableUnderlyingData) != 0)
+        {
+            return default;
+        }
+
+        var canLeave = cancellationToken.CanBeCanceled;
+        if (_writes.TryBegin<T>(key, plan.Flags, TagSet.Of(tags), canLeave, out var creation))
+        {
+            if (canLeave)
+            {
+                // The factory goes on for others when this caller is cancelled, also in its synchronous part.
+                _ = Task.Run(() => RunAsync(creation, state, factory, plan), CancellationToken.None);
+            }
+            else
+            {
+                _ = RunAsync(creation, state, factory, plan);
+            }
+        }
+
+        return creation.Task.IsCompletedSuccessfully ? new ValueTask<T>(creation.Task.Result.ForCaller())
+            : canLeave ? WaitAsync(creation, cancellationToken)
+            : WaitAsync(creation);
+    }
+
+    private static async ValueTask<T> WaitAsync<T>(Creation<T> creation) => (await creation.Task.ConfigureAwait(false)).ForCaller();
+
+    private async ValueTask<T> WaitAsync<T>(Creation<T> creation, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await creation.Task.WaitAsync(cancellationToken).ConfigureAwait(false)).ForCaller();
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && !creation.Task.IsCompleted)
+        {
+            _writes.Leave(creation);
+            throw;
+        }
+    }
+
+    private async Task RunAsync<TState, T>(Creation<T> creation, TState state, Func<TState, CancellationToken, ValueTask<T>> factory, EntryPlan plan)
+    {
+        try
+        {
+            var created = await FindAgainAsync(creation, plan).ConfigureAwait(false)
+                ?? await StoreAsync(creation, await factory(state, creation.Token).ConfigureAwait(false), plan).ConfigureAwait(false);
+            _writes.End(creation);
+            creation.Complete(created);
+        }
+        catch (Exception e)
+        {
+            _writes.End(creation);
+            creation.Fail(e);
+        }
+    }
+
+    // Another creation may have ended since the caller looked.
+    private async ValueTask<Created<T>?> FindAgainAsync<T>(Creation<T> creation, EntryPlan plan)
+    {
+        if (plan.ReadsNothing || !(await Store.FindAsync<T>(creation.Key, plan.Flags, creation.Token).ConfigureAwait(false)).IsFound)
+        {
+            return null;
+        }
+
+        // A caller who joins from now on may have come after a removal. So nobody joins any more, and what is there then is for those who have.
+        _writes.Close(creation);
+        var (isFound, value) = await Store.FindAsync<T>(creation.Key, plan.Flags, creation.Token).ConfigureAwait(false);
+        return isFound ? await SharedAsync(creation.Key, value).ConfigureAwait(false) : null;
+    }
+
+    private ValueTask<Created<T>> SharedAsync<T>(string key, T value)
+    {
+        if (ImmutableTypes<T>.IsImmutable || value is null)
+        {
+            return new(new Created<T>(value));
+        }
+
+        using var payload = new PayloadWriter(int.MaxValue);
+        return new(TrySerialize(key, value, payload, out var serializer) ? new Created<T>(value, payload.Written.ToArray(), serializer) : new Created<T>(value));
+    }
+
+    private async ValueTask<Created<T>> StoreAsync<T>(Creation<T> creation, T value, EntryPlan plan)
+    {
+        var isShared = ImmutableTypes<T>.IsImmutable || value is null;
+        if (isShared && plan.WritesNothing)
+        {
+            return new Created<T>(value);
+        }
+
+        using var payload = new PayloadWriter(_payloadBytesMax);
+        IHybridCacheSerializer<T>? serializer = null;
+        var isSerialized = value is null || TrySerialize(creation.Key, value, payload, out serializer);
+        if (!plan.WritesNothing && _writes.TryBeginStoring(creation) is { } earlier)
+        {
+            await earlier.ConfigureAwait(false);
+            await WriteAsync(creation.Key, value, isSerialized, payload, creation.Tags, plan).ConfigureAwait(false);
+        }
+
+        return isShared || !isSerialized ? new Created<T>(value) : new Created<T>(value, payload.Written.ToArray(), serializer);
+    }
+
+    private async ValueTask SetCoreAsync<T>(string key, T value, string[] tags, EntryPlan plan)
+    {
+        using var payload = new PayloadWriter(_payloadBytesMax);
+        var isSerialized = value is null || TrySerialize(key, value, payload, out _);
+        _ = Store;
+        var write = _writes.BeginStoring(key, tags, out var earlier);
+        try
+        {
+            await earlier.ConfigureAwait(false);
+            await WriteAsync(key, value, isSerialized, payload, tags, plan).ConfigureAwait(false);
+        }
+        finally
+        {
+            _writes.End(write);
+        }
+    }
+
+    private async ValueTask WriteAsync<T>(string key, T value, bool isSerialized, PayloadWriter payload, string[] tags, EntryPlan plan)
+    {
+        // A value that is too long must not leave an older one in its place.
+        var isOk = isSerialized
+            ? await Store.TryWriteAsync(key, value, payload.Written, tags, plan).ConfigureAwait(false)
+            : await Store.TryRemoveAsync(key, CancellationToken.None).ConfigureAwait(false);
+        _adapter.CountRequest("set", !isSerialized ? "too_long" : isOk ? "ok" : "error");
+    }
+
+    private async ValueTask RemoveCoreAsync(string key, CancellationToken cancellationToken)
+    {
+        var store = Store;
+        var write = _writes.BeginStoring(key, [], out var earlier);
+        try
+        {
+            // Not cancelled: changes of the key that come later wait for this one only.
+            await earlier.ConfigureAwait(false);
+            _adapter.CountRequest("remove", await store.TryRemoveAsync(key, cancellationToken).ConfigureAwait(false) ? "ok" : "error");
+        }
+        finally
+        {
+            _writes.End(write);
+        }
+    }
+
+    // A value that is too long is logged. Any other failure is a mistake of the application, which shows it to the caller as well.
+    private bool TrySerialize<T>(string key, T value, PayloadWriter payload, out IHybridCacheSerializer<T>? serializer)
+    {
+        serializer = null;
+        try
+        {
+            serializer = _serializers.Of<T>();
+            serializer.Serialize(value, payload);
+            return true;
+        }
+        catch (Exception) when (payload.IsOverLimit)
+        {
+            _logger.PayloadTooLong(VisibleKey.Quote(key), _payloadBytesMax);
+            return false;
+        }
+        catch (Exception e)
+        {
+            _logger.SerializationFailed(VisibleKey.Quote(key), e);
+            throw;
+        }
+    }
+
+    private bool IsCacheable(string key) =>
+        !string.IsNullOrWhiteSpace(key) && key.Length <= _keyLengthMax && !key.AsSpan().ContainsAny(s_controlCharacters);
+
+    private bool IsValid(string key)
+    {
+        if (IsCacheable(key))
+        {
+            return true;
+        }
+
+        if (string.IsNullOrWhiteSpace(key))
+        {
+            _logger.KeyIsBlank();
+        }
+        else if (key.Length > _keyLengthMax)
+        {
+            _logger.KeyTooLong(key.Length, _keyLengthMax);
+        }
+        else
+        {
+            _logger.KeyHasControlCharacter(VisibleKey.Quote(key));
+        }
+
+        return false;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private HybridStore Open()
+    {
+        lock (_opening)
+        {
+            if (_store is null)
+            {
+                var kv = _services.GetRequiredKeyedService<IKvExtendedNamespace>(_adapter.Namespace);
+                var store = new HybridStore(kv, _keys, _entries, _serializers, _services.GetService<TimeProvider>() ?? TimeProvider.System, _logger);
+                _watch = new HybridWatch(store, _logger);
+                _watch.Start();
+                _clock = store.Clock;
+                Volatile.Write(ref _changes, store.ChangeCounter);
+                Volatile.Write(ref _store, store);
+            }
+
+            return _store;
+        }
+    }
+}
