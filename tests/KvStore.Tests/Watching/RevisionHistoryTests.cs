@@ -42,7 +42,7 @@ public sealed class RevisionHistoryTests
     }
 
     [Fact]
-    public void What_is_older_than_half_an_hour_is_forgotten_and_begins_anew()
+    public void Revision_from_more_than_half_an_hour_ago_begins_anew()
     {
         for (var minute = 1; minute <= 60; minute++)
         {
