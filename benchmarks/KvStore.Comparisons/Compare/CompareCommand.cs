@@ -34,6 +34,7 @@ internal static class CompareCommand
             .. ThreadQuestions.All(options),
             .. PersistQuestions.All(options),
             .. HttpQuestions.All(),
+            .. OutputCacheQuestions.All(),
         ];
         questions = [.. questions.Where(question => options.Asks(question.Name))];
         var session = new Session(options, new Report(options), new Progress(questions.Length));

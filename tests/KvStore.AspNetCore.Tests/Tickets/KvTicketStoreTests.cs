@@ -52,11 +52,11 @@ public sealed class KvTicketStoreTests
         await using var services = ServicesOn(Storage.InMemory());
         var store = StoreIn(services);
 
-        var keys = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => store.StoreAsync(TicketOf("ada"))));
+        var keys = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => store.StoreAsync(TicketOf("ada@example.org"))));
 
         keys.Should().OnlyHaveUniqueItems();
         keys.Select(key => key.Split('/')[1]).Should().OnlyHaveUniqueItems().And.OnlyContain(random => System.Buffers.Text.Base64Url.DecodeFromChars(random).Length == 32);
-        keys.Should().OnlyContain(key => !key.Contains("ada"), "a list of keys does not show who is signed in");
+        keys.Should().OnlyContain(key => !key.Contains("ada@"), "a list of keys does not show who is signed in");
     }
 
     [Theory]
@@ -323,6 +323,27 @@ public sealed class KvTicketStoreTests
     }
 
     [Fact]
+    public async Task Ticket_that_is_prolonged_while_its_user_is_removed_is_gone()
+    {
+        PausedNamespace? paused = null;
+        await using var services = ServicesOn(Storage.InMemory(), more: more => more.AddKeyedSingleton<IKvExtendedNamespace>(
+            "SESSIONS_KV", (provider, name) => paused = new PausedNamespace(provider.GetRequiredKeyedService<KvNamespace>(name))));
+        var store = StoreIn(services);
+        var key = await store.StoreAsync(TicketOf("ada", TimeSpan.FromMinutes(1)));
+        var renewed = Prolong((await store.RetrieveAsync(key))!);
+        var held = new TaskCompletionSource();
+        paused!.BeforePut = _ => held.Task;
+        var renewal = store.RenewAsync(key, renewed);
+
+        (await store.RemoveAllAsync("ada")).Should().Be(1);
+        held.SetResult();
+        await renewal;
+
+        (await store.RetrieveAsync(key)).Should().BeNull();
+        KeysIn(services).Should().BeEmpty();
+    }
+
+    [Fact]
     public async Task User_can_sign_in_again_after_being_removed_with_the_same_cookie()
     {
         await using var services = ServicesOn(Storage.InMemory());
@@ -496,7 +517,7 @@ public sealed class KvTicketStoreTests
         return new AuthenticationTicket(new ClaimsPrincipal(identity), properties, "Cookies");
     }
 
-    private ServiceProvider ServicesOn(Storage storage, Action<KvTicketStoreOptions>? configure = null, bool keepsKeys = true)
+    private ServiceProvider ServicesOn(Storage storage, Action<KvTicketStoreOptions>? configure = null, bool keepsKeys = true, Action<IServiceCollection>? more = null)
     {
         var services = new ServiceCollection();
         var log = new LogLines();
@@ -512,6 +533,7 @@ public sealed class KvTicketStoreTests
             services.AddDataProtection().SetApplicationName("tests").UseEphemeralDataProtectionProvider();
         }
 
+        more?.Invoke(services);
         return services.BuildServiceProvider();
     }
 

@@ -1,4 +1,4 @@
-namespace KvStore.AspNetCore.Tests.OutputCaching;
+namespace KvStore.AspNetCore.Tests.Adapters;
 
 /// <summary>A namespace whose writes a test can hold up, before or after they are made.</summary>
 internal sealed class PausedNamespace(IKvExtendedNamespace kv) : IKvExtendedNamespace
