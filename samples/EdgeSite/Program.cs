@@ -1,6 +1,7 @@
 using EdgeSite;
 using KvStore;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.FeatureManagement;
 
 var builder = WebApplication.CreateBuilder(args);
 
@@ -15,6 +16,7 @@ builder.Services.AddKvBindings(configure: kv =>
             Path.Combine(data, kv.Name), new FilePersistenceOptions { Durability = kv.Name == "VISITS_KV" ? Durability.Interval : Durability.Immediate });
     }
 });
+builder.Services.AddFeatureManagement().AddKvFeatureDefinitions("FLAGS_KV", FlagAnswers.Prefix);
 builder.Services.AddSingleton<RatesSource>();
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddAntiforgery();
@@ -25,6 +27,7 @@ app.UseAntiforgery();
 app.MapThemePage();
 app.MapMessagePage();
 app.MapFlagsPage();
+app.MapFlagAnswers();
 app.MapRatesPage();
 await SeedAsync(app.Services);
 app.Run();
