@@ -52,7 +52,7 @@ public static class KvGetOrCreateExtensions
     /// <exception cref="System.Text.Json.JsonException">The value that is there does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
-    [OverloadResolutionPriority(1)]
+    [OverloadResolutionPriority(3)] // So that new() { ... } means the options.
     public static ValueTask<T> GetOrCreateAsync<T>(
         this IKvExtendedNamespace kv,
         string key,
@@ -79,7 +79,7 @@ public static class KvGetOrCreateExtensions
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400), the time to live is out of range (400), or the value or its metadata is too large (413).</exception>
     /// <exception cref="InvalidOperationException">The factory of a key asks for that key.</exception>
     /// <exception cref="System.Text.Json.JsonException">The value that is there does not fit <typeparamref name="T"/>.</exception>
-    [OverloadResolutionPriority(1)]
+    [OverloadResolutionPriority(2)]
     public static ValueTask<T> GetOrCreateAsync<T>(
         this IKvExtendedNamespace kv,
         string key,
@@ -109,6 +109,7 @@ public static class KvGetOrCreateExtensions
     /// <exception cref="System.Text.Json.JsonException">The value that is there does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask<T> GetOrCreateAsync<T>(
         this IKvExtendedNamespace kv,
         string key,
@@ -166,7 +167,7 @@ public static class KvGetOrCreateExtensions
     /// <exception cref="System.Text.Json.JsonException">The value that is there does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
-    [OverloadResolutionPriority(1)]
+    [OverloadResolutionPriority(3)] // So that new() { ... } means the options.
     public static ValueTask<T> GetOrCreateAsync<TState, T>(
         this IKvExtendedNamespace kv,
         string key,
@@ -196,7 +197,7 @@ public static class KvGetOrCreateExtensions
     /// <exception cref="KvException">The key is too long (414) or not Unicode (400), the time to live is out of range (400), or the value or its metadata is too large (413).</exception>
     /// <exception cref="InvalidOperationException">The factory of a key asks for that key.</exception>
     /// <exception cref="System.Text.Json.JsonException">The value that is there does not fit <typeparamref name="T"/>.</exception>
-    [OverloadResolutionPriority(1)]
+    [OverloadResolutionPriority(2)]
     public static ValueTask<T> GetOrCreateAsync<TState, T>(
         this IKvExtendedNamespace kv,
         string key,
@@ -229,6 +230,7 @@ public static class KvGetOrCreateExtensions
     /// <exception cref="System.Text.Json.JsonException">The value that is there does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask<T> GetOrCreateAsync<TState, T>(
         this IKvExtendedNamespace kv,
         string key,

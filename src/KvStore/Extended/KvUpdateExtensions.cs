@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using KvStore.Creation;
@@ -100,6 +101,7 @@ public static class KvUpdateExtensions
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
+    [OverloadResolutionPriority(1)] // So that new() { ... } means the options.
     public static ValueTask<T?> UpdateJsonAsync<T>(
         this IKvExtendedNamespace kv,
         string key,

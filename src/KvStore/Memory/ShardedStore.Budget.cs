@@ -9,6 +9,9 @@ internal sealed partial class ShardedStore
 {
     private readonly MemoryBudget _budget;
 
+    // Eviction would remove everything for a larger record in vain.
+    private readonly long _recordBytesMax;
+
     /// <summary>Whether memory is limited.</summary>
     public bool HasBudget => _budget.IsLimited;
 
@@ -16,8 +19,8 @@ internal sealed partial class ShardedStore
     public long BudgetBytes => _budget.BytesMax;
 
     /// <summary>
-    /// Makes room in the budget for the record of a put, if there is none: frees what is dead or has expired. Call before the record is
-    /// drafted, and while holding no lock.
+    /// Makes room in the budget for the record of a put, if there is none: frees what is dead or has expired. Evicts nothing for a record
+    /// that is too large for the budget. Call before the record is drafted, and while holding no lock.
     /// </summary>
     /// <returns>
     /// Whether there is room. Puts that run side by side may take the same room, so the budget is exceeded by a segment for each of
@@ -33,7 +36,7 @@ internal sealed partial class ShardedStore
         }
 
         var put = new WantedRoom(key.Hash, Record.SizeFor(key.Utf8Bytes, metadataBytes, valueBytes));
-        return HasRoom(put) || _maintenance.MakeRoom(HasRoom, put);
+        return put.RecordBytes <= _recordBytesMax && (HasRoom(put) || _maintenance.MakeRoom(HasRoom, put));
     }
 
     /// <summary>Whether a record takes no more room than the one that its key has, so that a put of it lets a namespace become no larger.</summary>
@@ -50,6 +53,12 @@ internal sealed partial class ShardedStore
     }
 
     private bool HasRoom(long bytes) => MemoryBytes + _ordered.BytesToAdd + bytes <= _budget.BytesMax;
+
+    // What stays when every entry was evicted: the least indexes, and the keys that are remembered for watchers. The rest is free for the
+    // segments that are being filled.
+    private long RecordBytesMax() => Evicts
+        ? _budget.BytesMax - _index.Bytes - _ordered.Bytes - ((long)RemovedBytesOfShardMin * _shards.Length) - _budget.FreeBytes
+        : long.MaxValue;
 
     private readonly record struct WantedRoom(ulong Hash, int RecordBytes);
 }

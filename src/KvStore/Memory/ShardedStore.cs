@@ -85,6 +85,7 @@ internal sealed partial class ShardedStore : IDisposable
             }
         }
 
+        _recordBytesMax = RecordBytesMax();
         _maintenance = new Maintenance(
             _segments, _ordered, NewCleaner(), new ExpirySweep(_segments, clock, RemoveExpired), TrimIndexes, () => Revision, clock, timeProvider, onMaintenanceFailure)
         {

@@ -92,6 +92,42 @@ public sealed class EvictTests
         (await kv.GetTextAsync("kept")).Should().Be("v");
     }
 
+    [Theory]
+    [InlineData(900_000, false)]
+    [InlineData(Budget, false)]
+    [InlineData(3 << 20, false)]
+    [InlineData(3 << 20, true)]
+    public async Task Entry_for_which_a_full_cache_has_no_room_evicts_nothing(int valueBytes, bool isStream)
+    {
+        await using var kv = Create();
+        for (var i = 0; i < 5_000; i++)
+        {
+            await kv.PutAsync($"k{i:D6}", ValueOf(i, 400));
+        }
+
+        var count = kv.Count;
+        KvContent huge = isStream ? new MemoryStream(new byte[valueBytes]) : new byte[valueBytes];
+        await kv.Invoking(k => k.PutAsync("huge", huge).AsTask()).Should().ThrowAsync<KvException>()
+            .Where(e => e.StatusCode == 507 && e.Message.Contains("memory budget exceeded"));
+
+        // The background may be making room for the puts before.
+        kv.Count.Should().BeGreaterThan(count * 8 / 10);
+    }
+
+    [Fact]
+    public async Task Largest_entry_that_a_budget_takes_is_stored_in_a_full_cache()
+    {
+        await using var kv = Create();
+        for (var i = 0; i < 5_000; i++)
+        {
+            await kv.PutAsync($"k{i:D6}", ValueOf(i, 400));
+        }
+
+        await kv.PutAsync("large", new byte[840_000]);
+
+        (await kv.GetAsync("large")).Length.Should().Be(840_000);
+    }
+
     [Fact]
     public async Task Expired_entries_leave_before_others()
     {

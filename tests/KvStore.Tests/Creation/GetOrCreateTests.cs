@@ -57,6 +57,22 @@ public sealed partial class GetOrCreateTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Options_need_no_name_of_their_type()
+    {
+        var ttl = TimeSpan.FromMinutes(5);
+        (await _kv.GetOrCreateAsync("1", async ct => 1, new() { ExpirationTtl = ttl })).Should().Be(1);
+        (await _kv.GetOrCreateAsync("2", 2, async (state, ct) => state, new() { ExpirationTtl = ttl })).Should().Be(2);
+        (await _kv.GetOrCreateAsync("3", async ct => new KvCreated<int>(3), new() { ExpirationTtl = ttl })).Should().Be(3);
+        (await _kv.GetOrCreateAsync("4", 4, async (state, ct) => new KvCreated<int>(state), new() { ExpirationTtl = ttl })).Should().Be(4);
+        (await _kv.UpdateJsonAsync<int>("5", number => number + 5, new() { ExpirationTtl = ttl })).Should().Be(5);
+
+        foreach (var key in (await _kv.ListAsync()).Keys)
+        {
+            key.Expiration.Should().NotBeNull(key.Name);
+        }
+    }
+
+    [Fact]
     public async Task Default_of_a_created_value_is_the_default_value_and_is_stored()
     {
         (await _kv.GetOrCreateAsync<int>("k", _ => default)).Should().Be(0);
