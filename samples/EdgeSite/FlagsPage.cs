@@ -69,9 +69,11 @@ internal static class FlagsPage
             }
 
             var entry = flags.Flag(tenant!, name!.Trim());
-            if ((await entry.GetAsync(cancellationToken: context.RequestAborted)).Metadata is { } flag)
+            var current = await entry.GetAsync(cancellationToken: context.RequestAborted);
+            if (current.Metadata is { } flag)
             {
-                await entry.PutAsync("", flag with { Enabled = !flag.Enabled }, context.RequestAborted);
+                // The value stays: it may hold the conditions of the flag.
+                await entry.PutAsync(current.Value ?? "", flag with { Enabled = !flag.Enabled }, context.RequestAborted);
             }
 
             return Back(tenant!);

@@ -3,6 +3,7 @@ using KvStore;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.FeatureManagement;
 
 var builder = WebApplication.CreateBuilder(args);
 
@@ -22,6 +23,7 @@ builder.Services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationSc
 builder.Services.AddKvTicketStore("SESSIONS_KV");
 builder.Services.AddKvSessions("SESSIONS_KV");
 builder.Services.AddKvOutputCache("CACHE_KV");
+builder.Services.AddFeatureManagement().AddKvFeatureDefinitions("FLAGS_KV", FlagAnswers.Prefix);
 builder.Services.AddSingleton<RatesSource>();
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddAntiforgery();
@@ -36,6 +38,7 @@ var site = app.MapGroup("").AddEndpointFilter(ReportPage.EvictAfterFormAsync);
 site.MapThemePage();
 site.MapMessagePage();
 site.MapFlagsPage();
+site.MapFlagAnswers();
 site.MapRatesPage();
 site.MapReportPage();
 site.MapAccountPage();

@@ -66,6 +66,10 @@ public readonly struct KvCondition : IEquatable<KvCondition>
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(_oneMore, _isAny);
 
+    /// <summary>The lowest and the highest revision of the entry, 0 for none, for which it holds.</summary>
+    internal (long Min, long Max) Revisions =>
+        !_isAny ? (_oneMore - 1, _oneMore - 1) : (1, _oneMore == 0 ? long.MaxValue : _oneMore - 1);
+
     /// <summary>Whether it holds for a key.</summary>
     /// <param name="revision">The revision of the entry that the key has; 0 when it has none.</param>
     internal bool HoldsFor(long revision)

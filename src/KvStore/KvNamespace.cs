@@ -44,10 +44,10 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         Memory = options.Memory?.BytesMax is null ? null : options.Memory;
         _clock = CoarseClock.Join(options.TimeProvider, this);
         _logger = (ILogger?)options.LoggerFactory?.CreateLogger<KvNamespace>() ?? NullLogger.Instance;
-        _largeValues = new LargeValueLeases(name, options.TimeProvider, options.Persistence);
+        _largeValues = new LargeValueLeases(name, options.TimeProvider, () => options.Engine is null ? options.Persistence?.LargeValues : options.Engine.LargeValues);
         _store = new ShardedStore(
             _clock, options.TimeProvider, e => _logger.MaintenanceFailed(name, e), name: name, releaseLargeValue: _largeValues.Release, memory: options.Memory, shareLargeValue: _largeValues.Share, countLargeValue: _largeValues.TryCount);
-        if (options.Persistence is null)
+        if (options.Persistence is null && options.Engine is null)
         {
             _store.BeginRevisionsAfter(FirstRevision.After(highest: 0, _clock.Now));
         }
@@ -84,7 +84,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// writes until <see cref="ReopenAsync"/>. Degraded while the last write failed and the next one may succeed, as on a full
     /// disk. Always healthy for a namespace that lives in memory alone.
     /// </summary>
-    public KvPersistenceHealth Health => _commit.Persistence?.Health ?? KvPersistenceHealth.Healthy;
+    public KvPersistenceHealth Health => (_commit.Engine is { } engine ? engine.Health : _commit.Persistence?.Health) ?? KvPersistenceHealth.Healthy;
 
     /// <summary>
     /// What opening the namespace found: how much was recovered, what a crash had left half-written, and, for a directory that was
@@ -151,10 +151,10 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         options ??= new KvNamespaceOptions();
         options.Validate();
-        if (options.Persistence is not null)
+        if (options.Persistence is not null || options.Engine is not null)
         {
             throw new ArgumentException(
-                $"{nameof(KvNamespaceOptions)}.{nameof(KvNamespaceOptions.Persistence)} is set, which {nameof(Create)} cannot recover from; use {nameof(OpenAsync)}.",
+                $"{nameof(KvNamespaceOptions)}.{(options.Engine is null ? nameof(KvNamespaceOptions.Persistence) : nameof(KvNamespaceOptions.Engine))} is set, which {nameof(Create)} cannot recover from; use {nameof(OpenAsync)}.",
                 nameof(options));
         }
 
@@ -179,11 +179,13 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         options.Validate();
         cancellationToken.ThrowIfCancellationRequested();
         var kv = new KvNamespace(name, options);
-        if (options.Persistence is not null)
+        if (options.Persistence is not null || options.Engine is not null)
         {
             try
             {
-                kv.Recovery = await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+                kv.Recovery = options.Engine is null
+                    ? await kv._commit.OpenAsync(options, cancellationToken).ConfigureAwait(false)
+                    : await kv._commit.OpenEngineAsync(options, kv._reads.RefuseAll, cancellationToken).ConfigureAwait(false);
                 if (kv._store.HasEvicted)
                 {
                     _ = kv.CompactAfterEvictionAsync();
@@ -365,7 +367,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         return Persistence?.SnapshotAsync(directory, cancellationToken)
-            ?? throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} lives in memory alone; only one with a persistence provider can be copied to a directory.");
+            ?? throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} has no persistence provider; only one that persists in files can be copied to a directory.");
     }
 
     /// <inheritdoc/>

@@ -21,6 +21,13 @@ public sealed record KvNamespaceOptions
     /// </summary>
     public IKvPersistence? Persistence { get; init; }
 
+    /// <summary>
+    /// An engine outside the process that several processes share; null for a namespace of this process alone. One engine belongs to one
+    /// namespace, which disposes it. Needs <see cref="KvNamespace.OpenAsync"/>. Not together with <see cref="Persistence"/>,
+    /// <see cref="Replication"/> or <see cref="KvMemoryPolicy.Evict"/>.
+    /// </summary>
+    public IKvEngine? Engine { get; init; }
+
     /// <summary>How much memory the namespace may take, and what happens when it is full; null for no limit.</summary>
     public KvMemoryOptions? Memory { get; init; }
 
@@ -45,11 +52,38 @@ public sealed record KvNamespaceOptions
         Limits.Validate();
         Replication?.Validate(Limits);
         Memory?.Validate();
+        ValidateEngine();
         if (Memory?.WhenFull == KvMemoryPolicy.Evict && Persistence is FilePersistence { Options.ReadOnly: true })
         {
             throw new ArgumentException(
                 $"{nameof(KvMemoryOptions)}.{nameof(KvMemoryOptions.WhenFull)} is {nameof(KvMemoryPolicy.Evict)}, and the directory is opened to be read only, so that nothing can be removed from it. Use {nameof(KvMemoryPolicy.Refuse)}, or open the directory for writing.",
                 $"{nameof(KvMemoryOptions)}.{nameof(KvMemoryOptions.WhenFull)}");
         }
+    }
+
+    private void ValidateEngine()
+    {
+        if (Engine is null)
+        {
+            return;
+        }
+
+        if (Persistence is not null)
+        {
+            throw Excluded(nameof(Persistence), "the engine keeps the entries");
+        }
+
+        if (Replication is not null)
+        {
+            throw Excluded(nameof(Replication), "each process that shares the engine is a region by itself, with the real lag");
+        }
+
+        if (Memory?.WhenFull == KvMemoryPolicy.Evict)
+        {
+            throw Excluded($"{nameof(KvMemoryOptions)}.{nameof(KvMemoryOptions.WhenFull)} = {nameof(KvMemoryPolicy.Evict)}", "an entry that is evicted here would still be in the engine");
+        }
+
+        static ArgumentException Excluded(string option, string reason) => new(
+            $"{option} and {nameof(KvNamespaceOptions)}.{nameof(Engine)} are both set; a namespace has one of them, because {reason}.", option);
     }
 }

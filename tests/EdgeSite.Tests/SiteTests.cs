@@ -4,6 +4,7 @@ using KvStore;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace EdgeSite.Tests;
@@ -135,6 +136,57 @@ public sealed partial class SiteTests : IAsyncLifetime
 
         await Post(_visitor, "/flags", "/flags/delete", ("tenant", "acme"), ("name", "one-click"));
         (await _visitor.GetStringAsync("/flags?tenant=acme")).Should().NotContain("one-click</code>");
+    }
+
+    [Fact]
+    public async Task Applications_of_a_tenant_ask_whether_a_flag_is_on()
+    {
+        (await _visitor.GetStringAsync("/flags/acme/beta-checkout")).Should().Be("on");
+        (await _visitor.GetStringAsync("/flags/acme/new-search")).Should().Be("off");
+        (await _visitor.GetStringAsync("/flags/globex/beta-checkout")).Should().Be("off");
+        (await _visitor.GetAsync("/flags/initech/beta-checkout")).StatusCode.Should().Be(HttpStatusCode.NotFound);
+
+        await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "new-search"));
+
+        await WhenAnswered("/flags/acme/new-search", "on");
+    }
+
+    [Fact]
+    public async Task Conditions_of_a_flag_stay_when_it_is_switched()
+    {
+        var flags = _site.Services.GetRequiredKeyedService<IKvNamespace>("FLAGS_KV");
+        await flags.PutAsync(
+            "flag:acme:nobody",
+            """{ "conditions": { "client_filters": [ { "name": "Microsoft.Percentage", "parameters": { "Value": 0 } } ] } }""",
+            new() { Metadata = KvMetadata.FromJson("""{ "enabled": false, "createdAt": "2026-01-12T09:30:00Z", "createdBy": "ada" }""") });
+
+        await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "nobody"));
+        await Post(_visitor, "/flags", "/flags/switch", ("tenant", "acme"), ("name", "new-search"));
+        await WhenAnswered("/flags/acme/new-search", "on");
+
+        StateOf(await _visitor.GetStringAsync("/flags?tenant=acme"), "nobody").Should().Be("on");
+        (await _visitor.GetStringAsync("/flags/acme/nobody")).Should().Be("off", "its percentage is 0");
+    }
+
+    [Fact]
+    public async Task Configuration_that_a_test_adds_reads_the_namespace_of_the_site()
+    {
+        var directory = Path.Combine(_data, "configured");
+        var site = new WebApplicationFactory<Program>().WithWebHostBuilder(host => host
+            .UseSetting("Data", Path.Combine(_data, "others"))
+            .UseSetting("KvStore:FLAGS_KV:Persistence:Directory", directory)
+            .ConfigureAppConfiguration(configuration => configuration.AddKvNamespace("FLAGS_KV", read: o => o.Prefix = "settings/")));
+        var settings = site.Services.GetRequiredService<IConfiguration>();
+        var changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ = settings.GetReloadToken().RegisterChangeCallback(_ => changed.TrySetResult(), null);
+
+        await site.Services.GetRequiredKeyedService<IKvNamespace>("FLAGS_KV").PutAsync("settings/Title", "Fruit");
+        await changed.Task.WaitAsync(TimeSpan.FromMinutes(1));
+
+        settings["Title"].Should().Be("Fruit");
+        await StopAsync(site);
+        await using var reopened = await KvNamespace.OpenAsync("FLAGS_KV", new() { Persistence = new FilePersistence(directory) });
+        (await reopened.GetTextAsync("settings/Title")).Should().Be("Fruit");
     }
 
     [Fact]
@@ -276,6 +328,16 @@ public sealed partial class SiteTests : IAsyncLifetime
         foreach (var kv in namespaces)
         {
             await kv.DisposeAsync();
+        }
+    }
+
+    // The site sees a change of a flag soon, and not at once: through a watch.
+    private async Task WhenAnswered(string path, string answer)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (await _visitor.GetStringAsync(path, patience.Token) != answer)
+        {
+            await Task.Yield();
         }
     }
 

@@ -208,7 +208,7 @@ public sealed class AllocationFailureTests : IDisposable
         store.Ordered.Merge();
         LeavesOf(store.Ordered)[^1].Count -= 100;
         store.List(prefix: [], after: [], new Record[1000]).Should().Be(400);
-        var committer = new Committer("KV", store, persistence: null, new CallOrder(), admission: null);
+        var committer = new Committer("KV", store, persistence: null, engine: null, new CallOrder(), admission: null);
         using var host = new PersistenceHost(store, committer, new KvNamespaceOptions());
         var shown = new HashSet<string>(StringComparer.Ordinal);
 

@@ -26,6 +26,18 @@ public static class Installed
     /// <summary>The C compiler, or null.</summary>
     public static string? CCompiler => Find("gcc") ?? Find("clang");
 
+    /// <summary>
+    /// The directory of the programs of PostgreSQL, or null: <c>KVSTORE_POSTGRESQL_BIN</c>, or the newest version where Debian has them.
+    /// </summary>
+    public static string? PostgreSql =>
+        Environment.GetEnvironmentVariable("KVSTORE_POSTGRESQL_BIN") is { Length: > 0 } chosen ? chosen
+        : !Directory.Exists("/usr/lib/postgresql") ? null
+        : Directory.GetDirectories("/usr/lib/postgresql")
+            .Where(static directory => File.Exists(Path.Combine(directory, "bin", "initdb")))
+            .OrderByDescending(static directory => int.TryParse(Path.GetFileName(directory), out var version) ? version : 0)
+            .Select(static directory => Path.Combine(directory, "bin"))
+            .FirstOrDefault();
+
     private static string WorkerdPackage => (OperatingSystem.IsWindows() ? "workerd-windows-" : OperatingSystem.IsMacOS() ? "workerd-darwin-" : "workerd-linux-")
         + (RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "64");
 
@@ -41,6 +53,8 @@ public static class Installed
         RealPart.Linux => Missing(OperatingSystem.IsLinux(), "this is not Linux", "run the tests on Linux"),
         RealPart.OtherUsers => Missing(
             CanStartAsNobody(), ".NET cannot be started as another user", $"{ByPrivilege}, with .NET where every user may read it"),
+        RealPart.PostgreSql => Missing(
+            PostgreSql is not null && (!Environment.IsPrivilegedProcess || Find("setpriv") is not null), "PostgreSQL is not installed", ByTheScript),
         RealPart.Mounts => Missing(CanMount(), "a tmpfs cannot be mounted", ByPrivilege),
         RealPart.LoopDevices => Missing(
             CanMount() && File.Exists("/dev/loop-control") && Find("mkfs.ext4") is not null && Find("losetup") is not null,

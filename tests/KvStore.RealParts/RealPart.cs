@@ -30,6 +30,9 @@ public enum RealPart
     /// <summary>Permission to mount a tmpfs.</summary>
     Mounts,
 
+    /// <summary>The programs of a PostgreSQL server, and a user who may start it.</summary>
+    PostgreSql,
+
     /// <summary>Permission to mount an ext4 file system from a file.</summary>
     LoopDevices,
 }

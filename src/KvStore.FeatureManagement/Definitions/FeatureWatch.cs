@@ -140,8 +140,8 @@ internal sealed class FeatureWatch(IKvExtendedNamespace kv, KvAdapter adapter, I
         }
 
         _collisions = collisions;
-        publish(_definitions);
         adapter.CountRequest("load", "ok");
+        publish(_definitions);
         _loaded.TrySetResult();
     }
 

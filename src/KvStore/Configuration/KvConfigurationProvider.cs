@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvStore.Rules;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 
@@ -12,12 +13,14 @@ namespace KvStore.Configuration;
 /// provider of the framework.</para>
 /// </remarks>
 /// <param name="source">The source that built this.</param>
+/// <param name="name">The name of the namespace.</param>
 /// <param name="options">How entries become configuration.</param>
 /// <param name="open">Opens the namespace, or returns null when it cannot be opened and is optional.</param>
 /// <param name="count">Counts a request: the operation and the outcome.</param>
 /// <param name="logger">The log.</param>
 internal sealed class KvConfigurationProvider(
     IConfigurationSource source,
+    string name,
     KvConfigurationOptions options,
     Func<NamespaceLease<IKvExtendedNamespace>?> open,
     Action<string, string> count,
@@ -35,6 +38,9 @@ internal sealed class KvConfigurationProvider(
 
     /// <summary>The namespace that the values come from; null when there is none.</summary>
     public IKvExtendedNamespace? Namespace => Current()?.Namespace;
+
+    /// <summary>What the debug view of a configuration shows beside a value.</summary>
+    public override string ToString() => $"{nameof(KvConfigurationProvider)} for {name}, prefix {VisibleKey.Quote(options.Prefix)}";
 
     /// <summary>Reads all values. Blocks until they are read, because the framework's method is synchronous.</summary>
     public override void Load()
@@ -115,7 +121,7 @@ internal sealed class KvConfigurationProvider(
                 return true;
             }
 
-            LogCollisionsHoldingLock(reader.Namespace.Name, collisions);
+            LogCollisionsHoldingLock(collisions);
             Data = values;
         }
 
@@ -132,7 +138,7 @@ internal sealed class KvConfigurationProvider(
         catch (Exception e)
         {
             // It is code of the application, for example the validation of its options. The next change must be seen all the same.
-            logger.ConfigurationCallbackFailed(reader.Namespace.Name, e);
+            logger.ConfigurationCallbackFailed(name, e);
         }
 
         return true;
@@ -260,7 +266,7 @@ internal sealed class KvConfigurationProvider(
     }
 
     // Each collision is logged once, and again when it comes back.
-    private void LogCollisionsHoldingLock(string name, HashSet<(string Loser, string Winner)> collisions)
+    private void LogCollisionsHoldingLock(HashSet<(string Loser, string Winner)> collisions)
     {
         const int LoggedMax = 20;
         var logged = 0;

@@ -29,7 +29,7 @@ internal sealed class KvConfigurationSource(ConfiguredNamespace configured, KvCo
     public IConfigurationProvider Build(IConfigurationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        return new KvConfigurationProvider(this, options, () => Open(builder), Adapter.CountRequest, _logger);
+        return new KvConfigurationProvider(this, configured.Name, options, () => Open(builder), Adapter.CountRequest, _logger);
     }
 
     private NamespaceLease<IKvExtendedNamespace>? Open(IConfigurationBuilder builder)

@@ -32,6 +32,10 @@ public static class KvServiceCollectionExtensions
     /// and flushes it after the last service has stopped. Without a host the namespace is opened when it is first resolved. The
     /// container disposes it.
     /// </para>
+    /// <para>
+    /// Where the configuration of the application reads a namespace of that name (<c>configuration.AddKvNamespace</c>), this is that
+    /// namespace, which is open already.
+    /// </para>
     /// </remarks>
     /// <param name="services">The services.</param>
     /// <param name="name">The name of the namespace, for example <c>CACHE_KV</c>.</param>

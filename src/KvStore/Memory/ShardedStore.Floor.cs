@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using KvStore.Index;
 using KvStore.Keys;
 using KvStore.Records;
 using KvStore.Segments;
+using KvStore.Watching;
 
 namespace KvStore.Memory;
 
@@ -58,6 +60,24 @@ internal sealed partial class ShardedStore
         lock (shard.Lock)
         {
             TryRemoveOlderHoldingLock(shard, key, revision);
+        }
+    }
+
+    /// <summary>
+    /// Removes the value of a key, if it is not newer than a revision, and shows watchers a delete, because the key is gone where its
+    /// mutations come from. Requires: no mutation of the key that is older arrives any more.
+    /// </summary>
+    public void RemoveUnknown<TKey>(in TKey key, long throughRevision)
+        where TKey : struct, IKey, allows ref struct
+    {
+        var shard = ShardOf(key.Hash);
+        lock (shard.Lock)
+        {
+            if (_index.TryFind(key, out var record, out var entry) && (entry & HashEntry.TombstoneBit) == 0
+                && record.Revision <= throughRevision && shard.TryRemoveHoldingLock(key, out _))
+            {
+                NoteRemovalHoldingLock(new KeyChange(record.Key, key.Hash, record.Revision, RevisionOfRemoval(), KvChangeKind.Delete));
+            }
         }
     }
 

@@ -202,7 +202,7 @@ internal sealed partial class ShardedStore
             isBuried = shard.TryBuryHoldingLock(hash, address, tombstone);
             if (isBuried)
             {
-                NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, TakeRevision(), kind));
+                NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, RevisionOfRemoval(), kind));
             }
         }
 

@@ -131,6 +131,12 @@ internal sealed partial class ShardedStore
         draft.Discard();
     }
 
+    /// <summary>Whether an engine gives the revisions, so that none is taken here.</summary>
+    public bool HasForeignRevisions { get; set; }
+
+    // A removal that is no mutation has no revision of its own where an engine gives them. Then it has the highest that was seen.
+    private long RevisionOfRemoval() => HasForeignRevisions ? Revision : TakeRevision();
+
     /// <summary>Takes the next revision, which is higher than any before.</summary>
     public long TakeRevision() => Interlocked.Increment(ref _revision);
 
@@ -271,6 +277,10 @@ internal sealed partial class ShardedStore
     /// <summary>Whether the index has an entry for a key: a value, which may have expired, or a tombstone.</summary>
     public bool Knows<TKey>(in TKey key)
         where TKey : struct, IKey, allows ref struct => _index.TryFind(key, out _, out _);
+
+    /// <summary>The revision of the value or tombstone that the index has for a key; 0 for neither.</summary>
+    public long RevisionOf<TKey>(in TKey key)
+        where TKey : struct, IKey, allows ref struct => _index.TryFind(key, out var record, out _) ? record.Revision : 0;
 
     /// <summary>Whether an entry with this deadline has expired.</summary>
     public bool HasPassed(Deadline deadline) => _clock.HasPassed(deadline);

@@ -167,7 +167,7 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
             return 0;
         }
 
-        Debug.Assert(found.Revision >= _lastRevision || found.Kind != KvChangeKind.Put, "Revisions that are shown grow.");
+        // Removals that are no mutations, and mutations of other processes, may come after a higher revision.
         _lastRevision = Math.Max(_lastRevision, found.Revision);
         return _lastRevision;
     }
@@ -188,13 +188,13 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         var through = store.Revision;
         await SettleAsync(through, cancellationToken).ConfigureAwait(false);
         var changes = new List<PendingChange>();
-        if (after > through || !store.TryCollectRemovals(after, Keys, changes))
+        if (after > through || store.Changes.ResumeAfter(after) is not { } from || !store.TryCollectRemovals(from, Keys, changes))
         {
             Reset();
             return;
         }
 
-        CollectPuts(after, changes, cancellationToken);
+        CollectPuts(from, changes, cancellationToken);
         _lastRevision = after;
         await BeginRoundAsync(changes, through, cancellationToken).ConfigureAwait(false);
     }
@@ -278,7 +278,7 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
 
         if (_shownAhead.Count > 0)
         {
-            taken = Array.FindAll(taken, change => !_shownAhead.Contains(change.Revision));
+            taken = Array.FindAll(taken, change => change.Kind != KvChangeKind.Put || !_shownAhead.Contains(change.Revision));
             _shownAhead.Clear();
         }
 
@@ -299,16 +299,16 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         await SettleAsync(through, cancellationToken).ConfigureAwait(false);
         FindAll(watcher.TakeThrough(through), through, found);
         found.Sort(static (left, right) => left.Revision.CompareTo(right.Revision));
-        var last = 0L;
+        var lastPut = 0L;
         foreach (var change in found)
         {
-            // One that was found by an older revision before it was noted comes twice.
-            if (change.Revision != last)
+            // A put that was found by an older revision before it was noted comes twice.
+            if (change.Kind != KvChangeKind.Put || change.Revision != lastPut)
             {
                 _found.Enqueue(change);
             }
 
-            last = change.Revision;
+            lastPut = change.Kind == KvChangeKind.Put ? change.Revision : lastPut;
         }
     }
 
@@ -344,11 +344,11 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         await SettleAsync(through, cancellationToken).ConfigureAwait(false);
         changes.AddRange(watcher.TakeThrough(through));
         changes.Sort(PendingChange.ByRevision);
-        var last = 0L;
+        var last = default(PendingChange);
         changes.RemoveAll(change =>
         {
-            var isRepeat = change.Revision == last;
-            last = change.Revision;
+            var isRepeat = change.Revision == last.Revision && change.Hash == last.Hash;
+            last = change;
             return isRepeat;
         });
         (_round, _next) = ([.. changes], 0);
@@ -359,7 +359,7 @@ internal sealed class ChangeReader(ShardedStore store, ReadPath reads, Func<long
         for (var end = Math.Min(_round.Length, _next + LookedUpAtOnce); _next < end; _next++)
         {
             var change = _round[_next];
-            if (_shownAhead.Contains(change.Revision))
+            if (change.Kind == KvChangeKind.Put && _shownAhead.Contains(change.Revision))
             {
                 continue;
             }

@@ -6,6 +6,9 @@ internal enum ReadMode
     /// <summary>The namespace is disposed: every read throws.</summary>
     Closed,
 
+    /// <summary>Reads are refused: every read throws.</summary>
+    Refused,
+
     /// <summary>The view of a region, which shows the writes that the region has received.</summary>
     Replicated,
 

@@ -39,6 +39,7 @@ internal sealed partial class ReadPath
     // the probe.
     private readonly Lock _modeLock = new();
     private volatile ReadMode _mode;
+    private volatile string? _refusal;
 
     /// <param name="name">The namespace.</param>
     /// <param name="limits">What it accepts.</param>
@@ -104,6 +105,25 @@ internal sealed partial class ReadPath
         lock (_modeLock)
         {
             _mode = ReadMode.Closed;
+        }
+    }
+
+    /// <summary>Refuses every read, or serves reads again.</summary>
+    /// <param name="reason">Why reads are refused; null to serve them.</param>
+    public void RefuseAll(string? reason)
+    {
+        lock (_modeLock)
+        {
+            _refusal = reason;
+            if (_mode != ReadMode.Closed)
+            {
+                _mode = reason is null ? ReadMode.Plain : ReadMode.Refused;
+            }
+        }
+
+        if (reason is null && _clock.Ticks && _keyBytesMax >= TwoBlockKey.BytesMax)
+        {
+            NoticeObservers();
         }
     }
 
@@ -395,7 +415,7 @@ internal sealed partial class ReadPath
     {
         lock (_modeLock)
         {
-            if (_mode != ReadMode.Closed)
+            if (_mode is not (ReadMode.Closed or ReadMode.Refused))
             {
                 _mode = KvMetrics.IsObserved ? ReadMode.Plain : _store.Evicts ? ReadMode.Counting : ReadMode.Direct;
             }
@@ -405,15 +425,17 @@ internal sealed partial class ReadPath
     /// <summary>Whether the namespace is disposed.</summary>
     public bool IsClosed => _mode == ReadMode.Closed;
 
-    /// <summary>Throws when the namespace is disposed.</summary>
+    /// <summary>Throws when the namespace is disposed, or refuses reads.</summary>
     public void ThrowIfClosed()
     {
-        if (_mode == ReadMode.Closed)
+        if (_mode <= ReadMode.Refused)
         {
             ThrowClosed();
         }
     }
 
     [DoesNotReturn]
-    private void ThrowClosed() => throw DisposedNamespace.Exception(_name);
+    private void ThrowClosed() => throw (_mode == ReadMode.Closed
+        ? DisposedNamespace.Exception(_name)
+        : new KvException(503, "GET", _refusal ?? "Reads are refused."));
 }

@@ -25,7 +25,7 @@ namespace KvStore.Values;
 /// runs while there are leases.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, IKvPersistence? persistence) : IDisposable
+internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, Func<IKvLargeValues?> provider) : IDisposable
 {
     /// <summary>How long a value that was read and not disposed can be opened after its key has another one.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -44,7 +44,7 @@ internal sealed class LargeValueLeases(string name, TimeProvider timeProvider, I
     private bool _isDisposed;
 
     /// <summary>Keeps large values outside memory; null when the namespace has no provider that does.</summary>
-    public IKvLargeValues? Provider => persistence?.LargeValues;
+    public IKvLargeValues? Provider => provider();
 
     /// <summary>
     /// The provider is open: it is notified of the values that were released while it opened, and of each one from now on. Requires:

@@ -70,6 +70,12 @@ internal sealed class ChangeFeed
         }
     }
 
+    /// <summary>
+    /// Finds the revision after which a watch goes on that was shown another one; null when it must begin anew. The same one where
+    /// revisions are given in the order in which mutations become visible.
+    /// </summary>
+    public Func<long, long?> ResumeAfter { get; set; } = static revision => revision;
+
     /// <summary>A key has a new record. Requires: <see cref="IsWatched"/> was true, or may have been.</summary>
     public void NotePut(ReadOnlySpan<byte> key, ulong hash, long replaced, long revision) =>
         Note(new KeyChange(key, hash, replaced, revision, KvChangeKind.Put));

@@ -33,6 +33,7 @@ internal sealed partial class CommitPath
     private readonly MemoryAdmission? _memory;
     private readonly Committer _committer;
     private bool _isProviderOpen;
+    private bool _isEngineOpen;
 
     public CommitPath(string name, ShardedStore store, LargeValueLeases largeValues, KvNamespaceOptions options)
     {
@@ -41,18 +42,37 @@ internal sealed partial class CommitPath
         _largeValues = largeValues;
         _valueBytesMax = options.Limits.ValueBytesMax;
         Persistence = options.Persistence;
+        Engine = options.Engine;
         _admission = WriteAdmission.For(name, options, store, _calls.Lock);
         _memory = MemoryAdmission.For(name, store);
-        _committer = new Committer(name, store, options.Persistence, _calls, _admission);
+        _committer = new Committer(name, store, options.Persistence, options.Engine, _calls, _admission);
         if (Persistence is not null && store.Evicts)
         {
             store.EvictDurably = _committer.Evict;
         }
-
     }
 
     /// <summary>Makes mutations durable; null for a namespace that lives in memory alone.</summary>
     public IKvPersistence? Persistence { get; }
+
+    /// <summary>Decides and orders the writes that several processes make; null for a namespace of this process alone.</summary>
+    public IKvEngine? Engine { get; }
+
+    /// <summary>Loads what the engine has. It decides every write from then on.</summary>
+    public async ValueTask<KvRecovery> OpenEngineAsync(KvNamespaceOptions options, Action<string?> refuseReads, CancellationToken cancellationToken)
+    {
+        var engine = Engine ?? throw new InvalidOperationException("The namespace has no engine.");
+        var host = new EngineHost(_name, _store, _committer.Epochs, options, refuseReads);
+        _largeValues.Open();
+        _store.HoldMaintenance();
+        _store.ExpectLate(arrivedThrough: 0);
+        _store.HasForeignRevisions = true;
+        var recovery = await engine.OpenAsync(host, cancellationToken).ConfigureAwait(false);
+        _isEngineOpen = true;
+        host.Open(recovery.HighestRevision);
+        _store.ReleaseMaintenance();
+        return recovery;
+    }
 
     /// <summary>Recovers what the provider keeps. It receives every mutation from then on.</summary>
     public async ValueTask<KvRecovery> OpenAsync(KvNamespaceOptions options, CancellationToken cancellationToken)
@@ -83,6 +103,14 @@ internal sealed partial class CommitPath
     /// <summary>Makes durable what was taken, and closes the provider. Requires: <see cref="Close"/> was called.</summary>
     public async ValueTask CloseProviderAsync()
     {
+        if (_isEngineOpen)
+        {
+            await Engine!.DisposeAsync().ConfigureAwait(false);
+
+            // What the engine has committed is published before the memory is freed.
+            await _committer.Epochs.WhenIdle().ConfigureAwait(false);
+        }
+
         if (!_isProviderOpen)
         {
             return;

@@ -34,6 +34,11 @@ internal sealed partial class Committer
         in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, KvCondition condition, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
+        if (engine is not null)
+        {
+            return TryCommitAtEngineAsync(Send(SentWrite.OperationOf(draft), key, draft, deadline: default, condition, cancellationToken));
+        }
+
         var check = BeginCheck(draft, condition, replicated);
         if (_isDirect && replicated is null && !(draft.IsNone && store.ExpectsLate))
         {
@@ -73,6 +78,11 @@ internal sealed partial class Committer
         in TKey key, Deadline deadline, ReplicatedWrite? replicated, KvCondition condition, CancellationToken cancellationToken)
         where TKey : struct, IKey, allows ref struct
     {
+        if (engine is not null)
+        {
+            return TouchAtEngineAsync(Send(KvEngineOperation.Touch, key, draft: default, deadline, condition, cancellationToken));
+        }
+
         if (_isDirect && replicated is null)
         {
             return new(TouchDirectly(key, deadline, condition));
@@ -107,6 +117,11 @@ internal sealed partial class Committer
     /// <returns>How the write ends when the condition does not hold; null when it may be made.</returns>
     public async ValueTask<KvWriteResult?> FindRefusalAsync(byte[] key, KvCondition condition, CancellationToken cancellationToken)
     {
+        if (engine is not null)
+        {
+            return await FindRefusalAtEngineAsync(key, condition, cancellationToken).ConfigureAwait(false);
+        }
+
         var hash = KeyHash.OfUtf8(key);
         bool isInFlight;
         long throughRevision;
@@ -130,6 +145,11 @@ internal sealed partial class Committer
         where TKey : struct, IKey, allows ref struct
     {
         refusal = default;
+        if (engine is not null)
+        {
+            return false;
+        }
+
         bool isInFlight;
         lock (calls.Lock)
         {

@@ -50,6 +50,12 @@ internal sealed partial class Committer
             return;
         }
 
+        if (engine is not null)
+        {
+            CommitGroupAtEngine(group);
+            return;
+        }
+
         if (_isDirect && calls.IsEmpty && items[0].Replicated is null && !store.ExpectsLate)
         {
             for (; group.Committed < items.Length; group.Committed++)

@@ -19,6 +19,11 @@ internal sealed partial class Committer
     /// <returns>The revision of the mutation; 0 when it was overtaken, or nothing had to be changed.</returns>
     public async ValueTask<long> CommitInTurnAsync(PendingCall call, RecordDraft draft, ReplicatedWrite? replicated)
     {
+        if (engine is not null)
+        {
+            return await CommitInTurnAtEngineAsync(call, draft, check: null).ConfigureAwait(false);
+        }
+
         QueuedWrite? queued = null;
         try
         {

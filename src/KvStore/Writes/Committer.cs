@@ -34,9 +34,10 @@ namespace KvStore.Writes;
 /// <para>A draft belongs to this class from the call on: it is published, or abandoned together with its large value.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed partial class Committer(string name, ShardedStore store, IKvPersistence? persistence, CallOrder calls, WriteAdmission? admission)
+internal sealed partial class Committer(
+    string name, ShardedStore store, IKvPersistence? persistence, IKvEngine? engine, CallOrder calls, WriteAdmission? admission)
 {
-    private readonly bool _isDirect = persistence is null && admission is null;
+    private readonly bool _isDirect = persistence is null && engine is null && admission is null;
     private readonly PendingPublications _inFlight = new(name, store, calls, admission);
     private readonly Publisher _publisher = new(store);
     private volatile bool _isClosed;
@@ -57,6 +58,12 @@ internal sealed partial class Committer(string name, ShardedStore store, IKvPers
     public ValueTask CommitAsync<TKey>(in TKey key, in RecordDraft draft, ReplicatedWrite? replicated, out long revision)
         where TKey : struct, IKey, allows ref struct
     {
+        if (engine is not null)
+        {
+            revision = 0;
+            return WithoutResultAsync(Send(SentWrite.OperationOf(draft), key, draft, deadline: default, condition: null, CancellationToken.None));
+        }
+
         if (_isDirect && replicated is null && calls.IsEmpty && !(draft.IsNone && store.ExpectsLate))
         {
             revision = CommitDirectly(key, draft);

@@ -30,8 +30,19 @@ internal sealed class ConditionCheck(KvCondition? condition, ShardedStore store,
     /// <summary>Whether the outcome of the write depends on the entry that the key has.</summary>
     public bool IsConditional => condition is not null;
 
+    /// <summary>What must hold; null where there is no condition.</summary>
+    public KvCondition? Condition => condition;
+
     /// <summary>Whether the key existed when the write was decided.</summary>
     public bool Existed => _standingRevision != 0;
+
+    /// <summary>The engine has decided the write: a delete that changed something has found an entry.</summary>
+    public void NoteOutcome(in KvEngineOutcome outcome)
+    {
+        Holds = outcome.Holds;
+        IsMade = outcome.IsMade;
+        _standingRevision = outcome.IsMade ? outcome.Revision : outcome.StandingRevision;
+    }
 
     /// <summary>Checks the condition against the newest state.</summary>
     /// <param name="key">The key.</param>

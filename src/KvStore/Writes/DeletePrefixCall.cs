@@ -14,12 +14,12 @@ namespace KvStore.Writes;
 /// <para>A batch is small, because flushes are put off while it is appended. Between two batches the thread is given back.</para>
 /// <para>Not thread-safe: it is one call.</para>
 /// </remarks>
-internal sealed class DeletePrefixCall(ShardedStore store, CommitPath commit, byte[] prefix, RegionView? origin, CancellationToken cancellationToken)
+internal sealed class DeletePrefixCall(ShardedStore store, CommitPath commit, byte[] prefix, long throughRevision, RegionView? origin, CancellationToken cancellationToken)
 {
     private const int BatchKeys = 2048;
     private const int PrefetchedKeys = 32;
 
-    private readonly KvCondition _condition = KvCondition.NotNewerThan(store.Revision);
+    private readonly KvCondition _condition = KvCondition.NotNewerThan(throughRevision);
     private readonly Record[] _records = new Record[BatchKeys];
     private readonly WriteGroup _group = new(BatchKeys);
     private byte[] _after = [];
@@ -33,7 +33,6 @@ internal sealed class DeletePrefixCall(ShardedStore store, CommitPath commit, by
         {
             while (true)
             {
-                cancellationToken.ThrowIfCancellationRequested();
                 var found = store.List(prefix, _after, _records);
                 if (found > 0)
                 {
@@ -45,6 +44,7 @@ internal sealed class DeletePrefixCall(ShardedStore store, CommitPath commit, by
                     return _deleted;
                 }
 
+                cancellationToken.ThrowIfCancellationRequested();
                 await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
             }
         }

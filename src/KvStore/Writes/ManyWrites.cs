@@ -55,7 +55,17 @@ internal sealed class ManyWrites(KvLimits limits, CoarseClock clock, ShardedStor
         ArgumentNullException.ThrowIfNull(prefix);
         writes.ThrowIfClosed();
         cancellationToken.ThrowIfCancellationRequested();
-        return new DeletePrefixCall(store, commit, KeyRules.EncodePrefix(prefix, limits.KeyBytesMax, "DELETE"), origin, cancellationToken).DeleteAsync();
+        var utf8 = KeyRules.EncodePrefix(prefix, limits.KeyBytesMax, "DELETE");
+        return commit.Engine is { } engine ? DeleteRefreshedAsync(engine) : DeleteThroughAsync(store.Revision);
+
+        ValueTask<long> DeleteThroughAsync(long revision) => new DeletePrefixCall(store, commit, utf8, revision, origin, cancellationToken).DeleteAsync();
+
+        // What other processes have written before the call is deleted as well.
+        async ValueTask<long> DeleteRefreshedAsync(IKvEngine engine)
+        {
+            var revision = await engine.RefreshAsync(CancellationToken.None).ConfigureAwait(false);
+            return await DeleteThroughAsync(revision).ConfigureAwait(false);
+        }
     }
 
     private ValueTask<long> Delete(IReadOnlyCollection<string> keys, RegionView? origin, CancellationToken cancellationToken)

@@ -24,7 +24,7 @@ public sealed partial class LayeringTests
         ["Memory", "Persistence/Storage", "IKvNamespace.cs"],
         ["Watching", "KvEntry.cs"],
         ["Order", "KvValue.cs", "KvListPage.cs"],
-        ["Index", "Values", "KvListKey.cs"],
+        ["Index", "Values", "Engines", "KvListKey.cs"],
         ["Segments", "Persistence"],
         ["Rules"],
         ["Keys", "KvPutOptions.cs", "KvDiagnostics.cs"],

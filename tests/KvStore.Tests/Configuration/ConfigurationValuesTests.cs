@@ -172,6 +172,15 @@ public sealed class ConfigurationValuesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Debug_view_names_the_namespace_and_the_prefix_of_a_value()
+    {
+        await PutAsync(("site/Shop", "v"));
+        using var configuration = Build(o => o.Prefix = "site/");
+
+        configuration.GetDebugView().Should().Contain("Shop=v (KvConfigurationProvider for CONFIG_KV, prefix \"site/\")");
+    }
+
+    [Fact]
     public void Options_that_are_wrong_are_refused_with_what_is_allowed()
     {
         var separator = () => Build(o => o.Separator = "");

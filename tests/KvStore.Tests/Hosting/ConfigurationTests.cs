@@ -155,7 +155,7 @@ public sealed class ConfigurationTests : IDisposable
     public void Every_option_can_be_set_in_the_configuration()
     {
         // Those that are objects of code.
-        string[] inCodeOnly = [nameof(KvNamespaceOptions.TimeProvider), nameof(KvNamespaceOptions.LoggerFactory)];
+        string[] inCodeOnly = [nameof(KvNamespaceOptions.TimeProvider), nameof(KvNamespaceOptions.LoggerFactory), nameof(KvNamespaceOptions.Engine)];
 
         NotConfigurable("", typeof(KvNamespaceOptions)).Except(inCodeOnly).Should().BeEmpty();
         NotConfigurable("Limits:", typeof(KvLimits)).Should().BeEmpty();

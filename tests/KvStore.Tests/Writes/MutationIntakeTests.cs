@@ -29,7 +29,7 @@ public sealed class MutationIntakeTests : IDisposable
     {
         _clock = new CoarseClock(_time);
         _store = NewStore();
-        _committer = new Committer("KV", _store, persistence: null, _calls, admission: null);
+        _committer = new Committer("KV", _store, persistence: null, engine: null, _calls, admission: null);
         _store.ExpectLate(arrivedThrough: 0);
     }
 
@@ -100,7 +100,7 @@ public sealed class MutationIntakeTests : IDisposable
         const int Writers = 3;
         const int Rounds = 4_000;
         using var disk = new WaitingPersistence(waits);
-        _committer = new Committer("KV", _store, persists ? disk : null, _calls, admission: null);
+        _committer = new Committer("KV", _store, persists ? disk : null, engine: null, _calls, admission: null);
         _committer.Open(hasRecoveredDeletes: false);
         var made = new ConcurrentBag<(string Key, string? Value, long Revision)>();
         var failures = new ConcurrentQueue<Exception>();

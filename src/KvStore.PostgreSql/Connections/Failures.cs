@@ -1,0 +1,28 @@
+using System.Net.Sockets;
+using Npgsql;
+
+namespace KvStore.PostgreSql.Connections;
+
+/// <summary>What the failures of the database mean.</summary>
+internal static class Failures
+{
+    private const int AttemptsMax = 6;
+    private const int DelayMillisecondsMin = 50;
+
+    /// <summary>Whether it is a failure of the database or of the way there, and no mistake of ours.</summary>
+    public static bool IsOfDatabase(Exception exception) =>
+        exception is NpgsqlException or SocketException or IOException or TimeoutException or KvPersistenceException;
+
+    /// <summary>Whether the transaction was rolled back for certain, and may be tried again as it is.</summary>
+    public static bool IsConflict(Exception exception) =>
+        exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
+
+    /// <summary>Whether the server has refused the transaction for certain: it has said so and goes on running.</summary>
+    public static bool IsRefusal(Exception exception) =>
+        exception is PostgresException e && e.SqlState != PostgresErrorCodes.ReadOnlySqlTransaction && !e.SqlState.StartsWith("57P", StringComparison.Ordinal) && !e.SqlState.StartsWith("08", StringComparison.Ordinal);
+
+    /// <summary>The time before another attempt: longer each time up to some seconds, and never the same in two processes.</summary>
+    /// <param name="attempt">How many attempts have failed.</param>
+    public static TimeSpan DelayAfter(int attempt) =>
+        TimeSpan.FromMilliseconds(DelayMillisecondsMin * (1 << Math.Min(attempt, AttemptsMax)) * (0.5 + Random.Shared.NextDouble()));
+}

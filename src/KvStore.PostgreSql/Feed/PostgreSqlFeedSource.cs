@@ -1,0 +1,269 @@
+using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.Schema;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace KvStore.PostgreSql.Feed;
+
+/// <summary>The statements of the feed.</summary>
+/// <remarks>One call at a time.</remarks>
+internal sealed class PostgreSqlFeedSource(Link link, string schema, int number, DatabaseClock clock, TimeProvider timeProvider, Action onClockMoved) : IFeedSource
+{
+    private const string RowColumns = "key, revision, deleted_at IS NOT NULL, expires, rounding, large, large_bytes, metadata, value";
+    private const long RaisedBeyond = 1000;
+
+    // A connection whose other end is gone does not say so.
+    private const int AnswerSecondsMax = 10;
+
+    // A restart, a failover, a restore and another database change it.
+    private readonly string _identity = $"concat_ws('/', {Adoption.Server(schema)}, m.epoch)";
+
+    public async ValueTask<FeedState> LoadAsync(IKvEngineHost host, CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellationToken).ConfigureAwait(false);
+        await using (transaction.ConfigureAwait(false))
+        {
+            var (state, estimate) = await ReadStateAsync(connection, cancellationToken).ConfigureAwait(false);
+            host.Prepare(estimate);
+            var entries = 0L;
+            var highest = 0L;
+            var export = await connection.BeginBinaryExportAsync(
+                Invariant($"COPY (SELECT {RowColumns} FROM {schema}.entries WHERE namespace = {number} AND deleted_at IS NULL AND {IsAlive()}) TO STDOUT (FORMAT BINARY)"),
+                cancellationToken).ConfigureAwait(false);
+            await using (export.ConfigureAwait(false))
+            {
+                while (await export.StartRowAsync(cancellationToken).ConfigureAwait(false) >= 0)
+                {
+                    var row = await ReadRowAsync(export, cancellationToken).ConfigureAwait(false);
+                    host.Apply(row);
+                    highest = Math.Max(highest, row.Revision);
+                    entries++;
+                }
+            }
+
+            if (highest > state.LastRevision && await LastRevisionAsync(connection, cancellationToken).ConfigureAwait(false) is var last && highest > last)
+            {
+                throw new SequenceResetException(last, highest);
+            }
+
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+            return state with { Entries = entries };
+        }
+    }
+
+    public async ValueTask<FeedChanges> ReadChangesAsync(string previousSnapshot, CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+        using var command = new NpgsqlCommand(
+            $"""
+            SELECT s.*, c.key, c.revision
+            FROM (
+                SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
+                    m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp()
+                FROM {schema}.meta m) s
+            LEFT JOIN (
+                SELECT key, max(revision) AS revision FROM {schema}.changes
+                WHERE namespace = $1 AND xid >= pg_snapshot_xmin($2::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $2::pg_snapshot)
+                GROUP BY key) c ON true
+            """,
+            connection)
+        {
+            CommandTimeout = AnswerSecondsMax,
+        };
+        command.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
+        command.Parameters.Add(new NpgsqlParameter { Value = previousSnapshot, NpgsqlDbType = NpgsqlDbType.Text });
+        var sent = timeProvider.GetUtcNow();
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            FeedChanges? changes = null;
+            var keys = new List<ChangedKey>();
+            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                if (changes is null)
+                {
+                    changes = new FeedChanges(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetBoolean(3), keys);
+                    if (clock.Measure(reader.GetFieldValue<DateTimeOffset>(4), sent, timeProvider.GetUtcNow()))
+                    {
+                        onClockMoved();
+                    }
+                }
+
+                if (!reader.IsDBNull(5))
+                {
+                    keys.Add(new ChangedKey(reader.GetFieldValue<byte[]>(5), reader.GetInt64(6)));
+                }
+            }
+
+            return changes ?? throw NoMeta();
+        }
+    }
+
+    public async ValueTask<IReadOnlyList<KvMutation>> ReadRowsAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+        using var command = new NpgsqlCommand($"SELECT {RowColumns} FROM {schema}.entries WHERE namespace = $1 AND key = ANY ($2)", connection);
+        command.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
+        command.Parameters.Add(KeysParameter(keys));
+        var rows = new List<KvMutation>(keys.Count);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                rows.Add(ReadRow(reader));
+            }
+        }
+
+        return rows;
+    }
+
+    public async ValueTask<FeedState> CompareAsync(Action<byte[], long> show, CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellationToken).ConfigureAwait(false);
+        await using (transaction.ConfigureAwait(false))
+        {
+            var (state, _) = await ReadStateAsync(connection, cancellationToken).ConfigureAwait(false);
+            var entries = 0L;
+            var export = await connection.BeginBinaryExportAsync(
+                Invariant($"COPY (SELECT key, revision FROM {schema}.entries WHERE namespace = {number} AND {IsAlive()} ORDER BY key) TO STDOUT (FORMAT BINARY)"),
+                cancellationToken).ConfigureAwait(false);
+            await using (export.ConfigureAwait(false))
+            {
+                while (await export.StartRowAsync(cancellationToken).ConfigureAwait(false) >= 0)
+                {
+                    var key = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
+                    show(key, await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false));
+                    entries++;
+                }
+            }
+
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+            return state with { Entries = entries };
+        }
+    }
+
+    public async ValueTask AdoptAsync(CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await Adoption.EnsureAsync(connection, schema, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async ValueTask RaiseAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, long above, CancellationToken cancellationToken)
+    {
+        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
+
+        // Beyond the highest, so that revisions which others take meanwhile stay below.
+        using var raise = new NpgsqlCommand($"SELECT setval('{schema}.revisions', $1) FROM {schema}.revisions WHERE last_value < $2", connection);
+        raise.Parameters.Add(new NpgsqlParameter { Value = above + RaisedBeyond, NpgsqlDbType = NpgsqlDbType.Bigint });
+        raise.Parameters.Add(new NpgsqlParameter { Value = above, NpgsqlDbType = NpgsqlDbType.Bigint });
+        await raise.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+        if (keys.Count == 0)
+        {
+            return;
+        }
+
+        using var update = new NpgsqlCommand(
+            $"""
+            WITH locked AS (
+                SELECT key FROM {schema}.entries WHERE namespace = $1 AND key = ANY ($2) AND revision <= $3 ORDER BY key FOR UPDATE),
+            w AS (
+                UPDATE {schema}.entries e SET revision = nextval('{schema}.revisions')
+                FROM locked WHERE e.namespace = $1 AND e.key = locked.key AND e.revision <= $3 RETURNING e.key, e.revision)
+            INSERT INTO {schema}.changes (namespace, key, revision) SELECT $1, key, revision FROM w
+            """,
+            connection);
+        update.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
+        update.Parameters.Add(KeysParameter(keys));
+        update.Parameters.Add(new NpgsqlParameter { Value = above, NpgsqlDbType = NpgsqlDbType.Bigint });
+        await update.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private static NpgsqlParameter KeysParameter(IReadOnlyList<ReadOnlyMemory<byte>> keys) => new()
+    {
+        Value = keys.Select(static key => key.ToArray()).ToArray(),
+        NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea,
+    };
+
+    private string IsAlive() => Invariant($"(expires IS NULL OR expires > {DatabaseClock.Now(clock.NowParameter is { } now ? Invariant($"{now}") : "NULL")})");
+
+    private async ValueTask<(FeedState State, long Estimate)> ReadStateAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        using var command = new NpgsqlCommand(
+            $"""
+            SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
+                greatest(0, (SELECT reltuples FROM pg_class WHERE oid = '{schema}.entries'::regclass))::bigint, clock_timestamp()
+            FROM {schema}.meta m
+            """,
+            connection);
+        var sent = timeProvider.GetUtcNow();
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            if (!await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                throw NoMeta();
+            }
+
+            clock.Measure(reader.GetFieldValue<DateTimeOffset>(4), sent, timeProvider.GetUtcNow());
+            return (new FeedState(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), Entries: 0), reader.GetInt64(3));
+        }
+    }
+
+    private async ValueTask<long> LastRevisionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        using var command = new NpgsqlCommand($"SELECT last_value FROM {schema}.revisions", connection);
+        return (long)(await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!;
+    }
+
+    private KvPersistenceException NoMeta() => new($"The table {schema}.meta has no row; the database is not the one that was opened, or was emptied.");
+
+    private KvMutation ReadRow(NpgsqlDataReader reader)
+    {
+        long? expires = reader.IsDBNull(3) ? null : reader.GetInt64(3);
+        var isDelete = reader.GetBoolean(2);
+        return Row(
+            reader.GetFieldValue<byte[]>(0), reader.GetInt64(1), isDelete, expires, reader.GetInt16(4),
+            reader.IsDBNull(5) ? 0 : reader.GetInt64(5), reader.IsDBNull(6) ? 0 : reader.GetInt64(6),
+            isDelete ? [] : reader.GetFieldValue<byte[]>(7), isDelete ? [] : reader.GetFieldValue<byte[]>(8));
+    }
+
+    private async ValueTask<KvMutation> ReadRowAsync(NpgsqlBinaryExporter export, CancellationToken cancellationToken)
+    {
+        var key = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
+        var revision = await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false);
+        var isDelete = await export.ReadAsync<bool>(NpgsqlDbType.Boolean, cancellationToken).ConfigureAwait(false);
+        var expires = await ReadNullableAsync(export, cancellationToken).ConfigureAwait(false);
+        var rounding = await export.ReadAsync<short>(NpgsqlDbType.Smallint, cancellationToken).ConfigureAwait(false);
+        var large = await ReadNullableAsync(export, cancellationToken).ConfigureAwait(false);
+        var largeBytes = await ReadNullableAsync(export, cancellationToken).ConfigureAwait(false);
+        var metadata = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
+        var value = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
+        return Row(key, revision, isDelete, expires, rounding, large ?? 0, largeBytes ?? 0, metadata, value);
+    }
+
+    private static async ValueTask<long?> ReadNullableAsync(NpgsqlBinaryExporter export, CancellationToken cancellationToken)
+    {
+        if (export.IsNull)
+        {
+            await export.SkipAsync(cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+
+        return await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false);
+    }
+
+    private KvMutation Row(byte[] key, long revision, bool isDelete, long? expires, short rounding, long large, long largeBytes, byte[] metadata, byte[] value) => new()
+    {
+        Key = key,
+        Revision = revision,
+        IsDelete = isDelete,
+        DeadlineSeconds = isDelete ? 0 : clock.ToSeconds(expires),
+        DeadlineRounding = (byte)(isDelete ? 0 : rounding),
+        LargeValue = isDelete || large == 0 ? default : new KvValueReference(large, largeBytes),
+        Metadata = metadata,
+        Value = value,
+    };
+}

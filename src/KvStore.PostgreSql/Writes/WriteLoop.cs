@@ -1,0 +1,325 @@
+using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.Feed;
+using KvStore.PostgreSql.Schema;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace KvStore.PostgreSql.Writes;
+
+/// <summary>Commits the writes of this process: whatever waits goes together in one transaction, one after the other.</summary>
+/// <remarks>
+/// <para>When the connection is lost while a transaction is committed, its outcome is not known. Each transaction inserts a row with a
+/// number of its own. So another connection tries to insert that row: when that fails, the transaction was committed, and when it
+/// succeeds, the transaction was not committed and cannot be any more, however late it arrives at the server. Only then it is tried again.
+/// So no write is made twice, conditional ones included.</para>
+/// <para>Time is that of the system: a network does not obey the clock of a test.</para>
+/// <para>Thread safety: all members, from any thread.</para>
+/// </remarks>
+internal sealed class WriteLoop : IAsyncDisposable
+{
+    private readonly string _schema;
+    private readonly int _number;
+    private readonly Link _link;
+    private readonly DatabaseClock _clock;
+    private readonly ReplicaFeed _feed;
+    private readonly IKvEngineHost _host;
+    private readonly TimeSpan _timeout;
+    private readonly Action<Exception?> _report;
+    private readonly Action _committed;
+    private readonly WriteBacklog _backlog = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _loop;
+
+    public WriteLoop(
+        string schema, int number, Link link, DatabaseClock clock, ReplicaFeed feed, IKvEngineHost host, TimeSpan timeout, Action<Exception?> report, Action committed)
+    {
+        (_schema, _number, _link, _clock, _feed, _host, _timeout, _report, _committed) = (schema, number, link, clock, feed, host, timeout, report, committed);
+        _loop = Task.Run(RunAsync);
+    }
+
+    /// <summary>How many writes the last transaction had.</summary>
+    public int LastBatch { get; private set; }
+
+    /// <summary>Why writes are refused; null while they are not.</summary>
+    public Exception? Refusal { get; set; }
+
+    /// <summary>Commits a write.</summary>
+    public Task<KvEngineOutcome> CommitAsync(in KvEngineWrite write, CancellationToken cancellationToken)
+    {
+        var queued = new QueuedWrite(write);
+        _backlog.Add(queued, cancellationToken);
+        return queued.Done;
+    }
+
+    /// <summary>A revision between those of the writes that were committed before the call and those that are committed after it.</summary>
+    public async ValueTask<long> MarkAsync(CancellationToken cancellationToken)
+    {
+        var barrier = new QueuedWrite(new KvEngineWrite { Operation = KvEngineOperation.Check });
+        _backlog.Add(barrier, cancellationToken);
+        return (await barrier.Done.ConfigureAwait(false)).Revision;
+    }
+
+    /// <summary>Commits what waits, and then takes nothing more.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _loop.ConfigureAwait(false);
+        _backlog.Close(new ObjectDisposedException(_host.Name));
+        _stopping.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        while (true)
+        {
+            try
+            {
+                await _backlog.WhenArrived(_stopping.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            var writes = _backlog.Take();
+            if (writes.Count > 0)
+            {
+                await CommitAsync(writes).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async ValueTask CommitAsync(List<QueuedWrite> writes)
+    {
+        LastBatch = writes.Count;
+        try
+        {
+            if (Refusal is { } refusal)
+            {
+                throw new KvPersistenceException(refusal.Message, refusal);
+            }
+
+            if (writes[0].IsBarrier)
+            {
+                writes[0].Complete(new KvEngineOutcome { Holds = true, Revision = await LastRevisionAsync().ConfigureAwait(false) });
+                return;
+            }
+
+            var transaction = await CommitAsync(writes, TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
+            _report(null);
+            await CompleteAsync(transaction).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            _report(e);
+            var failure = e is KvPersistenceException ? e : new KvPersistenceException($"The database has refused the write: {e.Message} Nothing was written.", e);
+            foreach (var write in writes)
+            {
+                write.Fail(failure);
+            }
+        }
+    }
+
+    private async ValueTask<long> LastRevisionAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(_timeout);
+            var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+            using var command = new NpgsqlCommand($"SELECT last_value FROM {_schema}.revisions", connection);
+            return (long)(await command.ExecuteScalarAsync(patience.Token).ConfigureAwait(false))!;
+        }
+        catch
+        {
+            await _link.DropAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async ValueTask<WriteTransaction> CommitAsync(List<QueuedWrite> writes, long began)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var transaction = new WriteTransaction(_schema, _number, _clock, writes);
+            var isSent = false;
+            try
+            {
+                using var patience = new CancellationTokenSource(Left(began));
+                var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+                isSent = true;
+                await transaction.RunAsync(connection, CancellationToken.None).ConfigureAwait(false);
+                return transaction;
+            }
+            catch (Exception e) when (Adoption.IsMissing(e) && HasTimeLeft(began))
+            {
+                // Another server, or one that was started again.
+                await AdoptAsync().ConfigureAwait(false);
+                continue;
+            }
+            catch (Exception e) when (Failures.IsConflict(e) && HasTimeLeft(began))
+            {
+                // Rolled back, and tried again.
+            }
+            catch (Exception e) when (!Failures.IsRefusal(e))
+            {
+                // Anything: the driver throws many kinds when a connection is lost.
+                await _link.DropAsync().ConfigureAwait(false);
+                _report(e);
+                if (isSent && await WasCommittedAsync(transaction, e).ConfigureAwait(false))
+                {
+                    return transaction;
+                }
+
+                if (!HasTimeLeft(began))
+                {
+                    throw new KvPersistenceException(
+                        Invariant($"The database could not be reached for {_timeout.TotalSeconds:0.#} seconds: {e.Message} Nothing was written."), e);
+                }
+            }
+            catch (Exception)
+            {
+                await _link.DropAsync().ConfigureAwait(false);
+                throw;
+            }
+
+            await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask AdoptAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(_timeout);
+            var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+            await Adoption.EnsureAsync(connection, _schema, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // The next attempt finds out.
+            await _link.DropAsync().ConfigureAwait(false);
+        }
+    }
+
+    // Whether a transaction was committed whose connection was lost. When it was not, it never will be.
+    private async ValueTask<bool> WasCommittedAsync(WriteTransaction transaction, Exception cause)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        for (var attempt = 0; ; attempt++)
+        {
+            var last = cause;
+            try
+            {
+                using var patience = new CancellationTokenSource(Left(began));
+                var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+                using var fence = new NpgsqlCommand(
+                    $"""
+                    WITH fence AS (INSERT INTO {_schema}.commits (id, is_fence) VALUES ($1, true) ON CONFLICT (id) DO NOTHING RETURNING true)
+                    SELECT EXISTS (SELECT 1 FROM fence)
+                    """,
+                    connection);
+                fence.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
+                if ((bool)(await fence.ExecuteScalarAsync(patience.Token).ConfigureAwait(false))!)
+                {
+                    return false;
+                }
+
+                // A statement of its own, which sees what the first one waited for. An earlier attempt may have set the fence.
+                using var find = new NpgsqlCommand($"SELECT is_fence FROM {_schema}.commits WHERE id = $1", connection);
+                find.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
+                if (await find.ExecuteScalarAsync(patience.Token).ConfigureAwait(false) is true)
+                {
+                    return false;
+                }
+
+                await transaction.ReadBackAsync(connection, patience.Token).ConfigureAwait(false);
+                return true;
+            }
+            catch (Exception e)
+            {
+                last = e;
+                await _link.DropAsync().ConfigureAwait(false);
+            }
+
+            if (!HasTimeLeft(began))
+            {
+                throw new KvOutcomeUnknownException(
+                    Invariant($"The connection to the database was lost while the write was committed ({cause.Message}), and for {_timeout.TotalSeconds:0.#} seconds it could not be found out whether it was ({last.Message}). Read the key again once the database can be reached."),
+                    cause);
+            }
+
+            await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
+        }
+    }
+
+    private TimeSpan Left(long began)
+    {
+        var left = _timeout - TimeProvider.System.GetElapsedTime(began);
+        return left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1);
+    }
+
+    private bool HasTimeLeft(long began) => TimeProvider.System.GetElapsedTime(began) < _timeout;
+
+    private async ValueTask CompleteAsync(WriteTransaction transaction)
+    {
+        List<(QueuedWrite Write, KvEngineOutcome Outcome)>? late = null;
+        foreach (var write in transaction.Writes)
+        {
+            var outcome = transaction.OutcomeOf(write);
+            _feed.NoteRevision(outcome.Revision);
+            if (write.Superseded is not null && outcome.IsMade)
+            {
+                // The callers of the earlier puts may look before the caller of this one has published it.
+                _host.Apply(write.Write.Mutation with { Revision = outcome.Revision });
+                _host.Publish();
+            }
+
+            if (IsShownHere(write, outcome))
+            {
+                write.Complete(outcome);
+            }
+            else
+            {
+                (late ??= []).Add((write, outcome));
+            }
+        }
+
+        _committed();
+        if (late is not null)
+        {
+            // Not here: the next transaction does not wait for it.
+            _ = CompleteLaterAsync(late);
+        }
+    }
+
+    // Whether memory has what the caller will look for: the entry that was touched, or that refused the write.
+    private bool IsShownHere(QueuedWrite write, in KvEngineOutcome outcome)
+    {
+        if (write.IsPlainPut)
+        {
+            return true;
+        }
+
+        var known = _host.RevisionOf(write.Key.Span);
+        return outcome.IsMade
+            ? write.Write.Operation != KvEngineOperation.Touch || known == outcome.TouchedRevision
+            : known == outcome.StandingRevision;
+    }
+
+    private async Task CompleteLaterAsync(List<(QueuedWrite Write, KvEngineOutcome Outcome)> late)
+    {
+        try
+        {
+            await _feed.RefreshAsync(late.ConvertAll(static item => item.Write.Key), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // The writes are decided, and their callers wait. What the feed reads later shows the rest.
+        }
+
+        foreach (var (write, outcome) in late)
+        {
+            write.Complete(outcome);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+[assembly: TestFramework("KvStore.RealParts.RealPartTestFramework", "KvStore.RealParts")]

@@ -1,0 +1,106 @@
+using KvStore.PostgreSql.Schema;
+using KvStore.PostgreSql.Tests.Servers;
+
+namespace KvStore.PostgreSql.Tests.Schema;
+
+public sealed class SetupTests
+{
+    [RealPartFact(RealPart.PostgreSql)]
+    public async Task Processes_that_open_an_empty_database_at_once_all_succeed()
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        var opened = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => KvPostgreSql.OpenAsync($"KV{i % 2}", database).AsTask()));
+        await opened[0].PutAsync("k", "v");
+        foreach (var kv in opened)
+        {
+            await kv.DisposeAsync();
+        }
+
+        await using var again = await KvPostgreSql.OpenAsync("KV0", database);
+        again.TryGet("k", out var value).Should().BeTrue();
+        value.GetText().Should().Be("v");
+        await using var other = await KvPostgreSql.OpenAsync("KV1", database);
+        other.Count.Should().Be(0);
+    }
+
+    [RealPartFact(RealPart.PostgreSql)]
+    public async Task Script_runs_twice_and_a_user_with_the_documented_rights_needs_no_others()
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        var script = KvPostgreSql.Script("limited");
+        await PostgreSqlServer.ExecuteAsync(database, script);
+        await PostgreSqlServer.ExecuteAsync(database, script);
+        var user = $"u{Guid.NewGuid():N}";
+        await PostgreSqlServer.ExecuteAsync(database, $"CREATE USER {user}; {Rights("limited", user)}");
+        var options = new KvPostgreSqlOptions { Schema = "limited", CreateSchema = false, SweepInterval = TimeSpan.FromSeconds(1) };
+        var limited = database.Replace("Username=postgres", $"Username={user}", StringComparison.Ordinal);
+
+        await using var kv = await KvPostgreSql.OpenAsync("KV", limited, options);
+        await using var other = await KvPostgreSql.OpenAsync("KV", database, options);
+        await kv.PutAsync("k", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });
+        await kv.PutAsync("large", new byte[300_000]);
+        await kv.TouchAsync("k", TimeSpan.FromMinutes(2));
+        (await kv.TryPutAsync("k", "w", KvCondition.Present)).Succeeded.Should().BeTrue();
+        (await kv.DeletePrefixAsync("l")).Should().Be(1);
+        await WaitUntil.HoldsAsync(() => other.TryGet("k", out var value) && value.GetText() == "w");
+        kv.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
+    [RealPartFact(RealPart.PostgreSql)]
+    public async Task Missing_tables_that_may_not_be_created_are_refused_with_the_remedy()
+    {
+        var server = await PostgreSqlServer.Shared;
+        var database = await server.CreateDatabaseAsync();
+        var user = $"u{Guid.NewGuid():N}";
+        await PostgreSqlServer.ExecuteAsync(database, $"CREATE USER {user}");
+
+        var forbidden = () => KvPostgreSql.OpenAsync("KV", database, new KvPostgreSqlOptions { CreateSchema = false }).AsTask();
+        (await forbidden.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*KvPostgreSql.Script()*");
+
+        var limited = database.Replace("Username=postgres", $"Username={user}", StringComparison.Ordinal);
+        var denied = () => KvPostgreSql.OpenAsync("KV", limited).AsTask();
+        (await denied.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*may not create them*KvPostgreSql.Script()*");
+    }
+
+    [RealPartFact(RealPart.PostgreSql)]
+    public async Task Tables_of_another_version_are_refused()
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        await PostgreSqlServer.ExecuteAsync(database, $"{KvPostgreSql.Script()}; UPDATE kvstore.meta SET version = 99");
+        var open = () => KvPostgreSql.OpenAsync("KV", database).AsTask();
+        (await open.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*version 99*uses version 1*");
+    }
+
+    [Fact]
+    public async Task Database_that_does_not_answer_is_named_as_the_cause()
+    {
+        var open = () => KvPostgreSql.OpenAsync("KV", "Host=127.0.0.1;Port=1;Username=u;Password=secret;Timeout=2").AsTask();
+        (await open.Should().ThrowAsync<KvPersistenceException>()).Which.Message.Should().Contain("KV").And.NotContain("secret");
+    }
+
+    [Theory]
+    [InlineData("CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu)", 130000, false, "CockroachDB")]
+    [InlineData("PostgreSQL 11.2-YB-2.21.0.0-b0 on x86_64", 110002, true, "YugabyteDB")]
+    [InlineData("PostgreSQL 12.18 on x86_64", 120018, false, "PostgreSQL 12")]
+    [InlineData("PostgreSQL 15.1 (something else)", 150001, false, "pg_visible_in_snapshot")]
+    public void Server_that_lacks_what_the_feed_needs_is_refused(string version, int number, bool hasSnapshots, string named) =>
+        ServerKind.Refusal(version, number, hasSnapshots).Should().Contain(named).And.Contain("PostgreSQL 13 or later");
+
+    [Fact]
+    public void PostgreSQL_from_13_on_is_not_refused() =>
+        ServerKind.Refusal("PostgreSQL 13.0 on x86_64", 130000, hasSnapshots: true).Should().BeNull();
+
+    [Theory]
+    [InlineData("Kv")]
+    [InlineData("")]
+    [InlineData("a;drop")]
+    [InlineData("1a")]
+    public void Schema_that_is_no_plain_name_is_refused(string schema) =>
+        FluentActions.Invoking(() => KvPostgreSql.Script(schema)).Should().Throw<ArgumentException>().WithMessage("*Schema*lower-case*");
+
+    private static string Rights(string schema, string user) => $"""
+        GRANT USAGE ON SCHEMA {schema} TO {user};
+        GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA {schema} TO {user};
+        GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {user};
+        """;
+}

@@ -1,0 +1,136 @@
+using System.Diagnostics;
+using System.Globalization;
+using Npgsql;
+
+namespace KvStore.PostgreSql.Tests.Servers;
+
+/// <summary>
+/// A PostgreSQL server of its own, in a temporary directory, on a Unix socket there, as a user without privileges. It is not safe from
+/// a power cut, and so much faster.
+/// </summary>
+internal sealed class PostgreSqlServer : IAsyncDisposable
+{
+    private const int Port = 5432;
+
+    private static readonly Lazy<Task<PostgreSqlServer>> s_shared = new(async () =>
+    {
+        var server = await StartNewAsync();
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => server.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        return server;
+    });
+
+    private readonly string _directory;
+
+    private PostgreSqlServer(string directory) => _directory = directory;
+
+    /// <summary>The server that the tests share which do not stop it. Stopped at the end of the process.</summary>
+    public static Task<PostgreSqlServer> Shared => s_shared.Value;
+
+    /// <summary>The connection string for the database <c>postgres</c>.</summary>
+    public string ConnectionString =>
+        $"Host={_directory};Port={Port};Username=postgres;Database=postgres;Timeout=5;Command Timeout=20;Maximum Pool Size=50;Include Error Detail=true";
+
+    /// <summary>The socket.</summary>
+    public string Socket => Path.Combine(_directory, string.Create(CultureInfo.InvariantCulture, $".s.PGSQL.{Port}"));
+
+    private string Data => Path.Combine(_directory, "data");
+
+    /// <summary>Makes a server and starts it.</summary>
+    public static async Task<PostgreSqlServer> StartNewAsync()
+    {
+        var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
+        var server = new PostgreSqlServer(directory);
+        if (Environment.IsPrivilegedProcess)
+        {
+            await RunAsync("chown", "nobody", directory);
+        }
+
+        await RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
+        await server.StartAsync();
+        return server;
+    }
+
+    /// <summary>Starts the server after it was stopped or killed.</summary>
+    public async Task StartAsync()
+    {
+        // A killed server leaves children that end soon, and until then it does not start.
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await RunAsServerAsync(
+                    "pg_ctl", "-D", Data, "-w", "-t", "60", "-l", Path.Combine(_directory, "log"), "-o",
+                    $"-k {_directory} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 -c max_wal_senders=0 -c wal_level=minimal -c autovacuum=off -c shared_buffers=32MB", "start");
+                return;
+            }
+            catch (InvalidOperationException) when (attempt < 30)
+            {
+                await Task.Delay(200);
+            }
+        }
+    }
+
+    /// <summary>Stops the server without waiting for its clients.</summary>
+    public Task StopAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-t", "60", "-m", "immediate", "stop");
+
+    /// <summary>Kills the server, as the kernel does when it is out of memory.</summary>
+    public void Kill()
+    {
+        var pid = int.Parse(File.ReadLines(Path.Combine(Data, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+        Process.GetProcessById(pid).Kill();
+    }
+
+    /// <summary>Makes an empty database.</summary>
+    /// <returns>Its connection string.</returns>
+    public async Task<string> CreateDatabaseAsync()
+    {
+        var name = $"d{Guid.NewGuid():N}";
+        await ExecuteAsync(ConnectionString, $"CREATE DATABASE {name}");
+        return new NpgsqlConnectionStringBuilder(ConnectionString) { Database = name }.ConnectionString;
+    }
+
+    /// <summary>Runs statements.</summary>
+    public static async Task<object?> ExecuteAsync(string connectionString, string statements)
+    {
+        await using var connection = new NpgsqlConnection(connectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(statements, connection);
+        return await command.ExecuteScalarAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await StopAsync();
+        }
+        catch (InvalidOperationException)
+        {
+            // It does not run.
+        }
+
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private static Task RunAsServerAsync(string program, params string[] arguments)
+    {
+        var path = Path.Combine(Installed.PostgreSql!, program);
+        return Environment.IsPrivilegedProcess
+            ? RunAsync("setpriv", ["--reuid=nobody", "--regid=nogroup", "--clear-groups", path, .. arguments])
+            : RunAsync(path, arguments);
+    }
+
+    private static async Task RunAsync(string program, params string[] arguments)
+    {
+        // Not redirected: a server that is started inherits the pipes, which then never end.
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" >/dev/null 2>&1 </dev/null", program, .. arguments])
+        {
+            WorkingDirectory = "/",
+        })!;
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+using System.Diagnostics;
+
+namespace KvStore.PostgreSql.Tests;
+
+/// <summary>Waits for what another process, or another namespace of the test, will see.</summary>
+internal static class WaitUntil
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Completes when a condition holds; fails when it does not for a minute.</summary>
+    public static async Task HoldsAsync(Func<bool> condition, string because = "")
+    {
+        var began = Stopwatch.StartNew();
+        while (!condition())
+        {
+            began.Elapsed.Should().BeLessThan(s_patience, because);
+            await Task.Delay(5);
+        }
+    }
+}
