@@ -3,7 +3,7 @@ using Npgsql;
 namespace KvStore.PostgreSql.Connections;
 
 /// <summary>
-/// Wakes the feeds of other processes after a commit, and this one's. Nothing depends on it: a notification that is lost costs the rest
+/// Wakes the feeds of other processes after a commit. Nothing depends on it: a notification that is lost costs the rest
 /// of the poll interval.
 /// </summary>
 /// <remarks>
@@ -23,6 +23,9 @@ internal sealed class Notifications : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _signal = new(0, 1);
     private readonly Task _loops;
+
+    // The server process of the connection that notifies; 0 while there is none.
+    private volatile int _ownProcess;
 
     public Notifications(NpgsqlDataSource dataSource, string channel, Action wake)
     {
@@ -62,6 +65,7 @@ internal sealed class Notifications : IAsyncDisposable
             {
                 await _signal.WaitAsync(_stopping.Token).ConfigureAwait(false);
                 var connection = await _sending.OpenAsync(_stopping.Token).ConfigureAwait(false);
+                _ownProcess = connection.ProcessID;
                 using var command = new NpgsqlCommand($"NOTIFY {_channel}", connection) { CommandTimeout = (int)s_patience.TotalSeconds };
                 await command.ExecuteNonQueryAsync(_stopping.Token).ConfigureAwait(false);
                 attempt = 0;
@@ -116,7 +120,14 @@ internal sealed class Notifications : IAsyncDisposable
         }
     }
 
-    private void OnNotification(object sender, NpgsqlNotificationEventArgs e) => _wake();
+    // What this process has written is there already.
+    private void OnNotification(object sender, NpgsqlNotificationEventArgs e)
+    {
+        if (e.PID != _ownProcess)
+        {
+            _wake();
+        }
+    }
 
     private async ValueTask RecoverAsync(Link link, int attempt)
     {

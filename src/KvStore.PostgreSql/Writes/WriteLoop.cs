@@ -17,6 +17,9 @@ namespace KvStore.PostgreSql.Writes;
 /// </remarks>
 internal sealed class WriteLoop : IAsyncDisposable
 {
+    private const int GatheredFrom = 8;
+    private const int GatheringsMax = 64;
+
     private readonly string _schema;
     private readonly int _number;
     private readonly Link _link;
@@ -81,10 +84,25 @@ internal sealed class WriteLoop : IAsyncDisposable
                 return;
             }
 
+            await GatherAsync().ConfigureAwait(false);
             var writes = _backlog.Take();
             if (writes.Count > 0)
             {
                 await CommitAsync(writes).ConfigureAwait(false);
+            }
+        }
+    }
+
+    // The callers of the last transaction go on now, and most of them write again. Without a pause, the first of them would have a
+    // transaction of its own, and the others would wait for it.
+    private async ValueTask GatherAsync()
+    {
+        for (var i = 0; i < GatheringsMax && LastBatch >= GatheredFrom && _backlog.Count is var before && before < LastBatch; i++)
+        {
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            if (_backlog.Count == before)
+            {
+                return;
             }
         }
     }
