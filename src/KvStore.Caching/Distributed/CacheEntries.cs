@@ -35,7 +35,10 @@ internal sealed class CacheEntries
     /// <summary>The number of entries of which a use is known.</summary>
     internal int KnownUses => _uses.Count;
 
-    /// <summary>Finds an entry that is not gone, and records its use. Never waits.</summary>
+    /// <summary>
+    /// Finds an entry that is not gone, and records its use. Does not wait, unless the disk takes longer for a touch than the entry has left
+    /// in the store.
+    /// </summary>
     /// <param name="key">The key of the framework.</param>
     /// <param name="operation">For the metric: <c>get</c> or <c>refresh</c>.</param>
     /// <param name="value">The entry.</param>
@@ -50,7 +53,7 @@ internal sealed class CacheEntries
         {
             Span<byte> utf8 = stackalloc byte[EntryKeys.KeyBytesMax];
             var length = _keys.Encode(key, utf8);
-            var isFound = _kv.TryGet(utf8[..length], out value) && !_stale.Contains(key, value.Revision) && Use(key, value, out touch);
+            var isFound = TryFindInStore(key, utf8[..length], out value) && !_stale.Contains(key, value.Revision) && Use(key, value, out touch);
             _adapter.CountRequest(operation, isFound ? "hit" : "miss");
             return isFound;
         }
@@ -112,6 +115,24 @@ internal sealed class CacheEntries
 
     /// <summary>Forgets the uses of entries that are gone. Otherwise done once a minute.</summary>
     internal void Sweep() => _uses.Sweep(EntryExpiration.Milliseconds(Now));
+
+    private bool TryFindInStore(string key, ReadOnlySpan<byte> utf8, out KvValue value)
+    {
+        if (_kv.TryGet(utf8, out value))
+        {
+            return true;
+        }
+
+        if (_uses.TouchOf(key) is not { } touch)
+        {
+            return false;
+        }
+
+        // It was used in time, but the store has not learned of that yet. Only the outcome of the touch, which never fails, says whether
+        // the entry is there. So this waits, also where the caller is asynchronous.
+        touch.GetAwaiter().GetResult();
+        return _kv.TryGet(utf8, out value);
+    }
 
     // Whether the entry is there, and the record of its use when it is.
     private bool Use(string key, in KvValue value, out Task? touch)

@@ -18,7 +18,8 @@ namespace KvStore;
 /// last touch on.</para>
 /// <para>Reads do not wait, because data is in memory, with two exceptions. A large value (<see cref="KvValue.IsLarge"/>, 256 KiB or more where the
 /// namespace persists) is read from its file: the asynchronous members await that, and the synchronous ones block. And an asynchronous read
-/// that touches the entry completes when the touch does; a synchronous one does not wait for it.</para>
+/// that touches the entry completes when the touch does; a synchronous one does not wait for it, unless the disk takes longer for the
+/// touch than the entry had left in the store.</para>
 /// <para>Writes complete when they are as durable as the namespace is configured. Where that is <see cref="Durability.Immediate"/>, a
 /// synchronous <see cref="Set(string, byte[], DistributedCacheEntryOptions)"/> or <see cref="Remove"/> blocks its thread until the disk has
 /// flushed; use <see cref="Durability.Interval"/> for a cache, or the asynchronous members.</para>

@@ -37,6 +37,9 @@ internal sealed class LastUses
         : _saved.TryGetValue(revision, out var saved) ? saved.Time
         : null;
 
+    /// <summary>The touch of an entry that has not completed; null when there is none. It never fails.</summary>
+    public Task? TouchOf(string key) => _uses.TryGetValue(key, out var use) ? use.Touch : null;
+
     /// <summary>Records a use. A use that is earlier than the last one changes nothing.</summary>
     /// <param name="key">The key.</param>
     /// <param name="now">When the entry was used.</param>

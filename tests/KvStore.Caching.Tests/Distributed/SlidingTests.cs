@@ -140,6 +140,30 @@ public sealed class SlidingTests
         test.Cache.Get("k").Should().NotBeNull();
     }
 
+    [Fact]
+    public async Task Use_counts_although_the_disk_is_slower_than_the_deadline_of_the_store()
+    {
+        await using var test = await KvCache.OpenAsync(isPersisted: true);
+        await test.Cache.SetAsync("k", [1], s_twentyMinutes);
+        using var isWorking = new ManualResetEventSlim();
+        test.Disk.BeforeStep = (operation, _) =>
+        {
+            if (operation == "flush")
+            {
+                isWorking.Wait();
+            }
+        };
+        test.Clock.Advance(TimeSpan.FromMinutes(10));
+        test.Cache.Get("k").Should().Equal([1], "a synchronous read does not wait for its touch");
+
+        // The store would keep the entry for 21 minutes and a quarter.
+        test.Clock.Advance(TimeSpan.FromMinutes(19));
+        var read = Task.Run(() => test.Cache.Get("k"));
+        isWorking.Set();
+
+        (await read).Should().Equal(1);
+    }
+
     [Theory]
     [MemberData(nameof(Persisted))]
     public async Task Entry_lives_no_longer_than_its_window_after_a_crash(bool isPersisted)
