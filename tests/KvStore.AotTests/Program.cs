@@ -18,6 +18,7 @@ try
 
     await HostingChecks.RunAsync();
     await CachingChecks.RunAsync();
+    await HybridChecks.RunAsync();
     await BindingsChecks.RunAsync();
     await ReplicationChecks.RunAsync();
 

@@ -23,6 +23,7 @@ internal static class CompareCommand
             .. GetQuestions.All(options),
             .. RegionQuestions.All(options),
             .. CreateQuestions.All(),
+            .. HybridQuestions.All(),
             .. DistributedQuestions.All(),
             .. PutQuestions.All(options),
             .. WatchQuestions.All(options),

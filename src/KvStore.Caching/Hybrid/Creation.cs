@@ -56,8 +56,8 @@ internal abstract class Creation : KeyWrite
         return false;
     }
 
-    /// <summary>Cancels the factory.</summary>
-    public void Cancel() => _cancellation?.Cancel();
+    /// <summary>Cancels the factory. What it has registered with its token runs elsewhere, so that it cannot fail the caller who leaves.</summary>
+    public void Cancel() => _ = _cancellation?.CancelAsync();
 
     public override void Detach() => IsOpen = false;
 }

@@ -34,6 +34,9 @@ internal sealed class HybridClock : IDisposable
     /// <summary>The time, with fractions of a millisecond cut off.</summary>
     public long Now => _timeProvider.GetUtcNow().ToUnixTimeMilliseconds();
 
+    /// <summary>Whether a moment is now or was earlier.</summary>
+    public bool HasPassed(long moment) => moment <= Horizon && moment <= Now;
+
     /// <summary>The moment after a span of time from now, rounded up to a millisecond; the end of time where it is beyond.</summary>
     public long After(TimeSpan span)
     {

@@ -12,8 +12,8 @@ namespace KvStore.Hybrid;
 
 /// <summary>Reads and writes the entries of the cache in the namespace, and knows some of them in memory.</summary>
 /// <remarks>
-/// <para>The namespace is the truth. An object in memory is returned only when no entry of the cache has changed since it was compared with the
-/// namespace, or when the entry still has the revision of the object.</para>
+/// <para>The namespace is the truth. An object in memory is returned only when the stamp of its key is unchanged since it was compared with
+/// the namespace (<see cref="KvChangeCounter"/>), or when the entry still has the revision of the object.</para>
 /// <para>When the namespace fails, a read finds nothing, and a write is left out. What a failed write or removal was to replace is hidden
 /// until the process ends, or until its key is written.</para>
 /// <para>Thread safety: all members, from any thread.</para>
@@ -82,9 +82,6 @@ internal sealed class HybridStore : IDisposable
     /// <summary>Counts the changes of the entries; null where a count does not tell that an entry is unchanged.</summary>
     public KvChangeCounter? ChangeCounter => _changes;
 
-    /// <summary>How many changes the entries had; no stamp is equal to it where that is not known.</summary>
-    public long Changes => _changes is { } changes ? changes.Count : long.MinValue;
-
     /// <summary>Looks for a value without waiting.</summary>
     /// <param name="key">The key.</param>
     /// <param name="flags">The flags of the call.</param>
@@ -101,7 +98,7 @@ internal sealed class HybridStore : IDisposable
         Span<byte> utf8 = stackalloc byte[EntryKeys.KeyBytesMax];
         utf8 = utf8[.._keys.Encode(key, utf8)];
         KvValue stored;
-        var stamp = Changes;
+        var stamp = StampOf(utf8);
         try
         {
             if (!_local.TryGet(utf8, out stored))
@@ -124,7 +121,7 @@ internal sealed class HybridStore : IDisposable
         }
 
         var header = known?.Header ?? HeaderOf(stored);
-        if (EntryPlan.DeadlineOf(header, flags) <= Clock.Now || IsHidden(utf8, stored.Revision))
+        if (Clock.HasPassed(EntryPlan.DeadlineOf(header, flags)) || IsHidden(utf8, stored.Revision))
         {
             stored.Dispose();
             return false;
@@ -159,7 +156,7 @@ internal sealed class HybridStore : IDisposable
         try
         {
             var storeKey = _keys.Of(key);
-            var stamp = Changes;
+            var stamp = StampOf(Encoding.UTF8.GetBytes(storeKey));
             using var stored = await _kv.GetAsync(storeKey, options: null, cancellationToken).ConfigureAwait(false);
             if (!stored.Exists)
             {
@@ -167,7 +164,7 @@ internal sealed class HybridStore : IDisposable
             }
 
             var header = HeaderOf(stored);
-            if (EntryPlan.DeadlineOf(header, flags) <= Clock.Now || IsHidden(Encoding.UTF8.GetBytes(storeKey), stored.Revision))
+            if (Clock.HasPassed(EntryPlan.DeadlineOf(header, flags)) || IsHidden(Encoding.UTF8.GetBytes(storeKey), stored.Revision))
             {
                 return (false, default!);
             }
@@ -209,7 +206,7 @@ internal sealed class HybridStore : IDisposable
             }
 
             await _kv.PutAsync(storeKey, payload, OptionsOf(header, metadata)).ConfigureAwait(false);
-            var stamp = Changes;
+            var stamp = StampOf(Encoding.UTF8.GetBytes(storeKey));
             using var stored = await _kv.GetAsync(storeKey).ConfigureAwait(false);
             revision = stored.Revision;
 
@@ -320,11 +317,13 @@ internal sealed class HybridStore : IDisposable
         return new KvPutOptions { Metadata = metadata, ExpirationTtl = isForever ? null : ttl };
     }
 
+    private KvChangeStamp StampOf(ReadOnlySpan<byte> utf8) => _changes is { } changes ? changes.StampOf(utf8) : default;
+
     private bool IsHidden(ReadOnlySpan<byte> utf8, long revision) =>
         _hasHidden && _hidden.TryGetValue(Encoding.UTF8.GetString(utf8), out var hidden) && revision <= hidden;
 
     private bool TryRead<T>(
-        string key, HybridCacheEntryFlags flags, EntryHeader header, CachedEntry? known, long revision, ReadOnlyMemory<byte> bytes, long stamp, out T value)
+        string key, HybridCacheEntryFlags flags, EntryHeader header, CachedEntry? known, long revision, ReadOnlyMemory<byte> bytes, KvChangeStamp stamp, out T value)
     {
         try
         {
@@ -356,7 +355,7 @@ internal sealed class HybridStore : IDisposable
         : exception.GetType().ToString();
 
     // Keeps what the next read needs: the header, and an object that nobody can change.
-    private void Keep<T>(string key, string storeKey, HybridCacheEntryFlags flags, EntryHeader header, long revision, long stamp, T value)
+    private void Keep<T>(string key, string storeKey, HybridCacheEntryFlags flags, EntryHeader header, long revision, KvChangeStamp stamp, T value)
     {
         // The watch finds an entry by its key, which a hash does not tell.
         if ((flags & HybridCacheEntryFlags.DisableLocalCacheWrite) != 0 || !_keys.TryDecode(storeKey, out _))
@@ -365,15 +364,15 @@ internal sealed class HybridStore : IDisposable
         }
 
         var entry = ImmutableTypes<T>.IsImmutable
-            ? new CachedEntry<T>(key, storeKey, revision, header, value) { Stamp = stamp }
-            : new CachedEntry(key, storeKey, revision, header);
+            ? new CachedEntry<T>(key, revision, header, stamp, value)
+            : new CachedEntry(key, revision, header, stamp);
         if (!Entries.TryAdd(entry))
         {
             return;
         }
 
         // A change after this is shown to the watch, which removes the entry. One that the watch has been shown already is found here.
-        var isOld = Changes != stamp && _local is not null && (!_local.TryGet(storeKey, out var now) || now.Revision != revision);
+        var isOld = _changes?.IsUnchanged(stamp) != true && _local is not null && (!_local.TryGet(storeKey, out var now) || now.Revision != revision);
         if (isOld || (_hasHidden && IsHidden(Encoding.UTF8.GetBytes(storeKey), revision)))
         {
             Entries.Remove(entry);

@@ -138,7 +138,6 @@ internal sealed class KeyWrites
             isLast = creation.Leave();
         }
 
-        // Without the lock, because it calls the callbacks of the token.
         if (isLast)
         {
             creation.Cancel();

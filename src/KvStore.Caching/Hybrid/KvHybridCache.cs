@@ -144,6 +144,8 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
     {
         lock (_opening)
         {
+            // The count stands still from now on, and proves nothing any more.
+            Volatile.Write(ref _changes, null);
             _watch?.Dispose();
             _store?.Dispose();
         }
@@ -156,7 +158,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
             && !cancellationToken.IsCancellationRequested
             && _entries.Find(key) is { } entry
             && _changes is { } changes
-            && entry.Stamp == changes.Count
+            && changes.IsUnchanged(entry.Stamp)
             && entry.Until > _clock!.Horizon)
         {
             _adapter.CountRequest("get", "hit");
@@ -329,7 +331,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
     {
         using var payload = new PayloadWriter(_payloadBytesMax);
         var isSerialized = value is null || TrySerialize(key, value, payload, out _);
-        _ = Store;
+        _ = Store; // Throws here where the namespace is not registered.
         var write = _writes.BeginStoring(key, tags, out var earlier);
         try
         {

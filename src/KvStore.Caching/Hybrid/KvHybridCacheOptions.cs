@@ -5,7 +5,10 @@ namespace KvStore;
 /// <summary>How the <see cref="HybridCache"/> in a namespace behaves: the options of <c>services.AddKvHybridCache</c>.</summary>
 public sealed class KvHybridCacheOptions
 {
-    /// <summary>What the keys of the entries begin with. Default <c>hybrid/</c>; at most 256 bytes of UTF-8.</summary>
+    /// <summary>
+    /// What the keys of the entries begin with. Default <c>hybrid/</c>; at most 256 bytes of UTF-8. Removal by the tag <c>*</c> deletes all keys
+    /// that begin with it, so leave it empty only where the namespace has nothing else.
+    /// </summary>
     public string Prefix { get; set; } = "hybrid/";
 
     /// <summary>

@@ -28,11 +28,12 @@ public sealed class ChangeCounterTests : IAsyncLifetime
             async () => await _kv.DeletePrefixAsync(""),
         ];
 
+        await _kv.PutAsync("a/2", "2");
         foreach (var write in writes)
         {
-            var before = counter.Count;
+            KvChangeStamp[] before = [counter.StampOf("a/1"u8), counter.StampOf("a/2"u8)];
             await write();
-            counter.Count.Should().BeGreaterThan(before);
+            before.Count(stamp => !counter.IsUnchanged(stamp)).Should().BePositive();
         }
     }
 
@@ -41,13 +42,28 @@ public sealed class ChangeCounterTests : IAsyncLifetime
     {
         await _kv.PutAsync("a/1", "1");
         using var counter = _kv.CountChanges("a/");
+        var stamp = counter.StampOf("a/1"u8);
         await _kv.PutAsync("a", "1");
         await _kv.PutAsync("b/1", "1");
         await _kv.DeleteAsync("a/2");
         await _kv.TryPutAsync("a/1", "2", KvCondition.Absent);
         _ = await _kv.GetAsync("a/1");
 
-        counter.Count.Should().Be(0);
+        counter.IsUnchanged(stamp).Should().BeTrue();
+        counter.IsUnchanged(default).Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task Change_of_a_key_leaves_the_stamps_of_nearly_all_other_keys()
+    {
+        using var counter = _kv.CountChanges();
+        var stamps = Enumerable.Range(0, 1000).Select(i => counter.StampOf(System.Text.Encoding.UTF8.GetBytes($"key {i}"))).ToArray();
+        for (var i = 0; i < 10; i++)
+        {
+            await _kv.PutAsync($"key {i}", "1");
+        }
+
+        stamps.Count(stamp => !counter.IsUnchanged(stamp)).Should().BeInRange(10, 50);
     }
 
     [Fact]
@@ -55,8 +71,9 @@ public sealed class ChangeCounterTests : IAsyncLifetime
     {
         await _kv.PutAsync("a/1", "1", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });
         using var counter = _kv.CountChanges("a/");
+        var stamp = counter.StampOf("a/1"u8);
         _time.Advance(TimeSpan.FromMinutes(2));
-        SpinWait.SpinUntil(() => counter.Count == 1, TimeSpan.FromMinutes(1)).Should().BeTrue();
+        SpinWait.SpinUntil(() => !counter.IsUnchanged(stamp), TimeSpan.FromMinutes(1)).Should().BeTrue();
     }
 
     [Fact]
@@ -64,20 +81,22 @@ public sealed class ChangeCounterTests : IAsyncLifetime
     {
         using var other = _kv.CountChanges();
         var counter = _kv.CountChanges();
+        var (stamp, otherStamp) = (counter.StampOf("a"u8), other.StampOf("a"u8));
         counter.Dispose();
         counter.Dispose();
         await _kv.PutAsync("a", "1");
 
-        (counter.Count, other.Count).Should().Be((0, 1));
+        (counter.IsUnchanged(stamp), other.IsUnchanged(otherStamp)).Should().Be((true, false));
     }
 
     [Fact]
     public async Task Disposing_the_namespace_is_counted_and_ends_it()
     {
         var counter = _kv.CountChanges();
+        var stamp = counter.StampOf("a"u8);
         await _kv.DisposeAsync();
 
-        counter.Count.Should().Be(1);
+        counter.IsUnchanged(stamp).Should().BeFalse();
         counter.Dispose();
         FluentActions.Invoking(() => _kv.CountChanges()).Should().Throw<ObjectDisposedException>();
     }
@@ -86,9 +105,9 @@ public sealed class ChangeCounterTests : IAsyncLifetime
     public void Prefix_that_no_key_can_have_is_refused() =>
         FluentActions.Invoking(() => _kv.CountChanges(new string('a', 513))).Should().Throw<KvException>().Which.StatusCode.Should().Be(414);
 
-    /// <summary>A reader that sees the count unchanged never sees an older value than the entry has.</summary>
+    /// <summary>A reader that sees the stamp unchanged never sees an older value than the entry has.</summary>
     [Fact]
-    public async Task Unchanged_count_means_that_what_was_read_still_stands()
+    public async Task Unchanged_stamp_means_that_what_was_read_still_stands()
     {
         using var counter = _kv.CountChanges("a/");
         await _kv.PutAsync("a/1", "0");
@@ -96,13 +115,13 @@ public sealed class ChangeCounterTests : IAsyncLifetime
         var isDone = false;
         var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(() =>
         {
-            var (stamp, seen) = (-1L, -1L);
+            var (stamp, seen) = (default(KvChangeStamp), -1L);
             while (!Volatile.Read(ref isDone))
             {
                 var atLeast = Volatile.Read(ref written);
-                if (counter.Count != stamp)
+                if (!counter.IsUnchanged(stamp))
                 {
-                    stamp = counter.Count;
+                    stamp = counter.StampOf("a/1"u8);
                     _kv.TryGet("a/1", out var value);
                     seen = long.Parse(value.GetText()!, System.Globalization.CultureInfo.InvariantCulture);
                 }
