@@ -58,7 +58,7 @@ internal sealed class Page(HttpContext context, string theme, long? views = null
             <a class="skip" href="#content">Skip to the content</a>
             <header>
             <span class="brand">EdgeSite</span>
-            <nav aria-label="Pages">{{Link("/", "Theme")}}{{Link("/message", "Pinned message")}}{{Link("/flags", "Feature flags")}}{{Link("/rates", "Cached rates")}}</nav>
+            <nav aria-label="Pages">{{Link("/", "Theme")}}{{Link("/message", "Pinned message")}}{{Link("/flags", "Feature flags")}}{{Link("/rates", "Cached rates")}}{{Link("/report", "Report")}}{{Link("/account", "Account")}}</nav>
             </header>
             <main id="content">
             <h1>{{Encode(title)}}</h1>

@@ -1,21 +1,28 @@
 using EdgeSite;
 using KvStore;
+using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.FeatureManagement;
 
 var builder = WebApplication.CreateBuilder(args);
 
-// What visitors leave here survives a restart: one directory for each namespace, in ./data unless it is configured. A page view is
-// acknowledged before it is on the disk, because the last second of them may be lost. The cache is in memory, and fills again.
+// What visitors leave here survives a restart: one directory for each namespace, in ./data unless it is configured. A page view and a
+// cached page are acknowledged before they are on the disk, because the last second of them may be lost.
 var data = Path.Combine(builder.Environment.ContentRootPath, builder.Configuration["Data"] ?? "data");
 builder.Services.AddKvBindings(configure: kv =>
 {
-    if (kv.Name != "CACHE_KV")
-    {
-        kv.PersistTo(
-            Path.Combine(data, kv.Name), new FilePersistenceOptions { Durability = kv.Name == "VISITS_KV" ? Durability.Interval : Durability.Immediate });
-    }
+    kv.PersistTo(
+        Path.Combine(data, kv.Name),
+        new FilePersistenceOptions { Durability = kv.Name is "VISITS_KV" or "CACHE_KV" ? Durability.Interval : Durability.Immediate });
 });
+
+// A visitor is still signed in after a restart, has the same session, and gets cached pages from the cache.
+builder.Services.AddDataProtection().SetApplicationName("EdgeSite").PersistKeysToKvNamespace("KEYS_KV");
+builder.Services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie();
+builder.Services.AddKvTicketStore("SESSIONS_KV");
+builder.Services.AddKvSessions("SESSIONS_KV");
+builder.Services.AddKvOutputCache("CACHE_KV");
 builder.Services.AddFeatureManagement().AddKvFeatureDefinitions("FLAGS_KV", FlagAnswers.Prefix);
 builder.Services.AddSingleton<RatesSource>();
 builder.Services.AddSingleton(TimeProvider.System);
@@ -23,12 +30,18 @@ builder.Services.AddAntiforgery();
 
 var app = builder.Build();
 app.UseStatusCodePages(RefuseAsync);
+app.UseOutputCache();
+app.UseAuthentication();
+app.UseSession();
 app.UseAntiforgery();
-app.MapThemePage();
-app.MapMessagePage();
-app.MapFlagsPage();
-app.MapFlagAnswers();
-app.MapRatesPage();
+var site = app.MapGroup("").AddEndpointFilter(ReportPage.EvictAfterFormAsync);
+site.MapThemePage();
+site.MapMessagePage();
+site.MapFlagsPage();
+site.MapFlagAnswers();
+site.MapRatesPage();
+site.MapReportPage();
+site.MapAccountPage();
 await SeedAsync(app.Services);
 app.Run();
 

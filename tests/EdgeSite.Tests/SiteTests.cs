@@ -295,6 +295,8 @@ public sealed partial class SiteTests : IAsyncLifetime
             .UseSetting("KvStore:SESSIONS_KV:Persistence:Directory", other)
             .UseSetting("KvStore:FLAGS_KV:Persistence:Enabled", "false")
             .UseSetting("KvStore:VISITS_KV:Persistence:Enabled", "false")
+            .UseSetting("KvStore:CACHE_KV:Persistence:Enabled", "false")
+            .UseSetting("KvStore:KEYS_KV:Persistence:Enabled", "false")
             .UseSetting("KvStore:MESSAGES_KV:Persistence:Enabled", "false"));
         using (var visitor = site.CreateClient())
         {

@@ -9,7 +9,7 @@ namespace KvStore.BrowserTests.EdgeSite;
 public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chromium)
 {
     /// <summary>The pages.</summary>
-    protected static IReadOnlyList<string> Paths { get; } = ["/", "/message", "/flags", "/rates"];
+    protected static IReadOnlyList<string> Paths { get; } = ["/", "/message", "/flags", "/rates", "/report", "/account"];
 
     private readonly string _data = Directory.CreateTempSubdirectory("edgesite-").FullName;
 
@@ -17,14 +17,34 @@ public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chrom
 
     protected override Task<Uri> StartAsync()
     {
+        StartSite();
+        return Task.FromResult(_site!.ClientOptions.BaseAddress);
+    }
+
+    /// <summary>Stops the site and starts it again, on another port.</summary>
+    /// <returns>Its new address.</returns>
+    protected async Task<Uri> RestartAsync()
+    {
+        await StopSiteAsync();
+        StartSite();
+        return _site!.ClientOptions.BaseAddress;
+    }
+
+    private void StartSite()
+    {
         _site = new WebApplicationFactory<Program>().WithWebHostBuilder(host =>
             host.UseEnvironment("Production").UseUrls("http://127.0.0.1:0").UseSetting("Data", _data));
         _site.UseKestrel();
         _site.StartServer();
-        return Task.FromResult(_site.ClientOptions.BaseAddress);
     }
 
     protected override async Task StopAsync()
+    {
+        await StopSiteAsync();
+        Directory.Delete(_data, recursive: true);
+    }
+
+    private async Task StopSiteAsync()
     {
         // The thread of the site disposes the host too. The second call of Dispose does not wait for the first, but that of the
         // namespaces does.
@@ -35,8 +55,6 @@ public abstract class EdgeSiteTest(ChromiumFixture chromium) : BrowserTest(chrom
         {
             await kv.DisposeAsync();
         }
-
-        Directory.Delete(_data, recursive: true);
     }
 
     protected IKvNamespace Namespace(string name) => _site!.Services.GetRequiredKeyedService<IKvNamespace>(name);
