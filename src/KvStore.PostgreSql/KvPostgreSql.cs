@@ -96,7 +96,15 @@ public static class KvPostgreSql
             throw;
         }
 
-        // Disposed by the engine when it does not open.
-        return await KvNamespace.OpenAsync(name, (namespaceOptions ?? new KvNamespaceOptions()) with { Engine = engine }, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await KvNamespace.OpenAsync(name, (namespaceOptions ?? new KvNamespaceOptions()) with { Engine = engine }, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            // Does nothing where the engine has closed itself.
+            await engine.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 }

@@ -38,6 +38,9 @@ public static class Installed
             .Select(static directory => Path.Combine(directory, "bin"))
             .FirstOrDefault();
 
+    /// <summary>The program of PgBouncer, or null.</summary>
+    public static string? PgBouncer => Find("pgbouncer");
+
     private static string WorkerdPackage => (OperatingSystem.IsWindows() ? "workerd-windows-" : OperatingSystem.IsMacOS() ? "workerd-darwin-" : "workerd-linux-")
         + (RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "64");
 
@@ -55,6 +58,7 @@ public static class Installed
             CanStartAsNobody(), ".NET cannot be started as another user", $"{ByPrivilege}, with .NET where every user may read it"),
         RealPart.PostgreSql => Missing(
             PostgreSql is not null && (!Environment.IsPrivilegedProcess || Find("setpriv") is not null), "PostgreSQL is not installed", ByTheScript),
+        RealPart.PgBouncer => WhatIsMissing(RealPart.PostgreSql) ?? Missing(PgBouncer is not null, "PgBouncer is not installed", ByTheScript),
         RealPart.Mounts => Missing(CanMount(), "a tmpfs cannot be mounted", ByPrivilege),
         RealPart.LoopDevices => Missing(
             CanMount() && File.Exists("/dev/loop-control") && Find("mkfs.ext4") is not null && Find("losetup") is not null,

@@ -33,6 +33,9 @@ public enum RealPart
     /// <summary>The programs of a PostgreSQL server, and a user who may start it.</summary>
     PostgreSql,
 
+    /// <summary>PgBouncer, and a PostgreSQL server behind it.</summary>
+    PgBouncer,
+
     /// <summary>Permission to mount an ext4 file system from a file.</summary>
     LoopDevices,
 }

@@ -49,3 +49,29 @@ public sealed class PostgreSqlExtendedContractTests : KvExtendedNamespaceContrac
             new KvNamespaceOptions { TimeProvider = Clock });
     }
 }
+
+/// <summary>The contract of <see cref="IKvExtendedNamespace"/> through a pooler that shares connections between transactions.</summary>
+[RealPartClass(RealPart.PgBouncer)]
+public sealed class PooledExtendedContractTests : KvExtendedNamespaceContract
+{
+    private bool _isOpened;
+
+    protected override bool Persists => true;
+
+    protected override async ValueTask<KvNamespace> OpenAsync()
+    {
+        var database = await Pooler.ConnectionString;
+        if (!_isOpened)
+        {
+            _isOpened = true;
+            await PostgreSqlServer.ExecuteAsync(
+                database, $"{KvPostgreSql.Script("pooled")}; UPDATE pooled.namespaces SET name = gen_random_uuid()::text");
+        }
+
+        return await KvPostgreSql.OpenAsync(
+            "EXTENDED",
+            database,
+            new KvPostgreSqlOptions { Schema = "pooled", SweepInterval = Timeout.InfiniteTimeSpan, UseNotifications = false },
+            new KvNamespaceOptions { TimeProvider = Clock });
+    }
+}

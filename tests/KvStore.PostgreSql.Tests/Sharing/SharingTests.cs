@@ -218,6 +218,23 @@ public sealed class SharingTests
         await WaitUntil.HoldsAsync(() => shared[1].TryGet("k", out _));
     }
 
+    [RealPartFact(RealPart.PgBouncer)]
+    public async Task Processes_behind_a_pooler_share_with_those_that_are_not()
+    {
+        var options = new KvPostgreSqlOptions { UseNotifications = false, PollInterval = TimeSpan.FromMilliseconds(20) };
+        var name = $"POOLED {Guid.NewGuid()}";
+        await using var direct = await KvPostgreSql.OpenAsync(name, (await PostgreSqlServer.Shared).ConnectionString);
+        await using var pooled = await KvPostgreSql.OpenAsync(name, await Pooler.ConnectionString, options);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(worker => Task.Run(async () =>
+        {
+            for (var i = 0; i < 25; i++)
+            {
+                await (worker % 2 == 0 ? direct : pooled).IncrementAsync("n");
+            }
+        })));
+        await WaitUntil.HoldsAsync(() => direct.TryGet("n", out var a) && a.GetText() == "100" && pooled.TryGet("n", out var b) && b.GetText() == "100");
+    }
+
     [Fact]
     public async Task Namespace_of_a_container_is_shared_and_serves_the_interfaces()
     {
