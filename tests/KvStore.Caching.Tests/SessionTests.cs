@@ -110,6 +110,20 @@ public sealed class SessionTests : IDisposable
     }
 
     [Fact]
+    public void Prefix_that_no_session_can_have_is_refused_when_it_is_registered()
+    {
+        Refused("\uD800").WithMessage("*\"\\uD800\" is not Unicode*256 bytes*");
+        Refused(new string('s', 257)).WithMessage("*too long*256 bytes*");
+        Refused(null!);
+
+        static FluentAssertions.Specialized.ExceptionAssertions<ArgumentException> Refused(string prefix)
+        {
+            var register = () => new ServiceCollection().AddKvSessions("SESSIONS_KV", o => o.Prefix = prefix);
+            return register.Should().Throw<ArgumentException>().WithParameterName("KvSessionOptions.Prefix");
+        }
+    }
+
+    [Fact]
     public async Task Failing_disk_makes_sessions_empty_and_no_request_fail()
     {
         var disk = new SimulatedDisk();

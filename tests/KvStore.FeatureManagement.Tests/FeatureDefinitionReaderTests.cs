@@ -29,7 +29,7 @@ public sealed class FeatureDefinitionReaderTests
         "{}",
         """{"default_when_enabled":"a","default_when_disabled":"b","seed":"s"}""",
         """{"user":[{"variant":"a","users":["ada","bob"]},{"variant":"b"}],"group":[{"variant":"b","groups":["g"]}]}""",
-        """{"percentile":[{"variant":"a","from":0,"to":12.5},{"variant":"b","from":12.5},{"to":"1e2"}]}""");
+        """{"percentile":[{"variant":"a","from":0,"to":12.5},{"variant":"b","from":12.5,"to":12.5},{"to":"1e2"}]}""");
 
     private static readonly Gen<string> s_telemetry = Gen.Elements("null", "{}", """{"enabled":true}""", """{"enabled":false,"metadata":{"A":"1","b":2}}""");
 

@@ -39,6 +39,11 @@ public sealed class FeatureReloadTests
     [InlineData("""{ "enabled": true, "conditions": [ ] }""", "conditions is not a JSON object")]
     [InlineData("""{ "enabled": true, "conditions": { "requirement_type": "secret" } }""", "requirement_type is Any or All")]
     [InlineData("""{ "enabled": true, "allocation": { "percentile": [ { "variant": "v", "from": "secret", "to": 1 } ] } }""", "from and to are numbers")]
+    [InlineData("""{ "enabled": true, "allocation": { "percentile": [ { "variant": "v", "from": 50, "to": 200 } ] } }""", "from 0 to 100")]
+    [InlineData("""{ "enabled": true, "allocation": { "percentile": [ { "variant": "v", "from": -1, "to": 100 } ] } }""", "from 0 to 100")]
+    [InlineData("""{ "enabled": true, "allocation": { "percentile": [ { "variant": "v", "from": 60, "to": 40 } ] } }""", "from is above to")]
+    [InlineData("""{ "enabled": true, "allocation": { "percentile": [ { "variant": "v", "from": 12.5 } ] } }""", "from is above to")]
+    [InlineData("""{ "enabled": true, "allocation": { "percentile": [ { "variant": "v", "from": "NaN", "to": 40 } ] } }""", "from 0 to 100")]
     [InlineData("""{ "enabled": true, "allocation": { "user": { } } }""", "user is not a JSON array")]
     [InlineData("""{ "enabled": true, "variants": [ { "name": "v", "status_override": "secret" } ] }""", "status_override")]
     [InlineData("""{ "enabled": true, "telemetry": { "enabled": "secret" } }""", "enabled is true or false")]
@@ -230,6 +235,18 @@ public sealed class FeatureReloadTests
         var start = () => host.StartAsync();
 
         (await start.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*AddKvFeatureDefinitions*\"flags/\"*AddPages*");
+    }
+
+    [Fact]
+    public void Prefix_that_no_key_can_have_is_refused_when_it_is_registered()
+    {
+        var features = new ServiceCollection().AddFeatureManagement();
+        var notUnicode = () => features.AddKvFeatureDefinitions("FLAGS_KV", "flag\uD800");
+        var tooLong = () => features.AddKvFeatureDefinitions("FLAGS_KV", new string('f', 257));
+
+        notUnicode.Should().Throw<ArgumentException>().WithMessage("*\"flag\\uD800\" is not Unicode*").Which.ParamName.Should().Be("prefix");
+        tooLong.Should().Throw<ArgumentException>().WithMessage("*too long*256 bytes*").Which.ParamName.Should().Be("prefix");
+        features.AddKvFeatureDefinitions("FLAGS_KV", new string('f', 256));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using KvStore.Keys;
 using Microsoft.AspNetCore.Builder;
 
 namespace KvStore;
@@ -15,5 +16,14 @@ public sealed class KvSessionOptions
     /// What the keys of sessions begin with in the namespace, so that it can be shared with other adapters and with the application. Default
     /// <c>sessions/</c>; Unicode of at most 256 bytes in UTF-8.
     /// </summary>
-    public string Prefix { get; set; } = DefaultPrefix;
+    /// <exception cref="ArgumentException">It is not Unicode, or too long.</exception>
+    public string Prefix
+    {
+        get;
+        set
+        {
+            EntryKeys.Check(value, $"{nameof(KvSessionOptions)}.{nameof(Prefix)}");
+            field = value;
+        }
+    } = DefaultPrefix;
 }

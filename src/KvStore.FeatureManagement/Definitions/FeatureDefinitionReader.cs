@@ -51,7 +51,13 @@ internal static class FeatureDefinitionReader
                 return "nothing follows the prefix, and its value has no id";
             }
 
-            definition = Read(settings);
+            var read = Read(settings);
+            if (read.Allocation?.Percentile?.All(IsRange) == false)
+            {
+                return "from and to of a percentile are not from 0 to 100, or from is above to";
+            }
+
+            definition = read;
             definition.Name = id;
             return null;
         }
@@ -73,6 +79,9 @@ internal static class FeatureDefinitionReader
             return "a setting has a value that is not allowed: enabled is true or false, requirement_type is Any or All, status_override is None, Enabled or Disabled, and from and to are numbers";
         }
     }
+
+    // The package finds such a range only when it allocates a variant, and throws into the request that asks.
+    private static bool IsRange(PercentileAllocation range) => range.From >= 0 && range.From <= range.To && range.To <= 100;
 
     private static Dictionary<string, string?> SettingsOf(ReadOnlyMemory<byte> value, out string? problem)
     {

@@ -1,6 +1,7 @@
 using KvStore;
 using KvStore.Definitions;
 using KvStore.Hosting;
+using KvStore.Keys;
 using KvStore.Rules;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -28,14 +29,17 @@ public static class KvFeatureManagementBuilderExtensions
     /// </remarks>
     /// <param name="builder">The builder that <c>services.AddFeatureManagement()</c> returns.</param>
     /// <param name="name">The name of the namespace, for example <c>FLAGS_KV</c>.</param>
-    /// <param name="prefix">What the keys of the definitions begin with, for example <c>flag:</c>; empty for all keys of the namespace.</param>
+    /// <param name="prefix">
+    /// What the keys of the definitions begin with, for example <c>flag:</c>; Unicode of at most 256 bytes in UTF-8. Empty for all keys of the
+    /// namespace.
+    /// </param>
     /// <returns>The same builder.</returns>
-    /// <exception cref="ArgumentException">The name is empty, or the definitions were added before.</exception>
+    /// <exception cref="ArgumentException">The name is empty, the prefix is not Unicode or too long, or the definitions were added before.</exception>
     public static IFeatureManagementBuilder AddKvFeatureDefinitions(this IFeatureManagementBuilder builder, string name, string prefix = "")
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        ArgumentNullException.ThrowIfNull(prefix);
+        EntryKeys.Check(prefix, nameof(prefix));
         var adapter = new KvAdapter
         {
             Name = "feature_management",

@@ -1,3 +1,5 @@
+using KvStore.Rules;
+
 namespace KvStore;
 
 /// <summary>How the entries of a namespace become configuration: see <c>configuration.AddKvNamespace</c>.</summary>
@@ -38,6 +40,11 @@ public sealed class KvConfigurationOptions
         if (Prefix is null)
         {
             throw new ArgumentException($"{nameof(KvConfigurationOptions)}.{nameof(Prefix)} is null. It must be the beginning of the keys, or empty for all keys.", nameof(Prefix));
+        }
+
+        if (!KeyRules.IsUnicode(Prefix))
+        {
+            throw new ArgumentException($"{nameof(KvConfigurationOptions)}.{nameof(Prefix)} is {VisibleKey.Quote(Prefix)}, which has an unpaired surrogate. It must be Unicode, as every key is.", nameof(Prefix));
         }
 
         return string.IsNullOrEmpty(Separator)

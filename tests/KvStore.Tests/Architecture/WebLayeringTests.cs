@@ -43,7 +43,8 @@ public sealed partial class WebLayeringTests
         [
             ["Hosting"],
             ["Definitions"],
-            ["Configuration", "Rules"],
+            ["Configuration", "Keys"],
+            ["Rules"],
         ],
     };
 

@@ -185,9 +185,11 @@ public sealed class ConfigurationValuesTests : IAsyncDisposable
     {
         var separator = () => Build(o => o.Separator = "");
         var prefix = () => Build(o => o.Prefix = null!);
+        var notUnicode = () => Build(o => o.Prefix = "site\uD800/");
 
         separator.Should().Throw<ArgumentException>().WithMessage("*Separator*empty*\"__\"*");
         prefix.Should().Throw<ArgumentException>().WithMessage("*Prefix*null*");
+        notUnicode.Should().Throw<ArgumentException>().WithMessage("*Prefix*\"site\\uD800/\"*must be Unicode*");
     }
 
     private ConfigurationRoot Build(Action<KvConfigurationOptions>? read = null) =>
