@@ -11,7 +11,7 @@ internal static class Pooler
 {
     private static readonly Lazy<Task<string>> s_shared = new(StartAsync);
 
-    /// <summary>The connection string for the database <c>postgres</c> through the pooler. It runs until the process ends.</summary>
+    /// <summary>The connection string for the database <c>postgres</c> through the pooler. It runs until the last test has run.</summary>
     public static Task<string> ConnectionString => s_shared.Value;
 
     private static async Task<string> StartAsync()
@@ -46,11 +46,12 @@ internal static class Pooler
         }
 
         var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
-        AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+        AssemblyEnd.Add(() =>
         {
             process.Kill();
+            process.WaitForExit();
             Directory.Delete(directory, recursive: true);
-        };
+        });
         var connectionString = new NpgsqlConnectionStringBuilder(server.ConnectionString)
         {
             Host = "127.0.0.1",

@@ -15,7 +15,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     private static readonly Lazy<Task<PostgreSqlServer>> s_shared = new(async () =>
     {
         var server = await StartNewAsync();
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => server.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        AssemblyEnd.Add(() => server.DisposeAsync().AsTask().GetAwaiter().GetResult());
         return server;
     });
 
@@ -23,7 +23,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 
     private PostgreSqlServer(string directory) => _directory = directory;
 
-    /// <summary>The server that the tests share which do not stop it. Stopped at the end of the process.</summary>
+    /// <summary>The server that the tests share which do not stop it. Stopped when the last test has run.</summary>
     public static Task<PostgreSqlServer> Shared => s_shared.Value;
 
     /// <summary>The connection string for the database <c>postgres</c>.</summary>
@@ -109,7 +109,8 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
             // It does not run.
         }
 
-        Directory.Delete(_directory, recursive: true);
+        // By a process of its own, which goes on when the tests have ended: there are thousands of files.
+        await RunAsync("rm", "-rf", _directory);
     }
 
     private static Task RunAsServerAsync(string program, params string[] arguments)
