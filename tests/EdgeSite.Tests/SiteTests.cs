@@ -185,7 +185,7 @@ public sealed partial class SiteTests : IAsyncLifetime
 
         settings["Title"].Should().Be("Fruit");
         await StopAsync(site);
-        await using var reopened = await KvNamespace.OpenAsync("FLAGS_KV", new() { Persistence = new FilePersistence(directory) });
+        await using var reopened = await OpenWhenFreeAsync("FLAGS_KV", directory);
         (await reopened.GetTextAsync("settings/Title")).Should().Be("Fruit");
     }
 
@@ -328,6 +328,22 @@ public sealed partial class SiteTests : IAsyncLifetime
         foreach (var kv in namespaces)
         {
             await kv.DisposeAsync();
+        }
+    }
+
+    // The program of the site ends on a thread of its own, which may be the last one that has the configuration.
+    private static async Task<KvNamespace> OpenWhenFreeAsync(string name, string directory)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await KvNamespace.OpenAsync(name, new() { Persistence = new FilePersistence(directory) });
+            }
+            catch (KvDirectoryLockedException) when (tries < 600)
+            {
+                await Task.Delay(100);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ public sealed class FailingStoreTests
     private static readonly DistributedCacheEntryOptions s_sliding = new() { SlidingExpiration = TimeSpan.FromMinutes(20) };
 
     [Fact]
-    public async Task Failing_disk_makes_writes_do_nothing_and_reads_miss_what_they_should_have_changed()
+    public async Task Failing_disk_ignores_writes_and_reads_miss_what_they_should_have_changed()
     {
         await using var test = await KvCache.OpenAsync(isPersisted: true);
         foreach (var key in new[] { "kept", "replaced", "removed", "sync", "buffer" })
@@ -38,7 +38,7 @@ public sealed class FailingStoreTests
     }
 
     [Fact]
-    public async Task What_a_failed_write_should_have_changed_stays_gone_when_the_disk_works_again()
+    public async Task Entries_that_a_failed_write_should_have_changed_stay_gone_afterwards()
     {
         await using var test = await KvCache.OpenAsync(isPersisted: true);
         await test.Cache.SetAsync("replaced", [1], new());

@@ -203,7 +203,7 @@ public sealed class SlidingTests
     }
 
     [Fact]
-    public async Task What_is_known_of_entries_that_are_gone_is_forgotten()
+    public async Task Uses_of_entries_that_are_gone_are_forgotten()
     {
         await using var test = await KvCache.OpenAsync(isPersisted: false);
         for (var i = 0; i < 100; i++)
