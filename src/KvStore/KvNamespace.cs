@@ -367,7 +367,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
         return Persistence?.SnapshotAsync(directory, cancellationToken)
-            ?? throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} has no persistence provider; only one that persists in files can be copied to a directory.");
+            ?? throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} lives in memory alone, or in a database; only one that persists in files can be copied to a directory.");
     }
 
     /// <inheritdoc/>

@@ -10,6 +10,9 @@ internal static class ReplacedValuesScenario
     private const int LargeMin = 262_000;
     private const int LargeMax = 400_000;
 
+    // How full the disk becomes depends on how many replacements wait for a flush at once. It goes on until it was full.
+    private const int RoundsMax = 40;
+
     public static async Task RunAsync(Arguments arguments)
     {
         var directory = Path.Combine(arguments.Text("disk"), "kv");
@@ -24,7 +27,7 @@ internal static class ReplacedValuesScenario
         };
         var refusedLarge = 0;
         var kv = await Workload.OpenAsync(directory, options).BoundedAsync(history, "opening");
-        for (var round = 0; round < arguments.Number("rounds"); round++)
+        for (var round = 0; round < arguments.Number("rounds") || (refusedLarge == 0 && round < RoundsMax); round++)
         {
             var workload = new Workload(kv, history, Callers);
             await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller =>
