@@ -1,11 +1,10 @@
-using System.Text.RegularExpressions;
-
 namespace KvStore;
 
 /// <summary>How a namespace that is kept in PostgreSQL behaves in this process. Read once, when the namespace is opened.</summary>
-public sealed partial record KvPostgreSqlOptions
+public sealed record KvPostgreSqlOptions
 {
     private const int LargeValueBytesMin = 1024;
+    private const int SchemaCharsMax = 40;
 
     /// <summary>
     /// The schema that has the tables. All namespaces of a database may share one. Lower-case letters, digits and underscores, at most 40.
@@ -60,7 +59,7 @@ public sealed partial record KvPostgreSqlOptions
     internal void Validate()
     {
         ArgumentNullException.ThrowIfNull(Schema);
-        if (!SchemaName().IsMatch(Schema))
+        if (!IsSchemaName(Schema))
         {
             throw Invalid(nameof(Schema), $"\"{Schema}\"", "1 to 40 lower-case letters, digits and underscores, and must not begin with a digit");
         }
@@ -95,8 +94,10 @@ public sealed partial record KvPostgreSqlOptions
     private static ArgumentException Invalid(string option, string value, string allowed) =>
         new($"{nameof(KvPostgreSqlOptions)}.{option} is {value}; it must be {allowed}.", option);
 
-    [GeneratedRegex("^[a-z_][a-z0-9_]{0,39}$")]
-    private static partial Regex SchemaName();
+    private static bool IsSchemaName(string name) =>
+        name is { Length: >= 1 and <= SchemaCharsMax }
+        && !char.IsAsciiDigit(name[0])
+        && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');
 }
 
 /// <summary>What happens to reads when the state in memory is too old, because the database cannot be reached.</summary>
