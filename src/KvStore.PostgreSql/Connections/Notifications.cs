@@ -48,7 +48,7 @@ internal sealed class Notifications : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _stopping.StopAsync().ConfigureAwait(false);
         await _loops.ConfigureAwait(false);
         await _sending.DisposeAsync().ConfigureAwait(false);
         await _listening.DisposeAsync().ConfigureAwait(false);

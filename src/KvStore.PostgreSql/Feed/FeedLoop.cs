@@ -92,7 +92,7 @@ internal sealed class FeedLoop : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _stopping.StopAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
         await _watch.DisposeAsync().ConfigureAwait(false);
         TakeWaiting()?.TrySetException(new ObjectDisposedException(_host.Name));
