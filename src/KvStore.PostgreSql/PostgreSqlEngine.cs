@@ -11,7 +11,11 @@ using Npgsql;
 namespace KvStore.PostgreSql;
 
 /// <summary>A namespace in PostgreSQL: opens it, follows it, and writes to it.</summary>
-/// <remarks>Thread safety: all members, from any thread.</remarks>
+/// <remarks>
+/// <para>Polls, timeouts and pauses go by <see cref="TimeProvider.System"/>, as the server and the network do. The clock of the namespace
+/// decides only what has expired.</para>
+/// <para>Thread safety: all members, from any thread.</para>
+/// </remarks>
 internal sealed class PostgreSqlEngine : IKvEngine
 {
     private readonly NpgsqlDataSource _dataSource;

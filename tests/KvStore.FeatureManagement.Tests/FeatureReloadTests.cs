@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Diagnostics.Metrics;
 using KvStore.Definitions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -126,24 +124,7 @@ public sealed class FeatureReloadTests
     [Fact]
     public async Task Lookups_are_counted()
     {
-        var counted = new ConcurrentQueue<string>();
-        using var listener = new MeterListener();
-        listener.InstrumentPublished = static (instrument, self) =>
-        {
-            if (instrument.Name == "kvstore.adapter.requests")
-            {
-                self.EnableMeasurementEvents(instrument);
-            }
-        };
-        listener.SetMeasurementEventCallback<long>((_, count, tags, _) =>
-        {
-            var values = tags.ToArray().ToDictionary();
-            if (values["db.namespace"] as string == "COUNTED_FLAGS_KV")
-            {
-                counted.Enqueue($"{values["kvstore.adapter"]} {values["db.operation.name"]} {values["kvstore.outcome"]} {count}");
-            }
-        });
-        listener.Start();
+        using var counted = new AdapterRequests("COUNTED_FLAGS_KV");
         await using var provider = new ServiceCollection()
             .AddKvNamespace("COUNTED_FLAGS_KV")
             .AddFeatureManagement().AddKvFeatureDefinitions("COUNTED_FLAGS_KV").Services
@@ -154,7 +135,7 @@ public sealed class FeatureReloadTests
         await definitions.GetFeatureDefinitionAsync("Beta");
         await definitions.GetFeatureDefinitionAsync("Gamma");
 
-        counted.Should().Equal("feature_management load ok 1", "feature_management get hit 1", "feature_management get miss 1");
+        counted.Lines.Should().Equal("feature_management load ok 1", "feature_management get hit 1", "feature_management get miss 1");
     }
 
     [Fact]

@@ -52,7 +52,15 @@ internal sealed class KvFeatureDefinitionProvider(Func<IKvExtendedNamespace> ope
             watch = _watch;
         }
 
-        await watch.Loaded.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await watch.Loaded.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ObjectDisposedException("This was disposed while definitions of features were read.", e);
+        }
+
         return Volatile.Read(ref _definitions)!;
     }
 

@@ -65,7 +65,7 @@ internal sealed class WriteLoop : IAsyncDisposable
     /// <summary>Commits what waits, and then takes nothing more.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _stopping.StopAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(false);
         _backlog.Close(new ObjectDisposedException(_host.Name));
         _stopping.Dispose();

@@ -87,19 +87,7 @@ internal sealed class WriteTransaction
             AddStanding(batch, readers);
         }
 
-        var reader = await batch.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using (reader.ConfigureAwait(false))
-        {
-            foreach (var read in readers)
-            {
-                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    read(reader);
-                }
-
-                await reader.NextResultAsync(cancellationToken).ConfigureAwait(false);
-            }
-        }
+        await SendAsync(batch, readers, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads what a transaction has changed that was committed when its connection was lost.</summary>
@@ -118,19 +106,7 @@ internal sealed class WriteTransaction
             AddStanding(batch, readers);
         }
 
-        var reader = await batch.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using (reader.ConfigureAwait(false))
-        {
-            foreach (var read in readers)
-            {
-                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    read(reader);
-                }
-
-                await reader.NextResultAsync(cancellationToken).ConfigureAwait(false);
-            }
-        }
+        await SendAsync(batch, readers, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>How a write of the transaction ended.</summary>
@@ -148,6 +124,23 @@ internal sealed class WriteTransaction
         return new KvEngineOutcome { Holds = holds, StandingRevision = standing };
     }
 
+    private static async ValueTask SendAsync(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers, CancellationToken cancellationToken)
+    {
+        var reader = await batch.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            foreach (var read in readers)
+            {
+                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    read(reader);
+                }
+
+                await reader.NextResultAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
     private static NpgsqlParameter Parameter(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
 
     private static NpgsqlParameter Array<T>(List<QueuedWrite> writes, Func<QueuedWrite, T> column, NpgsqlDbType type)
@@ -162,6 +155,10 @@ internal sealed class WriteTransaction
     }
 
     private static NpgsqlParameter Keys(List<QueuedWrite> writes) => Array(writes, static write => write.Key.ToArray(), NpgsqlDbType.Bytea);
+
+    private static NpgsqlParameter RevisionMins(List<QueuedWrite> writes) => Array(writes, static write => write.Write.RevisionMin, NpgsqlDbType.Bigint);
+
+    private static NpgsqlParameter RevisionMaxs(List<QueuedWrite> writes) => Array(writes, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint);
 
     private static void Add(
         NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers, Action<NpgsqlDataReader>? read, string text, params ReadOnlySpan<NpgsqlParameter> parameters)
@@ -185,6 +182,19 @@ internal sealed class WriteTransaction
 
     private NpgsqlParameter Now() => Parameter(_clock.NowParameter, NpgsqlDbType.Bigint);
 
+    // $1 to $8 of the statements that write entries.
+    private NpgsqlParameter[] EntriesOf(List<QueuedWrite> writes) =>
+    [
+        Number(),
+        Keys(writes),
+        Array(writes, static write => write.Write.Mutation.Value.ToArray(), NpgsqlDbType.Bytea),
+        Array(writes, static write => write.Write.Mutation.Metadata.ToArray(), NpgsqlDbType.Bytea),
+        Array(writes, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
+        Array(writes, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
+        Array(writes, static write => LargeOf(write)?.Id, NpgsqlDbType.Bigint),
+        Array(writes, static write => LargeOf(write)?.Length, NpgsqlDbType.Bigint),
+    ];
+
     private void ReadMade(NpgsqlDataReader reader) => Made[reader.GetFieldValue<byte[]>(0)] = (reader.GetInt64(1), reader.GetInt64(2));
 
     // All rows in the order of the keys, before several statements write them in another order.
@@ -204,18 +214,6 @@ internal sealed class WriteTransaction
             return;
         }
 
-        ReadOnlySpan<NpgsqlParameter> parameters =
-        [
-            Number(),
-            Keys(writes),
-            Array(writes, static write => write.Write.Mutation.Value.ToArray(), NpgsqlDbType.Bytea),
-            Array(writes, static write => write.Write.Mutation.Metadata.ToArray(), NpgsqlDbType.Bytea),
-            Array(writes, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
-            Array(writes, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
-            Array(writes, static write => LargeOf(write)?.Id, NpgsqlDbType.Bigint),
-            Array(writes, static write => LargeOf(write)?.Length, NpgsqlDbType.Bigint),
-            Now(),
-        ];
         Add(
             batch, readers, ReadMade,
             $"""
@@ -231,7 +229,7 @@ internal sealed class WriteTransaction
             c AS ({Changes("w")})
             SELECT key, revision, 0::bigint FROM w
             """,
-            condition.Length == 0 ? parameters[..^1] : parameters);
+            condition.Length == 0 ? EntriesOf(writes) : [.. EntriesOf(writes), Now()]);
     }
 
     private void AddReplacements(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
@@ -254,17 +252,7 @@ internal sealed class WriteTransaction
             c AS ({Changes("w")})
             SELECT key, revision, 0::bigint FROM w
             """,
-            Number(),
-            Keys(_replacements),
-            Array(_replacements, static write => write.Write.Mutation.Value.ToArray(), NpgsqlDbType.Bytea),
-            Array(_replacements, static write => write.Write.Mutation.Metadata.ToArray(), NpgsqlDbType.Bytea),
-            Array(_replacements, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
-            Array(_replacements, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
-            Array(_replacements, static write => LargeOf(write)?.Id, NpgsqlDbType.Bigint),
-            Array(_replacements, static write => LargeOf(write)?.Length, NpgsqlDbType.Bigint),
-            Now(),
-            Array(_replacements, static write => write.Write.RevisionMin, NpgsqlDbType.Bigint),
-            Array(_replacements, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint));
+            [.. EntriesOf(_replacements), Now(), RevisionMins(_replacements), RevisionMaxs(_replacements)]);
     }
 
     private void AddDeletes(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
@@ -289,8 +277,8 @@ internal sealed class WriteTransaction
             Number(),
             Keys(_deletes),
             Now(),
-            Array(_deletes, static write => write.Write.RevisionMin, NpgsqlDbType.Bigint),
-            Array(_deletes, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint));
+            RevisionMins(_deletes),
+            RevisionMaxs(_deletes));
     }
 
     private void AddTouches(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
@@ -319,8 +307,8 @@ internal sealed class WriteTransaction
             Now(),
             Array(_touches, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
             Array(_touches, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
-            Array(_touches, static write => write.Write.RevisionMin, NpgsqlDbType.Bigint),
-            Array(_touches, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint));
+            RevisionMins(_touches),
+            RevisionMaxs(_touches));
     }
 
     private void AddStanding(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers) => Add(

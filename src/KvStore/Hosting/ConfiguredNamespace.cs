@@ -63,8 +63,8 @@ internal sealed class ConfiguredNamespace
             {
                 _options = OptionsOf(ConfigurationHost.Of(builder, configuration()));
 
-                // A provider of configuration is loaded synchronously. This waits for work on the thread pool, which does not need the
-                // thread of the caller.
+                // A provider of configuration is loaded synchronously. This waits for a thread of its own, which does not need the thread of
+                // the caller.
                 _opened = KvNamespace.OpenAsync(Name, _options).AsTask().GetAwaiter().GetResult();
                 _ = _opened.Owners.TryHold(closesWhenReleased: true);
             }

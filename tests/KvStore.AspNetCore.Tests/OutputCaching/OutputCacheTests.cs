@@ -182,33 +182,13 @@ public sealed class OutputCacheTests
     [Fact]
     public async Task Requests_are_counted_by_operation_and_outcome()
     {
-        var counted = new List<string>();
-        using var listener = new System.Diagnostics.Metrics.MeterListener();
-        listener.InstrumentPublished = (instrument, l) =>
-        {
-            if (instrument.Name == "kvstore.adapter.requests")
-            {
-                l.EnableMeasurementEvents(instrument);
-            }
-        };
-        listener.SetMeasurementEventCallback<long>((_, count, tags, _) =>
-        {
-            var all = tags.ToArray().ToDictionary(tag => tag.Key, tag => tag.Value?.ToString());
-            if (all["kvstore.adapter"] == "output_cache" && all["db.namespace"] == "COUNTED_KV")
-            {
-                lock (counted)
-                {
-                    counted.Add($"{all["db.operation.name"]} {all["kvstore.outcome"]}");
-                }
-            }
-        });
-        listener.Start();
+        using var counted = new AdapterRequests("COUNTED_KV");
         await using var host = await StartAsync(Storage.InMemory(), name: "COUNTED_KV");
         await GetAsync(host, "/tagged/a");
         await GetAsync(host, "/tagged/a");
         await host.Client.PostAsync("/evict/a", content: null);
 
-        counted.Should().Equal("get miss", "set ok", "get hit", "evict ok");
+        counted.Lines.Should().Equal(new[] { "get miss", "set ok", "get hit", "evict ok" }.Select(line => $"output_cache {line} 1"));
     }
 
     [Fact]

@@ -111,24 +111,7 @@ public sealed class CacheRegistrationTests : IDisposable
     [Fact]
     public async Task Requests_are_counted()
     {
-        using var meter = new System.Diagnostics.Metrics.MeterListener();
-        var counted = new List<string>();
-        meter.InstrumentPublished = (instrument, listener) =>
-        {
-            if (instrument.Name == "kvstore.adapter.requests")
-            {
-                listener.EnableMeasurementEvents(instrument);
-            }
-        };
-        meter.SetMeasurementEventCallback<long>((_, count, tags, _) =>
-        {
-            var values = tags.ToArray().ToDictionary(tag => tag.Key, tag => tag.Value as string);
-            if (values["db.namespace"] == "COUNTED_KV")
-            {
-                counted.Add($"{values["kvstore.adapter"]} {values["db.operation.name"]} {values["kvstore.outcome"]} {count}");
-            }
-        });
-        meter.Start();
+        using var counted = new AdapterRequests("COUNTED_KV");
         await using var services = new ServiceCollection().AddKvNamespace("COUNTED_KV").AddKvDistributedCache("COUNTED_KV").BuildServiceProvider();
         var cache = services.GetRequiredService<IDistributedCache>();
 
@@ -138,7 +121,7 @@ public sealed class CacheRegistrationTests : IDisposable
         cache.Refresh("k");
         cache.Remove("k");
 
-        counted.Should().Equal(new[] { "get miss", "set ok", "get hit", "refresh hit", "remove ok" }.Select(line => $"distributed_cache {line} 1"));
+        counted.Lines.Should().Equal(new[] { "get miss", "set ok", "get hit", "refresh hit", "remove ok" }.Select(line => $"distributed_cache {line} 1"));
     }
 
     private static ServiceCollection Services() => (ServiceCollection)new ServiceCollection().AddKvNamespace("CACHE_KV");
