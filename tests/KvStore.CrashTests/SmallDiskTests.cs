@@ -91,6 +91,30 @@ public sealed class SmallDiskTests
         (await Stores.StateOfAsync(disk))["large"].Should().Be(new string((char)('a' + 19), 30_000));
     }
 
+    [Fact]
+    public async Task Large_value_is_stored_when_space_came_back_after_it_was_refused()
+    {
+        // The background may remove a replaced file between the refusal and the look at what can be removed. Then there is nothing left.
+        using var disk = new SimulatedDisk();
+        var host = await Stores.OpenAsync(disk, Stores.Small with { Durability = Durability.Buffered });
+        var capacity = disk.CapacityBytes;
+        var isRefused = false;
+        disk.BeforeStep = (operation, name) =>
+        {
+            if (name.EndsWith(".value", StringComparison.Ordinal) && operation == "write")
+            {
+                (disk.CapacityBytes, isRefused) = isRefused ? (capacity, true) : (disk.UsedBytes, true);
+            }
+        };
+
+        await host.PutLargeAsync("large", new string('x', 30_000));
+
+        isRefused.Should().BeTrue();
+        disk.BeforeStep = null;
+        await host.Persistence.DisposeAsync();
+        (await Stores.StateOfAsync(disk))["large"].Should().HaveLength(30_000);
+    }
+
     [Theory]
     [InlineData(Durability.Immediate)]
     [InlineData(Durability.Interval)]

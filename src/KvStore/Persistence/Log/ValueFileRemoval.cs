@@ -20,8 +20,8 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
     private bool _isRemoving;
 
     // Those that wait until what is in the list, or what was taken from it, can be removed.
-    private TaskCompletionSource<bool>? _nextDone;
-    private TaskCompletionSource<bool>? _currentDone;
+    private TaskCompletionSource? _nextDone;
+    private TaskCompletionSource? _currentDone;
     private Task _removal = Task.CompletedTask;
 
     /// <summary>Removes a file that was released, when its last lease has ended.</summary>
@@ -54,25 +54,24 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
         }
     }
 
-    /// <summary>Removes what was released before the call, because space is short.</summary>
-    /// <returns>Whether anything was removed that has no lease.</returns>
-    public Task<bool> RemoveNowAsync()
+    /// <summary>Removes what was released before the call, because space is short. What it removes may have been removed before it is called.</summary>
+    public Task RemoveNowAsync()
     {
         lock (_lock)
         {
             if (_isSuspended || _isClosed)
             {
-                return Task.FromResult(false);
+                return Task.CompletedTask;
             }
 
             if (_released is null)
             {
-                return _isRemoving ? (_currentDone ??= NewDone()).Task : Task.FromResult(false);
+                return _isRemoving ? (_currentDone ??= NewDone()).Task : Task.CompletedTask;
             }
 
             var done = _nextDone ??= NewDone();
             StartHoldingLock();
-            return _isRemoving ? done.Task : Task.FromResult(false);
+            return _isRemoving ? done.Task : Task.CompletedTask;
         }
     }
 
@@ -102,7 +101,7 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
         }
     }
 
-    private static TaskCompletionSource<bool> NewDone() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static TaskCompletionSource NewDone() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static void AllowRemoval(ValueFile? first)
     {
@@ -161,13 +160,13 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
             Debug.Assert(_isRemoving, "One task removes at a time.");
 
             // What was taken before this call is removed.
-            _currentDone?.SetResult(true);
+            _currentDone?.SetResult();
             _currentDone = null;
             released = _released;
             if (_isClosed || _isSuspended || released is null)
             {
                 _isRemoving = false;
-                _nextDone?.SetResult(false);
+                _nextDone?.SetResult();
                 _nextDone = null;
                 return false;
             }
@@ -192,8 +191,8 @@ internal sealed class ValueFileRemoval(Func<ValueTask> flush)
             last.NextReleased = _released;
             _released = released;
             _isRemoving = false;
-            _currentDone?.SetResult(false);
-            _nextDone?.SetResult(false);
+            _currentDone?.SetResult();
+            _nextDone?.SetResult();
             _currentDone = _nextDone = null;
         }
     }

@@ -34,9 +34,9 @@ internal sealed class ValueFileWriter(ValueFiles owner, IStorage storage, ValueF
             bytes = bytes[taken..];
             _blockBytes += taken;
             _length += taken;
-            if (_blockBytes == LogFormat.ValueBlockBytes && !TryWriteBlock(out var lack))
+            if (_blockBytes == LogFormat.ValueBlockBytes && !TryWriteBlock(out _))
             {
-                return WriteAfterwardsAsync(lack, bytes, cancellationToken);
+                return WriteAfterwardsAsync(bytes, cancellationToken);
             }
         }
 
@@ -47,9 +47,9 @@ internal sealed class ValueFileWriter(ValueFiles owner, IStorage storage, ValueF
     {
         ThrowIfEnded();
         cancellationToken.ThrowIfCancellationRequested();
-        if ((_blockBytes > sizeof(uint) || _file is null) && !TryWriteBlock(out var lack))
+        if ((_blockBytes > sizeof(uint) || _file is null) && !TryWriteBlock(out _))
         {
-            await WriteAgainAsync(lack).ConfigureAwait(false);
+            await WriteAgainAsync().ConfigureAwait(false);
         }
 
         // Not on the thread of the caller: a flush takes milliseconds.
@@ -77,15 +77,17 @@ internal sealed class ValueFileWriter(ValueFiles owner, IStorage storage, ValueF
         return default;
     }
 
-    private async ValueTask WriteAfterwardsAsync(Exception lack, ReadOnlyMemory<byte> rest, CancellationToken cancellationToken)
+    private async ValueTask WriteAfterwardsAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken)
     {
-        await WriteAgainAsync(lack).ConfigureAwait(false);
+        await WriteAgainAsync().ConfigureAwait(false);
         await WriteAsync(rest, cancellationToken).ConfigureAwait(false);
     }
 
-    private async ValueTask WriteAgainAsync(Exception lack)
+    private async ValueTask WriteAgainAsync()
     {
-        if (!await owner.MakeSpaceAsync().ConfigureAwait(false) || !TryWriteBlock(out lack!))
+        // Also when there was nothing to remove: another call may have removed it since the block was refused.
+        await owner.MakeSpaceAsync().ConfigureAwait(false);
+        if (!TryWriteBlock(out var lack))
         {
             throw owner.Failed(lack);
         }

@@ -74,8 +74,7 @@ internal sealed class ValueFiles : IKvLargeValues
     }
 
     /// <summary>Flushes the log and removes the files that waited for that, because space is short.</summary>
-    /// <returns>Whether there may be more space now.</returns>
-    public Task<bool> MakeSpaceAsync() => _removal?.RemoveNowAsync() ?? Task.FromResult(false);
+    public Task MakeSpaceAsync() => _removal?.RemoveNowAsync() ?? Task.CompletedTask;
 
     public bool TryOpen(KvValueReference reference, [NotNullWhen(true)] out KvLargeValue? value)
     {
