@@ -54,7 +54,7 @@ internal sealed class PrefixedExtendedNamespace(IKvExtendedNamespace inner, stri
         {
             await foreach (var entry in entries.WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                yield return entry with { Key = OuterKeyOf(entry.Key) };
+                yield return new KvScanEntry(OuterKeyOf(entry.Key), entry.Value);
             }
         }
     }
