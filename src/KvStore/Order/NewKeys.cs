@@ -11,14 +11,10 @@ namespace KvStore.Order;
 /// address the key is only in the hash index, and <see cref="HasLost"/> says so: the ordered index is then rebuilt from there.
 /// Thread safety: all members, from any thread; those that say so only while holding the lock of the shard.
 /// </remarks>
-/// <param name="shard">The shard.</param>
-/// <param name="index">The hash index.</param>
-/// <param name="shardLock">The lock of the shard.</param>
-/// <param name="mergedAt">How many keys the shard collects before it requests a merge.</param>
-internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock, int mergedAt)
+internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
 {
-    // The largest array that is kept for the next keys. A merge that comes late meets a larger one, which would otherwise stay.
-    private readonly int _addressesKept = mergedAt * 2;
+    // The largest array that is kept for the next keys: twice what a shard collects before it requests a merge.
+    private const int AddressesKept = 1024;
 
     private long[] _addresses = [];
     private int _count;
@@ -86,29 +82,12 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock, int me
         }
     }
 
-    /// <summary>Frees the memory, unless keys wait.</summary>
-    public void Trim()
-    {
-        if (Volatile.Read(ref _addresses).Length == 0)
-        {
-            return;
-        }
-
-        lock (shardLock)
-        {
-            if (_count == 0)
-            {
-                _addresses = [];
-            }
-        }
-    }
-
     /// <summary>Forgets the keys that wait.</summary>
     public void ClearHoldingLock()
     {
         Debug.Assert(shardLock.IsHeldByCurrentThread);
         Volatile.Write(ref _count, 0);
-        if (_addresses.Length > _addressesKept)
+        if (_addresses.Length > AddressesKept)
         {
             _addresses = [];
         }

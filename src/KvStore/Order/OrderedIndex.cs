@@ -175,17 +175,12 @@ internal sealed partial class OrderedIndex(
         }
     }
 
-    /// <summary>Frees the buffers that merging keeps for the next batch, and those of the shards in which no key waits.</summary>
+    /// <summary>Frees the buffers that merging keeps for the next batch.</summary>
     public void TrimBuffers()
     {
         lock (_lock)
         {
             _batch.Trim();
-        }
-
-        foreach (var keys in newKeys)
-        {
-            keys.Trim();
         }
     }
 

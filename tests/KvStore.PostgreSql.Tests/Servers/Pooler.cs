@@ -32,7 +32,6 @@ internal static class Pooler
             listen_addr = 127.0.0.1
             listen_port = {port}
             unix_socket_dir =
-            pidfile = {directory}/pid
             auth_type = trust
             auth_file = {directory}/users
             pool_mode = transaction
@@ -50,8 +49,13 @@ internal static class Pooler
             await owner.WaitForExitAsync();
         }
 
-        using var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
-        EndOfTests.Stop(directory, Path.Combine(directory, "pid"), "TERM");
+        var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
+        AssemblyEnd.Add(() =>
+        {
+            process.Kill();
+            process.WaitForExit();
+            Directory.Delete(directory, recursive: true);
+        });
         var connectionString = new NpgsqlConnectionStringBuilder(server.ConnectionString)
         {
             Host = "127.0.0.1",
