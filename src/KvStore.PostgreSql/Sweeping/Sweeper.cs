@@ -217,7 +217,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
                     return;
                 }
 
-                // Whoever reads the partition for long, for example a backup, is not disturbed, and nobody waits behind us.
+                // A long reader of the partition, for example a backup, is not disturbed, and nobody waits behind us.
                 using var truncate = new NpgsqlCommand(
                     Invariant($"SET LOCAL lock_timeout = {LockMilliseconds}; TRUNCATE {partition}"), connection, transaction);
                 await truncate.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);

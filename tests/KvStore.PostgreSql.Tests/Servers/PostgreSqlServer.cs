@@ -12,19 +12,16 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 {
     private const int Port = 5432;
 
-    private static readonly Lazy<Task<PostgreSqlServer>> s_shared = new(async () =>
-    {
-        var server = await StartNewAsync();
-        AssemblyEnd.Add(() => server.DisposeAsync().AsTask().GetAwaiter().GetResult());
-        return server;
-    });
+    private static readonly Dictionary<PostgreSqlVersion, Lazy<Task<PostgreSqlServer>>> s_shared =
+        Enum.GetValues<PostgreSqlVersion>().ToDictionary(static version => version, static version => new Lazy<Task<PostgreSqlServer>>(() => StartSharedAsync(version)));
 
     private readonly string _directory;
+    private readonly string _programs;
 
-    private PostgreSqlServer(string directory) => _directory = directory;
+    private PostgreSqlServer(string directory, string programs) => (_directory, _programs) = (directory, programs);
 
     /// <summary>The server that the tests share which do not stop it. Stopped when the last test has run.</summary>
-    public static Task<PostgreSqlServer> Shared => s_shared.Value;
+    public static Task<PostgreSqlServer> Shared => SharedOf(PostgreSqlVersion.Packaged);
 
     /// <summary>The connection string for the database <c>postgres</c>.</summary>
     public string ConnectionString =>
@@ -35,17 +32,20 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 
     private string Data => Path.Combine(_directory, "data");
 
+    /// <summary>The server of a version that the tests share which do not stop it. Stopped when the last test has run.</summary>
+    public static Task<PostgreSqlServer> SharedOf(PostgreSqlVersion version) => s_shared[version].Value;
+
     /// <summary>Makes a server and starts it.</summary>
-    public static async Task<PostgreSqlServer> StartNewAsync()
+    public static async Task<PostgreSqlServer> StartNewAsync(PostgreSqlVersion version = PostgreSqlVersion.Packaged)
     {
         var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
-        var server = new PostgreSqlServer(directory);
+        var server = new PostgreSqlServer(directory, version == PostgreSqlVersion.Eighteen ? Installed.PostgreSql18! : Installed.PostgreSql!);
         if (Environment.IsPrivilegedProcess)
         {
             await RunAsync("chown", "nobody", directory);
         }
 
-        await RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
+        await server.RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
         await server.StartAsync();
         return server;
     }
@@ -113,9 +113,16 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
         await RunAsync("rm", "-rf", _directory);
     }
 
-    private static Task RunAsServerAsync(string program, params string[] arguments)
+    private static async Task<PostgreSqlServer> StartSharedAsync(PostgreSqlVersion version)
     {
-        var path = Path.Combine(Installed.PostgreSql!, program);
+        var server = await StartNewAsync(version);
+        AssemblyEnd.Add(() => server.DisposeAsync().AsTask().GetAwaiter().GetResult());
+        return server;
+    }
+
+    private Task RunAsServerAsync(string program, params string[] arguments)
+    {
+        var path = Path.Combine(_programs, program);
         return Environment.IsPrivilegedProcess
             ? RunAsync("setpriv", ["--reuid=nobody", "--regid=nogroup", "--clear-groups", path, .. arguments])
             : RunAsync(path, arguments);
