@@ -25,7 +25,7 @@ internal sealed class AddedSections
         _sections.Find(section => section.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).Read;
 
     /// <summary>The exception for a section that nothing reads.</summary>
-    public FormatException Unknown(IConfigurationSection entry, string known) =>
+    public static FormatException Unknown(IConfigurationSection entry, string known) =>
         entry.Key.Equals(PostgreSql, StringComparison.OrdinalIgnoreCase)
             ? new FormatException($"{entry.Path} is read only for a namespace that code puts into PostgreSQL. Call kv.UsePostgreSql() of the package KvStore.PostgreSql where the namespace is registered.")
             : Setting.Unknown(entry, known);

@@ -34,7 +34,7 @@ internal static class KvConfiguration
                 "MEMORY" => options with { Memory = ApplyMemory(entry, options.Memory) },
                 "ENFORCEWRITERATE" => options with { EnforceWriteRate = Setting.Boolean(entry) },
                 _ when more.Find(entry.Key) is { } read => read(services, entry, options),
-                _ => throw more.Unknown(
+                _ => throw AddedSections.Unknown(
                     entry,
                     $"Profile, {nameof(KvNamespaceOptions.Limits)}, {nameof(KvNamespaceOptions.Persistence)}, {nameof(KvNamespaceOptions.Replication)}, {nameof(KvNamespaceOptions.Memory)}{more.Names} and {nameof(KvNamespaceOptions.EnforceWriteRate)}"),
             };
