@@ -18,8 +18,9 @@ internal static class KvConfiguration
     /// <param name="section">The section.</param>
     /// <param name="options">The options that the section changes.</param>
     /// <param name="more">Reads the sections that packages have added to the namespace: see <see cref="KvNamespaceBuilder.AddSection"/>.</param>
-    public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options, AddedSections more)
+    public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options, AddedSections? more = null)
     {
+        more ??= new AddedSections();
         Setting.CheckHasEntries(section);
 
         // The profile comes first, because it replaces limits and lag, which the other settings then change.
