@@ -30,6 +30,14 @@ internal static partial class DocumentedRights
         ORDER BY 1
         """;
 
+    /// <summary>What the server says about a missing right: kind and name of the object.</summary>
+    /// <param name="right">A line of the result of <see cref="Query"/>, with the objects after ON.</param>
+    public static string Denial(string right)
+    {
+        var names = right[(right.IndexOf(" ON ", StringComparison.Ordinal) + 4)..].Split(", ").Select(static name => name.Split(' ', '.')[^1]);
+        return $"permission denied for (table|schema|sequence|database) \"?({string.Join('|', names)})\\b";
+    }
+
     [GeneratedRegex(@"\*\*Rights\.\*\*.*?```sql\n(?<statements>.*?)```", RegexOptions.Singleline)]
     private static partial Regex Block();
 

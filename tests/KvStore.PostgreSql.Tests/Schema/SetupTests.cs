@@ -86,18 +86,6 @@ public sealed class SetupTests
     }
 
     [Theory]
-    [InlineData("CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu)", 130000, false, "CockroachDB")]
-    [InlineData("PostgreSQL 11.2-YB-2.21.0.0-b0 on x86_64", 110002, true, "YugabyteDB")]
-    [InlineData("PostgreSQL 12.18 on x86_64", 120018, false, "PostgreSQL 12")]
-    [InlineData("PostgreSQL 15.1 (something else)", 150001, false, "pg_visible_in_snapshot")]
-    public void Server_that_lacks_what_the_feed_needs_is_refused(string version, int number, bool hasSnapshots, string named) =>
-        ServerKind.Refusal(version, number, hasSnapshots).Should().Contain(named).And.Contain("PostgreSQL 13 or later");
-
-    [Fact]
-    public void PostgreSQL_from_13_on_is_not_refused() =>
-        ServerKind.Refusal("PostgreSQL 13.0 on x86_64", 130000, hasSnapshots: true).Should().BeNull();
-
-    [Theory]
     [InlineData("Kv")]
     [InlineData("")]
     [InlineData("a;drop")]

@@ -15,6 +15,7 @@ internal sealed class WholeLife(string administrator, string limited) : IAsyncDi
         StalenessMax = TimeSpan.FromSeconds(1),
         SweepInterval = Timeout.InfiniteTimeSpan,
         LargeValueBytes = 1024,
+        WriteTimeout = TimeSpan.FromSeconds(5),
     };
 
     private readonly string _name = $"LIFE {Guid.NewGuid()}";

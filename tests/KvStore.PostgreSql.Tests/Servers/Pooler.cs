@@ -32,6 +32,7 @@ internal static class Pooler
             listen_addr = 127.0.0.1
             listen_port = {port}
             unix_socket_dir =
+            pidfile = {directory}/pid
             auth_type = trust
             auth_file = {directory}/users
             pool_mode = transaction
@@ -49,13 +50,8 @@ internal static class Pooler
             await owner.WaitForExitAsync();
         }
 
-        var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
-        AssemblyEnd.Add(() =>
-        {
-            process.Kill();
-            process.WaitForExit();
-            Directory.Delete(directory, recursive: true);
-        });
+        using var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
+        EndOfTests.Stop(directory, Path.Combine(directory, "pid"), "TERM");
         var connectionString = new NpgsqlConnectionStringBuilder(server.ConnectionString)
         {
             Host = "127.0.0.1",

@@ -36,6 +36,8 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 
     private string Data => Path.Combine(_directory, "data");
 
+    private string ProcessFile => Path.Combine(Data, "postmaster.pid");
+
     /// <summary>The server of a version that the tests share which do not stop it. Stopped when the last test has run.</summary>
     public static Task<PostgreSqlServer> SharedOf(PostgreSqlVersion version) => s_shared[version].Value;
 
@@ -89,7 +91,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     /// <summary>Kills the server, as the kernel does when it is out of memory.</summary>
     public void Kill()
     {
-        var pid = int.Parse(File.ReadLines(Path.Combine(Data, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+        var pid = int.Parse(File.ReadLines(ProcessFile).First(), CultureInfo.InvariantCulture);
         Process.GetProcessById(pid).Kill();
     }
 
@@ -140,7 +142,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     private static async Task<PostgreSqlServer> StartSharedAsync(PostgreSqlVersion version)
     {
         var server = await StartNewAsync(version);
-        AssemblyEnd.Add(() => server.DisposeAsync().AsTask().GetAwaiter().GetResult());
+        EndOfTests.Stop(server._directory, server.ProcessFile, "QUIT");
         return server;
     }
 
