@@ -55,7 +55,7 @@ internal sealed class PostgreSqlEngine : IKvEngine
             var clock = new DatabaseClock(host.TimeProvider);
             var source = new PostgreSqlFeedSource(link, _options.Schema, number, clock, TimeProvider.System, () => EngineLog.ClockMoved(logger, host.Name, clock.OffsetSeconds));
             var feed = new ReplicaFeed(source, host);
-            _parts = new Parts { Link = link, Feed = feed, LargeValues = new LargeValueStore(_dataSource, _options.Schema, _options.LargeValueBytes) };
+            _parts = new Parts { Link = link, Feed = feed, LargeValues = new LargeValueStore(_dataSource, _options.Schema, _options.LargeValueBytes, _options.WriteTimeout) };
             var state = await feed.OpenAsync(cancellationToken).ConfigureAwait(false);
             var follower = new FeedLoop(feed, link, host, _options, logger);
             var notifications = _options.UseNotifications

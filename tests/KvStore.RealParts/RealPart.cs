@@ -30,8 +30,11 @@ public enum RealPart
     /// <summary>Permission to mount a tmpfs.</summary>
     Mounts,
 
-    /// <summary>The programs of a PostgreSQL server, and a user who may start it.</summary>
+    /// <summary>The programs of a PostgreSQL server, in the version that the system's packages bring, and a user who may start it.</summary>
     PostgreSql,
+
+    /// <summary>The programs of a PostgreSQL 18 server, and a user who may start it.</summary>
+    PostgreSql18,
 
     /// <summary>PgBouncer, and a PostgreSQL server behind it.</summary>
     PgBouncer,

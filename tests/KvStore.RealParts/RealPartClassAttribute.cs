@@ -15,18 +15,10 @@ public sealed class RealPartClassAttribute(params RealPart[] parts) : Attribute
 }
 
 /// <summary>Finds the tests of classes whose parts are all there. An assembly names it in a <c>TestFrameworkAttribute</c>.</summary>
-public sealed class RealPartTestFramework : XunitTestFramework
+public sealed class RealPartTestFramework(IMessageSink messageSink) : XunitTestFramework(messageSink)
 {
-    public RealPartTestFramework(IMessageSink messageSink)
-        : base(messageSink) => DisposalTracker.Add(new Ending());
-
     protected override ITestFrameworkDiscoverer CreateDiscoverer(IAssemblyInfo assemblyInfo) =>
         new Discoverer(assemblyInfo, SourceInformationProvider, DiagnosticMessageSink);
-
-    private sealed class Ending : IDisposable
-    {
-        public void Dispose() => AssemblyEnd.Run();
-    }
 
     private sealed class Discoverer(IAssemblyInfo assembly, ISourceInformationProvider sources, IMessageSink sink)
         : XunitTestFrameworkDiscoverer(assembly, sources, sink)

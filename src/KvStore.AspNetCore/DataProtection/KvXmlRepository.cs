@@ -31,7 +31,7 @@ internal sealed class KvXmlRepository(IServiceProvider services, KvAdapter adapt
 
     private static readonly SearchValues<char> s_dots = SearchValues.Create(".");
 
-    // Opened by whoever resolves it first: the framework may ask for keys before the host has started.
+    // Opened by the first who resolves it: the framework may ask for keys before the host has started.
     private IKvExtendedNamespace Namespace => services.GetRequiredKeyedService<IKvExtendedNamespace>(adapter.Namespace);
 
     public IReadOnlyCollection<XElement> GetAllElements() =>

@@ -36,7 +36,7 @@ internal sealed class TagWatch(Func<IKvExtendedNamespace> kv, string prefix) : I
         }
     }
 
-    /// <summary>Looks which page the store has for a key, and tells the index.</summary>
+    /// <summary>Looks which page the store has for a key, and notes it in the index.</summary>
     public async ValueTask SettleAsync(TagIndex index, string key)
     {
         while (index.TryBeginSettling(key, out var version))

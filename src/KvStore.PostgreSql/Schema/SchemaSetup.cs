@@ -34,18 +34,26 @@ internal static class SchemaSetup
 
     private static async ValueTask CheckServerAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
+        // A question of its own: another product may lack the functions of the second one.
+        using var ask = new NpgsqlCommand("SELECT version()", connection);
+        var version = (string)(await ask.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!;
+        if (ServerKind.Refusal(version) is { } otherProduct)
+        {
+            throw new KvPersistenceException(otherProduct);
+        }
+
         using var command = new NpgsqlCommand(
-            "SELECT version(), current_setting('server_version_num')::int, EXISTS (SELECT 1 FROM pg_proc WHERE proname = 'pg_visible_in_snapshot'), pg_is_in_recovery()", connection);
+            "SELECT current_setting('server_version_num')::int, EXISTS (SELECT 1 FROM pg_proc WHERE proname = 'pg_visible_in_snapshot'), pg_is_in_recovery()", connection);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
             await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (ServerKind.Refusal(reader.GetString(0), reader.GetInt32(1), reader.GetBoolean(2)) is { } refusal)
+            if (ServerKind.Refusal(version, reader.GetInt32(0), reader.GetBoolean(1)) is { } refusal)
             {
                 throw new KvPersistenceException(refusal);
             }
 
-            if (reader.GetBoolean(3))
+            if (reader.GetBoolean(2))
             {
                 throw new KvPersistenceException(
                     "The server is a standby that cannot write. Connect to the primary: set Target Session Attributes=primary for several hosts.");

@@ -67,7 +67,7 @@ internal abstract class Flight(string key)
         }
     }
 
-    /// <summary>Cancels the token, whoever waits. What the factory has registered runs on other threads.</summary>
+    /// <summary>Cancels the token, also while callers wait. What the factory has registered runs on other threads.</summary>
     public void Cancel() => _ = _cancellation.CancelAsync();
 
     /// <summary>Code that is called from here to the end of the calling async method knows the flight as <see cref="Current"/>.</summary>

@@ -13,7 +13,7 @@ namespace KvStore;
 /// <summary>Counters, and updates of a value by what it is: read, change and write in one step.</summary>
 /// <remarks>
 /// <para>The newest version of the entry is read, and the new value is written if the entry is still that version; otherwise both
-/// are done again (<c>kvstore.update.retries</c> counts how often). So no update is lost, whoever else writes. Where a namespace has regions, that is the newest
+/// are done again (<c>kvstore.update.retries</c> counts how often). So no update is lost, also when others write the key. Where a namespace has regions, that is the newest
 /// state and not what the home region sees. Updates of one key that wait for each other take turns.</para>
 /// <para>Without options an entry keeps its expiration and metadata. With options it gets those, and what is left out is cleared.</para>
 /// <para>A write that failed has changed nothing; one whose outcome is unknown, because the process died before it was acknowledged, may

@@ -15,7 +15,7 @@ internal sealed class KvConfigurationSource(ConfiguredNamespace configured, KvCo
     /// <summary>The namespace.</summary>
     public ConfiguredNamespace Configured => configured;
 
-    /// <summary>What the container is told of the keys that are read.</summary>
+    /// <summary>What the container knows of the keys that are read.</summary>
     public KvAdapter Adapter { get; } = new()
     {
         Name = "configuration",

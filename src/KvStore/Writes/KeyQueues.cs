@@ -13,7 +13,7 @@ namespace KvStore.Writes;
 /// write may go when it is the first and no mutation of its key is in flight; any other write when it is the first. What was in
 /// flight settles with the next flush, so every write gets its turn.</para>
 /// <para>While a write is the first of a queue, no other write of its key is decided.</para>
-/// <para>Keys are told apart by their hashes: two keys with equal hashes share a queue, which does no harm.</para>
+/// <para>Keys are distinguished by their hashes: two keys with equal hashes share a queue, which does no harm.</para>
 /// <para>Thread safety: <see cref="End"/> and <see cref="Leave"/> from any thread; every other member only while holding the lock of
 /// <see cref="CallOrder"/>, under which mutations are decided.</para>
 /// </remarks>

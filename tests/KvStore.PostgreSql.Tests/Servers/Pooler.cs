@@ -6,17 +6,21 @@ using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Servers;
 
-/// <summary>PgBouncer in transaction mode before the shared server: each transaction may have another connection to the server.</summary>
+/// <summary>PgBouncer in transaction mode before a shared server: each transaction may have another connection to the server.</summary>
 internal static class Pooler
 {
-    private static readonly Lazy<Task<string>> s_shared = new(StartAsync);
+    private static readonly Dictionary<PostgreSqlVersion, Lazy<Task<string>>> s_shared =
+        Enum.GetValues<PostgreSqlVersion>().ToDictionary(static version => version, static version => new Lazy<Task<string>>(() => StartAsync(version)));
 
     /// <summary>The connection string for the database <c>postgres</c> through the pooler. It runs until the last test has run.</summary>
-    public static Task<string> ConnectionString => s_shared.Value;
+    public static Task<string> ConnectionString => ConnectionStringFor(PostgreSqlVersion.Packaged);
 
-    private static async Task<string> StartAsync()
+    /// <summary>The connection string for the database <c>postgres</c> of the shared server of a version through the pooler.</summary>
+    public static Task<string> ConnectionStringFor(PostgreSqlVersion version) => s_shared[version].Value;
+
+    private static async Task<string> StartAsync(PostgreSqlVersion version)
     {
-        var server = await PostgreSqlServer.Shared;
+        var server = await PostgreSqlServer.SharedOf(version);
         var directory = Directory.CreateTempSubdirectory("kvbouncer-").FullName;
         var port = FreePort();
         await File.WriteAllTextAsync(Path.Combine(directory, "users"), "\"postgres\" \"\"\n");
@@ -28,6 +32,7 @@ internal static class Pooler
             listen_addr = 127.0.0.1
             listen_port = {port}
             unix_socket_dir =
+            pidfile = {directory}/pid
             auth_type = trust
             auth_file = {directory}/users
             pool_mode = transaction
@@ -45,13 +50,8 @@ internal static class Pooler
             await owner.WaitForExitAsync();
         }
 
-        var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
-        AssemblyEnd.Add(() =>
-        {
-            process.Kill();
-            process.WaitForExit();
-            Directory.Delete(directory, recursive: true);
-        });
+        using var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = "/" })!;
+        EndOfTests.Stop(directory, Path.Combine(directory, "pid"), "TERM");
         var connectionString = new NpgsqlConnectionStringBuilder(server.ConnectionString)
         {
             Host = "127.0.0.1",

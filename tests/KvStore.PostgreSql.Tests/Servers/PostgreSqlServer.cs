@@ -12,43 +12,58 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 {
     private const int Port = 5432;
 
-    private static readonly Lazy<Task<PostgreSqlServer>> s_shared = new(async () =>
-    {
-        var server = await StartNewAsync();
-        AssemblyEnd.Add(() => server.DisposeAsync().AsTask().GetAwaiter().GetResult());
-        return server;
-    });
+    private static readonly Dictionary<PostgreSqlVersion, Lazy<Task<PostgreSqlServer>>> s_shared =
+        Enum.GetValues<PostgreSqlVersion>().ToDictionary(static version => version, static version => new Lazy<Task<PostgreSqlServer>>(() => StartSharedAsync(version)));
 
     private readonly string _directory;
+    private readonly string _programs;
+    private readonly bool _hasStandby;
 
-    private PostgreSqlServer(string directory) => _directory = directory;
+    private PostgreSqlServer(string directory, string programs, bool hasStandby) => (_directory, _programs, _hasStandby) = (directory, programs, hasStandby);
 
     /// <summary>The server that the tests share which do not stop it. Stopped when the last test has run.</summary>
-    public static Task<PostgreSqlServer> Shared => s_shared.Value;
+    public static Task<PostgreSqlServer> Shared => SharedOf(PostgreSqlVersion.Packaged);
 
     /// <summary>The connection string for the database <c>postgres</c>.</summary>
     public string ConnectionString =>
         $"Host={_directory};Port={Port};Username=postgres;Database=postgres;Timeout=5;Command Timeout=20;Maximum Pool Size=50;Include Error Detail=true";
+
+    /// <summary>The directory of the socket, which is a host for clients.</summary>
+    public string Host => _directory;
 
     /// <summary>The socket.</summary>
     public string Socket => Path.Combine(_directory, string.Create(CultureInfo.InvariantCulture, $".s.PGSQL.{Port}"));
 
     private string Data => Path.Combine(_directory, "data");
 
-    /// <summary>Makes a server and starts it.</summary>
-    public static async Task<PostgreSqlServer> StartNewAsync()
-    {
-        var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
-        var server = new PostgreSqlServer(directory);
-        if (Environment.IsPrivilegedProcess)
-        {
-            await RunAsync("chown", "nobody", directory);
-        }
+    private string ProcessFile => Path.Combine(Data, "postmaster.pid");
 
-        await RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
+    /// <summary>The server of a version that the tests share which do not stop it. Stopped when the last test has run.</summary>
+    public static Task<PostgreSqlServer> SharedOf(PostgreSqlVersion version) => s_shared[version].Value;
+
+    /// <summary>Makes a server and starts it.</summary>
+    /// <param name="version">The version.</param>
+    /// <param name="hasStandby">Whether it may have a standby.</param>
+    public static async Task<PostgreSqlServer> StartNewAsync(PostgreSqlVersion version = PostgreSqlVersion.Packaged, bool hasStandby = false)
+    {
+        var server = await NewAsync(version == PostgreSqlVersion.Eighteen ? Installed.PostgreSql18! : Installed.PostgreSql!, hasStandby);
+        await server.RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
         await server.StartAsync();
         return server;
     }
+
+    /// <summary>Makes a standby of this server and starts it. It streams what the server writes.</summary>
+    /// <param name="primary">How the standby reaches the server, as the driver of C writes it.</param>
+    public async Task<PostgreSqlServer> StartStandbyAsync(string primary)
+    {
+        var standby = await NewAsync(_programs, hasStandby: true);
+        await standby.RunAsServerAsync("pg_basebackup", "-D", standby.Data, "-d", primary, "-R", "-X", "stream", "-c", "fast", "--no-sync");
+        await standby.StartAsync();
+        return standby;
+    }
+
+    /// <summary>Makes a standby the primary.</summary>
+    public Task PromoteAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-t", "60", "promote");
 
     /// <summary>Starts the server after it was stopped or killed.</summary>
     public async Task StartAsync()
@@ -60,7 +75,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
             {
                 await RunAsServerAsync(
                     "pg_ctl", "-D", Data, "-w", "-t", "60", "-l", Path.Combine(_directory, "log"), "-o",
-                    $"-k {_directory} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 -c max_wal_senders=0 -c wal_level=minimal -c autovacuum=off -c shared_buffers=32MB", "start");
+                    $"-k {_directory} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 {(_hasStandby ? "-c wal_level=replica" : "-c max_wal_senders=0 -c wal_level=minimal")} -c autovacuum=off -c shared_buffers=32MB", "start");
                 return;
             }
             catch (InvalidOperationException) when (attempt < 30)
@@ -76,7 +91,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     /// <summary>Kills the server, as the kernel does when it is out of memory.</summary>
     public void Kill()
     {
-        var pid = int.Parse(File.ReadLines(Path.Combine(Data, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
+        var pid = int.Parse(File.ReadLines(ProcessFile).First(), CultureInfo.InvariantCulture);
         Process.GetProcessById(pid).Kill();
     }
 
@@ -113,9 +128,27 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
         await RunAsync("rm", "-rf", _directory);
     }
 
-    private static Task RunAsServerAsync(string program, params string[] arguments)
+    private static async Task<PostgreSqlServer> NewAsync(string programs, bool hasStandby)
     {
-        var path = Path.Combine(Installed.PostgreSql!, program);
+        var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
+        if (Environment.IsPrivilegedProcess)
+        {
+            await RunAsync("chown", "nobody", directory);
+        }
+
+        return new PostgreSqlServer(directory, programs, hasStandby);
+    }
+
+    private static async Task<PostgreSqlServer> StartSharedAsync(PostgreSqlVersion version)
+    {
+        var server = await StartNewAsync(version);
+        EndOfTests.Stop(server._directory, server.ProcessFile, "QUIT");
+        return server;
+    }
+
+    private Task RunAsServerAsync(string program, params string[] arguments)
+    {
+        var path = Path.Combine(_programs, program);
         return Environment.IsPrivilegedProcess
             ? RunAsync("setpriv", ["--reuid=nobody", "--regid=nogroup", "--clear-groups", path, .. arguments])
             : RunAsync(path, arguments);

@@ -14,9 +14,10 @@ internal sealed class SharedNamespaces : IAsyncDisposable
     public int Count => _all.Count;
 
     /// <summary>Opens namespaces in a database of their own.</summary>
-    public static async Task<SharedNamespaces> OpenAsync(int count, KvPostgreSqlOptions? options = null)
+    public static async Task<SharedNamespaces> OpenAsync(
+        int count, KvPostgreSqlOptions? options = null, PostgreSqlVersion version = PostgreSqlVersion.Packaged)
     {
-        var shared = new SharedNamespaces(await (await PostgreSqlServer.Shared).CreateDatabaseAsync());
+        var shared = new SharedNamespaces(await (await PostgreSqlServer.SharedOf(version)).CreateDatabaseAsync());
         for (var i = 0; i < count; i++)
         {
             await shared.AddAsync(options);

@@ -5,12 +5,19 @@ namespace KvStore.PostgreSql.Tests.Sharing;
 
 /// <summary>What simpler feeds get wrong, against the real server: transactions that are still open, and revisions that meet.</summary>
 [RealPartClass(RealPart.PostgreSql)]
-public sealed class FeedRegressionTests
+public sealed class FeedRegressionTests() : FeedRegressions(PostgreSqlVersion.Packaged);
+
+/// <summary>The same on PostgreSQL 18.</summary>
+[RealPartClass(RealPart.PostgreSql18)]
+public sealed class FeedRegression18Tests() : FeedRegressions(PostgreSqlVersion.Eighteen);
+
+/// <summary>The tests, which run on each version.</summary>
+public abstract class FeedRegressions(PostgreSqlVersion version)
 {
     [Fact]
     public async Task Transaction_that_commits_late_is_not_lost()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(2);
+        await using var shared = await OpenSharedAsync(2);
         await using var slow = await Open(shared.Database);
         await Run(slow, "BEGIN");
         await Run(slow, Write("slow", "v"));
@@ -25,7 +32,7 @@ public sealed class FeedRegressionTests
     [Fact]
     public async Task Transaction_that_is_rolled_back_is_never_shown()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(1);
+        await using var shared = await OpenSharedAsync(1);
         await using var other = await Open(shared.Database);
         await Run(other, "BEGIN");
         await Run(other, Write("k", "v"));
@@ -39,8 +46,8 @@ public sealed class FeedRegressionTests
     [Fact]
     public async Task Open_transaction_in_another_database_delays_nothing()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(2);
-        await using var other = await Open(await (await PostgreSqlServer.Shared).CreateDatabaseAsync());
+        await using var shared = await OpenSharedAsync(2);
+        await using var other = await Open(await (await PostgreSqlServer.SharedOf(version)).CreateDatabaseAsync());
         await Run(other, "CREATE TABLE t (x int)");
         await Run(other, "BEGIN");
         await Run(other, "INSERT INTO t VALUES (1)");
@@ -56,7 +63,7 @@ public sealed class FeedRegressionTests
     [Fact]
     public async Task Write_that_waits_for_the_row_gets_the_higher_revision()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(2);
+        await using var shared = await OpenSharedAsync(2);
         await shared[0].PutAsync("k", "v0");
         await using var other = await Open(shared.Database);
         await Run(other, "BEGIN");
@@ -76,7 +83,7 @@ public sealed class FeedRegressionTests
     [Fact]
     public async Task Put_that_waits_for_a_delete_comes_after_it()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(2);
+        await using var shared = await OpenSharedAsync(2);
         await shared[0].PutAsync("k", "v0");
         await using var other = await Open(shared.Database);
         await Run(other, "BEGIN");
@@ -97,7 +104,7 @@ public sealed class FeedRegressionTests
     [Fact]
     public async Task Later_version_with_the_lower_transaction_number_wins()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(2);
+        await using var shared = await OpenSharedAsync(2);
         await using var first = await Open(shared.Database);
         await Run(first, "BEGIN");
         await Run(first, "SELECT pg_current_xact_id()");
@@ -111,13 +118,14 @@ public sealed class FeedRegressionTests
     [Fact]
     public async Task Overwrites_of_entries_without_a_deadline_are_heap_only()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(1);
+        await using var shared = await OpenSharedAsync(1);
         for (var round = 0; round < 4; round++)
         {
             await shared[0].PutManyAsync([.. Enumerable.Range(0, 500).Select(i => new KvEntry($"{i:D4}", $"{round}"))]);
         }
 
-        // The statistics are written when the session ends, or a moment later.
+        // The statistics are written when the session ends, and otherwise seconds later.
+        await shared[0].DisposeAsync();
         var began = TimeProvider.System.GetTimestamp();
         while (true)
         {
@@ -143,6 +151,8 @@ public sealed class FeedRegressionTests
             RETURNING e.key, e.revision)
         INSERT INTO kvstore.changes (namespace, key, revision) SELECT 1, key, revision FROM w
         """;
+
+    private Task<SharedNamespaces> OpenSharedAsync(int count) => SharedNamespaces.OpenAsync(count, options: null, version);
 
     private static async Task<NpgsqlConnection> Open(string database)
     {

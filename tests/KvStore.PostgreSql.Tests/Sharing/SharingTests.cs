@@ -235,6 +235,25 @@ public sealed class SharingTests
         await WaitUntil.HoldsAsync(() => direct.TryGet("n", out var a) && a.GetText() == "100" && pooled.TryGet("n", out var b) && b.GetText() == "100");
     }
 
+    [RealPartFact(RealPart.PgBouncer)]
+    public async Task Processes_behind_a_pooler_also_share_with_the_default_options()
+    {
+        // Notifications do not arrive, or arrive at anybody, and the polls find everything.
+        var name = $"POOLED {Guid.NewGuid()}";
+        var database = new Npgsql.NpgsqlConnectionStringBuilder(await Pooler.ConnectionString) { NoResetOnClose = false }.ConnectionString;
+        await using var first = await KvPostgreSql.OpenAsync(name, database);
+        await using var second = await KvPostgreSql.OpenAsync(name, database);
+        for (var i = 0; i < 20; i++)
+        {
+            var (writer, reader) = i % 2 == 0 ? (first, second) : (second, first);
+            await writer.PutAsync("k", $"{i}");
+            await WaitUntil.HoldsAsync(() => reader.TryGet("k", out var value) && value.GetText() == $"{i}");
+        }
+
+        first.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+        second.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
     [Fact]
     public async Task Namespace_of_a_container_is_shared_and_serves_the_interfaces()
     {

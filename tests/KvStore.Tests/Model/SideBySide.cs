@@ -16,19 +16,46 @@ internal sealed partial class SideBySide : IDisposable
     private static readonly byte[] s_noise = Noise();
 
     private readonly FakeTimeProvider _time = new(OperationSource.ManualStart);
-    private readonly KvNamespace _actual;
+    private readonly Func<KvNamespaceOptions, KvNamespace> _open;
+    private readonly bool _completesAtOnce;
+    private KvNamespace _actual;
     private readonly ReferenceStore _expected;
     private readonly List<(string? Prefix, string Actual, string Expected)> _cursors = [];
     private readonly List<(KvValue View, KvValue Copy)> _views = [];
     private int _turn;
 
+    /// <summary>In memory, where no operation has to wait.</summary>
     public SideBySide()
+        : this(static options => KvNamespace.Create("ACTUAL", options), completesAtOnce: true)
     {
-        _actual = KvNamespace.Create("ACTUAL", new KvNamespaceOptions { TimeProvider = _time, Limits = s_limits });
-        _expected = new ReferenceStore("EXPECTED", _time, s_limits);
     }
 
+    /// <summary>A namespace of any kind.</summary>
+    /// <param name="open">Opens the namespace, empty at first, with this clock and these limits.</param>
+    /// <param name="completesAtOnce">Whether every operation must complete at once.</param>
+    public SideBySide(Func<KvNamespaceOptions, KvNamespace> open, bool completesAtOnce)
+    {
+        (_open, _completesAtOnce) = (open, completesAtOnce);
+        _expected = new ReferenceStore("EXPECTED", _time, s_limits);
+        _actual = Open();
+    }
+
+    /// <summary>The namespace.</summary>
+    public KvNamespace Actual => _actual;
+
     public void Dispose() => _actual.Dispose();
+
+    /// <summary>Opens the namespace once more, with the same clock and limits.</summary>
+    public KvNamespace Open() => _open(new KvNamespaceOptions { TimeProvider = _time, Limits = s_limits });
+
+    /// <summary>Closes the namespace and opens it again; it must have what it had.</summary>
+    public void Reopen()
+    {
+        _views.Clear();
+        _actual.Dispose();
+        _actual = Open();
+        CompareAll();
+    }
 
     /// <summary>Does the same on both sides.</summary>
     /// <exception cref="MismatchException">They answer differently.</exception>
@@ -297,7 +324,7 @@ internal sealed partial class SideBySide : IDisposable
             : "the end";
     }
 
-    private static KvListPage Listed(IKvNamespace kv, string? prefix, int? limit, string? cursor) =>
+    private KvListPage Listed(IKvNamespace kv, string? prefix, int? limit, string? cursor) =>
         Done(kv.ListAsync(new KvListOptions { Prefix = prefix, Limit = limit, Cursor = cursor }));
 
     private void Remember(in KvValue view, in KvValue copy)
@@ -363,17 +390,17 @@ internal sealed partial class SideBySide : IDisposable
         }
     }
 
-    // In memory nothing has to wait, neither here nor there.
-    private static void Done(ValueTask task)
+    // In memory nothing has to wait, neither here nor there. A database has to, and an operation must be done before the next one begins.
+    private void Done(ValueTask task)
     {
-        Require(task.IsCompleted, "the operation did not complete at once");
-        task.GetAwaiter().GetResult();
+        Require(task.IsCompleted || !_completesAtOnce, "the operation did not complete at once");
+        task.AsTask().GetAwaiter().GetResult();
     }
 
-    private static T Done<T>(ValueTask<T> task)
+    private T Done<T>(ValueTask<T> task)
     {
-        Require(task.IsCompleted, "the operation did not complete at once");
-        return task.GetAwaiter().GetResult();
+        Require(task.IsCompleted || !_completesAtOnce, "the operation did not complete at once");
+        return task.AsTask().GetAwaiter().GetResult();
     }
 
     private static byte[] Noise()

@@ -3,7 +3,7 @@ using KvStore.Persistence.Storage;
 namespace KvStore.Persistence.Log;
 
 /// <summary>
-/// Tells a directory whose first opening was interrupted from one that has lost its manifest, its logs and its snapshots. Changes nothing.
+/// Distinguishes a directory whose first opening was interrupted from one that has lost its manifest, its logs and its snapshots. Changes nothing.
 /// </summary>
 /// <remarks>
 /// Both have no file that counts, and the first is new. An interrupted first opening leaves nothing but <c>manifest.tmp</c>, empty, filled
