@@ -134,7 +134,7 @@ internal sealed partial class Shard
             Volatile.Write(ref _liveBytes, _liveBytes + draft.Record.LiveBytes);
         }
 
-        if (!hadValue)
+        if (!hadValue && _left is null)
         {
             NewKeys.AddHoldingLock(draft.Address);
         }
@@ -355,6 +355,13 @@ internal sealed partial class Shard
     // The index has left the record for good: it is dead, and its large value is released.
     private void Kill(Record record, long entry)
     {
+        if (_left is { } left)
+        {
+            // Readers still find it in the table that they have.
+            left.Add(entry);
+            return;
+        }
+
         var largeValue = record.LargeValue;
         MarkDead(record, entry);
         if (!largeValue.IsNone)

@@ -67,10 +67,9 @@ internal sealed partial class ShardedStore
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void NotePublishedHoldingLock(Shard shard, Record record, ulong hash)
+    private void NotePublishedHoldingLock(Shard shard, Record record, ulong hash, in ReplacedRecord replaced)
     {
         Debug.Assert(shard.Lock.IsHeldByCurrentThread);
-        var replaced = shard.Replaced;
         if (!record.IsTombstone)
         {
             Changes.NotePut(record.Key, hash, replaced.Revision, record.Revision);
