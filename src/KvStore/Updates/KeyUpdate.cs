@@ -57,8 +57,8 @@ internal static class KeyUpdate
         Func<IKvNamespace, string, KvValue, TState, Updated<T>> update,
         CancellationToken cancellationToken)
     {
-        var queue = UpdateTurns.QueueOf(key);
-        var hasTurn = UpdateTurns.IsTaken(queue) && await UpdateTurns.TakeAsync(queue, cancellationToken).ConfigureAwait(false);
+        var turns = UpdateTurns.Of(key);
+        var hasTurn = turns.IsTaken && await turns.TakeAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             while (true)
@@ -80,14 +80,14 @@ internal static class KeyUpdate
                 }
 
                 KvMetrics.UpdateRetries.Add(1, new KeyValuePair<string, object?>("db.namespace", kv.Name));
-                hasTurn = hasTurn || await UpdateTurns.TakeAsync(queue, cancellationToken).ConfigureAwait(false);
+                hasTurn = hasTurn || await turns.TakeAsync(cancellationToken).ConfigureAwait(false);
             }
         }
         finally
         {
             if (hasTurn)
             {
-                queue.Release();
+                turns.Release();
             }
         }
     }
