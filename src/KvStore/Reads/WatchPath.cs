@@ -73,12 +73,12 @@ internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store
     {
         if (options.Key is { } key)
         {
-            using var encoded = new EncodedKey(key, limits.KeyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
+            using var encoded = new EncodedKey(key, limits.KeyBytesMax, "WATCH", stackalloc byte[EncodedKey.StackBytes]);
             return new WatchedKeys(encoded.Key.Bytes.ToArray(), IsOneKey: true);
         }
 
         var prefix = options.Prefix ?? "";
-        KeyRules.CheckLength(prefix, limits.KeyBytesMax, "GET", "prefix");
+        KeyRules.CheckLength(prefix, limits.KeyBytesMax, "WATCH", "prefix");
         return new WatchedKeys(KeyRules.IsUnicode(prefix) ? Encoding.UTF8.GetBytes(prefix) : s_prefixOfNoKey, IsOneKey: false);
     }
 
