@@ -35,6 +35,11 @@ try
     await app.WaitForShutdownAsync();
     return 0;
 }
+catch (OperationCanceledException)
+{
+    // It was stopped while it started, by Ctrl+C for example: the host cancels what has begun.
+    return 0;
+}
 catch (StartFailure failure)
 {
     await Console.Error.WriteLineAsync("KvServer did not start. " + failure.Message);

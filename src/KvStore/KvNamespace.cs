@@ -336,7 +336,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// <returns>A task that completes when they are on the disk.</returns>
     /// <exception cref="KvPersistenceException">The flush failed.</exception>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default) =>
-        Persistence?.FlushAsync(cancellationToken) ?? default;
+        NamedFailure.WithNames(Persistence?.FlushAsync(cancellationToken) ?? default, "FLUSH", Name);
 
     /// <summary>
     /// Accepts writes again after the disk has failed (<see cref="Health"/> is <see cref="KvPersistenceStatus.Failed"/>) and the cause
@@ -348,7 +348,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// <exception cref="KvPersistenceException">The cause still stands, or the stored data is damaged; writes are refused as before.</exception>
     /// <exception cref="NotSupportedException">The persistence provider cannot do that.</exception>
     public ValueTask ReopenAsync(CancellationToken cancellationToken = default) =>
-        Persistence?.ReopenAsync(cancellationToken) ?? default;
+        NamedFailure.WithNames(Persistence?.ReopenAsync(cancellationToken) ?? default, "REOPEN", Name);
 
     /// <summary>
     /// Compacts the files, so that only live entries take up space. The namespace does this itself when dead bytes outweigh live
@@ -358,7 +358,7 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// <returns>A task that completes when the space is free.</returns>
     /// <exception cref="KvPersistenceException">It failed; the message says whether writes go on.</exception>
     public ValueTask CompactAsync(CancellationToken cancellationToken = default) =>
-        Persistence?.CompactAsync(cancellationToken) ?? default;
+        NamedFailure.WithNames(Persistence?.CompactAsync(cancellationToken) ?? default, "COMPACT", Name);
 
     /// <summary>
     /// Writes a copy of the namespace as it is at one moment during the call; it can be opened as it is. Reads and writes go
@@ -372,8 +372,9 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(directory);
-        return Persistence?.SnapshotAsync(directory, cancellationToken)
-            ?? throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} lives in memory alone, or in a database; only one that persists in files can be copied to a directory.");
+        return Persistence is { } persistence
+            ? NamedFailure.WithNames(persistence.SnapshotAsync(directory, cancellationToken), "SNAPSHOT", Name)
+            : throw new InvalidOperationException($"The namespace {VisibleKey.Quote(Name)} lives in memory alone, or in a database; only one that persists in files can be copied to a directory.");
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,10 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Reflection;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace KvStore.AspNetCore.Tests;
 
@@ -204,6 +208,21 @@ public sealed class KvServerStartTests : IDisposable
         File.Exists(Path.Combine(_directory, "data", "token.sha256")).Should().BeFalse("nobody has seen the token");
     }
 
+    [Fact]
+    public async Task Server_that_is_stopped_while_it_starts_ends_without_an_exception()
+    {
+        // As Ctrl+C does it, in the moment between the signal handlers and the addresses.
+        using var stopping = DiagnosticListener.AllListeners.Subscribe(new StoppedHosts(_directory));
+        var main = Assembly.LoadFrom(Path.Combine(AppContext.BaseDirectory, "KvServer.dll")).EntryPoint!;
+
+        string[] arguments = ["--data", _directory, .. s_anyAddress];
+
+        var exitCode = await Task.Run(() => main.Invoke(null, [arguments])).WaitAsync(TimeSpan.FromMinutes(2));
+
+        exitCode.Should().Be(0);
+        File.Exists(Path.Combine(_directory, "token.sha256")).Should().BeFalse("nobody has seen the token");
+    }
+
     private async Task<string> FailAsync(string[] arguments, string? token = null, string? secret = null, (string Name, string Value)? environment = null)
     {
         var (code, printed, error) = await KvServerProcess.FailAsync(_directory, arguments, token, secret, environment);
@@ -211,5 +230,33 @@ public sealed class KvServerStartTests : IDisposable
         printed.Should().BeEmpty();
         error.TrimEnd('\n').Should().StartWith("KvServer did not start. ").And.NotContain("\n").And.NotContain("   at ");
         return error;
+    }
+
+    /// <summary>Stops the host of a directory as soon as it is built, before it starts.</summary>
+    private sealed class StoppedHosts(string data) : IObserver<DiagnosticListener>, IObserver<KeyValuePair<string, object?>>
+    {
+        public void OnNext(DiagnosticListener value)
+        {
+            if (value.Name == "Microsoft.Extensions.Hosting")
+            {
+                value.Subscribe(this);
+            }
+        }
+
+        public void OnNext(KeyValuePair<string, object?> value)
+        {
+            if (value is { Key: "HostBuilt", Value: IHost host } && host.Services.GetRequiredService<IConfiguration>()["data"] == data)
+            {
+                host.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
+            }
+        }
+
+        public void OnError(Exception error)
+        {
+        }
+
+        public void OnCompleted()
+        {
+        }
     }
 }

@@ -72,6 +72,57 @@ public sealed class CommitThreadTests
     }
 
     [Fact]
+    public async Task Writes_of_one_key_that_wait_for_each_other_need_no_thread_of_the_pool()
+    {
+        // 100 threads of the pool that touch one key, and block, would wait for threads that the pool adds one by one.
+        using var disk = new SimulatedDisk();
+        var persistence = new ObservedPersistence(Stores.On(disk));
+        await using var kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions { Persistence = persistence });
+        await kv.PutAsync("k", "v");
+
+        using var called = new ManualResetEventSlim();
+        disk.BeforeStep = (_, _) => called.Wait();
+        var before = kv.PutAsync("k", "before").AsTask();
+        var touch = kv.TouchAsync("k", TimeSpan.FromHours(1)).AsTask();
+        var behind = kv.PutAsync("k", "behind").AsTask();
+        var last = kv.TryPutAsync("k", "last", KvCondition.Present).AsTask();
+        called.Set();
+        await Task.WhenAll(before, touch, behind, last).WaitAsync(TimeSpan.FromSeconds(60));
+
+        (await kv.GetTextAsync("k")).Should().Be("last");
+        persistence.AppendsByFlushThreads.Should().Be(3, "these waited for the put before them");
+        disk.BeforeStep = null;
+    }
+
+    [Fact]
+    public async Task Updates_of_one_key_that_take_turns_need_no_thread_of_the_pool()
+    {
+        using var disk = new SimulatedDisk();
+        await using var kv = await KvNamespace.OpenAsync("KV", new KvNamespaceOptions { Persistence = Stores.On(disk) });
+        var calls = 0;
+        var callsOnPool = 0;
+        string Next(string? value)
+        {
+            Interlocked.Increment(ref calls);
+            Interlocked.Add(ref callsOnPool, Thread.CurrentThread.IsThreadPoolThread ? 1 : 0);
+            return value + "+";
+        }
+
+        async Task CallAsync()
+        {
+            for (var i = 0; i < 10; i++)
+            {
+                await kv.UpdateAsync("k", Next).ConfigureAwait(false);
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => CallAsync())).WaitAsync(TimeSpan.FromSeconds(60));
+
+        (await kv.GetTextAsync("k")).Should().HaveLength(200);
+        callsOnPool.Should().BeLessThan(calls / 2);
+    }
+
+    [Fact]
     public async Task Opening_and_compacting_begin_on_no_thread_of_the_pool()
     {
         // As above. 100 threads of the pool that open a namespace each, and block, would wait for threads that the pool adds one by one.
@@ -240,5 +291,33 @@ public sealed class CommitThreadTests
             begun.Signal();
             release.Wait();
         }
+    }
+
+    /// <summary>Sees on which threads a namespace appends.</summary>
+    private sealed class ObservedPersistence(IKvPersistence inner) : IKvPersistence
+    {
+        private int _appendsByFlushThreads;
+
+        public int AppendsByFlushThreads => Volatile.Read(ref _appendsByFlushThreads);
+
+        public KvPersistenceHealth Health => inner.Health;
+
+        public IKvLargeValues? LargeValues => inner.LargeValues;
+
+        public ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken) => inner.OpenAsync(host, cancellationToken);
+
+        public ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken)
+        {
+            Interlocked.Add(ref _appendsByFlushThreads, FlushThread.Current is null ? 0 : 1);
+            return inner.AppendAsync(mutation, cancellationToken);
+        }
+
+        public ValueTask FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public ValueTask CompactAsync(CancellationToken cancellationToken) => inner.CompactAsync(cancellationToken);
+
+        public ValueTask SnapshotAsync(string directory, CancellationToken cancellationToken) => inner.SnapshotAsync(directory, cancellationToken);
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace KvStore.CrashTests;
 
 public sealed class FilePersistenceOptionsTests
@@ -22,6 +24,27 @@ public sealed class FilePersistenceOptionsTests
 
         act.Should().Throw<ArgumentOutOfRangeException>().WithMessage(message + "*");
         Directory.Exists("directory").Should().BeFalse();
+    }
+
+    [Fact]
+    public void A_negative_number_for_an_enum_reads_the_same_in_every_culture()
+    {
+        var culture = CultureInfo.CurrentCulture;
+        var other = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        other.NumberFormat.NegativeSign = "\u2212";
+        CultureInfo.CurrentCulture = other;
+        try
+        {
+            var durability = () => new FilePersistence("directory", new() { Durability = (Durability)(-7) });
+            var mode = () => new FilePersistence("directory", new() { UnixFileMode = (UnixFileMode)(-7) });
+
+            durability.Should().Throw<ArgumentOutOfRangeException>().WithMessage("*Durability is -7; *").Which.Message.Should().NotContain("\u2212");
+            mode.Should().Throw<ArgumentOutOfRangeException>().WithMessage("*UnixFileMode is -7; *").Which.Message.Should().NotContain("\u2212");
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = culture;
+        }
     }
 
     [Theory]

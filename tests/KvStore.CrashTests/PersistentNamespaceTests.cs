@@ -61,6 +61,30 @@ public sealed class PersistentNamespaceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Failed_maintenance_names_the_operation_and_the_namespace()
+    {
+        var kv = await OpenAsync();
+        await kv.PutAsync("k", "v");
+        _disk.BeforeStep = (operation, _) =>
+        {
+            if (operation == "create")
+            {
+                throw new IOException("No space left on device");
+            }
+        };
+
+        var compact = async () => await kv.CompactAsync();
+        await compact.Should().ThrowAsync<KvPersistenceException>().WithMessage("COMPACT of the namespace \"KV\": *No space left on device*");
+        _disk.BeforeStep = null;
+
+        var directory = Directory.CreateTempSubdirectory("kvstore-not-empty-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(directory, "other"), "");
+        var snapshot = async () => await kv.SnapshotAsync(directory);
+        await snapshot.Should().ThrowAsync<KvPersistenceException>().WithMessage("SNAPSHOT of the namespace \"KV\": *is not empty*");
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
     public async Task Deleted_overwritten_and_expired_entries_do_not_come_back()
     {
         var kv = await OpenAsync();

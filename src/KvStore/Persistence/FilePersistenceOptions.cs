@@ -57,7 +57,7 @@ public sealed record FilePersistenceOptions
     {
         if (!Enum.IsDefined(Durability))
         {
-            throw OutOfRange(nameof(Durability), Durability, "Immediate, Interval or Buffered");
+            throw OutOfRange(nameof(Durability), (int)Durability, "Immediate, Interval or Buffered");
         }
 
         if (Interval < TimeSpan.FromMilliseconds(1) || Interval > TimeSpan.FromHours(1))
@@ -84,7 +84,7 @@ public sealed record FilePersistenceOptions
         const UnixFileMode Possible = Needed | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
         if ((UnixFileMode & Needed) != Needed || (UnixFileMode & ~Possible) != 0)
         {
-            throw OutOfRange(nameof(UnixFileMode), UnixFileMode, "UserRead and UserWrite, and any of GroupRead, GroupWrite, OtherRead and OtherWrite");
+            throw OutOfRange(nameof(UnixFileMode), UnixFileMode < 0 ? (int)UnixFileMode : UnixFileMode, "UserRead and UserWrite, and any of GroupRead, GroupWrite, OtherRead and OtherWrite");
         }
 
         if (LargeValueBytes is < KiB or > 16 * MiB)

@@ -72,8 +72,8 @@ internal static class KeyUpdate
         bool callsBack,
         CancellationToken cancellationToken)
     {
-        var queue = UpdateTurns.QueueOf(key);
-        var hasTurn = UpdateTurns.IsTaken(queue) && await UpdateTurns.TakeAsync(queue, cancellationToken).ConfigureAwait(false);
+        var turns = UpdateTurns.Of(key);
+        var hasTurn = turns.IsTaken && await turns.TakeAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             for (var call = 1; ; call++)
@@ -103,14 +103,14 @@ internal static class KeyUpdate
                 }
 
                 KvMetrics.UpdateRetries.Add(1, new KeyValuePair<string, object?>("db.namespace", kv.Name));
-                hasTurn = hasTurn || await UpdateTurns.TakeAsync(queue, cancellationToken).ConfigureAwait(false);
+                hasTurn = hasTurn || await turns.TakeAsync(cancellationToken).ConfigureAwait(false);
             }
         }
         finally
         {
             if (hasTurn)
             {
-                queue.Release();
+                turns.Release();
             }
         }
     }

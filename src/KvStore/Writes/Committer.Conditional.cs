@@ -184,7 +184,7 @@ internal sealed partial class Committer
         var isDecided = false;
         try
         {
-            await queued!.WhenCalled.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await queued!.WhenSet.WaitAsync(cancellationToken).ConfigureAwait(false);
             PendingPublication? pending;
             ValueTask append;
             long revision;
@@ -259,7 +259,7 @@ internal sealed partial class Committer
     {
         try
         {
-            await queued!.WhenCalled.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await queued!.WhenSet.WaitAsync(cancellationToken).ConfigureAwait(false);
             PendingPublication? pending;
             ValueTask append;
             KvWriteResult result;

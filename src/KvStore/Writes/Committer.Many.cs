@@ -157,7 +157,7 @@ internal sealed partial class Committer
                 return;
             }
 
-            await queued!.WhenCalled.ConfigureAwait(false);
+            await queued!.WhenSet.ConfigureAwait(false);
             PendingPublication? pending;
             ValueTask append;
             lock (calls.Lock)

@@ -50,7 +50,7 @@ internal sealed partial class Committer
 
                 if (queued is not null && !isDecided && overtaking is null)
                 {
-                    await queued.WhenCalled.ConfigureAwait(false);
+                    await queued.WhenSet.ConfigureAwait(false);
                     continue;
                 }
 

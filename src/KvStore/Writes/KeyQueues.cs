@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KvStore.Diagnostics;
+using KvStore.Persistence.Log;
 
 namespace KvStore.Writes;
 
@@ -201,7 +202,7 @@ internal sealed class KeyQueues(Lock callLock)
         var first = queue.First!;
         if (!first.IsConditional || !IsInFlightHoldingLock(first.Hash))
         {
-            first.Call();
+            first.Set();
         }
     }
 
@@ -250,12 +251,12 @@ internal sealed class KeyQueues(Lock callLock)
     }
 }
 
-/// <summary>A write that waits in a queue of <see cref="KeyQueues"/>.</summary>
-internal sealed class QueuedWrite(ulong hash, bool isConditional)
+/// <summary>
+/// A write that waits in a queue of <see cref="KeyQueues"/>, and is set when it may be decided. It goes on on a flush thread: callers that
+/// block may hold every thread of the thread pool while they wait for it.
+/// </summary>
+internal sealed class QueuedWrite(ulong hash, bool isConditional) : FlushSignal
 {
-    // Continuations never run where the write is called, which is under a lock.
-    private readonly TaskCompletionSource _called = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
     public ulong Hash => hash;
 
     /// <summary>Whether it depends on the entry that the key has.</summary>
@@ -266,22 +267,6 @@ internal sealed class QueuedWrite(ulong hash, bool isConditional)
 
     /// <summary>The write behind it in the queue; belongs to the queue.</summary>
     public QueuedWrite? After { get; set; }
-
-    /// <summary>Completes when the write may be decided.</summary>
-    public Task WhenCalled => _called.Task;
-
-    /// <summary>Lets the write go on. May be called more than once.</summary>
-    public void Call()
-    {
-        try
-        {
-            _called.TrySetResult();
-        }
-        catch (OutOfMemoryException)
-        {
-            // The task has completed. Its continuations could not be handed to the thread pool.
-        }
-    }
 }
 
 /// <summary>A mutation in flight, as <see cref="KeyQueues"/> knows it.</summary>

@@ -3,7 +3,7 @@ using KvStore.Rules;
 
 namespace KvStore.Writes;
 
-/// <summary>Says in the failure of a write which operation failed, of which key, in which namespace.</summary>
+/// <summary>Says in the failure of a write which operation failed, of which key, in which namespace; or of which namespace.</summary>
 internal static class NamedFailure
 {
     /// <summary>
@@ -29,6 +29,22 @@ internal static class NamedFailure
         catch (OutOfMemoryException)
         {
             return exception;
+        }
+    }
+
+    /// <summary>As the other overload, for an operation of the whole namespace.</summary>
+    public static ValueTask WithNames(ValueTask operation, string name, string namespaceName) =>
+        operation.IsCompletedSuccessfully ? operation : WithNamesAsync(operation, name, namespaceName);
+
+    private static async ValueTask WithNamesAsync(ValueTask operation, string name, string namespaceName)
+    {
+        try
+        {
+            await operation.ConfigureAwait(false);
+        }
+        catch (KvPersistenceException e) when (e.GetType() == typeof(KvPersistenceException))
+        {
+            throw new KvPersistenceException($"{name} of the namespace {VisibleKey.Quote(namespaceName)}: {e.Message}", e.InnerException ?? e);
         }
     }
 }

@@ -9,6 +9,20 @@ namespace KvStore.Tests.Texts;
 public sealed class MessageTests
 {
     [Fact]
+    public async Task Watch_of_a_key_or_prefix_that_is_too_long_is_called_a_watch()
+    {
+        await using var kv = KvNamespace.Create("KV");
+        var tooLong = new string('k', 513);
+
+        foreach (var options in new KvWatchOptions[] { new() { Key = tooLong }, new() { Prefix = tooLong } })
+        {
+            var watch = async () => await kv.WatchAsync(options).GetAsyncEnumerator().MoveNextAsync();
+
+            (await watch.Should().ThrowAsync<KvException>()).Which.Operation.Should().Be("WATCH");
+        }
+    }
+
+    [Fact]
     public async Task Bad_cursor_is_the_fault_of_a_list()
     {
         await using var kv = KvNamespace.Create("KV");

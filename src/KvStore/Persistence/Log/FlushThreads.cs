@@ -52,6 +52,7 @@ internal sealed class FlushThreads
     private long _begun;
     private bool _isWatched;
     private bool _hasWatchdog;
+    private bool _areReady;
     private bool _isPoolAsked;
 
     /// <param name="tryStart">Starts a thread that runs something and has a name; false when it cannot. Replaced by tests.</param>
@@ -59,6 +60,9 @@ internal sealed class FlushThreads
 
     /// <summary>The threads of the process.</summary>
     public static FlushThreads Shared { get; } = new();
+
+    /// <summary>Whether <see cref="Ensure"/> was called with success, so that work can be queued.</summary>
+    public bool AreReady => Volatile.Read(ref _areReady);
 
     /// <summary>How many threads there are, the watchdog not counted.</summary>
     public int Count
@@ -99,6 +103,8 @@ internal sealed class FlushThreads
             {
                 throw NoThread();
             }
+
+            Volatile.Write(ref _areReady, true);
         }
     }
 
