@@ -44,7 +44,8 @@ public interface IKvNamespace
     /// <remarks>
     /// When one thread calls two writes of a key, the later call wins, for values of any size, and also when the earlier call was not
     /// awaited. The order is that of the calls: a write that is called while an earlier stream is still being read is the later write.
-    /// The earlier write is then not made, and its task completes with the later one.
+    /// The earlier write is then not made, and its task completes with the later one. Conditional writes and
+    /// touches (<see cref="IKvExtendedNamespace"/>) are ordered by their commits instead.
     /// </remarks>
     /// <param name="key">The key.</param>
     /// <param name="content">The value: text, bytes, a stream or a pipe, of at most 25 MiB.</param>

@@ -171,10 +171,24 @@ internal readonly record struct BulkEntry(string Key, KvContent Content, long Va
             return null;
         }
 
-        return number.ValueKind == JsonValueKind.Number
-            && Int128.TryParse(JsonMarshal.GetRawUtf8Value(number), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds)
-            ? PutSeconds.Check(seconds, name)
-            : throw new FormatException($"\"{name}\" must be a whole number of seconds.");
+        if (number.ValueKind == JsonValueKind.Number)
+        {
+            var digits = JsonMarshal.GetRawUtf8Value(number);
+            if (Int128.TryParse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds))
+            {
+                return PutSeconds.Check(seconds, name);
+            }
+
+            // JSON has one kind of number: 60.0 and 6e1 are 60.
+            if (double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out var number64) && double.IsInteger(number64))
+            {
+                return Math.Abs(number64) < 1e15
+                    ? PutSeconds.Check((long)number64, name)
+                    : throw PutSeconds.Refused(name, $"Invalid {name}. {(number64 < 0 ? PutSeconds.RuleOf(name) : PutSeconds.LatestText)}");
+            }
+        }
+
+        throw new FormatException($"\"{name}\" must be a whole number of seconds.");
     }
 
     private static bool TryGet(JsonElement entry, string name, out JsonElement value)

@@ -100,6 +100,10 @@ public sealed class LifeTests
     [InlineData("expiration_ttl", "99999999999999999999", "Invalid expiration_ttl of 99999999999999999999. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).")]
     [InlineData("expiration_ttl", "-99999999999999999999", "Invalid expiration_ttl of -99999999999999999999. Please specify integer greater than 0.")]
     [InlineData("expiration_ttl", "1.5", "\"expiration_ttl\" must be a whole number of seconds.")]
+    [InlineData("expiration_ttl", "1e400", "\"expiration_ttl\" must be a whole number of seconds.")]
+    [InlineData("expiration_ttl", "1e40", "Invalid expiration_ttl. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).")]
+    [InlineData("expiration", "-1e40", "Invalid expiration. Please specify integer greater than the current number of seconds since the UNIX epoch.")]
+    [InlineData("expiration", "1.798e12", "Invalid expiration of 1798000000000. The latest expiration that can be stored is 4294967295 (2106-02-07T06:28:15Z).")]
     public async Task Bulk_entry_with_seconds_out_of_range_is_refused_with_its_reason(string name, string seconds, string reason)
     {
         await using var kv = KvNamespace.Create("KV");
@@ -109,6 +113,23 @@ public sealed class LifeTests
 
         result.Errors.Should().ContainSingle().Which.Reason.Should().Contain(reason);
         kv.Count.Should().Be(0);
+    }
+
+    [Theory]
+    [InlineData("60")]
+    [InlineData("60.0")]
+    [InlineData("6e1")]
+    [InlineData("6.0E+1")]
+    public async Task Bulk_entry_may_write_its_whole_seconds_as_json_writes_numbers(string seconds)
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1000));
+        await using var kv = KvNamespace.Create("KV", new KvNamespaceOptions { TimeProvider = time });
+        var file = Encoding.UTF8.GetBytes($$"""[{"key":"k","value":"v","expiration_ttl":{{seconds}}}]""");
+
+        var result = await KvBulk.ImportAsync(kv, new MemoryStream(file));
+
+        result.Errors.Should().BeEmpty();
+        (await kv.GetAsync("k")).Expiration.Should().Be(DateTimeOffset.FromUnixTimeSeconds(1060));
     }
 
     [Fact]
