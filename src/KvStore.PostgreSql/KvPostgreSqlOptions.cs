@@ -47,7 +47,7 @@ public sealed record KvPostgreSqlOptions
 
     /// <summary>
     /// How long a write waits for a database that cannot be reached, and how long a lost connection is followed up to find out whether its
-    /// writes were committed. 1 s to 10 min. Default 15 s.
+    /// writes were committed. A connection that does not answer for a third of it is given up for another one. 1 s to 10 min. Default 15 s.
     /// </summary>
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(15);
 

@@ -18,18 +18,34 @@ namespace KvStore.PostgreSql;
 /// </remarks>
 internal sealed class PostgreSqlEngine : IKvEngine
 {
-    private readonly NpgsqlDataSource _dataSource;
+    private readonly Func<NpgsqlDataSource> _source;
     private readonly bool _ownsDataSource;
     private readonly KvPostgreSqlOptions _options;
+    private NpgsqlDataSource? _dataSource;
     private Parts? _parts;
     private volatile KvPersistenceHealth _writeHealth = KvPersistenceHealth.Healthy;
     private bool _isClosed;
 
-    public PostgreSqlEngine(NpgsqlDataSource dataSource, bool ownsDataSource, KvPostgreSqlOptions options)
+    /// <param name="source">Finds the connections when the engine is opened.</param>
+    /// <param name="ownsDataSource">Whether the engine disposes them.</param>
+    /// <param name="options">How this process uses the database.</param>
+    public PostgreSqlEngine(Func<NpgsqlDataSource> source, bool ownsDataSource, KvPostgreSqlOptions options)
     {
         options.Validate();
-        (_dataSource, _ownsDataSource, _options) = (dataSource, ownsDataSource, options);
+        (_source, _ownsDataSource, _options) = (source, ownsDataSource, options);
     }
+
+    /// <param name="dataSource">The connections.</param>
+    /// <param name="ownsDataSource">Whether the engine disposes them.</param>
+    /// <param name="options">How this process uses the database.</param>
+    public PostgreSqlEngine(NpgsqlDataSource dataSource, bool ownsDataSource, KvPostgreSqlOptions options)
+        : this(() => dataSource, ownsDataSource, options) => _dataSource = dataSource;
+
+    /// <summary>How this process uses the database.</summary>
+    public KvPostgreSqlOptions Options => _options;
+
+    /// <summary>An engine that is not open yet, like this one, with other options.</summary>
+    public PostgreSqlEngine With(KvPostgreSqlOptions options) => new(_source, _ownsDataSource, options);
 
     public KvPersistenceHealth Health =>
         _isClosed || _parts is not { } parts ? new KvPersistenceHealth(KvPersistenceStatus.Closed, "The namespace is closed.")
@@ -46,7 +62,8 @@ internal sealed class PostgreSqlEngine : IKvEngine
 
     public async ValueTask<KvRecovery> OpenAsync(IKvEngineHost host, CancellationToken cancellationToken = default)
     {
-        var link = new Link(_dataSource);
+        var dataSource = _dataSource = _source();
+        var link = new Link(dataSource);
         try
         {
             var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
@@ -55,19 +72,19 @@ internal sealed class PostgreSqlEngine : IKvEngine
             var clock = new DatabaseClock(host.TimeProvider);
             var source = new PostgreSqlFeedSource(link, _options.Schema, number, clock, TimeProvider.System, () => EngineLog.ClockMoved(logger, host.Name, clock.OffsetSeconds));
             var feed = new ReplicaFeed(source, host);
-            _parts = new Parts { Link = link, Feed = feed, LargeValues = new LargeValueStore(_dataSource, _options.Schema, _options.LargeValueBytes) };
+            _parts = new Parts { Link = link, Feed = feed, LargeValues = new LargeValueStore(dataSource, _options.Schema, _options.LargeValueBytes, _options.WriteTimeout) };
             var state = await feed.OpenAsync(cancellationToken).ConfigureAwait(false);
             var follower = new FeedLoop(feed, link, host, _options, logger);
             var notifications = _options.UseNotifications
-                ? new Notifications(_dataSource, Invariant($"{_options.Schema}_{number}"), follower.Wake)
+                ? new Notifications(dataSource, Invariant($"{_options.Schema}_{number}"), follower.Wake)
                 : null;
             _parts.Follower = follower;
             _parts.Notifications = notifications;
-            _parts.WriteLink = new Link(_dataSource);
+            _parts.WriteLink = new Link(dataSource);
             _parts.Writes = new WriteLoop(
                 _options.Schema, number, _parts.WriteLink, clock, feed, host, _options.WriteTimeout, ReportWrite, () => notifications?.Notify());
             follower.RefusalChanged = refusal => _parts.Writes.Refusal = refusal;
-            _parts.Sweeper = new Sweeper(_dataSource, _options.Schema, number, clock, _options.SweepInterval, logger);
+            _parts.Sweeper = new Sweeper(dataSource, _options.Schema, number, clock, _options.SweepInterval, logger);
             _parts.Metrics = new EngineMetrics(host.Name, follower, feed, _parts.Writes);
             EngineLog.Opened(logger, host.Name, state.Entries);
             return new KvRecovery { HighestRevision = state.LastRevision, Mutations = state.Entries };
@@ -127,7 +144,7 @@ internal sealed class PostgreSqlEngine : IKvEngine
             await DisposeAsync(link).ConfigureAwait(false);
         }
 
-        if (_ownsDataSource)
+        if (_ownsDataSource && _dataSource is not null)
         {
             await _dataSource.DisposeAsync().ConfigureAwait(false);
         }

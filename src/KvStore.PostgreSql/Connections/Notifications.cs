@@ -12,9 +12,10 @@ namespace KvStore.PostgreSql.Connections;
 /// </remarks>
 internal sealed class Notifications : IAsyncDisposable
 {
+    private const int AnswerSecondsMax = 3;
+
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(3);
 
     private readonly Link _sending;
     private readonly Link _listening;
@@ -66,8 +67,7 @@ internal sealed class Notifications : IAsyncDisposable
                 await _signal.WaitAsync(_stopping.Token).ConfigureAwait(false);
                 var connection = await _sending.OpenAsync(_stopping.Token).ConfigureAwait(false);
                 _ownProcess = connection.ProcessID;
-                using var command = new NpgsqlCommand($"NOTIFY {_channel}", connection) { CommandTimeout = (int)s_patience.TotalSeconds };
-                await command.ExecuteNonQueryAsync(_stopping.Token).ConfigureAwait(false);
+                await RunAsync(_sending, connection, $"NOTIFY {_channel}").ConfigureAwait(false);
                 attempt = 0;
                 await Task.Delay(s_interval, TimeProvider.System, _stopping.Token).ConfigureAwait(false);
             }
@@ -92,19 +92,14 @@ internal sealed class Notifications : IAsyncDisposable
             {
                 var connection = await _listening.OpenAsync(_stopping.Token).ConfigureAwait(false);
                 connection.Notification += OnNotification;
-                using (var command = new NpgsqlCommand($"LISTEN {_channel}", connection) { CommandTimeout = (int)s_patience.TotalSeconds })
-                {
-                    await command.ExecuteNonQueryAsync(_stopping.Token).ConfigureAwait(false);
-                }
-
+                await RunAsync(_listening, connection, $"LISTEN {_channel}").ConfigureAwait(false);
                 while (true)
                 {
                     attempt = 0;
                     if (!await connection.WaitAsync(s_heartbeat, _stopping.Token).ConfigureAwait(false))
                     {
                         // A connection whose other end is gone does not say so.
-                        using var beat = new NpgsqlCommand("SELECT 1", connection) { CommandTimeout = (int)s_patience.TotalSeconds };
-                        await beat.ExecuteNonQueryAsync(_stopping.Token).ConfigureAwait(false);
+                        await RunAsync(_listening, connection, "SELECT 1").ConfigureAwait(false);
                     }
                 }
             }
@@ -117,6 +112,17 @@ internal sealed class Notifications : IAsyncDisposable
                 // As above.
                 await RecoverAsync(_listening, attempt++).ConfigureAwait(false);
             }
+        }
+    }
+
+    private ValueTask<int> RunAsync(Link link, NpgsqlConnection connection, string statement)
+    {
+        return link.AnswerAsync(ExecuteAsync(), AnswerSecondsMax, _stopping.Token);
+
+        async Task<int> ExecuteAsync()
+        {
+            using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = AnswerSecondsMax };
+            return await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
 

@@ -12,15 +12,32 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
     private const string RowColumns = "key, revision, deleted_at IS NOT NULL, expires, rounding, large, large_bytes, metadata, value";
     private const long RaisedBeyond = 1000;
 
-    // A connection whose other end is gone does not say so.
-    private const int AnswerSecondsMax = 10;
+    // Until the next row of a long answer comes. The first one may have to be searched for, or sorted.
+    private const int RowSecondsMax = 60;
 
     // A restart, a failover, a restore and another database change it.
     private readonly string _identity = $"concat_ws('/', {Adoption.Server(schema)}, m.epoch)";
 
-    public async ValueTask<FeedState> LoadAsync(IKvEngineHost host, CancellationToken cancellationToken)
+    public ValueTask<FeedState> LoadAsync(IKvEngineHost host, CancellationToken cancellationToken) =>
+        link.AskAsync(connection => LoadAsync(connection, host, cancellationToken), RowSecondsMax, CancellationToken.None);
+
+    public ValueTask<FeedChanges> ReadChangesAsync(string previousSnapshot, CancellationToken cancellationToken) =>
+        link.AskAsync(connection => ReadChangesAsync(connection, previousSnapshot), Link.AnswerSecondsMax, cancellationToken);
+
+    public ValueTask<IReadOnlyList<KvMutation>> ReadRowsAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, CancellationToken cancellationToken) =>
+        link.AskAsync(connection => ReadRowsAsync(connection, keys), Link.AnswerSecondsMax, cancellationToken);
+
+    public ValueTask<FeedState> CompareAsync(Action<byte[], long> show, CancellationToken cancellationToken) =>
+        link.AskAsync(connection => CompareAsync(connection, show, cancellationToken), RowSecondsMax, CancellationToken.None);
+
+    public async ValueTask AdoptAsync(CancellationToken cancellationToken) =>
+        await link.AskAsync(connection => Adoption.EnsureAsync(connection, schema), Link.AnswerSecondsMax, cancellationToken).ConfigureAwait(false);
+
+    public async ValueTask RaiseAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, long above, CancellationToken cancellationToken) =>
+        await link.AskAsync(connection => RaiseAsync(connection, keys, above), RowSecondsMax, cancellationToken).ConfigureAwait(false);
+
+    private async Task<FeedState> LoadAsync(NpgsqlConnection connection, IKvEngineHost host, CancellationToken cancellationToken)
     {
-        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
@@ -33,8 +50,10 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                 cancellationToken).ConfigureAwait(false);
             await using (export.ConfigureAwait(false))
             {
+                export.Timeout = TimeSpan.FromSeconds(RowSecondsMax);
                 while (await export.StartRowAsync(cancellationToken).ConfigureAwait(false) >= 0)
                 {
+                    link.NoteProgress();
                     var row = await ReadRowAsync(export, cancellationToken).ConfigureAwait(false);
                     host.Apply(row);
                     highest = Math.Max(highest, row.Revision);
@@ -52,9 +71,8 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         }
     }
 
-    public async ValueTask<FeedChanges> ReadChangesAsync(string previousSnapshot, CancellationToken cancellationToken)
+    private async Task<FeedChanges> ReadChangesAsync(NpgsqlConnection connection, string previousSnapshot)
     {
-        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
         using var command = new NpgsqlCommand(
             $"""
             SELECT s.*, c.key, c.revision
@@ -69,18 +87,19 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             """,
             connection)
         {
-            CommandTimeout = AnswerSecondsMax,
+            CommandTimeout = Link.AnswerSecondsMax,
         };
         command.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
         command.Parameters.Add(new NpgsqlParameter { Value = previousSnapshot, NpgsqlDbType = NpgsqlDbType.Text });
         var sent = timeProvider.GetUtcNow();
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
             FeedChanges? changes = null;
             var keys = new List<ChangedKey>();
-            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
             {
+                link.NoteProgress();
                 if (changes is null)
                 {
                     changes = new FeedChanges(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetBoolean(3), keys);
@@ -100,18 +119,21 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         }
     }
 
-    public async ValueTask<IReadOnlyList<KvMutation>> ReadRowsAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<KvMutation>> ReadRowsAsync(NpgsqlConnection connection, IReadOnlyList<ReadOnlyMemory<byte>> keys)
     {
-        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
-        using var command = new NpgsqlCommand($"SELECT {RowColumns} FROM {schema}.entries WHERE namespace = $1 AND key = ANY ($2)", connection);
+        using var command = new NpgsqlCommand($"SELECT {RowColumns} FROM {schema}.entries WHERE namespace = $1 AND key = ANY ($2)", connection)
+        {
+            CommandTimeout = Link.AnswerSecondsMax,
+        };
         command.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
         command.Parameters.Add(KeysParameter(keys));
         var rows = new List<KvMutation>(keys.Count);
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
-            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
             {
+                link.NoteProgress();
                 rows.Add(ReadRow(reader));
             }
         }
@@ -119,9 +141,8 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         return rows;
     }
 
-    public async ValueTask<FeedState> CompareAsync(Action<byte[], long> show, CancellationToken cancellationToken)
+    private async Task<FeedState> CompareAsync(NpgsqlConnection connection, Action<byte[], long> show, CancellationToken cancellationToken)
     {
-        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellationToken).ConfigureAwait(false);
         await using (transaction.ConfigureAwait(false))
         {
@@ -132,8 +153,10 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                 cancellationToken).ConfigureAwait(false);
             await using (export.ConfigureAwait(false))
             {
+                export.Timeout = TimeSpan.FromSeconds(RowSecondsMax);
                 while (await export.StartRowAsync(cancellationToken).ConfigureAwait(false) >= 0)
                 {
+                    link.NoteProgress();
                     var key = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
                     show(key, await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false));
                     entries++;
@@ -145,24 +168,16 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         }
     }
 
-    public async ValueTask AdoptAsync(CancellationToken cancellationToken)
+    private async Task<int> RaiseAsync(NpgsqlConnection connection, IReadOnlyList<ReadOnlyMemory<byte>> keys, long above)
     {
-        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
-        await Adoption.EnsureAsync(connection, schema, cancellationToken).ConfigureAwait(false);
-    }
-
-    public async ValueTask RaiseAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, long above, CancellationToken cancellationToken)
-    {
-        var connection = await link.OpenAsync(cancellationToken).ConfigureAwait(false);
-
         // Beyond the highest, so that revisions which others take meanwhile stay below.
-        using var raise = new NpgsqlCommand($"SELECT setval('{schema}.revisions', $1) FROM {schema}.revisions WHERE last_value < $2", connection);
+        using var raise = new NpgsqlCommand($"SELECT setval('{schema}.revisions', $1) FROM {schema}.revisions WHERE last_value < $2", connection) { CommandTimeout = RowSecondsMax };
         raise.Parameters.Add(new NpgsqlParameter { Value = above + RaisedBeyond, NpgsqlDbType = NpgsqlDbType.Bigint });
         raise.Parameters.Add(new NpgsqlParameter { Value = above, NpgsqlDbType = NpgsqlDbType.Bigint });
-        await raise.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+        await raise.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
         if (keys.Count == 0)
         {
-            return;
+            return 0;
         }
 
         using var update = new NpgsqlCommand(
@@ -174,11 +189,14 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                 FROM locked WHERE e.namespace = $1 AND e.key = locked.key AND e.revision <= $3 RETURNING e.key, e.revision)
             INSERT INTO {schema}.changes (namespace, key, revision) SELECT $1, key, revision FROM w
             """,
-            connection);
+            connection)
+        {
+            CommandTimeout = RowSecondsMax,
+        };
         update.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
         update.Parameters.Add(KeysParameter(keys));
         update.Parameters.Add(new NpgsqlParameter { Value = above, NpgsqlDbType = NpgsqlDbType.Bigint });
-        await update.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+        return await update.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     private static NpgsqlParameter KeysParameter(IReadOnlyList<ReadOnlyMemory<byte>> keys) => new()
@@ -197,7 +215,10 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                 greatest(0, (SELECT reltuples FROM pg_class WHERE oid = '{schema}.entries'::regclass))::bigint, clock_timestamp()
             FROM {schema}.meta m
             """,
-            connection);
+            connection)
+        {
+            CommandTimeout = RowSecondsMax,
+        };
         var sent = timeProvider.GetUtcNow();
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))

@@ -9,7 +9,7 @@ namespace KvStore.PostgreSql.Feed;
 /// from a highest number. It asks for the changes of all transactions that the last snapshot did not show and the present one does, and
 /// reads the present state of those keys. A key may have changed again by then, so the revision decides.</para>
 /// <para>When the changes do not reach back to the last snapshot, or the server is another one or was started again, keys and
-/// revisions of the whole namespace are compared. What is different is read beside the served state and applied at the end. A revision in
+/// revisions of the whole namespace are compared. What is different is written beside the served state and swapped in at the end. A revision in
 /// memory that the database does not have was lost by a failover or a restore. Then the entry of the database gets a new revision, so that
 /// revisions only grow in every process.</para>
 /// <para>Everything that was read is applied before the next question: so no older state of a key is on its way when deletes are
@@ -171,14 +171,9 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
         var state = await source.CompareAsync(comparison.Add, cancellationToken).ConfigureAwait(false);
         comparison.Complete();
 
-        // Everything is read before anything is applied.
-        var rows = new List<KvMutation>();
-        foreach (var chunk in comparison.Outdated.Chunk(KeysAtOnce))
-        {
-            rows.AddRange(await source.ReadRowsAsync(chunk, cancellationToken).ConfigureAwait(false));
-        }
-
-        var gone = new List<(ReadOnlyMemory<byte> Key, long Revision)>();
+        // Everything is written beside the served state first, and becomes visible at one moment.
+        using var swap = host.BeginSwap();
+        var changed = await CopyAsync(comparison.Outdated, swap, cancellationToken).ConfigureAwait(false);
         var lost = new List<ReadOnlyMemory<byte>>();
         foreach (var chunk in comparison.Suspects.Chunk(KeysAtOnce))
         {
@@ -189,11 +184,13 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
             {
                 if (!present.TryGetValue(suspect.Key, out var row))
                 {
-                    gone.Add(suspect);
+                    swap.Remove(suspect.Key.Span, suspect.Revision);
+                    changed++;
                 }
                 else if (row.Revision >= suspect.Revision)
                 {
-                    rows.Add(row);
+                    Copy(row, swap);
+                    changed++;
                 }
                 else
                 {
@@ -206,23 +203,35 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
         if (lost.Count > 0 || state.LastRevision < highest)
         {
             await source.RaiseAsync(lost, highest, cancellationToken).ConfigureAwait(false);
-            foreach (var chunk in lost.Chunk(KeysAtOnce))
-            {
-                rows.AddRange(await source.ReadRowsAsync(chunk, cancellationToken).ConfigureAwait(false));
-            }
+            changed += await CopyAsync(lost, swap, cancellationToken).ConfigureAwait(false);
         }
 
-        Apply(rows);
-        host.Publish();
-        foreach (var (key, revision) in gone)
-        {
-            host.Remove(key.Span, revision);
-        }
-
+        swap.Complete();
         Debug.Assert(state.Snapshot.Length > 0, "A state has a snapshot.");
         (_snapshot, _identity) = (state.Snapshot, state.Identity);
         NoteRevision(state.LastRevision);
         Interlocked.Increment(ref _resyncs);
-        return rows.Count + gone.Count;
+        return changed;
+    }
+
+    private async ValueTask<int> CopyAsync(List<ReadOnlyMemory<byte>> keys, IKvEngineSwap swap, CancellationToken cancellationToken)
+    {
+        var copied = 0;
+        foreach (var chunk in keys.Chunk(KeysAtOnce))
+        {
+            foreach (var row in await source.ReadRowsAsync(chunk, cancellationToken).ConfigureAwait(false))
+            {
+                Copy(row, swap);
+                copied++;
+            }
+        }
+
+        return copied;
+    }
+
+    private void Copy(in KvMutation row, IKvEngineSwap swap)
+    {
+        swap.Apply(row);
+        NoteRevision(row.Revision);
     }
 }

@@ -6,13 +6,16 @@ namespace KvStore.PostgreSql.LargeValues;
 
 /// <summary>Writes a large value part by part. Parts of a value that is not completed are removed by the sweeper.</summary>
 /// <remarks>One caller at a time.</remarks>
-internal sealed class LargeValueWriter(NpgsqlDataSource dataSource, string schema) : KvLargeValueWriter
+internal sealed class LargeValueWriter(LargeValueStore store, string schema) : KvLargeValueWriter
 {
     private readonly byte[] _part = new byte[LargeValueStore.PartBytes];
+
+    // Drawn by lot: a sequence may give a number twice after a failover, and who does not know of it yet would read another value.
+    private readonly long _id = Random.Shared.NextInt64(1, long.MaxValue);
     private int _filled;
     private int _number;
-    private long _id;
     private long _length;
+    private bool _isStarted;
     private bool _isCompleted;
 
     public override long Length => _length;
@@ -42,26 +45,25 @@ internal sealed class LargeValueWriter(NpgsqlDataSource dataSource, string schem
         }
 
         _isCompleted = true;
-        return new KvValueReference(_id, _length);
+        return new KvValueReference(_isStarted ? _id : 0, _length);
     }
 
     public override async ValueTask DisposeAsync()
     {
-        if (_isCompleted || _id == 0)
+        if (_isCompleted)
         {
             return;
         }
 
         _isCompleted = true;
+        if (!_isStarted)
+        {
+            return;
+        }
+
         try
         {
-            var connection = await dataSource.OpenConnectionAsync().ConfigureAwait(false);
-            await using (connection.ConfigureAwait(false))
-            {
-                using var command = new NpgsqlCommand($"DELETE FROM {schema}.large_values WHERE id = $1", connection);
-                command.Parameters.Add(new NpgsqlParameter { Value = _id, NpgsqlDbType = NpgsqlDbType.Bigint });
-                await command.ExecuteNonQueryAsync().ConfigureAwait(false);
-            }
+            await store.AskAsync(DeleteAsync, TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e) when (Failures.IsOfDatabase(e))
         {
@@ -71,23 +73,10 @@ internal sealed class LargeValueWriter(NpgsqlDataSource dataSource, string schem
 
     private async ValueTask SendAsync(CancellationToken cancellationToken)
     {
+        _isStarted = true;
         try
         {
-            var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-            await using (connection.ConfigureAwait(false))
-            {
-                if (_id == 0)
-                {
-                    using var next = new NpgsqlCommand($"SELECT nextval('{schema}.large_ids')", connection);
-                    _id = (long)(await next.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!;
-                }
-
-                using var command = new NpgsqlCommand($"INSERT INTO {schema}.large_values (id, part, bytes) VALUES ($1, $2, $3)", connection);
-                command.Parameters.Add(new NpgsqlParameter { Value = _id, NpgsqlDbType = NpgsqlDbType.Bigint });
-                command.Parameters.Add(new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer });
-                command.Parameters.Add(new NpgsqlParameter { Value = _part.AsMemory(0, _filled), NpgsqlDbType = NpgsqlDbType.Bytea });
-                await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
-            }
+            await store.WriteAsync(InsertAsync, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (Failures.IsOfDatabase(e))
         {
@@ -96,5 +85,26 @@ internal sealed class LargeValueWriter(NpgsqlDataSource dataSource, string schem
 
         _number++;
         _filled = 0;
+    }
+
+    private async Task<int> InsertAsync(NpgsqlConnection connection)
+    {
+        // A part that was written by an attempt whose answer was lost is the same.
+        using var command = new NpgsqlCommand(
+            $"INSERT INTO {schema}.large_values (id, part, bytes) VALUES ($1, $2, $3) ON CONFLICT (id, part) DO NOTHING", connection)
+        {
+            CommandTimeout = Link.AnswerSecondsMax,
+        };
+        command.Parameters.Add(new NpgsqlParameter { Value = _id, NpgsqlDbType = NpgsqlDbType.Bigint });
+        command.Parameters.Add(new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer });
+        command.Parameters.Add(new NpgsqlParameter { Value = _part.AsMemory(0, _filled), NpgsqlDbType = NpgsqlDbType.Bytea });
+        return await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private async Task<int> DeleteAsync(NpgsqlConnection connection)
+    {
+        using var command = new NpgsqlCommand($"DELETE FROM {schema}.large_values WHERE id = $1", connection) { CommandTimeout = Link.AnswerSecondsMax };
+        command.Parameters.Add(new NpgsqlParameter { Value = _id, NpgsqlDbType = NpgsqlDbType.Bigint });
+        return await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
     }
 }

@@ -1,3 +1,4 @@
+using KvStore.PostgreSql.Connections;
 using Npgsql;
 
 namespace KvStore.PostgreSql.Schema;
@@ -27,7 +28,7 @@ internal static class Adoption
     public static bool IsMissing(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.DivisionByZero };
 
     /// <summary>Raises the revisions, unless another process has done so for this server.</summary>
-    public static async ValueTask EnsureAsync(NpgsqlConnection connection, string schema, CancellationToken cancellationToken)
+    public static async Task<int> EnsureAsync(NpgsqlConnection connection, string schema, CancellationToken cancellationToken = default)
     {
         using var command = new NpgsqlCommand(
             Invariant($"""
@@ -36,7 +37,10 @@ internal static class Adoption
                 (SELECT last_value FROM {schema}.revisions) + {RaisedBy}, floor(extract(epoch FROM clock_timestamp()))::bigint << {BitsBelowSecond}))
             FROM adopted
             """),
-            connection);
-        await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+            connection)
+        {
+            CommandTimeout = Link.AnswerSecondsMax,
+        };
+        return await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
     }
 }

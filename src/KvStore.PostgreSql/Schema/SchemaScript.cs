@@ -35,7 +35,6 @@ internal static class SchemaScript
 
         -- Orders the mutations of each key. Never set it back.
         CREATE SEQUENCE IF NOT EXISTS {schema}.revisions AS bigint;
-        CREATE SEQUENCE IF NOT EXISTS {schema}.large_ids AS bigint;
 
         -- The newest state of each key. expires is in half seconds since 1970. A deleted key keeps its row for an hour.
         CREATE TABLE IF NOT EXISTS {schema}.entries (

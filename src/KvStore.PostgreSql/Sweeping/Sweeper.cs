@@ -28,6 +28,8 @@ internal sealed partial class Sweeper : IAsyncDisposable
     private const int SlotsAhead = 3;
     private const int LockMilliseconds = 200;
 
+    private const int StatementSecondsMax = 60;
+
     private readonly NpgsqlDataSource _dataSource;
     private readonly string _schema;
     private readonly int _number;
@@ -54,33 +56,33 @@ internal sealed partial class Sweeper : IAsyncDisposable
     /// <returns>How many rows were removed.</returns>
     public async ValueTask<long> SweepAsync(CancellationToken cancellationToken)
     {
-        var connection = await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        await using (connection.ConfigureAwait(false))
+        var link = new Link(_dataSource);
+        await using (link.ConfigureAwait(false))
         {
             var removed = await RepeatAsync(
-                connection,
+                link,
                 $"""
                 DELETE FROM {_schema}.entries e USING (
                     SELECT key FROM {_schema}.entries
-                    WHERE namespace = $1 AND expires <= {DatabaseClock.Now("$2")} - {ExpiredHalfSeconds} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
+                    WHERE namespace = $1 AND expires <= {DatabaseClock.Now("$2")} - {ExpiredHalfSeconds} AND {IsAlone} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
                 WHERE e.namespace = $1 AND e.key = gone.key
                 """,
                 usesNow: true, cancellationToken).ConfigureAwait(false);
             removed += await RepeatAsync(
-                connection,
+                link,
                 $"""
                 DELETE FROM {_schema}.entries e USING (
                     SELECT key FROM {_schema}.entries
-                    WHERE namespace = $1 AND deleted_at < now() - interval '{DeletesKept}' LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
+                    WHERE namespace = $1 AND deleted_at < now() - interval '{DeletesKept}' AND {IsAlone} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
                 WHERE e.namespace = $1 AND e.key = gone.key
                 """,
                 usesNow: false, cancellationToken).ConfigureAwait(false);
             removed += await RepeatAsync(
-                connection,
-                $"DELETE FROM {_schema}.commits WHERE id IN (SELECT id FROM {_schema}.commits WHERE at < now() - interval '{DeletesKept}' AND $1 IS NOT NULL LIMIT {RowsAtOnce})",
+                link,
+                $"DELETE FROM {_schema}.commits WHERE id IN (SELECT id FROM {_schema}.commits WHERE at < now() - interval '{DeletesKept}' AND {IsAlone} LIMIT {RowsAtOnce})",
                 usesNow: false, cancellationToken).ConfigureAwait(false);
-            removed += await SweepLargeValuesAsync(connection, cancellationToken).ConfigureAwait(false);
-            await RotateAsync(connection, cancellationToken).ConfigureAwait(false);
+            removed += await SweepLargeValuesAsync(link, cancellationToken).ConfigureAwait(false);
+            await RotateAsync(link, cancellationToken).ConfigureAwait(false);
             return removed;
         }
     }
@@ -106,123 +108,114 @@ internal sealed partial class Sweeper : IAsyncDisposable
         }
     }
 
-    private async ValueTask<long> SweepLargeValuesAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private async ValueTask<long> SweepLargeValuesAsync(Link link, CancellationToken cancellationToken)
     {
         await RepeatAsync(
-            connection,
+            link,
             $"""
             UPDATE {_schema}.large_values SET unreferenced_since = now()
             WHERE (id, part) IN (
                 SELECT v.id, v.part FROM {_schema}.large_values v
-                WHERE v.part = 0 AND v.unreferenced_since IS NULL AND v.at < now() - interval '{UploadKept}' AND $1 IS NOT NULL
+                WHERE v.part = 0 AND v.unreferenced_since IS NULL AND v.at < now() - interval '{UploadKept}' AND {IsAlone}
                     AND NOT EXISTS (SELECT 1 FROM {_schema}.entries e WHERE e.large = v.id)
                 LIMIT {RowsAtOnce})
             """,
             usesNow: false, cancellationToken).ConfigureAwait(false);
         return await RepeatAsync(
-            connection,
+            link,
             $"""
             DELETE FROM {_schema}.large_values WHERE id IN (
                 SELECT v.id FROM {_schema}.large_values v
-                WHERE v.part = 0 AND v.unreferenced_since < now() - interval '{UnreferencedKept}' AND $1 IS NOT NULL
+                WHERE v.part = 0 AND v.unreferenced_since < now() - interval '{UnreferencedKept}' AND {IsAlone}
                     AND NOT EXISTS (SELECT 1 FROM {_schema}.entries e WHERE e.large = v.id)
                 LIMIT {RowsAtOnce})
             """,
             usesNow: false, cancellationToken).ConfigureAwait(false);
     }
 
-    // One statement at a time under a lock that one process has, until it finds less than it may take.
-    private async ValueTask<long> RepeatAsync(NpgsqlConnection connection, string statement, bool usesNow, CancellationToken cancellationToken)
+    // Whether this process has the lock of the sweepers of the namespace, whose number is $1. Each statement is a transaction of its own that
+    // takes the lock: a process that is killed, or loses its connection, cannot leave one that holds it.
+    private string IsAlone => $"(SELECT pg_try_advisory_xact_lock(hashtext('kvstore sweep {_schema}'), $1))";
+
+    // Until it finds less than it may take.
+    private async ValueTask<long> RepeatAsync(Link link, string statement, bool usesNow, CancellationToken cancellationToken)
     {
         var total = 0L;
         while (true)
         {
-            var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
-            await using (transaction.ConfigureAwait(false))
+            var rows = await RunAsync(
+                link, statement,
+                [
+                    new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer },
+                    .. usesNow
+                        ? [new NpgsqlParameter { Value = (object?)_clock.NowParameter ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint }]
+                        : (NpgsqlParameter[])[],
+                ],
+                cancellationToken).ConfigureAwait(false);
+            total += rows;
+            if (rows < RowsAtOnce)
             {
-                if (!await TryLockAsync(connection, cancellationToken).ConfigureAwait(false))
-                {
-                    return total;
-                }
-
-                using var command = new NpgsqlCommand(statement, connection, transaction);
-                command.Parameters.Add(new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer });
-                if (usesNow)
-                {
-                    command.Parameters.Add(new NpgsqlParameter { Value = (object?)_clock.NowParameter ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint });
-                }
-
-                var rows = await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
-                await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
-                total += rows;
-                if (rows < RowsAtOnce)
-                {
-                    return total;
-                }
+                return total;
             }
         }
     }
 
-    private async ValueTask<bool> TryLockAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        using var command = new NpgsqlCommand("SELECT pg_try_advisory_xact_lock(hashtext($1), $2)", connection);
-        command.Parameters.Add(new NpgsqlParameter { Value = $"kvstore sweep {_schema}", NpgsqlDbType = NpgsqlDbType.Text });
-        command.Parameters.Add(new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer });
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!;
-    }
+    private static ValueTask<int> RunAsync(Link link, string statement, NpgsqlParameter[] parameters, CancellationToken cancellationToken) =>
+        link.AskAsync(
+            async connection =>
+            {
+                using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = StatementSecondsMax };
+                command.Parameters.AddRange(parameters);
+                return await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+            },
+            StatementSecondsMax, cancellationToken);
 
     // Empties the partitions that come next. First the floor is raised, in a transaction before: a feed that sees an empty partition has
     // seen the floor as well.
-    private async ValueTask RotateAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private async ValueTask RotateAsync(Link link, CancellationToken cancellationToken)
     {
         for (var ahead = 1; ahead <= SlotsAhead; ahead++)
         {
-            int slot;
-            using (var current = new NpgsqlCommand(
-                Invariant($"SELECT ((floor(extract(epoch FROM now()) / {SchemaScript.SlotSeconds})::bigint + {ahead}) % {SchemaScript.Slots})::int"), connection))
-            {
-                slot = (int)(await current.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!;
-            }
-
+            var slot = await link.AskAsync(connection => SlotAsync(connection, ahead), StatementSecondsMax, cancellationToken).ConfigureAwait(false);
             var partition = Invariant($"{_schema}.changes_{slot}");
-            using (var raise = new NpgsqlCommand(
+            var raised = await RunAsync(
+                link,
                 $"""
                 UPDATE {_schema}.meta SET changes_floor = last.xid
                 FROM (SELECT (xid::text::bigint + 1)::text::xid8 AS xid FROM {partition} ORDER BY xid DESC LIMIT 1) last
                 WHERE meta.changes_floor < last.xid
                 """,
-                connection))
+                [], cancellationToken).ConfigureAwait(false);
+            if (raised == 0)
             {
-                if (await raise.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false) > 0)
-                {
-                    // The next sweep empties the partition.
-                    continue;
-                }
+                // Otherwise the next sweep empties the partition.
+                await TruncateAsync(link, partition, cancellationToken).ConfigureAwait(false);
             }
-
-            await TruncateAsync(connection, partition, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private static async ValueTask TruncateAsync(NpgsqlConnection connection, string partition, CancellationToken cancellationToken)
+    private static async Task<int> SlotAsync(NpgsqlConnection connection, int ahead)
+    {
+        using var command = new NpgsqlCommand(
+            Invariant($"SELECT ((floor(extract(epoch FROM now()) / {SchemaScript.SlotSeconds})::bigint + {ahead}) % {SchemaScript.Slots})::int"), connection)
+        {
+            CommandTimeout = StatementSecondsMax,
+        };
+        return (int)(await command.ExecuteScalarAsync().ConfigureAwait(false))!;
+    }
+
+    private static async ValueTask TruncateAsync(Link link, string partition, CancellationToken cancellationToken)
     {
         try
         {
-            var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
-            await using (transaction.ConfigureAwait(false))
-            {
-                using var check = new NpgsqlCommand(Invariant($"SELECT EXISTS (SELECT 1 FROM {partition})"), connection, transaction);
-                if (!(bool)(await check.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!)
-                {
-                    return;
-                }
-
-                // A long reader of the partition, for example a backup, is not disturbed, and nobody waits behind us.
-                using var truncate = new NpgsqlCommand(
-                    Invariant($"SET LOCAL lock_timeout = {LockMilliseconds}; TRUNCATE {partition}"), connection, transaction);
-                await truncate.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
-                await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
-            }
+            // A long reader of the partition, for example a backup, is not disturbed, and nobody waits behind us.
+            await RunAsync(
+                link,
+                Invariant($"""
+                SET LOCAL lock_timeout = {LockMilliseconds};
+                DO 'BEGIN IF EXISTS (SELECT 1 FROM {partition}) THEN TRUNCATE {partition}; END IF; END'
+                """),
+                [], cancellationToken).ConfigureAwait(false);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable)
         {

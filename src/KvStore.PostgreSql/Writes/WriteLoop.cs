@@ -20,6 +20,11 @@ internal sealed class WriteLoop : IAsyncDisposable
     private const int GatheredFrom = 8;
     private const int GatheringsMax = 64;
 
+    // The first attempt gets a part of the time, so that there is time for another connection. A slow network needs time for many bytes.
+    private const int FirstAttemptShare = 3;
+    private const int DoublingsMax = 4;
+    private const int BytesPerSecondMin = 512 * 1024;
+
     private readonly string _schema;
     private readonly int _number;
     private readonly Link _link;
@@ -32,6 +37,10 @@ internal sealed class WriteLoop : IAsyncDisposable
     private readonly WriteBacklog _backlog = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _loop;
+
+    // The connection of the last transaction, and its other end; null where that is not known.
+    private NpgsqlConnection? _sessionOf;
+    private ServerSession? _session;
 
     public WriteLoop(
         string schema, int number, Link link, DatabaseClock clock, ReplicaFeed feed, IKvEngineHost host, TimeSpan timeout, Action<Exception?> report, Action committed)
@@ -143,14 +152,18 @@ internal sealed class WriteLoop : IAsyncDisposable
         try
         {
             using var patience = new CancellationTokenSource(_timeout);
-            var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
-            using var command = new NpgsqlCommand($"SELECT last_value FROM {_schema}.revisions", connection);
-            return (long)(await command.ExecuteScalarAsync(patience.Token).ConfigureAwait(false))!;
+            return await _link.AskAsync(ReadAsync, Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
         }
         catch
         {
             await _link.DropAsync().ConfigureAwait(false);
             throw;
+        }
+
+        async Task<long> ReadAsync(NpgsqlConnection connection)
+        {
+            using var command = new NpgsqlCommand($"SELECT last_value FROM {_schema}.revisions", connection) { CommandTimeout = Link.AnswerSecondsMax };
+            return (long)(await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false))!;
         }
     }
 
@@ -164,8 +177,16 @@ internal sealed class WriteLoop : IAsyncDisposable
             {
                 using var patience = new CancellationTokenSource(Left(began));
                 var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
+                if (connection != _sessionOf)
+                {
+                    _sessionOf = null;
+                    _session = await _link.AskAsync(ServerSession.FindAsync, Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
+                    _sessionOf = connection;
+                }
+
                 isSent = true;
-                await transaction.RunAsync(connection, CancellationToken.None).ConfigureAwait(false);
+                var seconds = AnswerSeconds(attempt, writes);
+                await _link.AnswerAsync(RunAsync(transaction, connection, seconds), seconds, CancellationToken.None).ConfigureAwait(false);
                 return transaction;
             }
             catch (Exception e) when (Adoption.IsMissing(e) && HasTimeLeft(began))
@@ -183,9 +204,9 @@ internal sealed class WriteLoop : IAsyncDisposable
                 // Anything: the driver throws many kinds when a connection is lost.
                 await _link.DropAsync().ConfigureAwait(false);
                 _report(e);
-                if (isSent && await WasCommittedAsync(transaction, e).ConfigureAwait(false))
+                if (isSent && await FindCommittedAsync(transaction, _session, e).ConfigureAwait(false) is { } committed)
                 {
-                    return transaction;
+                    return committed;
                 }
 
                 if (!HasTimeLeft(began))
@@ -209,8 +230,7 @@ internal sealed class WriteLoop : IAsyncDisposable
         try
         {
             using var patience = new CancellationTokenSource(_timeout);
-            var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
-            await Adoption.EnsureAsync(connection, _schema, patience.Token).ConfigureAwait(false);
+            await _link.AskAsync(connection => Adoption.EnsureAsync(connection, _schema), Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
         }
         catch (Exception)
         {
@@ -219,39 +239,17 @@ internal sealed class WriteLoop : IAsyncDisposable
         }
     }
 
-    // Whether a transaction was committed whose connection was lost. When it was not, it never will be.
-    private async ValueTask<bool> WasCommittedAsync(WriteTransaction transaction, Exception cause)
+    // What a transaction has made whose connection was lost; null when it was not committed, and never will be.
+    private async ValueTask<WriteTransaction?> FindCommittedAsync(WriteTransaction transaction, ServerSession? session, Exception cause)
     {
         var began = TimeProvider.System.GetTimestamp();
         for (var attempt = 0; ; attempt++)
         {
-            var last = cause;
+            Exception last;
             try
             {
                 using var patience = new CancellationTokenSource(Left(began));
-                var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
-                using var fence = new NpgsqlCommand(
-                    $"""
-                    WITH fence AS (INSERT INTO {_schema}.commits (id, is_fence) VALUES ($1, true) ON CONFLICT (id) DO NOTHING RETURNING true)
-                    SELECT EXISTS (SELECT 1 FROM fence)
-                    """,
-                    connection);
-                fence.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
-                if ((bool)(await fence.ExecuteScalarAsync(patience.Token).ConfigureAwait(false))!)
-                {
-                    return false;
-                }
-
-                // A statement of its own, which sees what the first one waited for. An earlier attempt may have set the fence.
-                using var find = new NpgsqlCommand($"SELECT is_fence FROM {_schema}.commits WHERE id = $1", connection);
-                find.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
-                if (await find.ExecuteScalarAsync(patience.Token).ConfigureAwait(false) is true)
-                {
-                    return false;
-                }
-
-                await transaction.ReadBackAsync(connection, patience.Token).ConfigureAwait(false);
-                return true;
+                return await _link.AskAsync(connection => FindAsync(connection, transaction, session), AnswerSeconds(attempt, []), patience.Token).ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -268,6 +266,56 @@ internal sealed class WriteLoop : IAsyncDisposable
 
             await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
         }
+    }
+
+    private async Task<WriteTransaction?> FindAsync(NpgsqlConnection connection, WriteTransaction transaction, ServerSession? session)
+    {
+        // Otherwise the fence would wait for a transaction that waits for the rest of what was sent.
+        if (session is not null)
+        {
+            await session.EndAsync(connection).ConfigureAwait(false);
+        }
+
+        var seconds = AnswerSeconds(0, []);
+        using var fence = new NpgsqlCommand(
+            $"""
+            WITH fence AS (INSERT INTO {_schema}.commits (id, is_fence) VALUES ($1, true) ON CONFLICT (id) DO NOTHING RETURNING true)
+            SELECT EXISTS (SELECT 1 FROM fence)
+            """,
+            connection)
+        {
+            CommandTimeout = seconds,
+        };
+        fence.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
+        if ((bool)(await fence.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false))!)
+        {
+            return null;
+        }
+
+        // A statement of its own, which sees what the first one waited for. An earlier attempt may have set the fence.
+        using var find = new NpgsqlCommand($"SELECT is_fence FROM {_schema}.commits WHERE id = $1", connection) { CommandTimeout = seconds };
+        find.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
+        if (await find.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) is true)
+        {
+            return null;
+        }
+
+        // Another object: the one whose connection was given up may still be told something.
+        var committed = transaction.Copy();
+        await committed.ReadBackAsync(connection, seconds, CancellationToken.None).ConfigureAwait(false);
+        return committed;
+    }
+
+    private static async Task<bool> RunAsync(WriteTransaction transaction, NpgsqlConnection connection, int seconds)
+    {
+        await transaction.RunAsync(connection, seconds, CancellationToken.None).ConfigureAwait(false);
+        return true;
+    }
+
+    private int AnswerSeconds(int attempt, List<QueuedWrite> writes)
+    {
+        var share = Math.Max(1, (long)(_timeout.TotalSeconds / FirstAttemptShare)) << Math.Min(attempt, DoublingsMax);
+        return (int)(Math.Min(share, (long)Math.Ceiling(_timeout.TotalSeconds)) + (writes.Sum(static write => write.Bytes) / BytesPerSecondMin));
     }
 
     private TimeSpan Left(long began)
@@ -326,13 +374,24 @@ internal sealed class WriteLoop : IAsyncDisposable
 
     private async Task CompleteLaterAsync(List<(QueuedWrite Write, KvEngineOutcome Outcome)> late)
     {
-        try
+        var keys = late.ConvertAll(static item => item.Write.Key);
+        var began = TimeProvider.System.GetTimestamp();
+        for (var attempt = 0; HasTimeLeft(began); attempt++)
         {
-            await _feed.RefreshAsync(late.ConvertAll(static item => item.Write.Key), CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (Exception)
-        {
-            // The writes are decided, and their callers wait. What the feed reads later shows the rest.
+            try
+            {
+                await _feed.RefreshAsync(keys, _stopping.Token).ConfigureAwait(false);
+                break;
+            }
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception)
+            {
+                // The writes are decided, and their callers wait. When it takes too long, the feed shows the rest later.
+                await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
+            }
         }
 
         foreach (var (write, outcome) in late)

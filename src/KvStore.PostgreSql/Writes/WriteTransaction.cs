@@ -55,7 +55,7 @@ internal sealed class WriteTransaction
     public IReadOnlyList<QueuedWrite> Writes { get; }
 
     /// <summary>The number under which a process that has lost its connection finds out whether the transaction was committed.</summary>
-    public Guid Id { get; } = Guid.CreateVersion7();
+    public Guid Id { get; private init; } = Guid.CreateVersion7();
 
     /// <summary>What was changed, by key.</summary>
     public Dictionary<ReadOnlyMemory<byte>, (long Revision, long Touched)> Made { get; } = new(ByteKeys.Comparer);
@@ -63,12 +63,15 @@ internal sealed class WriteTransaction
     /// <summary>The revision that each key of a conditional write had after the transaction; keys without an entry are left out.</summary>
     public Dictionary<ReadOnlyMemory<byte>, long> Standing { get; } = new(ByteKeys.Comparer);
 
+    /// <summary>The same transaction without results, to read them back.</summary>
+    public WriteTransaction Copy() => new(_schema, _number, _clock, Writes) { Id = Id };
+
     /// <summary>Sends the transaction and reads the results. It is committed when this has completed.</summary>
-    public async ValueTask RunAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    public async ValueTask RunAsync(NpgsqlConnection connection, int secondsMax, CancellationToken cancellationToken)
     {
         Made.Clear();
         Standing.Clear();
-        using var batch = new NpgsqlBatch(connection);
+        using var batch = new NpgsqlBatch(connection) { Timeout = secondsMax };
         var readers = new List<Action<NpgsqlDataReader>>();
         Add(batch, readers, static _ => { }, Adoption.Check(_schema));
         Add(batch, readers, read: null, $"INSERT INTO {_schema}.commits (id) VALUES ($1)", Parameter(Id, NpgsqlDbType.Uuid));
@@ -91,11 +94,11 @@ internal sealed class WriteTransaction
     }
 
     /// <summary>Reads what a transaction has changed that was committed when its connection was lost.</summary>
-    public async ValueTask ReadBackAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    public async ValueTask ReadBackAsync(NpgsqlConnection connection, int secondsMax, CancellationToken cancellationToken)
     {
         Made.Clear();
         Standing.Clear();
-        using var batch = new NpgsqlBatch(connection);
+        using var batch = new NpgsqlBatch(connection) { Timeout = secondsMax };
         var readers = new List<Action<NpgsqlDataReader>>();
         Add(
             batch, readers, ReadMade,

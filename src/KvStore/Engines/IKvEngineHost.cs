@@ -49,6 +49,13 @@ public interface IKvEngineHost
     int List(ReadOnlySpan<byte> after, Span<KvEngineEntry> entries);
 
     /// <summary>
+    /// Begins a replacement of the state, or of a part of it, that readers see at one moment: none sees a part of it in one list, in one get
+    /// of many keys or in gets that follow each other.
+    /// </summary>
+    /// <returns>The replacement, to be filled, completed and disposed. Not thread-safe.</returns>
+    IKvEngineSwap BeginSwap();
+
+    /// <summary>
     /// Removes the entry of a key that the engine does not have any more and whose delete is not known. Watchers are shown a delete.
     /// </summary>
     /// <param name="key">The key in UTF-8.</param>
@@ -65,6 +72,30 @@ public interface IKvEngineHost
     /// <summary>Refuses every read with an exception (503), or serves reads again.</summary>
     /// <param name="reason">Why reads are refused; null to serve them.</param>
     void RefuseReads(string? reason);
+}
+
+/// <summary>Mutations and removals that become visible at one moment. They are kept beside the served state until then.</summary>
+/// <remarks>
+/// Here too the highest revision of a key wins: writes that are published meanwhile stay when theirs is higher. Not thread-safe. Disposing
+/// it forgets what was added and not completed.
+/// </remarks>
+public interface IKvEngineSwap : IDisposable
+{
+    /// <summary>Adds a mutation that the engine has committed.</summary>
+    /// <param name="mutation">The mutation, with the revision that the engine gave. Its memory is reused when the call returns.</param>
+    void Apply(in KvMutation mutation);
+
+    /// <summary>Adds the removal of a key: see <see cref="IKvEngineHost.Remove"/>.</summary>
+    /// <param name="key">The key in UTF-8.</param>
+    /// <param name="throughRevision">An entry with a higher revision stays.</param>
+    void Remove(ReadOnlySpan<byte> key, long throughRevision);
+
+    /// <summary>
+    /// Makes everything visible. Watchers are shown the differences. Reads may wait some milliseconds for it when there are millions of
+    /// entries.
+    /// </summary>
+    /// <exception cref="OutOfMemoryException">Nothing has changed.</exception>
+    void Complete();
 }
 
 /// <summary>The key and the revision of an entry in memory.</summary>

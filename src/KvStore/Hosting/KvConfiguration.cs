@@ -14,8 +14,13 @@ internal static class KvConfiguration
     /// <summary>Returns the options with the settings of a section. Options without a setting stay as they are.</summary>
     /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
     /// <exception cref="ArgumentException">An option is out of its range; the message names it.</exception>
-    public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options)
+    /// <param name="services">The services, for the content root of the host.</param>
+    /// <param name="section">The section.</param>
+    /// <param name="options">The options that the section changes.</param>
+    /// <param name="more">Reads the sections that packages have added to the namespace: see <see cref="KvNamespaceBuilder.AddSection"/>.</param>
+    public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options, AddedSections? more = null)
     {
+        more ??= new AddedSections();
         Setting.CheckHasEntries(section);
 
         // The profile comes first, because it replaces limits and lag, which the other settings then change.
@@ -29,9 +34,10 @@ internal static class KvConfiguration
                 "REPLICATION" => options with { Replication = ReplicationConfiguration.Apply(entry, options.Replication) },
                 "MEMORY" => options with { Memory = ApplyMemory(entry, options.Memory) },
                 "ENFORCEWRITERATE" => options with { EnforceWriteRate = Setting.Boolean(entry) },
-                _ => throw Setting.Unknown(
+                _ when more.Find(entry.Key) is { } read => read(services, entry, options),
+                _ => throw AddedSections.Unknown(
                     entry,
-                    $"Profile, {nameof(KvNamespaceOptions.Limits)}, {nameof(KvNamespaceOptions.Persistence)}, {nameof(KvNamespaceOptions.Replication)}, {nameof(KvNamespaceOptions.Memory)} and {nameof(KvNamespaceOptions.EnforceWriteRate)}"),
+                    $"Profile, {nameof(KvNamespaceOptions.Limits)}, {nameof(KvNamespaceOptions.Persistence)}, {nameof(KvNamespaceOptions.Replication)}, {nameof(KvNamespaceOptions.Memory)}{more.Names} and {nameof(KvNamespaceOptions.EnforceWriteRate)}"),
             };
         }
 

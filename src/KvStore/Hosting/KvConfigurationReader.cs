@@ -52,6 +52,50 @@ public static class KvConfigurationReader
             : (isEnabled ? path : null, files);
     }
 
+    /// <summary>Reads a setting that is true or false.</summary>
+    /// <param name="setting">The setting.</param>
+    /// <returns>Its value.</returns>
+    /// <exception cref="FormatException">It cannot be read; the message names it and says what is allowed.</exception>
+    public static bool ReadBoolean(IConfigurationSection setting) => Setting.Boolean(Checked(setting));
+
+    /// <summary>Reads a setting that is a whole number, for example of bytes.</summary>
+    /// <param name="setting">The setting.</param>
+    /// <returns>Its value.</returns>
+    /// <exception cref="FormatException">It cannot be read; the message names it and says what is allowed.</exception>
+    public static int ReadInt32(IConfigurationSection setting) => Setting.Int32(Checked(setting));
+
+    /// <summary>Reads a setting that is a span of time such as <c>00:01:00</c>. A bare number is refused, because it would mean days.</summary>
+    /// <param name="setting">The setting.</param>
+    /// <returns>Its value.</returns>
+    /// <exception cref="FormatException">It cannot be read; the message names it and says what is allowed.</exception>
+    public static TimeSpan ReadTimeSpan(IConfigurationSection setting) => Setting.Span(Checked(setting));
+
+    /// <summary>Reads a setting that is a text.</summary>
+    /// <param name="setting">The setting.</param>
+    /// <param name="expected">What the message of the exception says that it must be, for example <c>a connection string</c>.</param>
+    /// <returns>The text, which is not empty.</returns>
+    /// <exception cref="FormatException">It is empty; the message names it and says what is allowed.</exception>
+    public static string ReadText(IConfigurationSection setting, string expected) => Setting.Text(Checked(setting), expected);
+
+    /// <summary>Reads a setting that is the name of a value.</summary>
+    /// <typeparam name="T">The type of the value.</typeparam>
+    /// <param name="setting">The setting, in any case.</param>
+    /// <returns>The value.</returns>
+    /// <exception cref="FormatException">It is no name of a value; the message lists them.</exception>
+    public static T ReadEnum<T>(IConfigurationSection setting)
+        where T : struct, Enum => Setting.Named<T>(Checked(setting));
+
+    /// <summary>The exception for a setting that is not known.</summary>
+    /// <param name="setting">The setting.</param>
+    /// <param name="known">The settings that are known, as a list with "and".</param>
+    /// <returns>The exception, to be thrown.</returns>
+    public static FormatException UnknownSetting(IConfigurationSection setting, string known) => Setting.Unknown(Checked(setting), known);
+
+    /// <summary>Refuses a plain value in the place of a section.</summary>
+    /// <param name="section">The section.</param>
+    /// <exception cref="FormatException">The section is a plain value; the message names it.</exception>
+    public static void CheckIsSection(IConfigurationSection section) => Setting.CheckHasEntries(Checked(section));
+
     /// <summary>Resolves a path against the content root of the host, or against the current directory when there is no host.</summary>
     /// <param name="services">The services.</param>
     /// <param name="path">The path.</param>
@@ -74,5 +118,11 @@ public static class KvConfigurationReader
     {
         ArgumentNullException.ThrowIfNull(exception);
         return ConfigurationSections.MessageOf(exception, section);
+    }
+
+    private static IConfigurationSection Checked(IConfigurationSection section)
+    {
+        ArgumentNullException.ThrowIfNull(section);
+        return section;
     }
 }

@@ -124,15 +124,36 @@ public sealed class KvNamespaceBuilder
     /// </summary>
     /// <param name="section">
     /// A section with <c>Limits</c> (settings as in <see cref="KvLimits"/>), <c>Persistence</c>, <c>Replication</c> (settings as in
-    /// <see cref="KvReplicationOptions"/>), <c>Memory</c> (settings as in <see cref="KvMemoryOptions"/>), <c>Profile</c> or
-    /// <c>EnforceWriteRate</c>.
+    /// <see cref="KvReplicationOptions"/>), <c>Memory</c> (settings as in <see cref="KvMemoryOptions"/>), <c>Profile</c>,
+    /// <c>EnforceWriteRate</c>, or sections that packages have added before this call (<see cref="AddSection"/>).
     /// </param>
     /// <returns>This builder.</returns>
     public KvNamespaceBuilder Bind(IConfiguration section)
     {
         ArgumentNullException.ThrowIfNull(section);
-        return Configure((services, options) => Hosting.KvConfiguration.Apply(services, section, options));
+        return Configure((services, options) => Hosting.KvConfiguration.Apply(services, section, options, Sections));
     }
+
+    /// <summary>
+    /// Adds a section to the configuration of the namespace, beside <c>Limits</c> and the others, for a package that has an engine or a
+    /// persistence of its own. <see cref="KvConfigurationReader"/> reads its settings.
+    /// </summary>
+    /// <param name="name">The name of the section. It takes the place of a section that was added under the same name.</param>
+    /// <param name="read">
+    /// Returns the options with the settings of the section. Called when the namespace is opened and the section exists, after the options that
+    /// code sets. Throws <see cref="FormatException"/> for a setting that is not known or cannot be read, and
+    /// <see cref="ArgumentException"/> with the name of the option for one that is out of its range. No message quotes a setting.
+    /// </param>
+    /// <returns>This builder.</returns>
+    public KvNamespaceBuilder AddSection(string name, Func<IServiceProvider, IConfigurationSection, KvNamespaceOptions, KvNamespaceOptions> read)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(read);
+        Sections.Add(name, read);
+        return this;
+    }
+
+    internal Hosting.AddedSections Sections { get; } = new();
 
     internal KvNamespaceOptions Build(IServiceProvider services, KvNamespaceOptions options)
     {

@@ -24,7 +24,7 @@ internal static class NamespaceSettings
             if (registration.ReadsConfiguration && services.GetService<IConfiguration>() is { } configuration)
             {
                 section = ConfigurationSections.Of(configuration, registration.Name, names);
-                options = KvConfiguration.Apply(services, section, options);
+                options = KvConfiguration.Apply(services, section, options, registration.Builder.Sections);
             }
 
             options.Validate();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Diagnostics;
 using KvStore.Keys;
 using KvStore.Segments;
@@ -15,6 +16,51 @@ internal sealed partial class HashIndex
     public void ResizeHoldingLock(int shard, int entryCount)
     {
         AssertHoldsLock(shard);
+        Replace(shard, CopyOf(shard, entryCount));
+    }
+
+    /// <summary>
+    /// Begins a table that will take the place of a shard's table: writers change it from now on, and readers go on with the old one
+    /// until <see cref="ShowHoldingLock"/>. Call only while holding the shard's lock, and hold it until the successor is shown or abandoned.
+    /// </summary>
+    public void BeginSuccessorHoldingLock(int shard, int entryCount)
+    {
+        AssertHoldsLock(shard);
+        Debug.Assert(!HasSuccessor(shard), "A table has one successor at a time.");
+        _written[shard] = CopyOf(shard, entryCount);
+        _tableNumbers[shard]++;
+    }
+
+    /// <summary>Forgets the successor of a shard's table. Call only while holding the shard's lock.</summary>
+    public void AbandonSuccessorHoldingLock(int shard)
+    {
+        AssertHoldsLock(shard);
+        _written[shard] = _slots[shard].Table;
+        _tableNumbers[shard]++;
+    }
+
+    /// <summary>
+    /// Makes every entry of a table that has a successor a moved marker: from then on readers of the shard wait for
+    /// <see cref="ShowHoldingLock"/>. When the tables of several shards are hidden before the successor of any is shown, readers see either all of the old
+    /// tables or all of the new ones. Call only while holding the shard's lock.
+    /// </summary>
+    public void HideHoldingLock(int shard)
+    {
+        AssertHoldsLock(shard);
+        Debug.Assert(HasSuccessor(shard), "Readers would wait for ever.");
+        MarkMoved(_slots[shard].Table);
+    }
+
+    /// <summary>Shows the successor of a hidden table to readers. Call only while holding the shard's lock.</summary>
+    public void ShowHoldingLock(int shard)
+    {
+        AssertHoldsLock(shard);
+        _slots[shard].Set(_written[shard]);
+    }
+
+    // A table of another size with the entries of the shard's, without those of removed keys.
+    private long[] CopyOf(int shard, int entryCount)
+    {
         var old = EntriesOf(shard);
         var table = NewTable(entryCount);
         var entries = EntriesOf(table);
@@ -46,7 +92,7 @@ internal sealed partial class HashIndex
         }
 
         PlaceByKeys(unknown[..count], entries);
-        Replace(shard, table);
+        return table;
     }
 
     /// <summary>
@@ -99,12 +145,24 @@ internal sealed partial class HashIndex
         entries[slot] = (entry & ~HomeBucket.Mask) | HomeBucket.Of(hash, slot, entries.Length);
     }
 
+    private bool HasSuccessor(int shard) => !ReferenceEquals(_written[shard], _slots[shard].Table);
+
     private void Replace(int shard, long[] table)
     {
-        var old = EntriesOf(shard);
-        _slots[shard].Set(table);
+        var old = _written[shard];
+        var isSeen = !HasSuccessor(shard);
+        _written[shard] = table;
         _tableNumbers[shard]++;
-        foreach (ref var entry in old)
+        if (isSeen)
+        {
+            _slots[shard].Set(table);
+            MarkMoved(old);
+        }
+    }
+
+    private static void MarkMoved(long[] table)
+    {
+        foreach (ref var entry in EntriesOf(table))
         {
             Volatile.Write(ref entry, HashEntry.Moved);
         }

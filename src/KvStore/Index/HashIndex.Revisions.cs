@@ -57,7 +57,7 @@ internal sealed partial class HashIndex
 
             if (HashBucket.Find(in bucket, HashEntry.Moved) != 0)
             {
-                ThrowIfClosed();
+                AwaitTable();
                 goto Begin;
             }
 

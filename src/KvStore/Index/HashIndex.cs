@@ -53,15 +53,19 @@ internal sealed partial class HashIndex
     // In this object, and not in an array, which saves one load in each read.
     private TableSlots _slots;
 
+    // The tables that writers change: those of the slots, or successors that readers do not see yet.
+    private WrittenTables _written;
+
     /// <param name="segments">The records.</param>
     /// <param name="name">The namespace, for the exception of reads after it was closed.</param>
     public HashIndex(SegmentTable segments, string name = "")
     {
         _segments = segments;
         _name = name;
-        foreach (ref var slot in (Span<TableSlot>)_slots)
+        for (var i = 0; i < ShardCount; i++)
         {
-            slot.Set(NewTable(EntriesMin));
+            _written[i] = NewTable(EntriesMin);
+            _slots[i].Set(_written[i]);
         }
     }
 
@@ -88,7 +92,7 @@ internal sealed partial class HashIndex
     public static int ShardOf(ulong hash) => (int)(hash >> (64 - ShardBits));
 
     /// <summary>The entries of a shard's table. Call only while holding the shard's lock.</summary>
-    public Span<long> EntriesOf(int shard) => EntriesOf(_slots[shard].Table);
+    public Span<long> EntriesOf(int shard) => EntriesOf(_written[shard]);
 
     /// <summary>
     /// Probes the first entry with the tag of a key in its home bucket, where the key nearly always is. Only this much is inlined into a
@@ -185,7 +189,7 @@ internal sealed partial class HashIndex
             // empty entry behind it not yet.
             if (HashBucket.Find(in bucket, HashEntry.Moved) != 0)
             {
-                ThrowIfClosed();
+                AwaitTable();
                 goto Begin;
             }
 
@@ -330,12 +334,15 @@ internal sealed partial class HashIndex
         }
     }
 
-    private void ThrowIfClosed()
+    // A reader has met a moved marker: the index is closed, or the thread that replaces the table is about to show the new one.
+    private void AwaitTable()
     {
         if (_isClosed)
         {
             throw DisposedNamespace.Exception(_name);
         }
+
+        Thread.Yield();
     }
 
     // Whether a key of this home bucket that is not in it is absent.
@@ -402,5 +409,11 @@ internal sealed partial class HashIndex
     private struct TableSlots
     {
         private TableSlot _first;
+    }
+
+    [InlineArray(ShardCount)]
+    private struct WrittenTables
+    {
+        private long[] _first;
     }
 }

@@ -18,7 +18,13 @@ namespace KvStore.Memory;
 /// kept to copy the first survivors to; and where the ordered index cannot be refreshed, it is dropped.</para>
 /// <para>Thread safety: one run at a time; readers and writers go on meanwhile.</para>
 /// </remarks>
-internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashIndex index, RelocateRecord relocate)
+/// <param name="segments">The segments.</param>
+/// <param name="ordered">The ordered index.</param>
+/// <param name="index">The hash index.</param>
+/// <param name="relocate">Moves an entry to a copy of its record.</param>
+/// <param name="bytesMovedMax">About the most bytes that a run copies, where memory is limited.</param>
+internal sealed class Cleaner(
+    SegmentTable segments, OrderedIndex ordered, HashIndex index, RelocateRecord relocate, long bytesMovedMax = long.MaxValue)
 {
     // Less than this is not worth a pass over the ordered index.
     private const int DeadBytesMin = 256 * 1024;
@@ -37,8 +43,11 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
     private readonly List<Segment> _segments = [];
     private readonly List<Segment> _victims = [];
 
+    /// <summary>Whether a run may leave work to the next one, because what it copies is limited.</summary>
+    public bool WorksInSteps => bytesMovedMax != long.MaxValue;
+
     /// <summary>Cleans, if more than one byte in so many is dead.</summary>
-    /// <returns>Whether anything was cleaned.</returns>
+    /// <returns>Whether anything was cleaned, so that another call may clean more.</returns>
     /// <exception cref="OutOfMemoryException">There was not enough memory to move all that was to be moved. What was moved is cleaned.</exception>
     public bool Run(int oneIn)
     {
@@ -203,13 +212,17 @@ internal sealed class Cleaner(SegmentTable segments, OrderedIndex ordered, HashI
         _segments.RemoveRange(candidates, _segments.Count - candidates);
         _segments.Sort(s_deadestFirst);
         _victims.EnsureCapacity(candidates);
+        var bytesToMove = 0L;
         foreach (var candidate in _segments)
         {
-            if (DeadShare(candidate) < 1 && dead * oneIn * 2 <= used)
+            var liveBytes = candidate.UsedBytes - candidate.DeadBytes;
+            var isEnough = dead * oneIn * 2 <= used || (bytesToMove > 0 && bytesToMove + liveBytes > bytesMovedMax);
+            if (liveBytes > 0 && isEnough)
             {
                 break;
             }
 
+            bytesToMove += liveBytes;
             _victims.Add(candidate);
             dead -= candidate.DeadBytes;
             used -= candidate.DeadBytes;

@@ -35,9 +35,16 @@ internal struct ListPage : IRecordSink
     /// <summary>The keys that begin with a prefix and come after a key, up to a limit.</summary>
     public static KvListPage Read(ShardedStore store, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> after, int limit)
     {
-        var page = new ListPage(limit, Math.Min(limit, KeysAtFirst));
-        store.List(prefix, after, ref page);
-        return page.ToPage();
+        while (true)
+        {
+            var state = store.BeginStateRead();
+            var page = new ListPage(limit, Math.Min(limit, KeysAtFirst));
+            store.List(prefix, after, ref page);
+            if (store.IsSameState(state))
+            {
+                return page.ToPage();
+            }
+        }
     }
 
     /// <summary>The page that these records make. One record more than the limit shows that there is another page.</summary>

@@ -27,8 +27,10 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
     // So many mutations between two ticks, and what the timer moves would mostly be dead soon anyway.
     private const int BusyMutations = 50_000;
 
-    // Writers who make records die as fast as they are cleaned up would keep the timer here, and nothing would be swept meanwhile.
+    // Writers who make records die as fast as they are cleaned up would keep the timer here, and nothing would be swept meanwhile. A small
+    // step moves a thirty-second of the memory.
     private const int PassesMax = 8;
+    private const int SmallPassesMax = PassesMax * 32;
 
     // More than what moves all that lives once: enough to make room where there is any.
     private const int PassesForRoomMax = 512;
@@ -230,7 +232,8 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
             if (maintenance._isCleaningWanted)
             {
                 maintenance._isCleaningWanted = false;
-                maintenance._cleaner.Run(maintenance.EvictSome is null ? OneInUnderLoad : OneInAtRest);
+                maintenance.Clean(
+                    maintenance.EvictSome is null ? OneInUnderLoad : OneInAtRest, maintenance._cleaner.WorksInSteps ? SmallPassesMax : 1);
                 maintenance.EvictAhead();
             }
 
@@ -283,14 +286,7 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         _ordered.Merge();
         var mutations = CountMutations();
         var isBusy = mutations > BusyMutations;
-        var passes = 0;
-        while (!_isDisposed && passes < PassesMax && _cleaner.Run(isBusy ? OneInUnderLoad : OneInAtRest))
-        {
-            // Until no more than that is dead, or nothing more can be won.
-            passes++;
-        }
-
-        passes += EvictAhead();
+        var passes = Clean(isBusy ? OneInUnderLoad : OneInAtRest, _cleaner.WorksInSteps ? SmallPassesMax : PassesMax) + EvictAhead();
         _trimIndexes();
         _segments.KeepReserve();
         if (!isBusy)
@@ -299,6 +295,18 @@ internal sealed class Maintenance : IDisposable, IThreadPoolWorkItem
         }
 
         return mutations == 0 && passes == 0;
+    }
+
+    // Until no more than that is dead, or nothing more can be won. Returns how often something was cleaned.
+    private int Clean(int oneIn, int passesMax)
+    {
+        var passes = 0;
+        while (!_isDisposed && passes < passesMax && _cleaner.Run(oneIn))
+        {
+            passes++;
+        }
+
+        return passes;
     }
 
     private long CountMutations()

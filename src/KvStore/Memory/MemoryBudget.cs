@@ -22,6 +22,13 @@ internal sealed class MemoryBudget(long? bytesMax)
     // Memory that is kept free, so that puts rarely evict: one part in so many.
     private const int FreeShare = 64;
 
+    private const int MovedShare = 32;
+
+    // Room for two of the longest keys.
+    private const int RemovedBytesOfShardLeast = 1152;
+    private const int RemovedBytesOfShardDefault = 2048;
+    private const int BytesPerRemovedByte = 1024;
+
     /// <summary>Whether memory is limited.</summary>
     public bool IsLimited => bytesMax is not null;
 
@@ -39,6 +46,15 @@ internal sealed class MemoryBudget(long? bytesMax)
 
     /// <summary>The most keys that there can be.</summary>
     public long KeysMax => BytesMax / BytesPerKey;
+
+    /// <summary>
+    /// The bytes of live records that cleaning copies before it gives segments back: they are in memory twice meanwhile. A step needs a pass
+    /// over the ordered index, so it is not smaller than it need be.
+    /// </summary>
+    public long BytesMovedAtOnceMax => IsLimited ? Math.Max(SegmentSizes.Most, BytesMax / MovedShare) : long.MaxValue;
+
+    /// <summary>The least bytes in which a shard remembers keys that were removed: all shards a sixteenth of the budget, where that is enough.</summary>
+    public int RemovedBytesOfShardMin => (int)Math.Clamp(BytesMax / BytesPerRemovedByte, RemovedBytesOfShardLeast, RemovedBytesOfShardDefault);
 
     /// <summary>The bytes that eviction keeps free.</summary>
     public long FreeBytes => Math.Max(BytesMax / FreeShare, 2L * SegmentSizes.Most);

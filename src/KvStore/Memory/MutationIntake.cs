@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using KvStore.Keys;
-using KvStore.Records;
-using KvStore.Rules;
 using KvStore.Segments;
 
 namespace KvStore.Memory;
@@ -25,7 +23,7 @@ internal sealed class MutationIntake(ShardedStore store)
 
     private readonly RecordDraft[] _drafts = new RecordDraft[BatchRecords];
     private readonly ulong[] _hashes = new ulong[BatchRecords];
-    private Segment? _tail;
+    private readonly MutationDrafts _written = new(store);
 
     // The drafts from here up to the count are not published yet.
     private int _next;
@@ -59,9 +57,8 @@ internal sealed class MutationIntake(ShardedStore store)
             return;
         }
 
-        _drafts[_count] = mutation.IsDelete || store.HasPassed(mutation.Deadline)
-            ? DraftTombstone(key, mutation.Revision)
-            : Draft(key, mutation);
+        _drafts[_count] = _written.Draft(mutation);
+        HasDeletes |= _drafts[_count].Record.IsTombstone;
         _hashes[_count] = hash;
         _highestRevision = Math.Max(_highestRevision, mutation.Revision);
         _count++;
@@ -80,58 +77,7 @@ internal sealed class MutationIntake(ShardedStore store)
     public void Complete()
     {
         Publish();
-        if (_tail is { } tail)
-        {
-            store.Segments.Seal(tail);
-            _tail = null;
-        }
-    }
-
-    private RecordDraft Draft(ReadOnlySpan<byte> key, in KvMutation mutation)
-    {
-        var metadata = mutation.Metadata.Span;
-        var value = mutation.Value.Span;
-        var isLarge = !mutation.LargeValue.IsNone;
-        var draft = Reserve(key, metadata.Length, isLarge ? Record.ReferenceBytes : value.Length, mutation.Deadline, mutation.Revision);
-        metadata.CopyTo(draft.Record.DraftMetadata);
-        if (isLarge)
-        {
-            draft.Record.SetLargeValue(mutation.LargeValue);
-        }
-        else
-        {
-            value.CopyTo(draft.Record.DraftValue);
-        }
-
-        if (!mutation.Deadline.IsNone)
-        {
-            draft.Segment.NoteDeadline(mutation.Deadline.EarliestSecond);
-        }
-
-        return draft;
-    }
-
-    private RecordDraft DraftTombstone(ReadOnlySpan<byte> key, long revision)
-    {
-        HasDeletes = true;
-        var draft = Reserve(key, metadataBytes: 0, valueBytes: 0, deadline: default, revision);
-        draft.Record.MarkTombstone();
-        return draft;
-    }
-
-    private RecordDraft Reserve(ReadOnlySpan<byte> key, int metadataBytes, int valueBytes, Deadline deadline, long revision)
-    {
-        var size = Record.SizeFor(key.Length, metadataBytes, valueBytes);
-        if (_tail?.HasRoom(size) != true)
-        {
-            store.MakeRoomForRecovery(size);
-        }
-
-        var draft = store.Segments.Reserve(ref _tail, size, SegmentQueue.Main);
-        draft.Record.Initialize(key.Length, metadataBytes, valueBytes, deadline);
-        draft.Record.SetRevision(revision);
-        key.CopyTo(draft.Record.DraftKey);
-        return draft;
+        _written.Seal();
     }
 
     private void Publish()

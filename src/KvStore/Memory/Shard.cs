@@ -41,8 +41,9 @@ internal sealed partial class Shard
     /// <param name="segments">Where the records are.</param>
     /// <param name="index">Where its table is.</param>
     /// <param name="name">The name of the namespace, for the exception after closing.</param>
+    /// <param name="newKeysMax">How many keys may wait for the ordered index before a merge is requested.</param>
     /// <param name="releaseLargeValue">See <see cref="ShardedStore"/>.</param>
-    public Shard(int number, SegmentTable segments, HashIndex index, string name, Action<KvValueReference>? releaseLargeValue)
+    public Shard(int number, SegmentTable segments, HashIndex index, string name, int newKeysMax, Action<KvValueReference>? releaseLargeValue)
     {
         _number = number;
         _segments = segments;
@@ -50,7 +51,7 @@ internal sealed partial class Shard
         _name = name;
         _releaseLargeValue = releaseLargeValue;
         Lock = index.LockOf(number);
-        NewKeys = new NewKeys(number, index, Lock);
+        NewKeys = new NewKeys(number, index, Lock, newKeysMax);
     }
 
     /// <summary>Held for the few instructions that publish a mutation, and while the table grows. Readers do not take it.</summary>
@@ -133,7 +134,7 @@ internal sealed partial class Shard
             Volatile.Write(ref _liveBytes, _liveBytes + draft.Record.LiveBytes);
         }
 
-        if (!hadValue)
+        if (!hadValue && _left is null)
         {
             NewKeys.AddHoldingLock(draft.Address);
         }
@@ -354,6 +355,13 @@ internal sealed partial class Shard
     // The index has left the record for good: it is dead, and its large value is released.
     private void Kill(Record record, long entry)
     {
+        if (_left is { } left)
+        {
+            // Readers still find it in the table that they have.
+            left.Add(entry);
+            return;
+        }
+
         var largeValue = record.LargeValue;
         MarkDead(record, entry);
         if (!largeValue.IsNone)

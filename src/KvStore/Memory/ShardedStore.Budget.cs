@@ -52,12 +52,15 @@ internal sealed partial class ShardedStore
         return toAdd == 0 || HasRoom(toAdd);
     }
 
-    private bool HasRoom(long bytes) => MemoryBytes + _ordered.BytesToAdd + bytes <= _budget.BytesMax;
+    private bool HasRoom(long bytes) => MemoryBytes + BytesToAdd + bytes <= _budget.BytesMax;
+
+    // What may be added without a put.
+    private long BytesToAdd => _ordered.BytesToAdd + RemovedBytesToAdd;
 
     // What stays when every entry was evicted: the least indexes, and the keys that are remembered for watchers. The rest is free for the
     // segments that are being filled.
     private long RecordBytesMax() => Evicts
-        ? _budget.BytesMax - _index.Bytes - _ordered.Bytes - ((long)RemovedBytesOfShardMin * _shards.Length) - _budget.FreeBytes
+        ? _budget.BytesMax - _index.Bytes - _ordered.Bytes - ((long)_budget.RemovedBytesOfShardMin * _shards.Length) - _budget.FreeBytes
         : long.MaxValue;
 
     private readonly record struct WantedRoom(ulong Hash, int RecordBytes);

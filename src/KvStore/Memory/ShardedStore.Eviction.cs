@@ -96,5 +96,5 @@ internal sealed partial class ShardedStore
     private bool EvictSome(bool isForced) => ExpectsLate ? RaiseFloor() : _evictor!.Run(isForced);
 
     // How much more than that is used should be free.
-    private long BytesToEvict() => MemoryBytes + _ordered.BytesToAdd + _budget.FreeBytes - _budget.BytesMax;
+    private long BytesToEvict() => MemoryBytes + BytesToAdd + _budget.FreeBytes - _budget.BytesMax;
 }

@@ -73,13 +73,15 @@ internal sealed partial class ShardedStore
         var shard = ShardOf(key.Hash);
         lock (shard.Lock)
         {
-            if (_index.TryFind(key, out var record, out var entry) && (entry & HashEntry.TombstoneBit) == 0
-                && record.Revision <= throughRevision && shard.TryRemoveHoldingLock(key, out _))
+            if (shard.TryRemoveThroughHoldingLock(key, throughRevision, out var record))
             {
-                NoteRemovalHoldingLock(new KeyChange(record.Key, key.Hash, record.Revision, RevisionOfRemoval(), KvChangeKind.Delete));
+                NoteUnknownHoldingLock(record, key.Hash);
             }
         }
     }
+
+    private void NoteUnknownHoldingLock(Record record, ulong hash) =>
+        NoteRemovalHoldingLock(new KeyChange(record.Key, hash, record.Revision, RevisionOfRemoval(), KvChangeKind.Delete));
 
     private bool IsBelowFloor(long revision) => revision < Volatile.Read(ref _floor);
 

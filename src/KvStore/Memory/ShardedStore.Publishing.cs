@@ -190,7 +190,7 @@ internal sealed partial class ShardedStore
                 && shard.PublishHoldingLock(key, draft, out isRepeat);
             if (isNewest && (Changes.IsWatched || draft.Record.IsTombstone))
             {
-                NotePublishedHoldingLock(shard, draft.Record, key.Hash);
+                NotePublishedHoldingLock(shard, draft.Record, key.Hash, shard.Replaced);
             }
         }
 

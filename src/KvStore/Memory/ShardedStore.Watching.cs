@@ -11,7 +11,6 @@ internal sealed partial class ShardedStore
 {
     // For the keys that were removed: a sixteenth of the memory for records, within bounds.
     private const int RemovedShare = 16;
-    private const int RemovedBytesOfShardMin = 2048;
     private const int RemovedBytesOfShardMax = 64 << 10;
 
     /// <summary>
@@ -68,10 +67,9 @@ internal sealed partial class ShardedStore
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void NotePublishedHoldingLock(Shard shard, Record record, ulong hash)
+    private void NotePublishedHoldingLock(Shard shard, Record record, ulong hash, in ReplacedRecord replaced)
     {
         Debug.Assert(shard.Lock.IsHeldByCurrentThread);
-        var replaced = shard.Replaced;
         if (!record.IsTombstone)
         {
             Changes.NotePut(record.Key, hash, replaced.Revision, record.Revision);
@@ -91,7 +89,11 @@ internal sealed partial class ShardedStore
     }
 
     private int RemovedBytesOfShard =>
-        (int)Math.Clamp(_segments.Bytes / (RemovedShare * HashIndex.ShardCount), RemovedBytesOfShardMin, RemovedBytesOfShardMax);
+        (int)Math.Clamp(_segments.Bytes / (RemovedShare * HashIndex.ShardCount), _budget.RemovedBytesOfShardMin, RemovedBytesOfShardMax);
+
+    /// <summary>What remembering deletes may add to the memory: it is kept free, because a delete is never refused.</summary>
+    public long RemovedBytesToAdd => Math.Max(
+        0, Math.Min((long)RemovedBytesOfShard * _shards.Length, Count * RemovedKeys.BytesPerKeyMax) - Changes.Bytes);
 
     private void TrimChanges()
     {

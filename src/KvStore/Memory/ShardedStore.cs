@@ -71,7 +71,7 @@ internal sealed partial class ShardedStore : IDisposable
         _index = new HashIndex(_segments, name);
         for (var i = 0; i < _shards.Length; i++)
         {
-            _shards[i] = new Shard(i, _segments, _index, name, releaseLargeValue);
+            _shards[i] = new Shard(i, _segments, _index, name, _newKeysPerShardMax, releaseLargeValue);
         }
 
         _ordered = new OrderedIndex(_segments, _index, Array.ConvertAll(_shards, static shard => shard.NewKeys), clock, name, _budget.SortedKeysMax);
@@ -99,7 +99,7 @@ internal sealed partial class ShardedStore : IDisposable
     public ChangeFeed Changes { get; }
 
     /// <summary>A cleaner of this store. One cleaner runs at a time.</summary>
-    internal Cleaner NewCleaner() => new(_segments, _ordered, _index, Relocate);
+    internal Cleaner NewCleaner() => new(_segments, _ordered, _index, Relocate, _budget.BytesMovedAtOnceMax);
 
     /// <summary>The number of entries, among them those that have expired since the last sweep.</summary>
     public long Count

@@ -11,10 +11,14 @@ namespace KvStore.Order;
 /// address the key is only in the hash index, and <see cref="HasLost"/> says so: the ordered index is then rebuilt from there.
 /// Thread safety: all members, from any thread; those that say so only while holding the lock of the shard.
 /// </remarks>
-internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
+/// <param name="shard">The shard.</param>
+/// <param name="index">The hash index.</param>
+/// <param name="shardLock">The lock of the shard.</param>
+/// <param name="mergedAt">How many keys the shard collects before it requests a merge.</param>
+internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock, int mergedAt)
 {
-    // The largest array that is kept for the next keys: twice what a shard collects before it requests a merge.
-    private const int AddressesKept = 1024;
+    // The largest array that is kept for the next keys. A merge that comes late meets a larger one, which would otherwise stay.
+    private readonly int _addressesKept = mergedAt * 2;
 
     private long[] _addresses = [];
     private int _count;
@@ -82,12 +86,29 @@ internal sealed class NewKeys(int shard, HashIndex index, Lock shardLock)
         }
     }
 
+    /// <summary>Frees the memory, unless keys wait.</summary>
+    public void Trim()
+    {
+        if (Volatile.Read(ref _addresses).Length == 0)
+        {
+            return;
+        }
+
+        lock (shardLock)
+        {
+            if (_count == 0)
+            {
+                _addresses = [];
+            }
+        }
+    }
+
     /// <summary>Forgets the keys that wait.</summary>
     public void ClearHoldingLock()
     {
         Debug.Assert(shardLock.IsHeldByCurrentThread);
         Volatile.Write(ref _count, 0);
-        if (_addresses.Length > AddressesKept)
+        if (_addresses.Length > _addressesKept)
         {
             _addresses = [];
         }

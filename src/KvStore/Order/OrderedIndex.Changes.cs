@@ -8,6 +8,40 @@ namespace KvStore.Order;
 /// <content>Changes of the order. All of them happen under the lock, with an odd version.</content>
 internal sealed partial class OrderedIndex
 {
+    /// <summary>
+    /// Takes the lock for a change of many keys at one moment. Lists go on until <see cref="BeginSwapHoldingLock"/>, and then wait for
+    /// <see cref="ExitSwap"/>. Take the locks of shards after this one, as a merge does.
+    /// </summary>
+    public void EnterSwap()
+    {
+        _lock.Enter();
+        try
+        {
+            // Lists that begin now need not take the lock for keys that wait.
+            MergeHoldingLock();
+        }
+        catch
+        {
+            _lock.Exit();
+            throw;
+        }
+    }
+
+    /// <summary>Keys change from now on. Lists wait.</summary>
+    public void BeginSwapHoldingLock() => BeginChange();
+
+    /// <summary>The keys have changed. Lists go on.</summary>
+    public void ExitSwap()
+    {
+        // Nothing was changed when the swap failed before it began.
+        if ((_version & 1) != 0 && !_isDropped)
+        {
+            EndChange();
+        }
+
+        _lock.Exit();
+    }
+
     // Odd already, if the change before failed: then lists take the lock until the leaves are rebuilt.
     private void BeginChange()
     {

@@ -175,12 +175,17 @@ internal sealed partial class OrderedIndex(
         }
     }
 
-    /// <summary>Frees the buffers that merging keeps for the next batch.</summary>
+    /// <summary>Frees the buffers that merging keeps for the next batch, and those of the shards in which no key waits.</summary>
     public void TrimBuffers()
     {
         lock (_lock)
         {
             _batch.Trim();
+        }
+
+        foreach (var keys in newKeys)
+        {
+            keys.Trim();
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Buffers;
-using KvStore.Index;
 using KvStore.Keys;
+using KvStore.Memory;
 using KvStore.Rules;
 
 namespace KvStore.Reads;
@@ -24,7 +24,7 @@ internal static class GetMany
     /// <summary>Reads keys. A key that is named twice is answered once and counts twice towards the limit of the answer.</summary>
     /// <exception cref="KvException">There are too many or too few keys, one is invalid (400, 414), or the answer is too large (413).</exception>
     public static KeyedValues<KvValue> Read(
-        ReadPath reads, HashIndex index, KvLimits limits, IReadOnlyCollection<string> keys, int? cacheTtlSeconds)
+        ReadPath reads, ShardedStore store, KvLimits limits, IReadOnlyCollection<string> keys, int? cacheTtlSeconds)
     {
         ReadRules.CheckKeyCount(keys.Count, limits);
         var result = new KeyedValues<KvValue>(keys.Count, s_hashOf);
@@ -45,7 +45,7 @@ internal static class GetMany
             if (isNew)
             {
                 hashes[number] = isHashed ? hash : Unhashed;
-                index.PrefetchBucket(hash);
+                store.PrefetchBucket(hash);
             }
             else
             {
@@ -58,9 +58,43 @@ internal static class GetMany
         hashes = hashes[..all.Length];
         for (var i = 0; i < hashes.Length; i++)
         {
-            index.PrefetchRecord(hashes[i], all[i].Length);
+            store.PrefetchRecord(hashes[i], all[i].Length);
         }
 
+        long totalBytes;
+        while (true)
+        {
+            var state = store.BeginStateRead();
+            totalBytes = ReadAll(reads, all, hashes, values, cacheTtlSeconds);
+            if (store.IsSameState(state))
+            {
+                break;
+            }
+
+            foreach (ref readonly var value in values)
+            {
+                // It is read again.
+                value.Dispose();
+            }
+        }
+
+        if (rented is not null)
+        {
+            ArrayPool<ulong>.Shared.Return(rented);
+        }
+
+        foreach (var number in repeated[..repeats])
+        {
+            totalBytes += values[number].Length;
+        }
+
+        ReadRules.CheckTotal(totalBytes, limits);
+        return result;
+    }
+
+    // Returns the bytes of all values.
+    private static long ReadAll(ReadPath reads, ReadOnlySpan<string> all, ReadOnlySpan<ulong> hashes, Span<KvValue> values, int? cacheTtlSeconds)
+    {
         var totalBytes = 0L;
         for (var i = 0; i < values.Length; i++)
         {
@@ -78,18 +112,7 @@ internal static class GetMany
             totalBytes += value.Length;
         }
 
-        if (rented is not null)
-        {
-            ArrayPool<ulong>.Shared.Return(rented);
-        }
-
-        foreach (var number in repeated[..repeats])
-        {
-            totalBytes += values[number].Length;
-        }
-
-        ReadRules.CheckTotal(totalBytes, limits);
-        return result;
+        return totalBytes;
     }
 
     private static uint OrdinalHashOf(string key) => (uint)key.GetHashCode(StringComparison.Ordinal);

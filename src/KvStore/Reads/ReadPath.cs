@@ -309,7 +309,7 @@ internal sealed partial class ReadPath
         ArgumentNullException.ThrowIfNull(keys);
         cancellationToken.ThrowIfCancellationRequested();
         ThrowIfClosed();
-        return new(GetMany.Read(this, _index, _limits, keys, ReadRules.CacheTtlSeconds(options)));
+        return new(GetMany.Read(this, _store, _limits, keys, ReadRules.CacheTtlSeconds(options)));
     }
 
     private ValueTask<KvListPage> List(KvListOptions? options, CancellationToken cancellationToken)

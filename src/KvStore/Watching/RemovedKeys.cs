@@ -12,7 +12,11 @@ namespace KvStore.Watching;
 /// </remarks>
 internal sealed class RemovedKeys
 {
+    /// <summary>The most memory for one key of at most 512 bytes: a buffer that grew for it may be half empty.</summary>
+    public const int BytesPerKeyMax = 2 * (HeaderBytes + KeyBytesMax);
+
     private const int HeaderBytes = sizeof(long) + 1 + sizeof(ushort);
+    private const int KeyBytesMax = 512;
     private const int BytesMin = 256;
 
     private byte[] _newer = [];

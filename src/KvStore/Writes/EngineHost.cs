@@ -89,6 +89,8 @@ internal sealed class EngineHost(string name, ShardedStore store, CommitEpochs e
 
     public void Remove(ReadOnlySpan<byte> key, long throughRevision) => store.RemoveUnknown(new Utf8Key(key), throughRevision);
 
+    public IKvEngineSwap BeginSwap() => new EngineSwap(this, new StateSwap(store));
+
     public void ForgetDeletes(long throughRevision)
     {
         // Two calls each time: the first notes the revision, and a later one finds that the commits of that moment have ended.
@@ -112,4 +114,21 @@ internal sealed class EngineHost(string name, ShardedStore store, CommitEpochs e
     }
 
     public void RefuseReads(string? reason) => refuseReads(reason);
+
+    private sealed class EngineSwap(EngineHost host, StateSwap swap) : IKvEngineSwap
+    {
+        public void Apply(in KvMutation mutation) => swap.Add(mutation);
+
+        public void Remove(ReadOnlySpan<byte> key, long throughRevision) => swap.Remove(key, throughRevision);
+
+        public void Complete()
+        {
+            // What was applied before is not shown after what is newer.
+            host.Publish();
+            swap.Complete();
+            host.Publish();
+        }
+
+        public void Dispose() => swap.Dispose();
+    }
 }

@@ -49,6 +49,6 @@ internal sealed class MemoryAdmission(string name, ShardedStore store)
         return new KvException(
             507,
             "PUT",
-            Invariant($"memory budget exceeded: the namespace {VisibleKey.Quote(name)} uses {store.MemoryBytes} bytes of memory and may use {store.BudgetBytes}, which leaves no room for the key {VisibleKey.Quote(utf8.AsSpan())} with {bytes} bytes."));
+            Invariant($"memory budget exceeded: the namespace {VisibleKey.Quote(name)} uses {store.MemoryBytes} bytes of memory, keeps {store.RemovedBytesToAdd} free to remember deletes, and may use {store.BudgetBytes}, which leaves no room for the key {VisibleKey.Quote(utf8.AsSpan())} with {bytes} bytes."));
     }
 }

@@ -69,6 +69,8 @@ internal sealed class ModelHost : IKvEngineHost
         }
     }
 
+    public IKvEngineSwap BeginSwap() => new ModelSwap(this);
+
     // As early as the contract allows.
     public void ForgetDeletes(long throughRevision)
     {
@@ -87,5 +89,30 @@ internal sealed class ModelHost : IKvEngineHost
 
     public void RefuseReads(string? reason)
     {
+    }
+
+    private sealed class ModelSwap(ModelHost host) : IKvEngineSwap
+    {
+        private readonly List<Action> _changes = [];
+
+        public void Apply(in KvMutation mutation)
+        {
+            var copy = new KvMutation { Key = mutation.Key.ToArray(), Revision = mutation.Revision, IsDelete = mutation.IsDelete, Value = mutation.Value.ToArray() };
+            _changes.Add(() => host.Apply(copy));
+        }
+
+        public void Remove(ReadOnlySpan<byte> key, long throughRevision)
+        {
+            var copy = key.ToArray();
+            _changes.Add(() => host.Remove(copy, throughRevision));
+        }
+
+        public void Complete()
+        {
+            _changes.ForEach(static change => change());
+            _changes.Clear();
+        }
+
+        public void Dispose() => _changes.Clear();
     }
 }

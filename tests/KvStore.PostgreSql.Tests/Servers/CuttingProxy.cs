@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Servers;
 
@@ -9,11 +10,13 @@ internal sealed class CuttingProxy : IAsyncDisposable
     private readonly string _socket;
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly Lock _lock = new();
-    private readonly List<(Socket Client, Socket Server)> _open = [];
+    private readonly List<Passage> _open = [];
     private readonly Task _accepting;
     private volatile bool _isClosed;
     private volatile bool _refuses;
+    private volatile bool _swallows;
     private volatile bool _swallowsReplies;
+    private volatile int _delayMilliseconds;
 
     public CuttingProxy(string socket)
     {
@@ -32,6 +35,13 @@ internal sealed class CuttingProxy : IAsyncDisposable
         set => _refuses = value;
     }
 
+    /// <summary>Whether new connections are accepted, and lead nowhere.</summary>
+    public bool Swallows
+    {
+        get => _swallows;
+        set => _swallows = value;
+    }
+
     /// <summary>Whether the replies of the server are lost, and the connections stay open.</summary>
     public bool SwallowsReplies
     {
@@ -39,20 +49,43 @@ internal sealed class CuttingProxy : IAsyncDisposable
         set => _swallowsReplies = value;
     }
 
+    /// <summary>How long everything is on its way, in each direction.</summary>
+    public int DelayMilliseconds
+    {
+        get => _delayMilliseconds;
+        set => _delayMilliseconds = value;
+    }
+
+    /// <summary>The connection string for a database of the server, through the proxy.</summary>
+    public string Through(string database, string settings = "") => new NpgsqlConnectionStringBuilder($"{database};{settings}")
+    {
+        Host = "127.0.0.1",
+        Port = Port,
+        SslMode = SslMode.Disable,
+    }.ConnectionString;
+
     /// <summary>Closes all connections.</summary>
     public void Cut()
     {
-        List<(Socket Client, Socket Server)> open;
+        foreach (var passage in TakeOpen())
+        {
+            passage.Close();
+        }
+    }
+
+    /// <summary>
+    /// Half-opens all connections, as a firewall does that forgets them: what is sent from now on vanishes, in both directions, and neither
+    /// side is told anything, not even that the other one has closed. The server keeps its half until <see cref="DisposeAsync"/>.
+    /// </summary>
+    /// <param name="afterBytes">How many more bytes of a client still arrive.</param>
+    public void HalfOpen(int afterBytes = 0)
+    {
         lock (_lock)
         {
-            open = [.. _open];
-            _open.Clear();
-        }
-
-        foreach (var (client, server) in open)
-        {
-            client.Dispose();
-            server.Dispose();
+            foreach (var passage in _open)
+            {
+                passage.BytesLeft = afterBytes;
+            }
         }
     }
 
@@ -62,6 +95,16 @@ internal sealed class CuttingProxy : IAsyncDisposable
         _listener.Stop();
         Cut();
         await _accepting;
+    }
+
+    private List<Passage> TakeOpen()
+    {
+        lock (_lock)
+        {
+            List<Passage> open = [.. _open];
+            _open.Clear();
+            return open;
+        }
     }
 
     private async Task AcceptAsync()
@@ -79,13 +122,14 @@ internal sealed class CuttingProxy : IAsyncDisposable
 
                 var server = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
                 await server.ConnectAsync(new UnixDomainSocketEndPoint(_socket));
+                var passage = new Passage(client, server) { BytesLeft = _swallows ? 0 : long.MaxValue };
                 lock (_lock)
                 {
-                    _open.Add((client, server));
+                    _open.Add(passage);
                 }
 
-                _ = CopyAsync(client, server, isReply: false);
-                _ = CopyAsync(server, client, isReply: true);
+                _ = CopyAsync(passage, client, server, isReply: false);
+                _ = CopyAsync(passage, server, client, isReply: true);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
@@ -94,16 +138,22 @@ internal sealed class CuttingProxy : IAsyncDisposable
         }
     }
 
-    private async Task CopyAsync(Socket from, Socket to, bool isReply)
+    private async Task CopyAsync(Passage passage, Socket from, Socket to, bool isReply)
     {
         var buffer = new byte[64 * 1024];
         try
         {
             while (await from.ReceiveAsync(buffer) is var count and > 0)
             {
-                if (!(isReply && _swallowsReplies))
+                if (_delayMilliseconds is var delay and > 0)
                 {
-                    await to.SendAsync(buffer.AsMemory(0, count));
+                    await Task.Delay(delay);
+                }
+
+                var passed = isReply ? (passage.BytesLeft > 0 && !_swallowsReplies ? count : 0) : passage.Take(count);
+                if (passed > 0)
+                {
+                    await to.SendAsync(buffer.AsMemory(0, passed));
                 }
             }
         }
@@ -112,7 +162,34 @@ internal sealed class CuttingProxy : IAsyncDisposable
             // Cut.
         }
 
-        from.Dispose();
-        to.Dispose();
+        if (passage.BytesLeft > 0)
+        {
+            passage.Close();
+        }
+    }
+
+    private sealed class Passage(Socket client, Socket server)
+    {
+        private long _bytesLeft;
+
+        /// <summary>How many more bytes of the client arrive. From 0 on nothing passes, in both directions.</summary>
+        public long BytesLeft
+        {
+            get => Volatile.Read(ref _bytesLeft);
+            set => Volatile.Write(ref _bytesLeft, value);
+        }
+
+        public int Take(int count)
+        {
+            var taken = (int)Math.Min(count, BytesLeft);
+            Interlocked.Add(ref _bytesLeft, -taken);
+            return taken;
+        }
+
+        public void Close()
+        {
+            client.Dispose();
+            server.Dispose();
+        }
     }
 }

@@ -17,8 +17,9 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 
     private readonly string _directory;
     private readonly string _programs;
+    private readonly bool _hasStandby;
 
-    private PostgreSqlServer(string directory, string programs) => (_directory, _programs) = (directory, programs);
+    private PostgreSqlServer(string directory, string programs, bool hasStandby) => (_directory, _programs, _hasStandby) = (directory, programs, hasStandby);
 
     /// <summary>The server that the tests share which do not stop it. Stopped when the last test has run.</summary>
     public static Task<PostgreSqlServer> Shared => SharedOf(PostgreSqlVersion.Packaged);
@@ -26,6 +27,9 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     /// <summary>The connection string for the database <c>postgres</c>.</summary>
     public string ConnectionString =>
         $"Host={_directory};Port={Port};Username=postgres;Database=postgres;Timeout=5;Command Timeout=20;Maximum Pool Size=50;Include Error Detail=true";
+
+    /// <summary>The directory of the socket, which is a host for clients.</summary>
+    public string Host => _directory;
 
     /// <summary>The socket.</summary>
     public string Socket => Path.Combine(_directory, string.Create(CultureInfo.InvariantCulture, $".s.PGSQL.{Port}"));
@@ -38,19 +42,28 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     public static Task<PostgreSqlServer> SharedOf(PostgreSqlVersion version) => s_shared[version].Value;
 
     /// <summary>Makes a server and starts it.</summary>
-    public static async Task<PostgreSqlServer> StartNewAsync(PostgreSqlVersion version = PostgreSqlVersion.Packaged)
+    /// <param name="version">The version.</param>
+    /// <param name="hasStandby">Whether it may have a standby.</param>
+    public static async Task<PostgreSqlServer> StartNewAsync(PostgreSqlVersion version = PostgreSqlVersion.Packaged, bool hasStandby = false)
     {
-        var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
-        var server = new PostgreSqlServer(directory, version == PostgreSqlVersion.Eighteen ? Installed.PostgreSql18! : Installed.PostgreSql!);
-        if (Environment.IsPrivilegedProcess)
-        {
-            await RunAsync("chown", "nobody", directory);
-        }
-
+        var server = await NewAsync(version == PostgreSqlVersion.Eighteen ? Installed.PostgreSql18! : Installed.PostgreSql!, hasStandby);
         await server.RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
         await server.StartAsync();
         return server;
     }
+
+    /// <summary>Makes a standby of this server and starts it. It streams what the server writes.</summary>
+    /// <param name="primary">How the standby reaches the server, as the driver of C writes it.</param>
+    public async Task<PostgreSqlServer> StartStandbyAsync(string primary)
+    {
+        var standby = await NewAsync(_programs, hasStandby: true);
+        await standby.RunAsServerAsync("pg_basebackup", "-D", standby.Data, "-d", primary, "-R", "-X", "stream", "-c", "fast", "--no-sync");
+        await standby.StartAsync();
+        return standby;
+    }
+
+    /// <summary>Makes a standby the primary.</summary>
+    public Task PromoteAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-t", "60", "promote");
 
     /// <summary>Starts the server after it was stopped or killed.</summary>
     public async Task StartAsync()
@@ -62,7 +75,7 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
             {
                 await RunAsServerAsync(
                     "pg_ctl", "-D", Data, "-w", "-t", "60", "-l", Path.Combine(_directory, "log"), "-o",
-                    $"-k {_directory} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 -c max_wal_senders=0 -c wal_level=minimal -c autovacuum=off -c shared_buffers=32MB", "start");
+                    $"-k {_directory} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 {(_hasStandby ? "-c wal_level=replica" : "-c max_wal_senders=0 -c wal_level=minimal")} -c autovacuum=off -c shared_buffers=32MB", "start");
                 return;
             }
             catch (InvalidOperationException) when (attempt < 30)
@@ -113,6 +126,17 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
 
         // By a process of its own, which goes on when the tests have ended: there are thousands of files.
         await RunAsync("rm", "-rf", _directory);
+    }
+
+    private static async Task<PostgreSqlServer> NewAsync(string programs, bool hasStandby)
+    {
+        var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
+        if (Environment.IsPrivilegedProcess)
+        {
+            await RunAsync("chown", "nobody", directory);
+        }
+
+        return new PostgreSqlServer(directory, programs, hasStandby);
     }
 
     private static async Task<PostgreSqlServer> StartSharedAsync(PostgreSqlVersion version)

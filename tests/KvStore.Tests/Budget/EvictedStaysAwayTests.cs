@@ -97,8 +97,9 @@ public sealed class EvictedStaysAwayTests : IDisposable
 
         await using (var kv = await KvNamespace.OpenAsync("COPY", new KvNamespaceOptions { Persistence = new FilePersistence(copy) }))
         {
-            // Some 20 MiB were written. The copy has no budget, so that its segments and indexes are larger.
-            kv.MemoryBytes.Should().BeLessThan(8 * Budget);
+            // Some 20 MiB were written. The copy has no budget, so it has whatever was not evicted at the moment of the snapshot. Its memory
+            // says nothing: what is dead in it is cleaned up later.
+            kv.Count.Should().BeLessThan(2 * Budget / 200);
         }
 
         Directory.Delete(copy, recursive: true);

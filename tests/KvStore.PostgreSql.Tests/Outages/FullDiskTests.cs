@@ -1,0 +1,68 @@
+using KvStore.PostgreSql.Tests.Servers;
+using Npgsql;
+
+namespace KvStore.PostgreSql.Tests.Outages;
+
+/// <summary>The disk of the server is full, and then it is not.</summary>
+public sealed class FullDiskTests
+{
+    [RealPartFact(RealPart.PostgreSql, RealPart.Mounts)]
+    public async Task Full_disk_refuses_writes_and_loses_nothing_until_there_is_space_again()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 24);
+
+        // A server of its own: its checkpoints fail, which is not the affair of other databases.
+        await using var server = await PostgreSqlServer.StartNewAsync();
+        await PostgreSqlServer.ExecuteAsync(server.ConnectionString, $"CREATE TABLESPACE small LOCATION '{disk.Path}'");
+        await PostgreSqlServer.ExecuteAsync(server.ConnectionString, "CREATE DATABASE small TABLESPACE small");
+        var database = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "small", Pooling = false }.ConnectionString;
+
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database);
+        await using var other = await KvPostgreSql.OpenAsync("KV", database);
+        var acknowledged = new Dictionary<string, int>(StringComparer.Ordinal);
+        var random = new Random(9);
+        var refusals = new List<Exception>();
+        for (var i = 0; refusals.Count < 20; i++)
+        {
+            i.Should().BeLessThan(5000, "the disk is small");
+            var length = random.Next(1, 200_000);
+            try
+            {
+                await kv.PutAsync($"k{i}", new byte[length]);
+                acknowledged.Add($"k{i}", length);
+            }
+            catch (KvPersistenceException e)
+            {
+                refusals.Add(e);
+            }
+        }
+
+        refusals.Should().OnlyContain(e => e.Message.Contains("No space left on device", StringComparison.Ordinal) && e.Message.Contains("Nothing was written", StringComparison.Ordinal));
+        var large = () => kv.PutAsync("large", new byte[4_000_000]).AsTask();
+        (await large.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*No space left on device*Nothing was written*");
+        kv.Health.Status.Should().Be(KvPersistenceStatus.Degraded);
+        kv.Health.Reason.Should().Contain("No space left on device");
+        ShouldHave(kv, acknowledged);
+        await WaitUntil.HoldsAsync(() => other.Count == acknowledged.Count, "the feed goes on");
+        ShouldHave(other, acknowledged);
+
+        disk.Resize(megabytes: 100);
+        await kv.PutAsync("large", new byte[4_000_000]);
+        await other.PutAsync("after", "v");
+        await kv.PutAsync("after", "w");
+        await WaitUntil.HoldsAsync(() => other.TryGet("after", out var value) && value.GetText() == "w" && other.TryGet("large", out _));
+        kv.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+        await using var again = await KvPostgreSql.OpenAsync("KV", database);
+        ShouldHave(again, acknowledged);
+        again.Count.Should().Be(acknowledged.Count + 2, "nothing that was refused is there");
+    }
+
+    private static void ShouldHave(KvNamespace kv, Dictionary<string, int> acknowledged)
+    {
+        foreach (var (key, length) in acknowledged)
+        {
+            kv.TryGet(key, out var value).Should().BeTrue("{0} was acknowledged", key);
+            value.GetBytes().Length.Should().Be(length);
+        }
+    }
+}
