@@ -299,17 +299,23 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
         _watches.WatchAsync(options, cancellationToken);
 
     /// <summary>
-    /// Begins to count the changes of the keys that begin with a prefix, of the newest state. A cache of objects that were made from entries
-    /// then knows without a lookup that no entry has changed.
+    /// Begins to call a method for every change of the keys that begin with a prefix, of the newest state, in the step that makes the change. For
+    /// caches of objects that were made from entries: they drop an object when its entry changes, and need not compare anything when they are read.
     /// </summary>
-    /// <remarks>Costs writes of such keys one interlocked addition, and a watch in <c>kvstore.watchers</c>. A view of a region may show a change later than it is counted.</remarks>
+    /// <remarks>
+    /// <para>To add an object without a race: add it in a state in which nobody uses it, read the entry, and make the object usable when the entry is
+    /// still the one that it was made from. A later change is shown to the callback, which removes the object.</para>
+    /// <para>Counts as a watch in <c>kvstore.watchers</c>. A view of a region may show a change later than the callback is called.</para>
+    /// </remarks>
+    /// <param name="callback">The method. See <see cref="KvChangeCallback"/> for what it may do.</param>
     /// <param name="prefix">The prefix; empty for all keys.</param>
-    /// <returns>The counter, which the caller disposes. One that is not referenced any more is collected.</returns>
+    /// <returns>Ends the calls when it is disposed. Keep it: the calls end as well when it is not referenced any more.</returns>
     /// <exception cref="KvException">The prefix is too long (414).</exception>
-    public KvChangeCounter CountChanges(string prefix = "")
+    public IDisposable ObserveChanges(KvChangeCallback callback, string prefix = "")
     {
+        ArgumentNullException.ThrowIfNull(callback);
         ArgumentNullException.ThrowIfNull(prefix);
-        return _watches.Count(prefix);
+        return _watches.Observe(callback, prefix);
     }
 
     /// <summary>

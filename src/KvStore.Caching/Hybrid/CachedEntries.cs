@@ -1,27 +1,26 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace KvStore.Hybrid;
 
 /// <summary>The entries of which something is known in memory, by the keys of the callers.</summary>
 /// <remarks>
-/// <para>It is not the truth: a lookup may miss an entry while the table grows, and may find an old version. The caller compares the
-/// revision with the namespace.</para>
-/// <para>A lookup takes no lock and allocates nothing. The hash has secrets of the process, because keys may come from clients.</para>
+/// <para>A lookup may miss an entry while the table grows. It never returns one that was removed before the lookup began.</para>
+/// <para>A lookup takes no lock and allocates nothing.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 internal sealed class CachedEntries
 {
     private const int BucketsMin = 256;
 
-    private static readonly ulong s_secret = (ulong)Random.Shared.NextInt64() | 1;
-    private static readonly ulong s_otherSecret = (ulong)Random.Shared.NextInt64() | 1;
+    // So that nearly every entry is the first in its bucket: which are not, the processor cannot predict.
+    private const int BucketsPerEntry = 4;
 
     private readonly Lock _lock = new();
     private CachedEntry?[] _buckets = new CachedEntry?[BucketsMin];
     private int _count;
+    private bool _isClosed;
 
     /// <summary>How many entries there are.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -30,10 +29,17 @@ internal sealed class CachedEntries
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public CachedEntry? Find(ReadOnlySpan<char> key)
     {
-        var hash = HashOf(key);
+        var length = key.Length;
+        if (length is < KeyHash.CommonMin or > KeyHash.CommonMax)
+        {
+            return FindUncommon(key);
+        }
+
+        ref var start = ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(key));
+        var hash = KeyHash.OfCommon(ref start, length);
         var buckets = _buckets;
         var entry = buckets[hash & (uint)(buckets.Length - 1)];
-        while (entry is not null && !(entry.Hash == hash && key.SequenceEqual(entry.Key)))
+        while (entry is not null && !(entry.Key.Length == length && KeyHash.AreCommonEqual(ref start, entry.Key, length)))
         {
             entry = entry.Next;
         }
@@ -42,13 +48,17 @@ internal sealed class CachedEntries
     }
 
     /// <summary>Adds an entry in place of an older version.</summary>
-    /// <returns>False when a newer version is there.</returns>
+    /// <returns>False when a newer version is there, or <see cref="Close"/> was called.</returns>
     public bool TryAdd(CachedEntry entry)
     {
-        entry.Hash = HashOf(entry.Key);
         lock (_lock)
         {
-            if (FindHoldingLock(entry.Key, entry.Hash) is { } present)
+            if (_isClosed)
+            {
+                return false;
+            }
+
+            if (FindHoldingLock(entry.Key) is { } present)
             {
                 if (present.Revision > entry.Revision)
                 {
@@ -58,12 +68,12 @@ internal sealed class CachedEntries
                 UnlinkHoldingLock(present);
             }
 
-            if (_count >= _buckets.Length)
+            if (_count >= _buckets.Length / BucketsPerEntry)
             {
                 GrowHoldingLock();
             }
 
-            ref var bucket = ref BucketOf(_buckets, entry.Hash);
+            ref var bucket = ref BucketOf(_buckets, KeyHash.Of(entry.Key));
             entry.Next = bucket;
             Volatile.Write(ref bucket, entry);
             _count++;
@@ -76,24 +86,25 @@ internal sealed class CachedEntries
     {
         lock (_lock)
         {
-            if (FindHoldingLock(entry.Key, entry.Hash) == entry)
+            if (FindHoldingLock(entry.Key) == entry)
             {
                 UnlinkHoldingLock(entry);
             }
         }
     }
 
+    /// <summary>Removes what is known of a key.</summary>
+    public void Remove(ReadOnlySpan<char> key) => RemoveOlder(key, long.MaxValue);
+
     /// <summary>Removes what is known of a key in versions older than a revision.</summary>
     public void RemoveOlder(ReadOnlySpan<char> key, long revision)
     {
-        if (Find(key) is not null)
+        // With the lock, because a lookup may miss an entry.
+        lock (_lock)
         {
-            lock (_lock)
+            if (_count > 0 && FindHoldingLock(key) is { } entry && entry.Revision < revision)
             {
-                if (FindHoldingLock(key, HashOf(key)) is { } entry && entry.Revision < revision)
-                {
-                    UnlinkHoldingLock(entry);
-                }
+                UnlinkHoldingLock(entry);
             }
         }
     }
@@ -108,62 +119,23 @@ internal sealed class CachedEntries
         }
     }
 
-    // The products of the blocks do not wait for each other. Blocks in another order have another hash, because each has other secrets.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint HashOf(ReadOnlySpan<char> key)
+    /// <summary>Removes everything, and adds nothing any more.</summary>
+    public void Close()
     {
-        const int BlockBytes = 2 * sizeof(ulong);
-        const ulong Step = 0x9E3779B97F4A7C15;
-        const ulong OtherStep = 0xD1B54A32D192ED03;
-        ref var start = ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(key));
-        nint bytes = key.Length * sizeof(char);
-        var hash = s_secret ^ (ulong)bytes;
-        if (bytes < BlockBytes)
+        lock (_lock)
         {
-            for (nint at = 0; at < bytes; at += sizeof(char))
-            {
-                hash = (hash ^ Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref start, at))) * Step;
-                hash ^= hash >> 29;
-            }
-
-            return (uint)((hash * s_otherSecret) >> 32);
+            _isClosed = true;
+            Clear();
         }
-
-        var (secret, other) = (s_secret, s_otherSecret);
-        for (nint at = 0; at < bytes - BlockBytes; at += BlockBytes)
-        {
-            hash += Product(
-                Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref start, at)) ^ secret, Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref start, at + sizeof(ulong))) ^ other);
-            secret += Step;
-            other += OtherStep;
-        }
-
-        hash += Product(
-            Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref start, bytes - BlockBytes)) ^ secret,
-            Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref start, bytes - sizeof(ulong))) ^ other);
-        return (uint)((hash * Step) >> 32);
     }
 
-    // Both halves of a product, in registers: Math.BigMul returns the low half through memory.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Product(ulong x, ulong y)
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private CachedEntry? FindUncommon(ReadOnlySpan<char> key) => Find(_buckets, key);
+
+    private static CachedEntry? Find(CachedEntry?[] buckets, ReadOnlySpan<char> key)
     {
-        if (Bmi2.X64.IsSupported)
-        {
-            return Bmi2.X64.MultiplyNoFlags(x, y) ^ (x * y);
-        }
-
-        var high = Math.BigMul(x, y, out var low);
-        return high ^ low;
-    }
-
-    private static ref CachedEntry? BucketOf(CachedEntry?[] buckets, uint hash) => ref buckets[hash & (uint)(buckets.Length - 1)];
-
-    private CachedEntry? FindHoldingLock(ReadOnlySpan<char> key, uint hash)
-    {
-        Debug.Assert(_lock.IsHeldByCurrentThread);
-        var entry = BucketOf(_buckets, hash);
-        while (entry is not null && !(entry.Hash == hash && key.SequenceEqual(entry.Key)))
+        var entry = BucketOf(buckets, KeyHash.Of(key));
+        while (entry is not null && !key.SequenceEqual(entry.Key))
         {
             entry = entry.Next;
         }
@@ -171,10 +143,18 @@ internal sealed class CachedEntries
         return entry;
     }
 
+    private static ref CachedEntry? BucketOf(CachedEntry?[] buckets, uint hash) => ref buckets[hash & (uint)(buckets.Length - 1)];
+
+    private CachedEntry? FindHoldingLock(ReadOnlySpan<char> key)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        return Find(_buckets, key);
+    }
+
     private void UnlinkHoldingLock(CachedEntry entry)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread);
-        ref var bucket = ref BucketOf(_buckets, entry.Hash);
+        ref var bucket = ref BucketOf(_buckets, KeyHash.Of(entry.Key));
         if (bucket == entry)
         {
             bucket = entry.Next;
@@ -203,7 +183,7 @@ internal sealed class CachedEntries
             for (var entry = first; entry is not null;)
             {
                 var next = entry.Next;
-                ref var bucket = ref BucketOf(grown, entry.Hash);
+                ref var bucket = ref BucketOf(grown, KeyHash.Of(entry.Key));
                 entry.Next = bucket;
                 bucket = entry;
                 entry = next;

@@ -4,11 +4,9 @@ namespace KvStore.Hybrid;
 /// <param name="key">The key of the caller.</param>
 /// <param name="revision">The version.</param>
 /// <param name="header">When the version expires, and its tags.</param>
-/// <param name="stamp">The count at which this version was seen.</param>
-internal class CachedEntry(string key, long revision, EntryHeader header, KvChangeStamp stamp)
+internal class CachedEntry(string key, long revision, EntryHeader header)
 {
-    // Replaced by readers at the same time. Its slot is always the same, so a mixture of two is one of them.
-    private KvChangeStamp _stamp = stamp;
+    private long _until;
 
     /// <summary>The key of the caller.</summary>
     public string Key { get; } = key;
@@ -19,22 +17,24 @@ internal class CachedEntry(string key, long revision, EntryHeader header, KvChan
     /// <summary>When the version expires, and its tags.</summary>
     public EntryHeader Header { get; } = header;
 
-    /// <summary>When the version expires for a caller who reads without restrictions, in milliseconds since 1970.</summary>
-    public long Until { get; } = Math.Max(header.Expires, header.LocalExpires);
-
-    /// <summary>The count at which this version was seen in the namespace. While it is unchanged, the version still stands.</summary>
-    public ref KvChangeStamp Stamp => ref _stamp;
-
-    /// <summary>The hash of <see cref="Key"/>; set by <see cref="CachedEntries"/>.</summary>
-    public uint Hash { get; set; }
+    /// <summary>
+    /// The moment up to which the version is what the key has, as long as this is in <see cref="CachedEntries"/>: when it expires for a caller who
+    /// reads without restrictions, in milliseconds since 1970. 0 until <see cref="Confirm"/>: compare the revision with the namespace.
+    /// </summary>
+    public long Until => Volatile.Read(ref _until);
 
     /// <summary>The next entry in its bucket; set by <see cref="CachedEntries"/>.</summary>
     public CachedEntry? Next { get; set; }
+
+    /// <summary>
+    /// The namespace has this version, and did so after this was added to <see cref="CachedEntries"/>, from where the next change of the key removes it.
+    /// </summary>
+    public void Confirm() => Volatile.Write(ref _until, Math.Max(Header.Expires, Header.LocalExpires));
 }
 
 /// <summary>An entry whose value nobody can change, with the object that all callers get.</summary>
 /// <typeparam name="T">The type as which the value was asked for.</typeparam>
-internal sealed class CachedEntry<T>(string key, long revision, EntryHeader header, KvChangeStamp stamp, T value) : CachedEntry(key, revision, header, stamp)
+internal sealed class CachedEntry<T>(string key, long revision, EntryHeader header, T value) : CachedEntry(key, revision, header)
 {
     /// <summary>The value.</summary>
     public T Value { get; } = value;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Caching.Hybrid;
 
 namespace KvStore.Hybrid;
@@ -66,29 +67,76 @@ internal abstract class Creation : KeyWrite
 /// <typeparam name="T">The type.</typeparam>
 internal sealed class Creation<T>(string key, HybridCacheEntryFlags flags, string[] tags, bool canLeave) : Creation(key, flags, tags, canLeave)
 {
-    private readonly TaskCompletionSource<Created<T>> _created = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _lock = new();
+    private Created<T> _outcome;
+    private bool _isSuccess;
+
+    // Made when somebody waits, or it failed: most creations of memory-speed factories end before their only caller looks.
+    private TaskCompletionSource<Created<T>>? _created;
 
     public override Type Type => typeof(T);
 
     /// <summary>Its outcome.</summary>
-    public Task<Created<T>> Task => _created.Task;
+    public Task<Created<T>> Task
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isSuccess && _created is null ? System.Threading.Tasks.Task.FromResult(_outcome) : CreatedHoldingLock().Task;
+            }
+        }
+    }
+
+    /// <summary>The outcome, where it has succeeded already.</summary>
+    public bool TryGet(out Created<T> created)
+    {
+        lock (_lock)
+        {
+            created = _outcome;
+            return _isSuccess;
+        }
+    }
 
     /// <summary>Gives the value to the callers.</summary>
-    public void Complete(Created<T> created) => _created.TrySetResult(created);
+    public void Complete(Created<T> created)
+    {
+        TaskCompletionSource<Created<T>>? waited;
+        lock (_lock)
+        {
+            _outcome = created;
+            _isSuccess = true;
+            waited = _created;
+        }
+
+        waited?.TrySetResult(created);
+    }
 
     /// <summary>Gives an exception to the callers.</summary>
     public void Fail(Exception exception)
     {
+        TaskCompletionSource<Created<T>> waited;
+        lock (_lock)
+        {
+            waited = CreatedHoldingLock();
+        }
+
         if (exception is OperationCanceledException canceled && Token.IsCancellationRequested)
         {
-            _created.TrySetCanceled(canceled.CancellationToken);
+            waited.TrySetCanceled(canceled.CancellationToken);
             return;
         }
 
-        _created.TrySetException(exception);
+        waited.TrySetException(exception);
 
         // Seen: perhaps all callers have left.
-        _ = _created.Task.Exception;
+        _ = waited.Task.Exception;
+    }
+
+    private TaskCompletionSource<Created<T>> CreatedHoldingLock()
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        return _created ??= new TaskCompletionSource<Created<T>>(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
 

@@ -22,6 +22,10 @@ internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tag
 {
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
+    // Of this thread, while it is not in use.
+    [ThreadStatic]
+    private static (Utf8JsonWriter Json, ArrayBufferWriter<byte> Buffer)? t_writer;
+
     /// <summary>Makes the metadata.</summary>
     /// <param name="bytesMax">The most bytes that the namespace takes.</param>
     /// <param name="tagsInFront">The bytes for the front of the value, when the tags do not fit; otherwise empty.</param>
@@ -177,37 +181,50 @@ internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tag
         json.WriteEndArray();
     }
 
-    private byte[] Write(string[] tags, int tagBytes)
+    private static (Utf8JsonWriter Json, ArrayBufferWriter<byte> Buffer) RentWriter()
     {
-        var buffer = new ArrayBufferWriter<byte>(128);
-        using (var json = new Utf8JsonWriter(buffer, s_json))
+        if (t_writer is { } rented)
         {
-            json.WriteStartObject();
-            json.WriteNumber("expires"u8, Expires);
-            if (LocalExpires != Expires)
-            {
-                json.WriteNumber("localExpires"u8, LocalExpires);
-            }
-
-            if (IsNull)
-            {
-                json.WriteBoolean("isNull"u8, true);
-            }
-
-            if (tagBytes > 0)
-            {
-                json.WriteNumber("tagBytes"u8, tagBytes);
-            }
-
-            if (tags.Length > 0)
-            {
-                json.WritePropertyName("tags"u8);
-                WriteTags(json, tags);
-            }
-
-            json.WriteEndObject();
+            t_writer = null;
+            rented.Buffer.ResetWrittenCount();
+            rented.Json.Reset();
+            return rented;
         }
 
-        return buffer.WrittenSpan.ToArray();
+        var buffer = new ArrayBufferWriter<byte>(128);
+        return (new Utf8JsonWriter(buffer, s_json), buffer);
+    }
+
+    private byte[] Write(string[] tags, int tagBytes)
+    {
+        var (json, buffer) = RentWriter();
+        json.WriteStartObject();
+        json.WriteNumber("expires"u8, Expires);
+        if (LocalExpires != Expires)
+        {
+            json.WriteNumber("localExpires"u8, LocalExpires);
+        }
+
+        if (IsNull)
+        {
+            json.WriteBoolean("isNull"u8, true);
+        }
+
+        if (tagBytes > 0)
+        {
+            json.WriteNumber("tagBytes"u8, tagBytes);
+        }
+
+        if (tags.Length > 0)
+        {
+            json.WritePropertyName("tags"u8);
+            WriteTags(json, tags);
+        }
+
+        json.WriteEndObject();
+        json.Flush();
+        var metadata = buffer.WrittenSpan.ToArray();
+        t_writer = (json, buffer);
+        return metadata;
     }
 }

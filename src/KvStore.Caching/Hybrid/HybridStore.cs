@@ -12,8 +12,9 @@ namespace KvStore.Hybrid;
 
 /// <summary>Reads and writes the entries of the cache in the namespace, and knows some of them in memory.</summary>
 /// <remarks>
-/// <para>The namespace is the truth. An object in memory is returned only when the stamp of its key is unchanged since it was compared with
-/// the namespace (<see cref="KvChangeCounter"/>), or when the entry still has the revision of the object.</para>
+/// <para>The namespace is the truth. Where it shows each change before the write completes (<see cref="KvNamespace.ObserveChanges"/>), a change
+/// removes the object of its key from memory, and an object that is there is what the entry says. Elsewhere an object is returned only when the
+/// entry still has its revision.</para>
 /// <para>When the namespace fails, a read finds nothing, and a write is left out. What a failed write or removal was to replace is hidden
 /// until the process ends, or until its key is written.</para>
 /// <para>Thread safety: all members, from any thread.</para>
@@ -28,7 +29,7 @@ internal sealed class HybridStore : IDisposable
 
     private readonly IKvExtendedNamespace _kv;
     private readonly KvNamespace? _local;
-    private readonly KvChangeCounter? _changes;
+    private readonly IDisposable? _observation;
     private readonly EntryKeys _keys;
     private readonly int _metadataBytesMax;
     private readonly HybridSerializers _serializers;
@@ -60,8 +61,8 @@ internal sealed class HybridStore : IDisposable
         _failures = new StoreFailures(logger, kv.Name, time);
         _metadataBytesMax = (_local?.Limits ?? new KvLimits()).MetadataBytesMax;
 
-        // A region sees a change later than it is counted. Then every read compares revisions.
-        _changes = _local?.Replication is null ? _local?.CountChanges(keys.Prefix) : null;
+        // A region sees a change later than it is observed. Then every read compares revisions.
+        _observation = _local?.Replication is null ? _local?.ObserveChanges(Drop, keys.Prefix) : null;
     }
 
     /// <summary>The namespace.</summary>
@@ -79,8 +80,8 @@ internal sealed class HybridStore : IDisposable
     /// <summary>Makes the keys.</summary>
     public EntryKeys Keys => _keys;
 
-    /// <summary>Counts the changes of the entries; null where a count does not tell that an entry is unchanged.</summary>
-    public KvChangeCounter? ChangeCounter => _changes;
+    /// <summary>Whether every change removes what is known of its key before the write completes, so that what is known and confirmed is so.</summary>
+    public bool IsObserved => _observation is not null;
 
     /// <summary>Looks for a value without waiting.</summary>
     /// <param name="key">The key.</param>
@@ -98,7 +99,6 @@ internal sealed class HybridStore : IDisposable
         Span<byte> utf8 = stackalloc byte[EntryKeys.KeyBytesMax];
         utf8 = utf8[.._keys.Encode(key, utf8)];
         KvValue stored;
-        var stamp = StampOf(utf8);
         try
         {
             if (!_local.TryGet(utf8, out stored))
@@ -129,7 +129,6 @@ internal sealed class HybridStore : IDisposable
 
         if (known is CachedEntry<T> hit && (flags & HybridCacheEntryFlags.DisableLocalCacheRead) == 0)
         {
-            hit.Stamp = stamp;
             value = hit.Value;
             stored.Dispose();
             return true;
@@ -141,7 +140,7 @@ internal sealed class HybridStore : IDisposable
             return null;
         }
 
-        return TryRead(key, flags, header, known, stored.Revision, stored.GetBytes(), stamp, out value);
+        return TryRead(key, flags, header, known, stored.Revision, stored.GetBytes(), out value);
     }
 
     /// <summary>Looks for a value, and waits for a value in a file.</summary>
@@ -156,7 +155,6 @@ internal sealed class HybridStore : IDisposable
         try
         {
             var storeKey = _keys.Of(key);
-            var stamp = StampOf(Encoding.UTF8.GetBytes(storeKey));
             using var stored = await _kv.GetAsync(storeKey, options: null, cancellationToken).ConfigureAwait(false);
             if (!stored.Exists)
             {
@@ -170,7 +168,7 @@ internal sealed class HybridStore : IDisposable
             }
 
             var bytes = await stored.ReadBytesAsync(cancellationToken).ConfigureAwait(false);
-            return (TryRead<T>(key, flags, header, known: null, stored.Revision, bytes, stamp, out var value), value);
+            return (TryRead<T>(key, flags, header, known: null, stored.Revision, bytes, out var value), value);
         }
         catch (Exception e) when (StoreFailures.IsOne(e))
         {
@@ -206,14 +204,13 @@ internal sealed class HybridStore : IDisposable
             }
 
             await _kv.PutAsync(storeKey, payload, OptionsOf(header, metadata)).ConfigureAwait(false);
-            var stamp = StampOf(Encoding.UTF8.GetBytes(storeKey));
-            using var stored = await _kv.GetAsync(storeKey).ConfigureAwait(false);
+            using var stored = _local is not null && _local.TryGet(storeKey, out var found) ? found : await _kv.GetAsync(storeKey).ConfigureAwait(false);
             revision = stored.Revision;
 
             // Somebody else may have written the key since. Equal bytes are the same value.
             if (stored.Exists && !stored.IsLarge && stored.Metadata == metadata && stored.GetBytes().Span.SequenceEqual(payload.Span))
             {
-                Keep(key, storeKey, plan.Flags, header, revision, stamp, value);
+                Keep(key, storeKey, plan.Flags, header, revision, value);
             }
 
             return true;
@@ -289,7 +286,7 @@ internal sealed class HybridStore : IDisposable
         _hidden.AddOrUpdate(storeKey, revision, (_, before) => Math.Max(before, revision));
         _hasHidden = true;
 
-        // The entry has not changed, so stamps do not show it.
+        // The entry has not changed, so nothing else drops it.
         Entries.Clear();
     }
 
@@ -304,8 +301,26 @@ internal sealed class HybridStore : IDisposable
 
     public void Dispose()
     {
-        _changes?.Dispose();
+        _observation?.Dispose();
+        Entries.Close();
         Clock.Dispose();
+    }
+
+    // Called for each change, under a lock of the namespace.
+    private void Drop(ReadOnlySpan<byte> utf8Key)
+    {
+        if (utf8Key.IsEmpty)
+        {
+            Entries.Close();
+        }
+        else if (utf8Key.Length <= EntryKeys.KeyBytesMax && Entries.Count > 0)
+        {
+            Span<char> storeKey = stackalloc char[EntryKeys.KeyBytesMax];
+            if (_keys.TryDecode(storeKey[..Encoding.UTF8.GetChars(utf8Key, storeKey)], out var key))
+            {
+                Entries.Remove(key);
+            }
+        }
     }
 
     private KvPutOptions OptionsOf(EntryHeader header, KvMetadata metadata)
@@ -317,13 +332,11 @@ internal sealed class HybridStore : IDisposable
         return new KvPutOptions { Metadata = metadata, ExpirationTtl = isForever ? null : ttl };
     }
 
-    private KvChangeStamp StampOf(ReadOnlySpan<byte> utf8) => _changes is { } changes ? changes.StampOf(utf8) : default;
-
     private bool IsHidden(ReadOnlySpan<byte> utf8, long revision) =>
         _hasHidden && _hidden.TryGetValue(Encoding.UTF8.GetString(utf8), out var hidden) && revision <= hidden;
 
     private bool TryRead<T>(
-        string key, HybridCacheEntryFlags flags, EntryHeader header, CachedEntry? known, long revision, ReadOnlyMemory<byte> bytes, KvChangeStamp stamp, out T value)
+        string key, HybridCacheEntryFlags flags, EntryHeader header, CachedEntry? known, long revision, ReadOnlyMemory<byte> bytes, out T value)
     {
         try
         {
@@ -343,7 +356,7 @@ internal sealed class HybridStore : IDisposable
 
         if (known is null || ImmutableTypes<T>.IsImmutable)
         {
-            Keep(key, _keys.Of(key), flags, header, revision, stamp, value);
+            Keep(key, _keys.Of(key), flags, header, revision, value);
         }
 
         return true;
@@ -355,7 +368,7 @@ internal sealed class HybridStore : IDisposable
         : exception.GetType().ToString();
 
     // Keeps what the next read needs: the header, and an object that nobody can change.
-    private void Keep<T>(string key, string storeKey, HybridCacheEntryFlags flags, EntryHeader header, long revision, KvChangeStamp stamp, T value)
+    private void Keep<T>(string key, string storeKey, HybridCacheEntryFlags flags, EntryHeader header, long revision, T value)
     {
         // The watch finds an entry by its key, which a hash does not tell.
         if ((flags & HybridCacheEntryFlags.DisableLocalCacheWrite) != 0 || !_keys.TryDecode(storeKey, out _))
@@ -363,19 +376,25 @@ internal sealed class HybridStore : IDisposable
             return;
         }
 
+        // A copy lies beside the entry in memory, so that a hit loads fewer cache lines.
+        var copy = new string(key.AsSpan());
         var entry = ImmutableTypes<T>.IsImmutable
-            ? new CachedEntry<T>(key, revision, header, stamp, value)
-            : new CachedEntry(key, revision, header, stamp);
+            ? new CachedEntry<T>(copy, revision, header, value)
+            : new CachedEntry(copy, revision, header);
         if (!Entries.TryAdd(entry))
         {
             return;
         }
 
-        // A change after this is shown to the watch, which removes the entry. One that the watch has been shown already is found here.
-        var isOld = _changes?.IsUnchanged(stamp) != true && _local is not null && (!_local.TryGet(storeKey, out var now) || now.Revision != revision);
-        if (isOld || (_hasHidden && IsHidden(Encoding.UTF8.GetBytes(storeKey), revision)))
+        // A change after this removes the entry: the observation does, or the watch. One that came before is found here.
+        if ((_local is not null && (!_local.TryGet(storeKey, out var now) || now.Revision != revision))
+            || (_hasHidden && IsHidden(Encoding.UTF8.GetBytes(storeKey), revision)))
         {
             Entries.Remove(entry);
+        }
+        else if (IsObserved)
+        {
+            entry.Confirm();
         }
     }
 }

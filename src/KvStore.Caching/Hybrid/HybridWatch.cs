@@ -100,7 +100,7 @@ internal sealed class HybridWatch : IDisposable
 
     private void Forget(string storeKey, long olderThan)
     {
-        if (_store.Keys.TryDecode(storeKey, out var key))
+        if (!_store.IsObserved && _store.Keys.TryDecode(storeKey, out var key))
         {
             _store.Entries.RemoveOlder(key, olderThan);
         }

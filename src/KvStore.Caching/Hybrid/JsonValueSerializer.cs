@@ -46,8 +46,43 @@ internal sealed class JsonValueSerializer<T> : IHybridCacheSerializer<T>
 
     public void Serialize(T value, IBufferWriter<byte> target)
     {
-        using var writer = new Utf8JsonWriter(target);
-        JsonSerializer.Serialize(writer, value, _type);
+        // Taken while it is in use: a converter may serialize another value.
+        var writer = JsonWriters.Take(target);
+        try
+        {
+            JsonSerializer.Serialize(writer, value, _type);
+        }
+        finally
+        {
+            JsonWriters.Return(writer);
+        }
+    }
+}
+
+/// <summary>Writers of JSON, one for each thread, because each has buffers of its own.</summary>
+internal static class JsonWriters
+{
+    [ThreadStatic]
+    private static Utf8JsonWriter? t_writer;
+
+    /// <summary>Takes the writer of this thread, or a new one while it is in use.</summary>
+    public static Utf8JsonWriter Take(IBufferWriter<byte> target)
+    {
+        if (t_writer is not { } writer)
+        {
+            return new Utf8JsonWriter(target);
+        }
+
+        t_writer = null;
+        writer.Reset(target);
+        return writer;
+    }
+
+    /// <summary>Gives a writer back. What was written without a flush is lost: the serializer has flushed, or has failed.</summary>
+    public static void Return(Utf8JsonWriter writer)
+    {
+        writer.Reset();
+        t_writer = writer;
     }
 }
 

@@ -6,7 +6,8 @@ namespace KvStore.Hybrid;
 /// <param name="tags">The tags of the entry that it writes.</param>
 internal class KeyWrite(string key, string[] tags)
 {
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // Most changes end before anybody waits for them.
+    private TaskCompletionSource? _ended;
 
     /// <summary>The key of the caller.</summary>
     public string Key { get; } = key;
@@ -23,11 +24,11 @@ internal class KeyWrite(string key, string[] tags)
     /// <summary>The next change of the same key.</summary>
     public KeyWrite? Next { get; set; }
 
-    /// <summary>Completes when it has ended.</summary>
-    public Task Ended => _ended.Task;
+    /// <summary>Completes when it has ended. Call only while it is among the changes that are under way.</summary>
+    public Task WhenEnded() => (_ended ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
-    /// <summary>Completes <see cref="Ended"/>.</summary>
-    public void SetEnded() => _ended.TrySetResult();
+    /// <summary>Completes <see cref="WhenEnded"/>. Call only when it is no longer among the changes that are under way.</summary>
+    public void SetEnded() => _ended?.TrySetResult();
 
     /// <summary>No caller joins it any more.</summary>
     public virtual void Detach()

@@ -110,7 +110,7 @@ internal sealed class KeyWrites
                         MakeOutdated(write);
                         if (write.IsStoring)
                         {
-                            storing.Add(write.Ended);
+                            storing.Add(write.WhenEnded());
                         }
                     }
                 }
@@ -213,7 +213,7 @@ internal sealed class KeyWrites
             {
                 if (other.IsStoring)
                 {
-                    (earlier ??= []).Add(other.Ended);
+                    (earlier ??= []).Add(other.WhenEnded());
                 }
             }
 

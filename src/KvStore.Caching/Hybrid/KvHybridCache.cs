@@ -21,6 +21,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
     private readonly KvAdapter _adapter;
     private readonly EntryKeys _keys;
     private readonly EntryPlan _defaults;
+    private readonly HybridCacheEntryFlags _defaultFlags;
     private readonly int _payloadBytesMax;
     private readonly int _keyLengthMax;
     private readonly ILogger _logger;
@@ -31,8 +32,8 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
     private HybridStore? _store;
     private HybridWatch? _watch;
 
-    // Those of the store, which a hit reads.
-    private KvChangeCounter? _changes;
+    // What a hit reads: the entries when they are current without a lookup in the namespace, and the clock of the store.
+    private CachedEntries? _current;
     private HybridClock? _clock;
 
     /// <param name="services">Where the namespace, the serializers, the clock and the log are.</param>
@@ -44,6 +45,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
         _adapter = adapter;
         _keys = new EntryKeys(options.Prefix);
         _defaults = EntryPlan.Default.With(options.DefaultEntryOptions);
+        _defaultFlags = _defaults.Flags;
         _payloadBytesMax = (int)options.MaximumPayloadBytes;
         _keyLengthMax = options.MaximumKeyLength;
         _logger = (ILogger?)services.GetService<ILoggerFactory>()?.CreateLogger("KvStore.HybridCache") ?? NullLogger.Instance;
@@ -144,28 +146,34 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
     {
         lock (_opening)
         {
-            // The count stands still from now on, and proves nothing any more.
-            Volatile.Write(ref _changes, null);
+            Volatile.Write(ref _current, null);
             _watch?.Dispose();
             _store?.Dispose();
         }
     }
 
-    // The entry of a key in the common case, without a lookup in the namespace: nothing was written since it was compared with its entry.
+    // The entry of a key in the common case, without a lookup in the namespace.
+    // Not inlined: without a call in it, it needs no registers that the generic method would have to save.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private CachedEntry? FindCurrent(ReadOnlySpan<char> key, HybridCacheEntryOptions? options, CancellationToken cancellationToken)
     {
-        if ((((options is null ? null : options.Flags) ?? _defaults.Flags) & ReadFlags) == 0
+        if ((((options is null ? null : options.Flags) ?? _defaultFlags) & ReadFlags) == 0
             && !cancellationToken.IsCancellationRequested
-            && _entries.Find(key) is { } entry
-            && _changes is { } changes
-            && changes.IsUnchanged(entry.Stamp)
+            && _current is { } current
+            && current.Find(key) is { } entry
             && entry.Until > _clock!.Horizon)
         {
-            _adapter.CountRequest("get", "hit");
-            return entry;
+            return KvAdapter.IsCounted ? Counted(entry) : entry;
         }
 
         return null;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private CachedEntry Counted(CachedEntry entry)
+    {
+        _adapter.CountRequest("get", "hit");
+        return entry;
     }
 
     private ValueTask<T> GetOrCreateUnknownAsync<TState, T>(
@@ -246,7 +254,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
             }
         }
 
-        return creation.Task.IsCompletedSuccessfully ? new ValueTask<T>(creation.Task.Result.ForCaller())
+        return creation.TryGet(out var created) ? new ValueTask<T>(created.ForCaller())
             : canLeave ? WaitAsync(creation, cancellationToken)
             : WaitAsync(creation);
     }
@@ -429,7 +437,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
                 _watch = new HybridWatch(store, _logger);
                 _watch.Start();
                 _clock = store.Clock;
-                Volatile.Write(ref _changes, store.ChangeCounter);
+                Volatile.Write(ref _current, store.IsObserved ? _entries : null);
                 Volatile.Write(ref _store, store);
             }
 

@@ -17,9 +17,19 @@ internal static class Failures
     public static bool IsConflict(Exception exception) =>
         exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
 
-    /// <summary>Whether the server has refused the transaction for certain: it has said so and goes on running.</summary>
+    /// <summary>
+    /// Whether the server has refused the transaction for certain, and would again: it has said so, goes on running, has a place for the
+    /// connection, and may write.
+    /// </summary>
     public static bool IsRefusal(Exception exception) =>
-        exception is PostgresException e && e.SqlState != PostgresErrorCodes.ReadOnlySqlTransaction && !e.SqlState.StartsWith("57P", StringComparison.Ordinal) && !e.SqlState.StartsWith("08", StringComparison.Ordinal);
+        exception is PostgresException e && !IsReadOnly(e) && e.SqlState != PostgresErrorCodes.TooManyConnections
+        && !e.SqlState.StartsWith("57P", StringComparison.Ordinal) && !e.SqlState.StartsWith("08", StringComparison.Ordinal);
+
+    /// <summary>
+    /// Whether the session may not write. Others may: the server was the primary, or an administrator has forbidden writes for a while, which
+    /// a session keeps in mind as long as it lasts.
+    /// </summary>
+    public static bool IsReadOnly(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction };
 
     /// <summary>The time before another attempt: longer each time up to some seconds, and never the same in two processes.</summary>
     /// <param name="attempt">How many attempts have failed.</param>

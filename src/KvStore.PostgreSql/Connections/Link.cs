@@ -112,6 +112,13 @@ internal sealed class Link(NpgsqlDataSource dataSource) : IAsyncDisposable
         }
     }
 
+    /// <summary>Closes the connection, and the idle ones of the pool, which are no better.</summary>
+    public async ValueTask DropAllAsync()
+    {
+        await DropAsync().ConfigureAwait(false);
+        dataSource.Clear();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await DropAsync().ConfigureAwait(false);

@@ -94,8 +94,7 @@ internal sealed class LargeValueStore(NpgsqlDataSource dataSource, string schema
                 catch (Exception e) when (
                     Failures.IsOfDatabase(e) && !Failures.IsRefusal(e) && (attempt < AttemptsMin || TimeProvider.System.GetElapsedTime(began) < patience))
                 {
-                    await link.DropAsync().ConfigureAwait(false);
-                    dataSource.Clear();
+                    await link.DropAllAsync().ConfigureAwait(false);
                 }
 
                 if (attempt >= AttemptsMin)

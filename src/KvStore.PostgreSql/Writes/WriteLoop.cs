@@ -169,6 +169,7 @@ internal sealed class WriteLoop : IAsyncDisposable
 
     private async ValueTask<WriteTransaction> CommitAsync(List<QueuedWrite> writes, long began)
     {
+        Exception? cause = null;
         for (var attempt = 0; ; attempt++)
         {
             var transaction = new WriteTransaction(_schema, _number, _clock, writes);
@@ -202,9 +203,12 @@ internal sealed class WriteLoop : IAsyncDisposable
             catch (Exception e) when (!Failures.IsRefusal(e))
             {
                 // Anything: the driver throws many kinds when a connection is lost.
-                await _link.DropAsync().ConfigureAwait(false);
-                _report(e);
-                if (isSent && await FindCommittedAsync(transaction, _session, e).ConfigureAwait(false) is { } committed)
+                await DropAsync(e).ConfigureAwait(false);
+
+                // When only the time is up, an earlier failure says more.
+                cause = e is OperationCanceledException ? cause ?? new TimeoutException("No connection opened in time.", e) : e;
+                _report(cause);
+                if (isSent && !Failures.IsReadOnly(e) && await FindCommittedAsync(transaction, _session, e).ConfigureAwait(false) is { } committed)
                 {
                     return committed;
                 }
@@ -212,7 +216,7 @@ internal sealed class WriteLoop : IAsyncDisposable
                 if (!HasTimeLeft(began))
                 {
                     throw new KvPersistenceException(
-                        Invariant($"The database could not be reached for {_timeout.TotalSeconds:0.#} seconds: {e.Message} Nothing was written."), e);
+                        Invariant($"The database could not {(Failures.IsReadOnly(cause) ? "be written to" : "be reached")} for {_timeout.TotalSeconds:0.#} seconds: {cause.Message} Nothing was written."), cause);
                 }
             }
             catch (Exception)
@@ -254,7 +258,8 @@ internal sealed class WriteLoop : IAsyncDisposable
             catch (Exception e)
             {
                 last = e;
-                await _link.DropAsync().ConfigureAwait(false);
+                _report(e);
+                await DropAsync(e).ConfigureAwait(false);
             }
 
             if (!HasTimeLeft(began))
@@ -305,6 +310,8 @@ internal sealed class WriteLoop : IAsyncDisposable
         await committed.ReadBackAsync(connection, seconds, CancellationToken.None).ConfigureAwait(false);
         return committed;
     }
+
+    private ValueTask DropAsync(Exception cause) => Failures.IsReadOnly(cause) ? _link.DropAllAsync() : _link.DropAsync();
 
     private static async Task<bool> RunAsync(WriteTransaction transaction, NpgsqlConnection connection, int seconds)
     {

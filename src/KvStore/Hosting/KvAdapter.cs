@@ -66,6 +66,9 @@ public sealed record KvAdapter
     /// <summary>The largest metadata that the adapter writes, in bytes; 0 when it writes none.</summary>
     public int MetadataBytesMax { get; init; }
 
+    /// <summary>Whether somebody listens to the requests of adapters, so that <see cref="CountRequest"/> does something.</summary>
+    public static bool IsCounted => KvMetrics.AdapterRequests.Enabled;
+
     /// <summary>Counts a request in the instrument <c>kvstore.adapter.requests</c>. Free of allocations, and nearly of cost while nobody listens.</summary>
     /// <param name="operation">What was asked for: <c>get</c>.</param>
     /// <param name="outcome">What became of it: <c>hit</c>, <c>miss</c>, <c>ok</c>, <c>error</c>.</param>

@@ -27,12 +27,12 @@ internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store
         return RunAsync(KeysOf(options), options.Start, options.AfterRevision, cancellationToken);
     }
 
-    /// <summary>See <see cref="KvNamespace.CountChanges"/>.</summary>
-    public KvChangeCounter Count(string prefix)
+    /// <summary>See <see cref="KvNamespace.ObserveChanges"/>.</summary>
+    public IDisposable Observe(KvChangeCallback callback, string prefix)
     {
         reads.ThrowIfClosed();
-        var counter = new KvChangeCounter(store.Changes, KeysOf(new KvWatchOptions { Prefix = prefix }));
-        return store.Changes.TryAdd(counter) ? counter : throw DisposedNamespace.Exception(name);
+        var observer = new ChangeCallback(store.Changes, KeysOf(new KvWatchOptions { Prefix = prefix }), callback);
+        return store.Changes.TryAdd(observer) ? observer : throw DisposedNamespace.Exception(name);
     }
 
     private static void Check(KvWatchOptions options)

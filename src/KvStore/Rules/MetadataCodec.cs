@@ -14,6 +14,9 @@ namespace KvStore.Rules;
 /// </remarks>
 internal static class MetadataCodec
 {
+    // White space, which may also be in a text, and escapes. JSON without them is compact.
+    private static readonly SearchValues<byte> s_notCompact = SearchValues.Create(" \t\r\n\\"u8);
+
     /// <summary>The compact form of metadata, within the limit.</summary>
     /// <exception cref="KvException">It is longer than the limit (413).</exception>
     public static ReadOnlyMemory<byte> Encode(KvMetadata metadata, int metadataBytesMax)
@@ -23,7 +26,7 @@ internal static class MetadataCodec
             return default;
         }
 
-        var compact = metadata.IsCompact ? metadata.Utf8Json : Compact(metadata.Utf8Json.Span);
+        var compact = metadata.IsCompact ? metadata.Utf8Json : Compact(metadata.Utf8Json);
         if (compact.Length > metadataBytesMax)
         {
             throw new KvException(413, "PUT", Invariant($"Metadata length of {compact.Length} exceeds limit of {metadataBytesMax}.")) { ParamName = "metadata" };
@@ -32,8 +35,14 @@ internal static class MetadataCodec
         return compact;
     }
 
-    private static ReadOnlyMemory<byte> Compact(ReadOnlySpan<byte> json)
+    private static ReadOnlyMemory<byte> Compact(ReadOnlyMemory<byte> metadata)
     {
+        var json = metadata.Span;
+        if (!json.ContainsAny(s_notCompact))
+        {
+            return metadata;
+        }
+
         var output = new ArrayBufferWriter<byte>(json.Length);
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = KvJson.DepthMax });
         var needsComma = false;

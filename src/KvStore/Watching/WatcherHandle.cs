@@ -1,6 +1,6 @@
 namespace KvStore.Watching;
 
-/// <summary>What the feed knows of a watcher or counter: it does not keep one alive whose reader was abandoned.</summary>
+/// <summary>What the feed knows of a watcher or callback: it does not keep one alive whose reader was abandoned.</summary>
 /// <remarks>
 /// A reader that waits is kept alive, because only the next change leads back to it. One that does not wait is kept alive by the code that
 /// is going to read on; when there is none, nobody disposes it either, and it is collected. Thread safety: all members, from any thread.

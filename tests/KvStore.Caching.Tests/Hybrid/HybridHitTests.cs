@@ -87,7 +87,7 @@ public sealed class HybridHitTests
         {
             for (var i = 0; i < 5000; i++)
             {
-                entries.TryAdd(new CachedEntry<int>(KeyOf(i), revision, header, default, i)).Should().BeTrue();
+                entries.TryAdd(new CachedEntry<int>(KeyOf(i), revision, header, i)).Should().BeTrue();
             }
 
             entries.Count.Should().Be(5000);
@@ -95,7 +95,7 @@ public sealed class HybridHitTests
 
         for (var i = 0; i < 5000; i++)
         {
-            entries.TryAdd(new CachedEntry<int>(KeyOf(i), 2, header, default, 0)).Should().BeFalse("a newer version is there");
+            entries.TryAdd(new CachedEntry<int>(KeyOf(i), 2, header, 0)).Should().BeFalse("a newer version is there");
             entries.Find(KeyOf(i)).Should().BeOfType<CachedEntry<int>>().Which.Value.Should().Be(i);
             entries.RemoveOlder(KeyOf(i), i % 2 == 0 ? 4 : 3);
         }

@@ -7,11 +7,11 @@ namespace KvStore.PostgreSql.Tests.Servers;
 /// <summary>Stands between a client on a loopback port and a server on a Unix socket, and disturbs their connections.</summary>
 internal sealed class CuttingProxy : IAsyncDisposable
 {
-    private readonly string _socket;
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly Lock _lock = new();
     private readonly List<Passage> _open = [];
     private readonly Task _accepting;
+    private volatile string _socket;
     private volatile bool _isClosed;
     private volatile bool _refuses;
     private volatile bool _swallows;
@@ -63,6 +63,9 @@ internal sealed class CuttingProxy : IAsyncDisposable
         Port = Port,
         SslMode = SslMode.Disable,
     }.ConnectionString;
+
+    /// <summary>Leads new connections to another server.</summary>
+    public void LeadTo(string socket) => _socket = socket;
 
     /// <summary>Closes all connections.</summary>
     public void Cut()

@@ -95,6 +95,19 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
         Process.GetProcessById(pid).Kill();
     }
 
+    /// <summary>Dumps a database.</summary>
+    /// <returns>The file, which goes with the server.</returns>
+    public async Task<string> DumpAsync(string database)
+    {
+        var file = Path.Combine(_directory, $"{database}.dump");
+        await RunAsServerAsync("pg_dump", "-h", _directory, "-U", "postgres", "-Fc", "-f", file, database);
+        return file;
+    }
+
+    /// <summary>Restores a dump into an empty database.</summary>
+    public Task RestoreAsync(string database, string file) =>
+        RunAsServerAsync("pg_restore", "-h", _directory, "-U", "postgres", "-d", database, "--exit-on-error", file);
+
     /// <summary>Makes an empty database.</summary>
     /// <returns>Its connection string.</returns>
     public async Task<string> CreateDatabaseAsync()
