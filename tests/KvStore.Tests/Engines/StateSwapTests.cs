@@ -394,7 +394,7 @@ public sealed class StateSwapTests
         var last = 0;
         for (var key = 0; !ending.IsCancellationRequested; key = (key + 1) % Keys)
         {
-            if (await kv.GetTextAsync(NameOf(key)) is { } text)
+            if (await kv.GetTextAsync(NameOf(key), cancellationToken: CancellationToken.None) is { } text)
             {
                 Next(ref last, text);
             }
@@ -408,7 +408,7 @@ public sealed class StateSwapTests
         while (!ending.IsCancellationRequested)
         {
             var keys = Enumerable.Range(0, 100).Select(_ => random.Next(Keys)).Distinct().ToArray();
-            var values = await kv.GetManyAsync(keys.Select(NameOf).ToArray());
+            var values = await kv.GetManyAsync(keys.Select(NameOf).ToArray(), cancellationToken: CancellationToken.None);
             var states = values.Values.Where(value => value.Exists).Select(value => value.GetText()!).Distinct().ToArray();
             states.Should().ContainSingle("all values are of one state");
             Next(ref last, states[0]);
@@ -421,7 +421,7 @@ public sealed class StateSwapTests
         var last = 0;
         while (!ending.IsCancellationRequested)
         {
-            var page = await kv.ListAsync();
+            var page = await kv.ListAsync(cancellationToken: CancellationToken.None);
             Next(ref last, page.Keys[0].Metadata!.ToString());
             ShouldBe(page, last);
         }
