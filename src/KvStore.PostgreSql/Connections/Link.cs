@@ -78,20 +78,24 @@ internal sealed class Link(NpgsqlDataSource dataSource) : IAsyncDisposable
                 var left = limit - SinceProgress;
                 return await statements.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, TimeProvider.System, cancellationToken).ConfigureAwait(false);
             }
-            catch (TimeoutException e) when (!statements.IsCompleted)
+            catch (Exception) when (statements.IsCompleted)
             {
-                if (SinceProgress < limit)
-                {
-                    continue;
-                }
-
+                // Either its own failure, or it ended at this moment.
+                return await statements.ConfigureAwait(false);
+            }
+            catch (TimeoutException) when (SinceProgress < limit)
+            {
+                // A part of the answer has come meanwhile.
+            }
+            catch (TimeoutException e)
+            {
                 GiveUp(statements);
 
                 // Other idle connections are likely to have gone the same way.
                 dataSource.Clear();
                 throw new TimeoutException(Invariant($"The database has not answered for {seconds} seconds."), e);
             }
-            catch (OperationCanceledException) when (!statements.IsCompleted)
+            catch (OperationCanceledException)
             {
                 GiveUp(statements);
                 throw;

@@ -76,7 +76,12 @@ internal sealed class LargeValueWriter(LargeValueStore store, string schema) : K
         _isStarted = true;
         try
         {
-            await store.WriteAsync(InsertAsync, cancellationToken).ConfigureAwait(false);
+            var earlier = await store.WriteAsync(InsertAsync, cancellationToken).ConfigureAwait(false);
+            if (earlier != _number)
+            {
+                throw new KvPersistenceException(
+                    Invariant($"The server has {earlier} of the {_number} parts that were written before: another server has taken over, or they were removed."));
+            }
         }
         catch (Exception e) when (Failures.IsOfDatabase(e))
         {
@@ -87,18 +92,24 @@ internal sealed class LargeValueWriter(LargeValueStore store, string schema) : K
         _filled = 0;
     }
 
-    private async Task<int> InsertAsync(NpgsqlConnection connection)
+    // How many of the earlier parts there are: a standby that took over may lack them.
+    private async Task<long> InsertAsync(NpgsqlConnection connection)
     {
         // A part that was written by an attempt whose answer was lost is the same.
         using var command = new NpgsqlCommand(
-            $"INSERT INTO {schema}.large_values (id, part, bytes) VALUES ($1, $2, $3) ON CONFLICT (id, part) DO NOTHING", connection)
+            $"""
+            WITH written AS (
+                INSERT INTO {schema}.large_values (id, part, bytes) VALUES ($1, $2, $3) ON CONFLICT (id, part) DO NOTHING)
+            SELECT count(*) FROM {schema}.large_values WHERE id = $1 AND part < $2
+            """,
+            connection)
         {
             CommandTimeout = Link.AnswerSecondsMax,
         };
         command.Parameters.Add(new NpgsqlParameter { Value = _id, NpgsqlDbType = NpgsqlDbType.Bigint });
         command.Parameters.Add(new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer });
         command.Parameters.Add(new NpgsqlParameter { Value = _part.AsMemory(0, _filled), NpgsqlDbType = NpgsqlDbType.Bytea });
-        return await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
+        return (long)(await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false))!;
     }
 
     private async Task<int> DeleteAsync(NpgsqlConnection connection)

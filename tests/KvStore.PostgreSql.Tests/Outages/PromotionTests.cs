@@ -115,6 +115,32 @@ public sealed class PromotionTests : IAsyncLifetime
         writer.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
     }
 
+    [Fact]
+    public async Task Large_value_whose_first_parts_are_lost_in_a_failover_is_refused()
+    {
+        await using var kv = await OpenAsync();
+        await kv.PutAsync("large", new byte[1_000_000]);
+        await WaitUntilStreamedAsync();
+        _replication.Refuses = true;
+        _replication.Cut();
+        var pipe = new System.IO.Pipelines.Pipe(new System.IO.Pipelines.PipeOptions(pauseWriterThreshold: 0));
+        var put = kv.PutAsync("large", pipe.Reader.AsStream()).AsTask();
+        await pipe.Writer.WriteAsync(new byte[600_000]);
+        await WaitUntil.HoldsAsync(() => put.IsCompleted || PostgreSqlServer.ExecuteAsync(
+            _primary.ConnectionString, "SELECT count(*) FROM kvstore.large_values").GetAwaiter().GetResult() is 6L, "the old value has four parts, and two of the new one are there");
+        put.IsCompleted.Should().BeFalse();
+
+        _primary.Kill();
+        await _standby.PromoteAsync();
+        await pipe.Writer.WriteAsync(new byte[600_000]);
+        await pipe.Writer.CompleteAsync();
+
+        await put.Invoking(p => p).Should().ThrowAsync<KvPersistenceException>().WithMessage("*0 of the 2 parts*Nothing was written*");
+        (await kv.GetBytesAsync("large"))!.Value.Length.Should().Be(1_000_000, "the old value is there");
+        await kv.PutAsync("large", new byte[1_200_000]);
+        (await kv.GetBytesAsync("large"))!.Value.Length.Should().Be(1_200_000);
+    }
+
     private async Task<KvNamespace> OpenAsync()
     {
         // Both hosts, each time asked anew which one is the primary.
