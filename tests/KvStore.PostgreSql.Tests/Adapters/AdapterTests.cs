@@ -17,7 +17,7 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
     private SharingApplication Second => applications.Second;
 
     [Fact]
-    public async Task Value_that_is_put_over_rest_is_read_listed_and_deleted_through_another_application()
+    public async Task Value_put_over_rest_is_read_listed_and_deleted_in_another_application()
     {
         using var first = First.NewVisitor();
         using var second = Second.NewVisitor();
@@ -81,7 +81,7 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
     }
 
     [Fact]
-    public async Task Page_that_one_application_has_rendered_is_served_by_the_other_until_its_tag_is_evicted()
+    public async Task Page_of_one_application_is_served_by_the_other_until_its_tag_is_evicted()
     {
         using var first = First.NewVisitor();
         using var second = Second.NewVisitor();

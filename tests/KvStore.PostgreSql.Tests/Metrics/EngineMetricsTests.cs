@@ -7,7 +7,7 @@ namespace KvStore.PostgreSql.Tests.Metrics;
 public sealed class EngineMetricsTests
 {
     [Fact]
-    public async Task Staleness_grows_while_the_database_is_away_and_health_and_reads_go_by_it()
+    public async Task Staleness_grows_in_an_outage_and_health_and_reads_go_by_it()
     {
         var server = await PostgreSqlServer.Shared;
         var database = await server.CreateDatabaseAsync();
