@@ -1,14 +1,15 @@
+using KvStore.PostgreSql.Schema;
+
 namespace KvStore;
 
 /// <summary>How a namespace that is kept in PostgreSQL behaves in this process. Read once, when the namespace is opened.</summary>
 public sealed record KvPostgreSqlOptions
 {
     private const int LargeValueBytesMin = 1024;
-    private const int SchemaCharsMax = 40;
 
     /// <summary>
-    /// The schema that has the tables. All namespaces of a database may share one. Lower-case letters, digits and underscores, at most 40.
-    /// Default <c>kvstore</c>.
+    /// The schema that has the tables. All namespaces of a database may share one. Lower-case letters, digits and underscores, at most 40;
+    /// not a reserved word of SQL, and nothing that begins with <c>pg_</c>. Default <c>kvstore</c>.
     /// </summary>
     public string Schema { get; init; } = "kvstore";
 
@@ -59,9 +60,9 @@ public sealed record KvPostgreSqlOptions
     internal void Validate()
     {
         ArgumentNullException.ThrowIfNull(Schema);
-        if (!IsSchemaName(Schema))
+        if (!SchemaName.IsAllowed(Schema))
         {
-            throw Invalid(nameof(Schema), $"\"{Schema}\"", "1 to 40 lower-case letters, digits and underscores, and must not begin with a digit");
+            throw Invalid(nameof(Schema), $"\"{Schema}\"", SchemaName.Allowed);
         }
 
         Check(nameof(PollInterval), PollInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(60));
@@ -93,11 +94,6 @@ public sealed record KvPostgreSqlOptions
 
     private static ArgumentException Invalid(string option, string value, string allowed) =>
         new($"{nameof(KvPostgreSqlOptions)}.{option} is {value}; it must be {allowed}.", option);
-
-    private static bool IsSchemaName(string name) =>
-        name is { Length: >= 1 and <= SchemaCharsMax }
-        && !char.IsAsciiDigit(name[0])
-        && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');
 }
 
 /// <summary>What happens to reads when the state in memory is too old, because the database cannot be reached.</summary>

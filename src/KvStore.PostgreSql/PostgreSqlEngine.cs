@@ -92,7 +92,7 @@ internal sealed class PostgreSqlEngine : IKvEngine
         catch (Exception e) when (e is NpgsqlException or System.Net.Sockets.SocketException or TimeoutException)
         {
             await CloseAsync(link).ConfigureAwait(false);
-            throw new KvPersistenceException($"The namespace \"{host.Name}\" could not be opened in PostgreSQL: {e.Message}", e);
+            throw new KvPersistenceException($"The namespace \"{host.Name}\" could not be opened in PostgreSQL: {Failures.Reason(e)}.", e);
         }
         catch
         {
@@ -118,7 +118,7 @@ internal sealed class PostgreSqlEngine : IKvEngine
 
     private void ReportWrite(Exception? failure) => _writeHealth = failure is null
         ? KvPersistenceHealth.Healthy
-        : new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"The last write to PostgreSQL failed: {failure.Message}", failure);
+        : new KvPersistenceHealth(KvPersistenceStatus.Degraded, $"The last write to PostgreSQL failed: {Failures.Reason(failure)}.", failure);
 
     private async ValueTask CloseAsync(Link? link)
     {

@@ -133,5 +133,6 @@ public interface IKvExtendedNamespace : IKvNamespace
     /// <param name="cancellationToken">Ends the watch.</param>
     /// <returns>The changes.</returns>
     /// <exception cref="ArgumentException">Options exclude each other or are out of range; the message names them.</exception>
+    /// <exception cref="KvException">The key or the prefix is too long (414) or not Unicode (400).</exception>
     IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options = null, CancellationToken cancellationToken = default);
 }

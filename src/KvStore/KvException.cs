@@ -8,7 +8,7 @@ public sealed class KvException : Exception
 {
     /// <summary>Makes the exception with the message <c>KV {operation} failed: {statusCode} {reason}</c>.</summary>
     /// <param name="statusCode">The HTTP status that the service gives.</param>
-    /// <param name="operation">What was refused: <c>GET</c>, <c>GET_BULK</c>, <c>PUT</c>, <c>DELETE</c> or <c>LIST</c>.</param>
+    /// <param name="operation">What was refused: <c>GET</c>, <c>GET_BULK</c>, <c>PUT</c>, <c>DELETE</c>, <c>LIST</c> or <c>WATCH</c>.</param>
     /// <param name="reason">What was wrong and what is allowed.</param>
     /// <param name="innerException">What caused it, if anything did.</param>
     public KvException(int statusCode, string operation, string reason, Exception? innerException = null)
@@ -22,7 +22,7 @@ public sealed class KvException : Exception
     /// <summary>The HTTP status that the service gives for this failure, for example 413.</summary>
     public int StatusCode { get; }
 
-    /// <summary>The operation that was refused: <c>GET</c>, <c>GET_BULK</c>, <c>PUT</c>, <c>DELETE</c> or <c>LIST</c>. Where the binding has a message for a list, it says <c>GET</c>.</summary>
+    /// <summary>The operation that was refused: <c>GET</c>, <c>GET_BULK</c>, <c>PUT</c>, <c>DELETE</c>, <c>LIST</c> or <c>WATCH</c>. Where the binding has a message for a list, it says <c>GET</c>.</summary>
     public string Operation { get; }
 
     /// <summary>The message without the operation and the status.</summary>

@@ -133,6 +133,13 @@ public readonly struct KvValue : IDisposable
 
     private int Offset => (int)_position;
 
+    /// <summary>The key of the record of an entry that exists; empty for a value that was made without a key.</summary>
+    internal ReadOnlySpan<byte> RecordKey => Segment.AsSpan(
+        Offset + RecordLayout.HeaderBytes, RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.KeyBytesOffset) & RecordLayout.KeyBytesMask);
+
+    /// <summary>The key of the record of an entry that exists, as a new string.</summary>
+    internal string GetRecordKey() => Utf8Text.Decode(RecordKey);
+
     private int MetadataBytes => _source is null ? 0 : RecordLayout.Read<ushort>(in StartIn(Segment), RecordLayout.MetadataBytesOffset);
 
     private int MetadataOffset => Offset + RecordLayout.HeaderBytes

@@ -50,6 +50,9 @@ internal sealed class ApiClient : IDisposable
 
         public JsonElement Result => Json.GetProperty("result");
 
+        /// <summary>The message of a failure.</summary>
+        public string Message => Json.GetProperty("errors")[0].GetProperty("message").GetString()!;
+
         /// <summary>The code of a failure, whose envelope must be whole.</summary>
         public int Code
         {

@@ -137,25 +137,49 @@ public sealed class ChangesApiTests : ApiTest
     }
 
     [Theory]
-    [InlineData("?after=-1")]
-    [InlineData("?after=%201")]
-    [InlineData("?after=1.0")]
-    [InlineData("?after=now")]
-    [InlineData("?after=9223372036854775808")]
-    [InlineData("?start=yesterday")]
-    [InlineData("?start=current&after=1")]
-    [InlineData("?prefix=a&key=b")]
-    [InlineData("?key=..")]
-    public async Task Request_that_cannot_be_is_400(string query)
+    [InlineData("?after=-1", "Invalid after of \"-1\". It must be the id of an event, *")]
+    [InlineData("?after=%201", "Invalid after of *")]
+    [InlineData("?after=1.0", "Invalid after of *")]
+    [InlineData("?after=now", "Invalid after of *")]
+    [InlineData("?after=9223372036854775808", "Invalid after of * from 0 to 9223372036854775807.")]
+    [InlineData("?start=yesterday", "Invalid start of \"yesterday\". It must be now or current.")]
+    [InlineData("?start=current&after=1", "start=current and after exclude each other: *")]
+    [InlineData("?prefix=a&key=b", "prefix and key exclude each other: *")]
+    [InlineData("?key=..", "\"..\" is not allowed as a key name.")]
+    [InlineData("?key=.", "\".\" is not allowed as a key name.")]
+    [InlineData("?key=", "key is empty. It must be the name of a key; leave it out to watch all keys.")]
+    [InlineData("?key", "key is empty. *")]
+    [InlineData("?key=&prefix=a", "prefix and key exclude each other: *")]
+    [InlineData("?key=a&key=b", "key is given 2 times. Please specify it once.")]
+    [InlineData("?prefix=a&prefix=b", "prefix is given 2 times. *")]
+    [InlineData("?after=1&after=2", "after is given 2 times. *")]
+    [InlineData("?start=now&start=current", "start is given 2 times. *")]
+    public async Task Request_that_cannot_be_is_400(string query, string message)
     {
         var answer = await Api.GetAsync($"{Path}/changes{query}");
         answer.Status.Should().Be(HttpStatusCode.BadRequest);
         answer.Code.Should().Be(10022);
+        answer.Message.Should().Match(message).And.NotContain("Kv").And.NotContain("Parameter", "the client knows no parameters but those of the query");
+    }
+
+    [Theory]
+    [InlineData("prefix", "The prefix * has 513 bytes of UTF-8, and a key at most 512, so no key begins with it.")]
+    [InlineData("key", "UTF-8 encoded length of 513 exceeds key length limit of 512.")]
+    public async Task Prefix_or_key_that_is_too_long_is_414(string parameter, string message)
+    {
+        var answer = await Api.GetAsync($"{Path}/changes?{parameter}={new string('p', 513)}");
+        answer.Status.Should().Be(HttpStatusCode.RequestUriTooLong);
+        answer.Message.Should().Match(message);
     }
 
     [Fact]
-    public async Task Prefix_that_is_too_long_is_414() =>
-        (await Api.GetAsync($"{Path}/changes?prefix={new string('p', 513)}")).Status.Should().Be(HttpStatusCode.RequestUriTooLong);
+    public async Task Empty_prefix_beside_a_key_is_none()
+    {
+        await using var stream = await OpenAsync("?prefix=&key=a");
+        await Kv.PutAsync("b", "1");
+        await Kv.PutAsync("a", "1");
+        (await stream.NextAsync()).Data.Should().Contain("\"a\"");
+    }
 
     [Fact]
     public async Task Method_that_is_not_get_is_405_and_no_token_is_401()

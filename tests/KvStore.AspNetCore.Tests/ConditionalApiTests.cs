@@ -138,6 +138,31 @@ public sealed class ConditionalApiTests : ApiTest
         (await Kv.GetTextAsync("k")).Should().Be("1");
     }
 
+    [Theory]
+    [InlineData("PUT", "/bulk", """[{"key":"k","value":"2"}]""")]
+    [InlineData("DELETE", "/bulk", """["k"]""")]
+    [InlineData("POST", "/bulk/delete", """["k"]""")]
+    [InlineData("PUT", "", """{"title":"renamed"}""")]
+    [InlineData("DELETE", "", "")]
+    public async Task Write_that_checks_no_condition_refuses_one_and_changes_nothing(string method, string path, string body)
+    {
+        await Kv.PutAsync("k", "1");
+        var before = (await Api.GetAsync(Path)).Text;
+        foreach (var header in new[] { "If-Match", "If-None-Match" })
+        {
+            foreach (var tag in new[] { "*", Tag((await Kv.GetAsync("k")).Revision), "junk" })
+            {
+                var refused = await Api.SendAsync(new HttpMethod(method), Path + path, new StringContent(body), (header, tag));
+                refused.Status.Should().Be(HttpStatusCode.BadRequest);
+                refused.Code.Should().Be(10022);
+                refused.Message.Should().Be($"The header {header} has no meaning here: only a get, put or delete of one value checks a condition. Nothing was changed.");
+            }
+        }
+
+        (await Kv.GetTextAsync("k")).Should().Be("1");
+        (await Api.GetAsync(Path)).Text.Should().Be(before);
+    }
+
     [Fact]
     public async Task Clients_that_put_on_condition_lose_no_update()
     {

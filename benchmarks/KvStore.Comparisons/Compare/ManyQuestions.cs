@@ -155,6 +155,7 @@ internal static class ManyQuestions
         [
             new(Gets, prefixes.Length, share, range => peer.ListAndGetAll(prefixes.Part(range))),
             new("KvStore ScanAsync", prefixes.Length, share, range => peer.ScanAll(prefixes.Part(range))),
+            new("KvStore ScanAsync, with the keys", prefixes.Length, share, range => peer.ScanWithKeysAll(prefixes.Part(range))),
         ]);
         const string Texts = "KvStore ListAllAsync and GetTextAsync";
         new SideBySide($"scan: the same, values as text, {keys:N0} keys", session)

@@ -183,6 +183,9 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     /// <summary>All entries that begin with each prefix, and the first bytes of their values: scanned.</summary>
     public int ScanAll(ArraySegment<string> prefixes) => Now(ScanAllAsync(_local, prefixes));
 
+    /// <summary>The same, and the key of each entry as a string.</summary>
+    public int ScanWithKeysAll(ArraySegment<string> prefixes) => Now(ScanWithKeysAllAsync(_local, prefixes));
+
     /// <summary>The same by pages of a list, and a get for each key.</summary>
     public int ListAndGetAll(ArraySegment<string> prefixes) => Now(ListAndGetAllAsync(_local, prefixes));
 
@@ -317,6 +320,20 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
             await foreach (var entry in kv.ScanAsync(prefix).ConfigureAwait(false))
             {
                 sum += entry.Value.GetBytes().Span[0];
+            }
+        }
+
+        return sum;
+    }
+
+    private static async ValueTask<int> ScanWithKeysAllAsync(KvNamespace kv, ArraySegment<string> prefixes)
+    {
+        var sum = 0;
+        foreach (var prefix in prefixes)
+        {
+            await foreach (var (key, value) in kv.ScanAsync(prefix).ConfigureAwait(false))
+            {
+                sum += key.Length + value.GetBytes().Span[0];
             }
         }
 

@@ -32,6 +32,12 @@ internal sealed class ApiEndpoint(KvNamespaceCatalog catalog, KvApiOptions optio
 
         var route = ApiRoute.Of(RawTarget.PathOf(context), options.Prefix);
         var method = request.Method;
+        if (route.Resource is not (ApiResource.Value or ApiResource.BulkGet) && !HttpMethods.IsGet(method))
+        {
+            // A write whose condition nobody looks at is one that the client did not ask for.
+            Preconditions.Refuse(request);
+        }
+
         switch (route.Resource)
         {
             case ApiResource.None:

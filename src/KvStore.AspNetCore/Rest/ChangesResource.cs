@@ -6,6 +6,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using KvStore.Http;
+using KvStore.Rules;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -165,16 +166,16 @@ internal sealed class ChangesResource(KvApiOptions options)
     private static KvWatchOptions OptionsOf(HttpRequest request)
     {
         var query = request.Query;
-        var start = (string?)query["start"] switch
+        var start = Single(query, "start") switch
         {
             null or "" or "now" => KvWatchStart.Now,
             "current" => KvWatchStart.Current,
-            var other => throw new RefusedException(Failure.Malformed($"Invalid start of {other}. It must be now or current.")),
+            var other => throw new RefusedException(Failure.Malformed($"Invalid start of {VisibleKey.Quote(other)}. It must be now or current.")),
         };
-        var after = Revision("after", query["after"]);
+        var after = Revision("after", Single(query, "after"));
         if (after is not null && start == KvWatchStart.Current)
         {
-            throw new RefusedException(Failure.Malformed("start=current and after exclude each other."));
+            throw new RefusedException(Failure.Malformed("start=current and after exclude each other: a stream begins with what is there, or goes on after a revision."));
         }
 
         // A client that connects again sends the address of the first time, and the last id.
@@ -183,12 +184,29 @@ internal sealed class ChangesResource(KvApiOptions options)
             (after, start) = (last, KvWatchStart.Now);
         }
 
-        return new KvWatchOptions { Prefix = NotEmpty(query["prefix"]), Key = NotEmpty(query["key"]), Start = start, AfterRevision = after };
+        var (prefix, key) = (Single(query, "prefix"), Single(query, "key"));
+        prefix = prefix?.Length == 0 ? null : prefix;
+        if (prefix is not null && key is not null)
+        {
+            throw new RefusedException(Failure.Malformed("prefix and key exclude each other: a stream is of the keys with one prefix, or of one key."));
+        }
+
+        // Refused, because a variable that was not set must not watch every key.
+        return key?.Length == 0
+            ? throw new RefusedException(Failure.Malformed("key is empty. It must be the name of a key; leave it out to watch all keys."))
+            : new KvWatchOptions { Prefix = prefix, Key = key, Start = start, AfterRevision = after };
     }
 
-    private static string? NotEmpty(string? text) => string.IsNullOrEmpty(text) ? null : text;
+    private static string? Single(IQueryCollection query, string name)
+    {
+        var values = query[name];
+        return values.Count <= 1
+            ? values
+            : throw new RefusedException(Failure.Malformed(Invariant($"{name} is given {values.Count} times. Please specify it once.")));
+    }
 
     private static long? Revision(string name, string? text) => string.IsNullOrEmpty(text) ? null
         : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var revision) ? revision
-        : throw new RefusedException(Failure.Malformed($"Invalid {name} of {text}. It must be the id of an event, a whole number from 0 to {long.MaxValue}."));
+        : throw new RefusedException(Failure.Malformed(
+            Invariant($"Invalid {name} of {VisibleKey.Quote(text)}. It must be the id of an event, a whole number from 0 to {long.MaxValue}.")));
 }

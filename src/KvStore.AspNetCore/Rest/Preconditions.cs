@@ -32,6 +32,20 @@ internal readonly struct Preconditions
     public static Preconditions Read(HttpRequest request) =>
         new(Parse(request.Headers.IfMatch, HeaderNames.IfMatch), Parse(request.Headers.IfNoneMatch, HeaderNames.IfNoneMatch));
 
+    /// <summary>Refuses a request that has one of the headers, where no condition is checked.</summary>
+    /// <exception cref="RefusedException">It has one (400).</exception>
+    public static void Refuse(HttpRequest request)
+    {
+        foreach (var name in (ReadOnlySpan<string>)[HeaderNames.IfMatch, HeaderNames.IfNoneMatch])
+        {
+            if (request.Headers.ContainsKey(name))
+            {
+                throw new RefusedException(Failure.Malformed(
+                    $"The header {name} has no meaning here: only a get, put or delete of one value checks a condition. Nothing was changed."));
+            }
+        }
+    }
+
     /// <summary>The tag of an entry.</summary>
     public static string TagOf(long revision) => string.Create(CultureInfo.InvariantCulture, $"\"{revision}\"");
 

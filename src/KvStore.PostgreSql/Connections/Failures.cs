@@ -31,6 +31,12 @@ internal static class Failures
     /// </summary>
     public static bool IsReadOnly(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.ReadOnlySqlTransaction };
 
+    /// <summary>
+    /// What failed, for a message: a sentence without its full stop. Without the details of the server, which can quote what is in a row.
+    /// </summary>
+    public static string Reason(Exception exception) =>
+        (exception is PostgresException e ? $"{e.SqlState}: {e.MessageText}" : exception.Message).TrimEnd('.');
+
     /// <summary>The time before another attempt: longer each time up to some seconds, and never the same in two processes.</summary>
     /// <param name="attempt">How many attempts have failed.</param>
     public static TimeSpan DelayAfter(int attempt) =>

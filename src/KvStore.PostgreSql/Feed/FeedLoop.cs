@@ -123,7 +123,7 @@ internal sealed class FeedLoop : IAsyncDisposable
             catch (Exception e)
             {
                 // Anything: this loop must not end while the namespace is open.
-                waiting?.TrySetException(e is KvPersistenceException ? e : new KvPersistenceException($"The database could not be asked for the writes of other processes: {e.Message}", e));
+                waiting?.TrySetException(e is KvPersistenceException ? e : new KvPersistenceException($"The database could not be asked for the writes of other processes: {Failures.Reason(e)}.", e));
                 await NoteFailureAsync(e, attempt++).ConfigureAwait(false);
             }
         }
@@ -203,5 +203,5 @@ internal sealed class FeedLoop : IAsyncDisposable
     }
 
     private string StaleReason(Exception? failure) => Invariant(
-        $"The state in memory is {Staleness.TotalSeconds:0.0} seconds old, more than {_options.StalenessMax.TotalSeconds:0.###}, because PostgreSQL could not be asked for the writes of other processes{(failure is null ? "" : $": {failure.Message}")}.");
+        $"The state in memory is {Staleness.TotalSeconds:0.0} seconds old, more than {_options.StalenessMax.TotalSeconds:0.###}, because PostgreSQL could not be asked for the writes of other processes{(failure is null ? "" : $": {Failures.Reason(failure)}")}.");
 }

@@ -109,7 +109,7 @@ internal sealed class LargeValueStore(NpgsqlDataSource dataSource, string schema
     public ValueTask<T> WriteAsync<T>(Func<NpgsqlConnection, Task<T>> statements, CancellationToken cancellationToken) =>
         AskAsync(statements, writeTimeout, cancellationToken);
 
-    private static KvPersistenceException NotRead(Exception e) => new($"The large value could not be read from the database: {e.Message}", e);
+    private static KvPersistenceException NotRead(Exception e) => new($"The large value could not be read from the database: {Failures.Reason(e)}.", e);
 
     private static byte[] Checked(KvValueReference reference, int part, byte[]? bytes)
     {

@@ -85,7 +85,7 @@ internal sealed class LargeValueWriter(LargeValueStore store, string schema) : K
         }
         catch (Exception e) when (Failures.IsOfDatabase(e))
         {
-            throw new KvPersistenceException($"The large value could not be written to the database: {e.Message} Nothing was written.", e);
+            throw new KvPersistenceException($"The large value could not be written to the database: {Failures.Reason(e)}. Nothing was written.", e);
         }
 
         _number++;

@@ -139,7 +139,7 @@ internal sealed class WriteLoop : IAsyncDisposable
         catch (Exception e)
         {
             _report(e);
-            var failure = e is KvPersistenceException ? e : new KvPersistenceException($"The database has refused the write: {e.Message} Nothing was written.", e);
+            var failure = e is KvPersistenceException ? e : new KvPersistenceException($"The database has refused the write: {Failures.Reason(e)}. Nothing was written.", e);
             foreach (var write in writes)
             {
                 write.Fail(failure);
@@ -216,7 +216,7 @@ internal sealed class WriteLoop : IAsyncDisposable
                 if (!HasTimeLeft(began))
                 {
                     throw new KvPersistenceException(
-                        Invariant($"The database could not {(Failures.IsReadOnly(cause) ? "be written to" : "be reached")} for {_timeout.TotalSeconds:0.#} seconds: {cause.Message} Nothing was written."), cause);
+                        Invariant($"The database could not {(Failures.IsReadOnly(cause) ? "be written to" : "be reached")} for {_timeout.TotalSeconds:0.#} seconds: {Failures.Reason(cause)}. Nothing was written."), cause);
                 }
             }
             catch (Exception)
@@ -247,9 +247,9 @@ internal sealed class WriteLoop : IAsyncDisposable
     private async ValueTask<WriteTransaction?> FindCommittedAsync(WriteTransaction transaction, ServerSession? session, Exception cause)
     {
         var began = TimeProvider.System.GetTimestamp();
+        var last = cause;
         for (var attempt = 0; ; attempt++)
         {
-            Exception last;
             try
             {
                 using var patience = new CancellationTokenSource(Left(began));
@@ -257,7 +257,8 @@ internal sealed class WriteLoop : IAsyncDisposable
             }
             catch (Exception e)
             {
-                last = e;
+                // That the time ran out says less than what failed before.
+                last = e is OperationCanceledException && attempt > 0 ? last : e;
                 _report(e);
                 await DropAsync(e).ConfigureAwait(false);
             }
@@ -265,7 +266,7 @@ internal sealed class WriteLoop : IAsyncDisposable
             if (!HasTimeLeft(began))
             {
                 throw new KvOutcomeUnknownException(
-                    Invariant($"The connection to the database was lost while the write was committed ({cause.Message}), and for {_timeout.TotalSeconds:0.#} seconds it could not be found out whether it was ({last.Message}). Read the key again once the database can be reached."),
+                    Invariant($"The connection to the database was lost while the write was committed ({Failures.Reason(cause)}), and for {_timeout.TotalSeconds:0.#} seconds it could not be found out whether it was ({Failures.Reason(last)}). Read the key again once the database can be reached."),
                     cause);
             }
 

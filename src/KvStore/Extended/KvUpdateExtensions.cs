@@ -18,6 +18,9 @@ namespace KvStore;
 /// <para>Without options an entry keeps its expiration and metadata. With options it gets those, and what is left out is cleared.</para>
 /// <para>A write that failed has changed nothing; one whose outcome is unknown, because the process died before it was acknowledged, may
 /// be there. Thread safety: all members, from any thread.</para>
+/// <para>A function must not write the key that it updates, because the entry would never stay the version that the function was given. Another
+/// update of the key in the function is an <see cref="InvalidOperationException"/>. After 1,000 calls of the function, during each of which
+/// the entry was written, the update fails.</para>
 /// </remarks>
 public static class KvUpdateExtensions
 {
@@ -54,7 +57,7 @@ public static class KvUpdateExtensions
     /// </exception>
     public static ValueTask<long> IncrementAsync(
         this IKvExtendedNamespace kv, string key, long by = 1, KvPutOptions? options = null, CancellationToken cancellationToken = default) =>
-        KeyUpdate.RunAsync(kv, key, options, by, static (kv, key, current, by) => Add(kv, key, current, by), cancellationToken);
+        KeyUpdate.RunAsync(kv, key, options, by, static (kv, key, current, by) => Add(kv, key, current, by), callsBack: false, cancellationToken);
 
     /// <summary>Changes a text by what it is.</summary>
     /// <param name="kv">The namespace.</param>
@@ -67,7 +70,10 @@ public static class KvUpdateExtensions
     /// <param name="cancellationToken">Ends the update between two tries; nothing has changed then.</param>
     /// <returns>The new text; null when the key does not exist any more.</returns>
     /// <exception cref="ArgumentException">As for <see cref="IKvNamespace.PutAsync"/>.</exception>
-    /// <exception cref="KvException">As for <see cref="IKvNamespace.PutAsync"/>. Nothing has changed.</exception>
+    /// <exception cref="KvException">
+    /// As for <see cref="IKvNamespace.PutAsync"/>; or the entry was written during each of 1,000 calls of the function (409). Nothing has changed.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">The call is made by the function of an update of the same key.</exception>
     public static ValueTask<string?> UpdateAsync(
         this IKvExtendedNamespace kv,
         string key,
@@ -82,6 +88,7 @@ public static class KvUpdateExtensions
             options,
             (update, isKept: options is null),
             static (_, _, current, state) => TextOf(current.GetText(), state.update, state.isKept),
+            callsBack: true,
             cancellationToken);
     }
 
@@ -97,7 +104,10 @@ public static class KvUpdateExtensions
     /// <param name="cancellationToken">Ends the update between two tries; nothing has changed then.</param>
     /// <returns>The new value; the default of <typeparamref name="T"/> when the key does not exist any more.</returns>
     /// <exception cref="ArgumentException">As for <see cref="IKvNamespace.PutAsync"/>.</exception>
-    /// <exception cref="KvException">As for <see cref="IKvNamespace.PutAsync"/>. Nothing has changed.</exception>
+    /// <exception cref="KvException">
+    /// As for <see cref="IKvNamespace.PutAsync"/>; or the entry was written during each of 1,000 calls of the function (409). Nothing has changed.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">The call is made by the function of an update of the same key.</exception>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     [RequiresUnreferencedCode(UnreferencedCode)]
     [RequiresDynamicCode(UnreferencedCode)]
@@ -126,7 +136,10 @@ public static class KvUpdateExtensions
     /// <param name="cancellationToken">Ends the update between two tries; nothing has changed then.</param>
     /// <returns>The new value; the default of <typeparamref name="T"/> when the key does not exist any more.</returns>
     /// <exception cref="ArgumentException">As for <see cref="IKvNamespace.PutAsync"/>.</exception>
-    /// <exception cref="KvException">As for <see cref="IKvNamespace.PutAsync"/>. Nothing has changed.</exception>
+    /// <exception cref="KvException">
+    /// As for <see cref="IKvNamespace.PutAsync"/>; or the entry was written during each of 1,000 calls of the function (409). Nothing has changed.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">The call is made by the function of an update of the same key.</exception>
     /// <exception cref="JsonException">The value is not JSON, or does not fit <typeparamref name="T"/>.</exception>
     public static ValueTask<T?> UpdateJsonAsync<T>(
         this IKvExtendedNamespace kv,
@@ -149,6 +162,7 @@ public static class KvUpdateExtensions
             options,
             (update, json, isKept: options is null),
             static (kv, key, current, state) => JsonOf(kv, key, current, state.update, state.json, state.isKept),
+            callsBack: true,
             cancellationToken);
 
     private static Updated<string?> TextOf(string? old, Func<string?, string?> update, bool isKept)

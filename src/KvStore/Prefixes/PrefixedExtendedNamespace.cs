@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using KvStore.Rules;
+using KvStore.Writes;
 
 namespace KvStore.Prefixes;
 
@@ -27,31 +29,32 @@ internal sealed class PrefixedExtendedNamespace(IKvExtendedNamespace inner, stri
     public ValueTask PutManyAsync(IReadOnlyCollection<KvEntry> entries, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(entries);
-        return inner.PutManyAsync([.. entries.Select(entry => entry with { Key = KeyAmongMany(entry.Key) })], cancellationToken);
+        return inner.PutManyAsync(
+            [.. entries.Select((entry, number) => entry with { Key = InnerKeyAmongMany(entry.Key, number, "PUT", "written") })], cancellationToken);
     }
 
     public ValueTask<long> DeleteManyAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(keys);
-        return inner.DeleteManyAsync([.. keys.Select(KeyAmongMany)], cancellationToken);
+        return inner.DeleteManyAsync([.. keys.Select((key, number) => InnerKeyAmongMany(key, number, "DELETE", "deleted"))], cancellationToken);
     }
 
     public ValueTask<long> DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prefix);
-        return inner.DeletePrefixAsync(InnerPrefixOf(prefix), cancellationToken);
+        return inner.DeletePrefixAsync(InnerPrefixOf(prefix, "DELETE"), cancellationToken);
     }
 
     public IAsyncEnumerable<KvScanEntry> ScanAsync(string? prefix = null, CancellationToken cancellationToken = default)
     {
-        return Outer(inner.ScanAsync(InnerPrefixOf(prefix), cancellationToken), cancellationToken);
+        return Outer(inner.ScanAsync(InnerPrefixOf(prefix, "LIST"), cancellationToken), cancellationToken);
 
         async IAsyncEnumerable<KvScanEntry> Outer(
             IAsyncEnumerable<KvScanEntry> entries, [EnumeratorCancellation] CancellationToken cancellationToken)
         {
             await foreach (var entry in entries.WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                yield return entry with { Key = OuterKeyOf(entry.Key) };
+                yield return new KvScanEntry(OuterKeyOf(entry.Key), entry.Value);
             }
         }
     }
@@ -60,8 +63,8 @@ internal sealed class PrefixedExtendedNamespace(IKvExtendedNamespace inner, stri
     {
         options ??= new KvWatchOptions();
         var innerOptions = options.Key is { } key
-            ? options with { Key = InnerKeyOf(key, "GET") }
-            : options with { Prefix = InnerPrefixOf(options.Prefix) };
+            ? options with { Key = InnerKeyOf(key, "WATCH") }
+            : options with { Prefix = InnerPrefixOf(options.Prefix, "WATCH") };
         return Outer(inner.WatchAsync(innerOptions, cancellationToken), cancellationToken);
 
         async IAsyncEnumerable<KvChange> Outer(
@@ -75,7 +78,24 @@ internal sealed class PrefixedExtendedNamespace(IKvExtendedNamespace inner, stri
         }
     }
 
-    // A key that no namespace takes is passed on as it is: the namespace refuses it, and says which of the many it is. With the prefix
-    // before it, it would be a key.
-    private string KeyAmongMany(string key) => key is null or "" or "." or ".." ? key! : Prefix + key;
+    // The key is checked here, so that a message quotes what the caller gave and counts its bytes. The namespace refuses null, and says which
+    // of the many it is.
+    private string InnerKeyAmongMany(string? key, int number, string operation, string done)
+    {
+        if (key is null)
+        {
+            return null!;
+        }
+
+        try
+        {
+            KeyRules.Check(key, KeyBytesMax, operation);
+        }
+        catch (Exception e) when (e is KvException or KvArgumentException)
+        {
+            throw NamedMany.WithEntry(e, number, key, NamedMany.Nothing(done));
+        }
+
+        return Prefix + key;
+    }
 }

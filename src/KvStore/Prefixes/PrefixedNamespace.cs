@@ -69,7 +69,7 @@ internal class PrefixedNamespace : IRenamedNamespace
         var innerKeys = new List<string>(keys.Count);
         foreach (var key in keys)
         {
-            KeyRules.CheckInBulk(key, _limits?.KeyBytesMax ?? int.MaxValue);
+            KeyRules.CheckInBulk(key, KeyBytesMax);
             innerKeys.Add(Prefix + key);
         }
 
@@ -101,7 +101,7 @@ internal class PrefixedNamespace : IRenamedNamespace
     /// <inheritdoc/>
     public string InnerKeyOf(string key, string operation)
     {
-        KeyRules.CheckShape(key, _limits?.KeyBytesMax ?? int.MaxValue, operation);
+        KeyRules.CheckShape(key, KeyBytesMax, operation);
         return Prefix + key;
     }
 
@@ -114,14 +114,14 @@ internal class PrefixedNamespace : IRenamedNamespace
         return innerKey[Prefix.Length..];
     }
 
+    /// <summary>The most bytes of a key here.</summary>
+    protected int KeyBytesMax => _limits?.KeyBytesMax ?? int.MaxValue;
+
     /// <summary>The prefix in the namespace of a prefix here.</summary>
-    /// <exception cref="KvException">It is too long (414).</exception>
-    protected string InnerPrefixOf(string? prefix)
+    /// <exception cref="KvException">It is too long (414) or not Unicode (400).</exception>
+    protected string InnerPrefixOf(string? prefix, string operation)
     {
-        if (_limits is not null && prefix is not null)
-        {
-            _limits.CheckPrefix(prefix);
-        }
+        KeyRules.CheckPrefix(prefix ?? "", KeyBytesMax, operation);
 
         return Prefix + prefix;
     }

@@ -1,4 +1,3 @@
-using System.Text;
 using KvStore.Expiry;
 using KvStore.Keys;
 using KvStore.Memory;
@@ -32,8 +31,6 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
 
     public IAsyncEnumerator<KvScanEntry> GetAsyncEnumerator(CancellationToken cancellationToken = default) => new Cursor(this, cancellationToken);
 
-    private bool IsOver => cancellationToken.IsCancellationRequested || reads.IsClosed;
-
     private bool HasPassed(Deadline deadline) => !deadline.IsNone && clock.HasPassed(deadline);
 
     private void ThrowIfOver()
@@ -55,8 +52,12 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
         return value.Exists;
     }
 
+    // Hot: a few nanoseconds count. It makes no strings, and reads nothing but the record of the entry.
     private sealed class Cursor(EntryScan scan, CancellationToken ending) : IAsyncEnumerator<KvScanEntry>
     {
+        private readonly ReadPath _reads = scan.Reads;
+        private readonly CancellationToken _ofCall = scan.Cancellation;
+        private readonly CoarseClock _clock = scan.Clock;
         private readonly OrderedIndex _ordered = scan.Store.Ordered;
         private readonly byte[] _prefix = scan.Prefix;
         private long[] _addresses = new long[FirstAddresses];
@@ -65,8 +66,11 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
         private int _version;
         private bool _isLast;
 
-        // The key that was shown last, or the record that was passed over since then: where the cursor goes on.
-        private string? _lastKey;
+        // Whether some of the addresses may be of keys behind the prefix.
+        private bool _comparesPrefix;
+
+        // The entry that is shown, or the record that was passed over since then: where the cursor goes on.
+        private KvValue _current;
         private Record _passedOver;
 
         // Records of a namespace are mostly of like length.
@@ -75,7 +79,7 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
         // Whether the value that is shown is a large one.
         private bool _hasLease;
 
-        public KvScanEntry Current { get; private set; }
+        public KvScanEntry Current => new(_current);
 
         public ValueTask<bool> MoveNextAsync()
         {
@@ -84,7 +88,7 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
                 EndLease();
             }
 
-            if (ending.IsCancellationRequested || scan.IsOver)
+            if (ending.IsCancellationRequested || _ofCall.IsCancellationRequested || _reads.IsClosed)
             {
                 ThrowOver();
             }
@@ -103,26 +107,28 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
                     continue;
                 }
 
-                _next++;
-                if (_prefix.Length > 0 && !record.Key.StartsWith(_prefix))
+                if (_comparesPrefix && !record.Key.StartsWith(_prefix))
                 {
                     _isLast = true;
                     break;
                 }
 
-                _recordBytes = Math.Min(record.SizeInSegment, PrefetchedBytesMax);
-                var isPlain = record is { IsDead: false, IsLarge: false } && !scan.HasPassed(record.Deadline);
+                if (_next++ % RecordsAtOnce == 0)
+                {
+                    _recordBytes = Math.Min(record.SizeInSegment, PrefetchedBytesMax);
+                }
+
+                var isPlain = record.IsPlain && !_clock.MayHavePassed(record.DeadlineSeconds);
                 var value = isPlain ? record.ToValue() : default;
                 if (isPlain || scan.TryShow(record, out value))
                 {
-                    _lastKey = Utf8Text.Decode(record.Key);
-                    _hasLease = value.IsLarge;
+                    _hasLease = !isPlain && value.IsLarge;
                     if (!_passedOver.IsNone)
                     {
                         _passedOver = default;
                     }
 
-                    Current = new KvScanEntry(_lastKey, value);
+                    _current = value;
                     return new(true);
                 }
 
@@ -142,7 +148,7 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
 
         private void End()
         {
-            Current = default;
+            _current = default;
             _passedOver = default;
             _isLast = true;
             _next = _count = 0;
@@ -152,12 +158,12 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
         private void EndLease()
         {
             _hasLease = false;
-            Current.Value.EndLease();
+            _current.EndLease();
         }
 
         private void ThrowOver()
         {
-            Current = default;
+            _current = default;
             ending.ThrowIfCancellationRequested();
             scan.ThrowIfOver();
         }
@@ -169,16 +175,20 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
                 return false;
             }
 
-            // A key that was passed over comes after the one that was shown.
-            ReadOnlySpan<byte> after = !_passedOver.IsNone ? _passedOver.Key : _lastKey is null ? default : Encoding.UTF8.GetBytes(_lastKey);
-            if (_lastKey is not null && _addresses.Length < Addresses)
+            if (_current.Exists && _addresses.Length < Addresses)
             {
                 _addresses = new long[Addresses];
             }
 
+            // A key that was passed over comes after the one that was shown.
+            var after = !_passedOver.IsNone ? _passedOver.Key : _current.Exists ? _current.RecordKey : default;
             _count = _ordered.TakeAddresses(_prefix, after, _addresses, out _version);
             _next = 0;
             _isLast = _count < _addresses.Length;
+
+            // Keys are in order: when the last one has the prefix, all have it.
+            _comparesPrefix = _prefix.Length > 0
+                && !(_count > 0 && _ordered.TryResolve(_addresses[_count - 1], _version, out var last) && last.Key.StartsWith(_prefix));
             Prefetch(0, RecordsAhead);
             return _count > 0;
         }
@@ -191,6 +201,12 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
             }
         }
     }
+
+    private ReadPath Reads => reads;
+
+    private CancellationToken Cancellation => cancellationToken;
+
+    private CoarseClock Clock => clock;
 
     private ShardedStore Store => store;
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using KvStore.Memory;
 using KvStore.Rules;
 using KvStore.Watching;
@@ -15,8 +14,7 @@ namespace KvStore.Reads;
 /// <param name="whenSettledAsync">Completes when every mutation up to a revision that was appended is visible, or has failed.</param>
 internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store, ReadPath reads, Func<long, Task> whenSettledAsync)
 {
-    // No key begins with it, because no UTF-8 does.
-    private static readonly byte[] s_prefixOfNoKey = [0xFF];
+    private const string Operation = "WATCH";
 
     /// <summary>See <see cref="IKvExtendedNamespace.WatchAsync"/>.</summary>
     public IAsyncEnumerable<KvChange> WatchAsync(KvWatchOptions? options, CancellationToken cancellationToken)
@@ -73,13 +71,11 @@ internal sealed class WatchPath(string name, KvLimits limits, ShardedStore store
     {
         if (options.Key is { } key)
         {
-            using var encoded = new EncodedKey(key, limits.KeyBytesMax, "GET", stackalloc byte[EncodedKey.StackBytes]);
+            using var encoded = new EncodedKey(key, limits.KeyBytesMax, Operation, stackalloc byte[EncodedKey.StackBytes]);
             return new WatchedKeys(encoded.Key.Bytes.ToArray(), IsOneKey: true);
         }
 
-        var prefix = options.Prefix ?? "";
-        KeyRules.CheckLength(prefix, limits.KeyBytesMax, "GET", "prefix");
-        return new WatchedKeys(KeyRules.IsUnicode(prefix) ? Encoding.UTF8.GetBytes(prefix) : s_prefixOfNoKey, IsOneKey: false);
+        return new WatchedKeys(KeyRules.EncodePrefix(options.Prefix ?? "", limits.KeyBytesMax, Operation), IsOneKey: false);
     }
 
     private async IAsyncEnumerable<KvChange> RunAsync(

@@ -61,6 +61,9 @@ internal readonly struct Record(byte[] segment, int offset)
     /// <summary>Whether the index no longer points at this record.</summary>
     public bool IsDead => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.DeadFlag) != 0;
 
+    /// <summary>Whether this is the newest record of a key, as far as it says itself, with a value in memory.</summary>
+    public bool IsPlain => (Read<ushort>(RecordLayout.KeyBytesOffset) & ~RecordLayout.KeyBytesMask) == 0;
+
     /// <summary>Whether this is the record of a deleted key.</summary>
     public bool IsTombstone => (Read<ushort>(RecordLayout.KeyBytesOffset) & RecordLayout.TombstoneFlag) != 0;
 

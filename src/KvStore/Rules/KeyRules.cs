@@ -47,6 +47,16 @@ internal static class KeyRules
         return written;
     }
 
+    /// <summary>Checks a key without writing it as UTF-8.</summary>
+    public static void Check(string key, int keyBytesMax, string operation)
+    {
+        CheckShape(key, keyBytesMax, operation);
+        if (!IsUnicode(key))
+        {
+            throw new KvException(400, operation, BindingMessages.KeyIsNotDecodable) { ParamName = nameof(key) };
+        }
+    }
+
     /// <summary>Checks everything but surrogates, which the binding checks later.</summary>
     public static void CheckShape(string key, int keyBytesMax, string operation)
     {
@@ -117,13 +127,33 @@ internal static class KeyRules
     /// <exception cref="KvException">It is too long (414) or not Unicode (400).</exception>
     public static byte[] EncodePrefix(string prefix, int keyBytesMax, string operation)
     {
-        CheckLength(prefix, keyBytesMax, operation, nameof(prefix));
-        return IsUnicode(prefix)
-            ? Encoding.UTF8.GetBytes(prefix)
-            : throw new KvException(400, operation, $"The prefix {VisibleKey.Quote(prefix)} is not Unicode: it has an unpaired surrogate, which no key has.")
+        CheckPrefix(prefix, keyBytesMax, operation);
+        return Encoding.UTF8.GetBytes(prefix);
+    }
+
+    /// <summary>Checks a prefix of a call that refuses one that no key can have. The binding's list does not refuse half a surrogate pair.</summary>
+    /// <exception cref="KvException">It is too long (414) or not Unicode (400).</exception>
+    public static void CheckPrefix(string prefix, int keyBytesMax, string operation)
+    {
+        // No UTF-16 unit takes more than three bytes, so that most text need not be counted.
+        if (prefix.Length * 3L > keyBytesMax && Encoding.UTF8.GetByteCount(prefix) is var bytes && bytes > keyBytesMax)
+        {
+            throw new KvException(
+                414,
+                operation,
+                Invariant($"The prefix {VisibleKey.Quote(prefix)} has {bytes} bytes of UTF-8, and a key at most {keyBytesMax}, so no key begins with it."))
             {
                 ParamName = nameof(prefix),
             };
+        }
+
+        if (!IsUnicode(prefix))
+        {
+            throw new KvException(400, operation, $"The prefix {VisibleKey.Quote(prefix)} is not Unicode: it has an unpaired surrogate, which no key has.")
+            {
+                ParamName = nameof(prefix),
+            };
+        }
     }
 
     private static bool IsPaired(string text)

@@ -17,11 +17,7 @@ public static class KvLimitsExtensions
     public static void CheckKey(this KvLimits limits, string key, string operation)
     {
         ArgumentNullException.ThrowIfNull(limits);
-        KeyRules.CheckShape(key, limits.KeyBytesMax, operation);
-        if (!KeyRules.IsUnicode(key))
-        {
-            throw new KvException(400, operation, BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
-        }
+        KeyRules.Check(key, limits.KeyBytesMax, operation);
     }
 
     /// <summary>Checks a prefix of a listing.</summary>

@@ -7,12 +7,7 @@ internal static class ReadRules
     public static void Check(string key, KvGetOptions? options, KvLimits limits)
     {
         var cacheTtl = CacheTtlSeconds(options);
-        KeyRules.CheckShape(key, limits.KeyBytesMax, "GET");
-        if (!KeyRules.IsUnicode(key))
-        {
-            throw new KvException(400, "GET", BindingMessages.KeyIsNotDecodable) { ParamName = "key" };
-        }
-
+        KeyRules.Check(key, limits.KeyBytesMax, "GET");
         CheckCacheTtl(cacheTtl, limits, "GET");
     }
 

@@ -27,26 +27,40 @@ internal enum UpdateKind
 /// <summary>Reads an entry, makes something of it and writes that if nobody has written the entry meanwhile; otherwise does it again.</summary>
 internal static class KeyUpdate
 {
+    /// <summary>
+    /// How often a function of a caller is called for one update. Updates take turns, so only a function that writes its own key, or one that
+    /// takes much longer than the entry stays the same, is called so often.
+    /// </summary>
+    public const int CallsMax = 1000;
+
     /// <summary>Updates an entry.</summary>
     /// <param name="kv">The namespace.</param>
     /// <param name="key">The key.</param>
     /// <param name="options">Expiration and metadata; null to keep those of the entry.</param>
     /// <param name="state">What the function is called with.</param>
     /// <param name="update">The function: the namespace, the whole key, the newest version of the entry, in memory, and the state.</param>
+    /// <param name="callsBack">Whether the function calls one of the caller, which may do anything.</param>
     /// <param name="cancellationToken">Ends the update between two tries.</param>
+    /// <exception cref="InvalidOperationException">The caller is the function of an update of the same key.</exception>
+    /// <exception cref="KvException">The entry was written during every call of a function of the caller (409).</exception>
     public static ValueTask<T> RunAsync<TState, T>(
         IKvExtendedNamespace kv,
         string key,
         KvPutOptions? options,
         TState state,
         Func<IKvNamespace, string, KvValue, TState, Updated<T>> update,
+        bool callsBack,
         CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(kv);
         ArgumentNullException.ThrowIfNull(key);
-        return kv is PrefixedExtendedNamespace view
-            ? UpdateAsync(view.InnerExtended, view.InnerKeyOf(key, "PUT"), options, state, update, cancellationToken)
-            : UpdateAsync(kv, key, options, state, update, cancellationToken);
+        if (kv is PrefixedExtendedNamespace view)
+        {
+            (kv, key) = (view.InnerExtended, view.InnerKeyOf(key, "PUT"));
+        }
+
+        RunningUpdate.ThrowIfWithin(kv, key);
+        return UpdateAsync(kv, key, options, state, update, callsBack, cancellationToken);
     }
 
     private static async ValueTask<T> UpdateAsync<TState, T>(
@@ -55,20 +69,21 @@ internal static class KeyUpdate
         KvPutOptions? options,
         TState state,
         Func<IKvNamespace, string, KvValue, TState, Updated<T>> update,
+        bool callsBack,
         CancellationToken cancellationToken)
     {
         var queue = UpdateTurns.QueueOf(key);
         var hasTurn = UpdateTurns.IsTaken(queue) && await UpdateTurns.TakeAsync(queue, cancellationToken).ConfigureAwait(false);
         try
         {
-            while (true)
+            for (var call = 1; ; call++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var newest = await ReadNewestAsync(kv, key, cancellationToken).ConfigureAwait(false);
                 try
                 {
                     var value = newest.IsLarge ? await newest.LoadAsync(cancellationToken).ConfigureAwait(false) : newest;
-                    var updated = update(kv, key, value, state);
+                    var updated = callsBack ? RunningUpdate.Call(kv, key, value, state, update) : update(kv, key, value, state);
                     if (await TryWriteAsync(kv, key, options, newest, updated, cancellationToken).ConfigureAwait(false))
                     {
                         return updated.Result;
@@ -77,6 +92,14 @@ internal static class KeyUpdate
                 finally
                 {
                     kv.DisposeIfOwned(newest);
+                }
+
+                if (callsBack && call == CallsMax)
+                {
+                    throw new KvException(
+                        409,
+                        "PUT",
+                        Invariant($"The entry was written during each of {CallsMax} calls of the function that updates it. The function must not write its own key, and must be quicker than the others who write it. {NamedEntry.NothingStored(kv.Name, key)}"));
                 }
 
                 KvMetrics.UpdateRetries.Add(1, new KeyValuePair<string, object?>("db.namespace", kv.Name));

@@ -27,6 +27,9 @@ public abstract class PostgreSqlModel(Route route)
     // A write takes a thousand times as long as in memory.
     private const int Share = 25;
 
+    // So many are written in another way than few.
+    private const int ImportedEntries = 1500;
+
     private static readonly TimeSpan s_pollInterval = TimeSpan.FromMilliseconds(20);
 
     private static readonly string[] s_universes = [.. KeyUniverse.Names.Where(name => name != "wide")];
@@ -44,6 +47,7 @@ public abstract class PostgreSqlModel(Route route)
         for (var part = 0; part < 3; part++)
         {
             run.Go(sides, operations / 3);
+            run.PutMany(sides, ImportedEntries);
             run.CompareAll(sides);
             await ShouldFollowAsync(follower, sides.Actual);
             run.Reopen(sides);

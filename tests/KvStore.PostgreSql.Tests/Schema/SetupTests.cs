@@ -84,12 +84,4 @@ public sealed class SetupTests
         var open = () => KvPostgreSql.OpenAsync("KV", "Host=127.0.0.1;Port=1;Username=u;Password=secret;Timeout=2").AsTask();
         (await open.Should().ThrowAsync<KvPersistenceException>()).Which.Message.Should().Contain("KV").And.NotContain("secret");
     }
-
-    [Theory]
-    [InlineData("Kv")]
-    [InlineData("")]
-    [InlineData("a;drop")]
-    [InlineData("1a")]
-    public void Schema_that_is_no_plain_name_is_refused(string schema) =>
-        FluentActions.Invoking(() => KvPostgreSql.Script(schema)).Should().Throw<ArgumentException>().WithMessage("*Schema*lower-case*");
 }

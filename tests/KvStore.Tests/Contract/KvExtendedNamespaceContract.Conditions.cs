@@ -302,4 +302,20 @@ public abstract partial class KvExtendedNamespaceContract
 
         (await Kv.GetTextAsync("n")).Should().Be(FormattableString.Invariant($"{8 * Each}"));
     }
+
+    [Fact]
+    public async Task Condition_sees_an_entry_until_the_half_second_at_which_it_is_gone()
+    {
+        Clock.Advance(TimeSpan.FromMilliseconds(200));
+        await Kv.PutAsync("k", "v", Ttl(60));
+        var revision = await RevisionOf("k");
+        Clock.Advance(TimeSpan.FromMilliseconds(60_299));
+        (await Kv.TryPutAsync("k", "w", KvCondition.Absent)).Succeeded.Should().BeFalse();
+        (await Kv.TryDeleteAsync("k", KvCondition.Absent)).Succeeded.Should().BeFalse();
+
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+        (await Kv.TryPutAsync("k", "w", KvCondition.Revision(revision))).Succeeded.Should().BeFalse();
+        (await Kv.TryDeleteAsync("k", KvCondition.Present)).Succeeded.Should().BeFalse();
+        (await Kv.TryPutAsync("k", "w", KvCondition.Absent)).Succeeded.Should().BeTrue();
+    }
 }

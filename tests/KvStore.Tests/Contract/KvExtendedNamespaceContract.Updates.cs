@@ -93,6 +93,106 @@ public abstract partial class KvExtendedNamespaceContract
         (await Kv.GetAsync("n")).Expiration.Should().BeNull();
     }
 
+    [Theory]
+    [InlineData("update")]
+    [InlineData("update in a task")]
+    [InlineData("update and nobody waits")]
+    [InlineData("increment")]
+    [InlineData("JSON")]
+    [InlineData("through another key")]
+    [InlineData("through a view")]
+    public async Task Update_in_the_function_of_an_update_of_the_same_key_is_refused(string how)
+    {
+        await Kv.PutAsync("a/k", "1");
+        var view = Kv.WithPrefix("a/");
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var update = () => Kv.UpdateAsync("a/k", text =>
+        {
+            switch (how)
+            {
+                case "update":
+                    Wait(Kv.UpdateAsync("a/k", inner => inner + "!"));
+                    break;
+                case "update in a task":
+                    Wait(new ValueTask<string?>(Task.Run(async () => await Kv.UpdateAsync("a/k", inner => inner + "!"))));
+                    break;
+                case "update and nobody waits":
+                    _ = Kv.UpdateAsync("a/k", inner => inner + "!").AsTask();
+                    break;
+                case "increment":
+                    Wait(Kv.IncrementAsync("a/k"));
+                    break;
+                case "JSON":
+                    Wait(Kv.UpdateJsonAsync<int>("a/k", inner => inner + 1));
+                    break;
+                case "through another key":
+                    Wait(Kv.UpdateAsync("other", _ => Wait(Kv.UpdateAsync("a/k", inner => inner + "!"))));
+                    break;
+                default:
+                    Wait(view.UpdateAsync("k", inner => inner + "!"));
+                    break;
+            }
+
+            return text + "?";
+        }, cancellationToken: limit.Token).AsTask();
+
+        (await update.Should().ThrowAsync<InvalidOperationException>()).WithMessage(
+            "The function of an update of the key \"a/k\" in the namespace \"EXTENDED\" updates that key itself, so the update would be tried for ever. Return the new value from the function instead.");
+        (await Kv.GetTextAsync("a/k")).Should().Be("1");
+        (await Kv.ExistsAsync("other")).Should().BeFalse();
+
+        // And what is no nesting goes on.
+        (await Kv.UpdateAsync("a/k", text => text + Wait(Kv.UpdateAsync("k", _ => "2")))).Should().Be("12");
+        (await view.UpdateAsync("k", text => text + "3")).Should().Be("123");
+
+        // There is no other way to wait in a function that is not asynchronous.
+        static T Wait<T>(ValueTask<T> task) => task.AsTask().GetAwaiter().GetResult();
+    }
+
+    [Fact]
+    public async Task Update_that_a_function_has_left_behind_is_made_when_the_function_has_ended()
+    {
+        await Kv.PutAsync("k", "1");
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task? later = null;
+
+        await Kv.UpdateAsync("k", text =>
+        {
+            later ??= LaterAsync();
+            return text + "2";
+        });
+        ended.SetResult();
+        await later!;
+
+        (await Kv.GetTextAsync("k")).Should().Be("123");
+
+        async Task LaterAsync()
+        {
+            await ended.Task;
+            await Kv.UpdateAsync("k", text => text + "3");
+        }
+    }
+
+    [Fact]
+    public async Task Update_whose_function_puts_its_own_key_fails_in_the_end()
+    {
+        await Kv.PutAsync("k", "secret");
+        var calls = 0;
+
+        var update = () => Kv.UpdateAsync("k", text =>
+        {
+            calls++;
+            Kv.PutAsync("k", string.Create(CultureInfo.InvariantCulture, $"other {calls}")).AsTask().GetAwaiter().GetResult();
+            return text + "!";
+        }).AsTask();
+
+        (await update.Should().ThrowAsync<KvException>()).Which.Message.Should().Be(
+            "KV PUT failed: 409 The entry was written during each of 1000 calls of the function that updates it. The function must not write its own key, and must be quicker than the others who write it. Nothing was stored by PUT of the key \"k\" in the namespace \"EXTENDED\".");
+        calls.Should().Be(1000);
+        (await Kv.GetTextAsync("k")).Should().Be("other 1000");
+        (await Kv.UpdateAsync("k", _ => "free")).Should().Be("free", "the turn was given back");
+    }
+
     [Fact]
     public async Task Update_makes_text_of_text_and_null_deletes()
     {

@@ -34,18 +34,14 @@ internal sealed class ModelRun
     /// <param name="operations">How many.</param>
     public void Go(SideBySide sides, int operations) => Saying(() =>
     {
-        for (var end = _done + operations; _done < end; _done++)
+        for (var i = 0; i < operations; i++)
         {
-            var operation = _source.Next();
-            _last.Enqueue(operation);
-            if (_last.Count > LastOperations)
-            {
-                _last.Dequeue();
-            }
-
-            sides.Apply(operation);
+            Apply(sides, _source.Next());
         }
     });
+
+    /// <summary>Puts many entries with one call.</summary>
+    public void PutMany(SideBySide sides, int entries) => Saying(() => Apply(sides, _source.PutMany(entries)));
 
     /// <summary>Compares everything.</summary>
     public void CompareAll(SideBySide sides) => Saying(sides.CompareAll);
@@ -55,6 +51,18 @@ internal sealed class ModelRun
 
     private static int? Given(string variable) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given : null;
+
+    private void Apply(SideBySide sides, Operation operation)
+    {
+        _last.Enqueue(operation);
+        if (_last.Count > LastOperations)
+        {
+            _last.Dequeue();
+        }
+
+        sides.Apply(operation);
+        _done++;
+    }
 
     private void Saying(Action action)
     {

@@ -55,6 +55,10 @@ internal sealed class OperationSource(KeyUniverse universe, Random random)
         };
     }
 
+    /// <summary>Puts so many with one call: a third of them keys of the universe, the others keys that only this puts.</summary>
+    public Operation PutMany(int count) => new Operation.PutMany(
+        [.. Enumerable.Range(0, count).Select(i => (i % 3 == 0 ? universe.Key(random) : string.Create(CultureInfo.InvariantCulture, $"many/{i:D5}"), ++_stamp, ManyOptions()))]);
+
     // Mostly one that few keys have, so that the namespace is not empty for the rest of a run.
     private string NarrowPrefix() =>
         random.Next(30) == 0 ? universe.Prefix(random) ?? "" : universe.Key(random) is var key && char.IsLowSurrogate(key[^1]) ? key : key[..^1];

@@ -63,6 +63,56 @@ public sealed class PrefixedExtendedTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Message_about_a_key_among_many_quotes_and_counts_what_the_caller_gave()
+    {
+        var room = 512 - "a/b/".Length;
+        var longest = new string('k', room);
+        await _view.PutManyAsync([new KvEntry(longest, "x")]);
+        (await _view.DeleteManyAsync([longest])).Should().Be(1);
+
+        foreach (var (key, reason) in new[]
+        {
+            (longest + "k", $"\"{new string('k', 64)}…\" (445 more characters): UTF-8 encoded length of {room + 1} exceeds key length limit of {room}."),
+            ("", "\"\": Key name cannot be empty."),
+            ("..", "\"..\": \"..\" is not allowed as a key name."),
+            ("x\uD800", "\"x\\uD800\": *"),
+        })
+        {
+            var put = await _view.Invoking(view => view.PutManyAsync([new KvEntry("1", "x"), new KvEntry(key, "y")]).AsTask()).Should().ThrowAsync<Exception>();
+            put.Which.Message.Should().Match($"*Entry 1, the key {reason} No entry was written.*").And.NotContain("a/b/");
+            var delete = await _view.Invoking(view => view.DeleteManyAsync(["1", key]).AsTask()).Should().ThrowAsync<Exception>();
+            delete.Which.Message.Should().Match($"*Entry 1, the key {reason} No entry was deleted.*").And.NotContain("a/b/");
+        }
+
+        await _view.Invoking(view => view.PutManyAsync([new KvEntry("1", "x"), new KvEntry(null!, "y")]).AsTask()).Should()
+            .ThrowAsync<ArgumentException>().WithMessage("Entry 1 has no key: it is null. No entry was written.*");
+        await _view.Invoking(view => view.DeleteManyAsync(["1", null!]).AsTask()).Should()
+            .ThrowAsync<ArgumentException>().WithMessage("Entry 1 is no key: it is null. No entry was deleted.*");
+        (await _kv.ListAsync()).Keys.Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Prefix_that_no_key_can_have_is_refused_by_its_own_length()
+    {
+        var room = 512 - "a/b/".Length;
+        var tooLong = new string('p', room + 1);
+        Action[] calls =
+        [
+            () => _view.WatchAsync(new KvWatchOptions { Prefix = tooLong }),
+            () => _view.ScanAsync(tooLong),
+            () => _view.DeletePrefixAsync(tooLong).AsTask().GetAwaiter().GetResult(),
+        ];
+        foreach (var call in calls)
+        {
+            call.Should().Throw<KvException>().WithMessage($"KV * failed: 414 The prefix * has {room + 1} bytes of UTF-8, and a key at most {room}, so no key begins with it.");
+        }
+
+        _view.Invoking(view => view.WatchAsync(new KvWatchOptions { Prefix = "\uD800" })).Should().Throw<KvException>().Which.StatusCode.Should().Be(400);
+        await _kv.PutAsync("a/b/" + new string('p', room), "x");
+        (await _view.DeletePrefixAsync(new string('p', room))).Should().Be(1);
+    }
+
+    [Fact]
     public async Task Whole_prefix_is_the_prefix_of_the_view_and_no_more()
     {
         await _kv.PutAsync("a/b", "outside");
