@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace KvStore.Caching.Tests;
@@ -137,6 +138,34 @@ public sealed class SessionTests : IDisposable
         (await VisitAsync(app)).Should().Be("visit 2", "it could be read, and not be written");
         (await VisitAsync(app)).Should().Be("visit 1", "what is there is not what the last request has written");
         (await VisitAsync(app)).Should().Be("visit 1");
+    }
+
+    [Fact]
+    public async Task Session_that_is_too_large_is_logged_and_fails_no_request()
+    {
+        using var log = new LogLines();
+        await using var app = await StartAsync(services => services
+            .AddLogging(logging => logging.AddProvider(log))
+            .AddKvNamespace("SMALL_KV", kv => kv.Configure(o => o with { Limits = o.Limits with { ValueBytesMax = 10 } }))
+            .AddKvSessions("SMALL_KV"));
+
+        (await VisitAsync(app)).Should().Be("visit 1");
+        (await VisitAsync(app)).Should().Be("visit 1");
+        log.Lines.Should().Contain(line => line.Contains("\"SMALL_KV\" has at most 10", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Namespace_that_evicts_sessions_is_a_warning_at_start()
+    {
+        using var log = new LogLines();
+        await using var app = await StartAsync(services => services
+            .AddLogging(logging => logging.AddProvider(log))
+            .AddKvNamespace("EVICTING_KV", kv => kv.LimitMemory(8 << 20, KvMemoryPolicy.Evict))
+            .AddKvSessions("EVICTING_KV"));
+
+        (await VisitAsync(app)).Should().Be("visit 1");
+        log.Warnings.Should().ContainSingle(line => line.Contains("AddKvSessions", StringComparison.Ordinal) && line.Contains("EVICTING_KV", StringComparison.Ordinal)
+            && line.Contains("loses the session", StringComparison.Ordinal));
     }
 
     private static void Add(IServiceCollection services, string registration)

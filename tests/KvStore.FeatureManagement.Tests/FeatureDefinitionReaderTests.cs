@@ -59,6 +59,20 @@ public sealed class FeatureDefinitionReaderTests
         }
     }
 
+    /// <summary>A null is no setting, as everywhere in a configuration: without filters an enabled feature is on for everybody.</summary>
+    [Theory]
+    [InlineData("""{"id":"Feature","enabled":true,"conditions":{"client_filters":null}}""", true)]
+    [InlineData("""{"id":"Feature","enabled":true,"conditions":null}""", true)]
+    [InlineData("""{"id":"Feature","enabled":false,"conditions":{"client_filters":null}}""", false)]
+    [InlineData("""{"id":"Feature","enabled":null,"conditions":{"client_filters":null}}""", false)]
+    [InlineData("""{"id":"Feature","enabled":true,"variants":null,"allocation":null,"telemetry":null}""", true)]
+    public void Null_is_no_setting_as_in_the_package(string json, bool isOn)
+    {
+        var definition = Ours(json);
+        Describe(definition).Should().Be(Describe(Theirs(json)));
+        definition.EnabledFor.Select(static filter => filter.Name).Should().Equal(isOn ? ["AlwaysOn"] : []);
+    }
+
     private static Gen<string> Definitions() =>
         from isEnabled in s_booleans
         from requirement in Gen.Elements("null", "\"All\"", "\"any\"")

@@ -37,6 +37,7 @@ public static class KvSessionServiceCollectionExtensions
             Namespace = name,
             Prefix = options.Prefix,
             RegisteredBy = nameof(AddKvSessions),
+            LostByEviction = "a visitor loses the session before it is idle for long enough",
             MetadataBytesMax = KvDistributedCache.MetadataBytesMax,
         };
         services.AddKvAdapter(adapter);

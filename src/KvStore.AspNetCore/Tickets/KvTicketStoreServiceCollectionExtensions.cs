@@ -39,6 +39,7 @@ public static class KvTicketStoreServiceCollectionExtensions
             Namespace = name,
             Prefix = options.Prefix,
             RegisteredBy = nameof(AddKvTicketStore),
+            LostByEviction = "a user is signed out before the ticket expires",
             ExpirationTtlMin = ExactDeadline.TtlMin,
             KeyBytesMax = Encoding.UTF8.GetByteCount(options.Prefix) + TicketKey.BytesMax,
         };

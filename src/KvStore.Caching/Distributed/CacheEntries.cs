@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using KvStore.Failures;
 using KvStore.Keys;
+using KvStore.Rules;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -70,8 +71,10 @@ internal sealed class CacheEntries
     /// <param name="value">The value; copied before the call returns.</param>
     /// <param name="expiration">When it is gone.</param>
     /// <param name="cancellationToken">Cancels the call before the entry is written.</param>
+    /// <exception cref="ArgumentException">The value is longer than any value of the namespace.</exception>
     public ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, EntryExpiration expiration, CancellationToken cancellationToken)
     {
+        CheckLength(value.Length, nameof(value));
         var storeKey = _keys.Of(key);
         var options = new KvPutOptions { ExpirationTtl = expiration.StoreTtl(EntryExpiration.Milliseconds(Now), _kv.Limits), Metadata = expiration.ToMetadata() };
         try
@@ -82,6 +85,20 @@ internal sealed class CacheEntries
         {
             ReportWrite("set", key, storeKey, e);
             return default;
+        }
+    }
+
+    /// <summary>Checks the length of a value, which no entry of the namespace may exceed.</summary>
+    /// <param name="length">The length in bytes.</param>
+    /// <param name="parameter">The parameter of the caller that has the value.</param>
+    /// <exception cref="ArgumentException">It is too long.</exception>
+    public void CheckLength(long length, string parameter)
+    {
+        if (length > _kv.Limits.ValueBytesMax)
+        {
+            throw new ArgumentException(
+                Invariant($"The value has {length} bytes; a value of the KV namespace {VisibleKey.Quote(_kv.Name)} has at most {_kv.Limits.ValueBytesMax}. Cache less in one entry, or raise {nameof(KvLimits)}.{nameof(KvLimits.ValueBytesMax)}."),
+                parameter);
         }
     }
 

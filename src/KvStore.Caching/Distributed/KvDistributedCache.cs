@@ -24,7 +24,8 @@ namespace KvStore;
 /// synchronous <see cref="Set(string, byte[], DistributedCacheEntryOptions)"/> or <see cref="Remove"/> blocks its thread until the disk has
 /// flushed; use <see cref="Durability.Interval"/> for a cache, or the asynchronous members.</para>
 /// <para>When the store fails, a read finds nothing and a write is left out; both are logged, and nothing is thrown. An entry that a failed
-/// write should have replaced or removed is not shown any more. Wrong arguments are still thrown.</para>
+/// write should have replaced or removed is not shown any more. Wrong arguments are still thrown, and so is a value that the namespace can never
+/// take, because it is too long.</para>
 /// <para>Any text is a key: see <see cref="KvDistributedCacheOptions.Prefix"/> for what it becomes in the namespace. A key that a namespace
 /// does not take (for example longer than 512 bytes) is hashed.</para>
 /// <para>Thread safety: all members, from any thread.</para>
@@ -170,6 +171,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
     /// <param name="value">The value, which is copied.</param>
     /// <param name="options">When the entry expires; without an expiration it never does.</param>
     /// <exception cref="ArgumentOutOfRangeException">The absolute expiration is not in the future.</exception>
+    /// <exception cref="ArgumentException">The value is longer than <see cref="KvLimits.ValueBytesMax"/> of the namespace, by default 25 MiB. The entry that is there stays.</exception>
     public void Set(string key, byte[] value, DistributedCacheEntryOptions options)
     {
         ArgumentNullException.ThrowIfNull(value);
@@ -181,6 +183,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
     /// <param name="value">The value, which is copied.</param>
     /// <param name="options">When the entry expires; without an expiration it never does.</param>
     /// <exception cref="ArgumentOutOfRangeException">The absolute expiration is not in the future.</exception>
+    /// <exception cref="ArgumentException">The value is longer than <see cref="KvLimits.ValueBytesMax"/> of the namespace, by default 25 MiB. The entry that is there stays.</exception>
     public void Set(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options) =>
         Wait(SetAsync(key, value, options, CancellationToken.None));
 
@@ -191,6 +194,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
     /// <param name="token">Cancels the call before the value is written.</param>
     /// <returns>A task that completes when the value is as durable as the namespace is configured.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The absolute expiration is not in the future.</exception>
+    /// <exception cref="ArgumentException">The value is longer than <see cref="KvLimits.ValueBytesMax"/> of the namespace, by default 25 MiB. The entry that is there stays.</exception>
     public Task SetAsync(string key, byte[] value, DistributedCacheEntryOptions options, CancellationToken token = default)
     {
         ArgumentNullException.ThrowIfNull(value);
@@ -204,6 +208,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
     /// <param name="token">Cancels the call before the value is written.</param>
     /// <returns>A task that completes when the value is as durable as the namespace is configured.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The absolute expiration is not in the future.</exception>
+    /// <exception cref="ArgumentException">The value is longer than <see cref="KvLimits.ValueBytesMax"/> of the namespace, by default 25 MiB. The entry that is there stays.</exception>
     public ValueTask SetAsync(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options, CancellationToken token = default)
     {
         if (value.IsSingleSegment)
@@ -211,7 +216,8 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
             return SetAsync(key, value.First, options, token);
         }
 
-        var length = checked((int)value.Length);
+        _entries.CheckLength(value.Length, nameof(value));
+        var length = (int)value.Length;
         var joined = ArrayPool<byte>.Shared.Rent(length);
         try
         {

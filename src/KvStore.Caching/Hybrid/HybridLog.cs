@@ -23,6 +23,15 @@ internal static partial class HybridLog
     [LoggerMessage(15, LogLevel.Error, "The cached value of the key {Key} cannot be read as {Type} ({Reason}). It counts as missing, and the next value that is created replaces it")]
     public static partial void DeserializationFailed(this ILogger logger, string key, Type type, string reason);
 
+    [LoggerMessage(17, LogLevel.Error, "The key {Key} of the HybridCache has half of a surrogate pair, and its value was not cached. A key must be Unicode")]
+    public static partial void KeyIsNotUnicode(this ILogger logger, string key);
+
+    [LoggerMessage(18, LogLevel.Error, "The tag {Tag} of an entry of the HybridCache has half of a surrogate pair, and the value was not cached. A tag must be Unicode")]
+    public static partial void TagIsNotUnicode(this ILogger logger, string tag);
+
+    [LoggerMessage(19, LogLevel.Error, "The text of the key {Key} has half of a surrogate pair, and was not cached, because it could not be read back. Cache Unicode, or bytes")]
+    public static partial void TextIsNotUnicode(this ILogger logger, string key);
+
     [LoggerMessage(16, LogLevel.Error, "The HybridCache does not watch the KV namespace {Namespace} any more. Removals by tag read all entries from now on, and objects of removed entries stay in memory until their keys are asked for")]
     public static partial void WatchFailed(this ILogger logger, string @namespace, Exception exception);
 }

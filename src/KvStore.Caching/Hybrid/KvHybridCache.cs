@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Text;
 using KvStore.Keys;
 using KvStore.Rules;
 using Microsoft.Extensions.Caching.Hybrid;
@@ -14,6 +15,8 @@ namespace KvStore.Hybrid;
 internal sealed class KvHybridCache : HybridCache, IDisposable
 {
     private const HybridCacheEntryFlags ReadFlags = HybridCacheEntryFlags.DisableLocalCacheRead | HybridCacheEntryFlags.DisableDistributedCacheRead;
+
+    private const HybridCacheEntryFlags WriteFlags = HybridCacheEntryFlags.DisableLocalCacheWrite | HybridCacheEntryFlags.DisableDistributedCacheWrite;
 
     private static readonly SearchValues<char> s_controlCharacters = SearchValues.Create([.. Enumerable.Range(0, ' ').Select(static c => (char)c)]);
 
@@ -93,7 +96,11 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         var plan = _defaults.With(options);
         var stored = TagSet.Of(tags);
-        return !IsValid(key) || plan.WritesNothing ? default : SetCoreAsync(key, value, stored, plan);
+        return !IsValid(key) || plan.WritesNothing ? default
+
+            // A value that is not cached must not leave an older one in its place.
+            : !AreValid(stored) ? RemoveCoreAsync(key, cancellationToken)
+            : SetCoreAsync(key, value, stored, plan);
     }
 
     /// <inheritdoc/>
@@ -125,7 +132,7 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
             isAll |= tag == TagSet.All;
             if (!string.IsNullOrWhiteSpace(tag))
             {
-                stored.Add(TagSet.Of(tag));
+                stored.Add(tag);
             }
         }
 
@@ -240,8 +247,16 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
             return default;
         }
 
+        var stored = TagSet.Of(tags);
+        if (!AreValid(stored))
+        {
+            // The factory is shared by its callers, and its value is not stored.
+            plan = plan with { Flags = plan.Flags | WriteFlags };
+            stored = [];
+        }
+
         var canLeave = cancellationToken.CanBeCanceled;
-        if (_writes.TryBegin<T>(key, plan.Flags, TagSet.Of(tags), canLeave, out var creation))
+        if (_writes.TryBegin<T>(key, plan.Flags, stored, canLeave, out var creation))
         {
             if (canLeave)
             {
@@ -392,6 +407,11 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
             _logger.PayloadTooLong(VisibleKey.Quote(key), _payloadBytesMax);
             return false;
         }
+        catch (EncoderFallbackException) when (serializer is TextSerializer)
+        {
+            _logger.TextIsNotUnicode(VisibleKey.Quote(key));
+            return false;
+        }
         catch (Exception e)
         {
             _logger.SerializationFailed(VisibleKey.Quote(key), e);
@@ -400,7 +420,21 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
     }
 
     private bool IsCacheable(string key) =>
-        !string.IsNullOrWhiteSpace(key) && key.Length <= _keyLengthMax && !key.AsSpan().ContainsAny(s_controlCharacters);
+        !string.IsNullOrWhiteSpace(key) && key.Length <= _keyLengthMax && !key.AsSpan().ContainsAny(s_controlCharacters) && TagSet.IsUnicode(key);
+
+    private bool AreValid(string[] tags)
+    {
+        foreach (var tag in tags)
+        {
+            if (!TagSet.IsUnicode(tag))
+            {
+                _logger.TagIsNotUnicode(VisibleKey.Quote(tag));
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private bool IsValid(string key)
     {
@@ -416,6 +450,10 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
         else if (key.Length > _keyLengthMax)
         {
             _logger.KeyTooLong(key.Length, _keyLengthMax);
+        }
+        else if (!TagSet.IsUnicode(key))
+        {
+            _logger.KeyIsNotUnicode(VisibleKey.Quote(key));
         }
         else
         {

@@ -1,20 +1,16 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace KvStore.Hybrid;
 
 /// <summary>The tags of a call, as they are stored.</summary>
-/// <remarks>
-/// A tag is stored as it is. One that is not Unicode becomes <c>~utf16/</c> and hexadecimal digits, and one that begins with <c>~</c> gets another
-/// <c>~</c> in front, so that different tags never meet.
-/// </remarks>
+/// <remarks>A tag is stored as it is, as JSON. One that is not Unicode cannot be stored.</remarks>
 internal static class TagSet
 {
     /// <summary>The tag of every entry.</summary>
     public const string All = "*";
 
-    private const char Mark = '~';
+    private static readonly SearchValues<char> s_surrogates = SearchValues.Create([.. Enumerable.Range(0xD800, 0x800).Select(static c => (char)c)]);
 
     /// <summary>Checks the tags of an entry and writes them as they are stored, each once.</summary>
     /// <exception cref="ArgumentException">A tag is empty or blank, or <c>*</c>.</exception>
@@ -38,24 +34,21 @@ internal static class TagSet
                 throw new ArgumentException($"A tag of the entry is \"{All}\", which stands for all entries in {nameof(KvHybridCache.RemoveByTagAsync)}; use another tag.", nameof(tags));
             }
 
-            var text = Of(tag);
-            if (!stored.Contains(text, StringComparer.Ordinal))
+            if (!stored.Contains(tag, StringComparer.Ordinal))
             {
-                stored.Add(text);
+                stored.Add(tag);
             }
         }
 
         return [.. stored];
     }
 
-    /// <summary>A tag as it is stored.</summary>
-    public static string Of(string tag) =>
-        !IsUnicode(tag) ? $"{Mark}utf16/{Convert.ToHexStringLower(MemoryMarshal.AsBytes(tag.AsSpan()))}"
-        : tag[0] == Mark ? Mark + tag
-        : tag;
-
-    private static bool IsUnicode(ReadOnlySpan<char> text)
+    /// <summary>Whether a key or a tag is Unicode: it has no half of a surrogate pair.</summary>
+    public static bool IsUnicode(ReadOnlySpan<char> text)
     {
+        // Most texts have no surrogates.
+        var first = text.IndexOfAny(s_surrogates);
+        text = first < 0 ? default : text[first..];
         while (text.Length > 0)
         {
             if (Rune.DecodeFromUtf16(text, out _, out var used) != OperationStatus.Done)

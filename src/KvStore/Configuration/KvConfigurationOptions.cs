@@ -1,3 +1,4 @@
+using System.Text;
 using KvStore.Rules;
 
 namespace KvStore;
@@ -5,10 +6,13 @@ namespace KvStore;
 /// <summary>How the entries of a namespace become configuration: see <c>configuration.AddKvNamespace</c>.</summary>
 public sealed class KvConfigurationOptions
 {
+    // As for the prefixes of all adapters, so that there is room for the rest of a key.
+    private const int PrefixBytesMax = 256;
+
     /// <summary>
     /// What the keys begin with that are read; empty for all keys of the namespace. It is not a part of the configuration's keys: with
     /// <c>site/</c>, the key <c>site/Shop:Title</c> is <c>Shop:Title</c>. When the prefix does not end in the separator, a separator that
-    /// follows it is left out too.
+    /// follows it is left out too. At most 256 bytes in UTF-8.
     /// </summary>
     public string Prefix { get; set; } = "";
 
@@ -45,6 +49,12 @@ public sealed class KvConfigurationOptions
         if (!KeyRules.IsUnicode(Prefix))
         {
             throw new ArgumentException($"{nameof(KvConfigurationOptions)}.{nameof(Prefix)} is {VisibleKey.Quote(Prefix)}, which has an unpaired surrogate. It must be Unicode, as every key is.", nameof(Prefix));
+        }
+
+        if (Encoding.UTF8.GetByteCount(Prefix) is > PrefixBytesMax and var bytes)
+        {
+            throw new ArgumentException(
+                Invariant($"{nameof(KvConfigurationOptions)}.{nameof(Prefix)} is {VisibleKey.Quote(Prefix)}, which has {bytes} bytes in UTF-8. It may have at most {PrefixBytesMax}."), nameof(Prefix));
         }
 
         return string.IsNullOrEmpty(Separator)

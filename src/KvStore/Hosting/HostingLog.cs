@@ -16,4 +16,7 @@ internal static partial class HostingLog
 
     [LoggerMessage(23, LogLevel.Warning, "The KV namespace {Namespace} was opened by the configuration, before there was a container, and uses another clock than the container. Set its clock where the configuration adds it: AddKvNamespace(name, kv => kv.Configure(o => o with {{ TimeProvider = clock }}))")]
     public static partial void ClockNotTaken(this ILogger logger, string @namespace);
+
+    [LoggerMessage(24, LogLevel.Warning, "{RegisteredBy} keeps its entries in the KV namespace {Namespace}, which evicts entries when its memory is full. When an entry is evicted, {Lost}. To keep entries until they expire, use a namespace without KvMemoryPolicy.Evict")]
+    public static partial void AdapterEvicted(this ILogger logger, string registeredBy, string @namespace, string lost);
 }

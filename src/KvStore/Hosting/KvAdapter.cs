@@ -55,6 +55,12 @@ public sealed record KvAdapter
     public bool RefusesEviction { get; init; }
 
     /// <summary>
+    /// What a user loses when an entry is evicted before it expires, for a warning in the log when the namespace evicts entries: <c>a visitor is signed
+    /// out</c>. Null where nothing is lost that is not made again.
+    /// </summary>
+    public string? LostByEviction { get; init; }
+
+    /// <summary>
     /// The shortest time to live that the adapter writes; null when it writes none. Adapters that need a shorter one than 60 seconds
     /// keep the moment in the entry, and give the store 60 seconds.
     /// </summary>

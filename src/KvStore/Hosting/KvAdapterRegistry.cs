@@ -1,4 +1,5 @@
 using KvStore.Rules;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace KvStore.Hosting;
@@ -33,7 +34,10 @@ internal sealed class KvAdapterRegistry(IEnumerable<KvAdapter> adapters)
 
     /// <summary>Checks that a namespace may do what its adapters demand of it.</summary>
     /// <exception cref="OptionsValidationException">It may not; the message says which option to change.</exception>
-    public void CheckOptions(string name, KvNamespaceOptions options)
+    /// <param name="name">The name of the namespace.</param>
+    /// <param name="options">Its options.</param>
+    /// <param name="logger">Where it is logged that the namespace does something which an adapter can live with, but its users will not like.</param>
+    public void CheckOptions(string name, KvNamespaceOptions options, ILogger logger)
     {
         foreach (var adapter in _adapters.Where(adapter => adapter.Namespace == name))
         {
@@ -41,6 +45,11 @@ internal sealed class KvAdapterRegistry(IEnumerable<KvAdapter> adapters)
             {
                 throw Refused(
                     adapter, $"the namespace evicts entries when its memory is full, and what this adapter keeps must not be lost. Use a namespace without {nameof(KvMemoryPolicy)}.{nameof(KvMemoryPolicy.Evict)}.");
+            }
+
+            if (adapter.LostByEviction is { } lost && options.Memory?.WhenFull == KvMemoryPolicy.Evict)
+            {
+                logger.AdapterEvicted(adapter.RegisteredBy, name, lost);
             }
 
             if (adapter.ExpirationTtlMin < options.Limits.ExpirationTtlMin)

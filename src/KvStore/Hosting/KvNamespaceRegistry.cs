@@ -59,7 +59,7 @@ internal sealed class KvNamespaceRegistry
             try
             {
                 TakenOverOptions.Check(name, taken.Options, options, defaults, LoggerOf(services));
-                adapters.CheckOptions(name, taken.Options);
+                adapters.CheckOptions(name, taken.Options, LoggerOf(services));
                 return taken.Lease;
             }
             catch
@@ -75,7 +75,7 @@ internal sealed class KvNamespaceRegistry
     private static async Task<NamespaceLease<KvNamespace>> OpenAsync(
         IServiceProvider services, string name, KvNamespaceOptions options, KvAdapterRegistry adapters, CancellationToken cancellationToken)
     {
-        adapters.CheckOptions(name, options);
+        adapters.CheckOptions(name, options, LoggerOf(services));
         var kv = await KvNamespace.OpenAsync(name, options, cancellationToken).ConfigureAwait(false);
         try
         {

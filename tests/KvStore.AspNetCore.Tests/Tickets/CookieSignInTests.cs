@@ -228,6 +228,20 @@ public sealed class CookieSignInTests
             .Should().ThrowAsync<OptionsValidationException>().WithMessage("AddKvTicketStore on the KV namespace \"SESSIONS\"*services.AddKvNamespace(\"SESSIONS\")*");
     }
 
+    [Fact]
+    public async Task Namespace_that_evicts_tickets_is_a_warning_at_start()
+    {
+        await using var host = await AdapterHost.StartAsync(services =>
+        {
+            services.AddKvNamespace("SESSIONS_KV", kv => kv.LimitMemory(8 << 20, KvMemoryPolicy.Evict));
+            services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie();
+            services.AddKvTicketStore("SESSIONS_KV");
+        });
+
+        host.Log.Warnings.Should().ContainSingle(line => line.Contains("AddKvTicketStore", StringComparison.Ordinal) && line.Contains("SESSIONS_KV", StringComparison.Ordinal)
+            && line.Contains("signed out", StringComparison.Ordinal));
+    }
+
     private Task<AdapterHost> StartAsync(Storage storage) => AdapterHost.StartAsync(
         services =>
         {

@@ -102,16 +102,28 @@ public sealed class FailingStoreTests
     }
 
     [Fact]
-    public async Task Value_that_is_too_long_removes_the_one_before_it()
+    public async Task Value_that_is_too_long_is_refused_and_leaves_the_one_before_it()
     {
         await using var test = await KvCache.OpenAsync(isPersisted: false, new() { Limits = new() { ValueBytesMax = 10 } });
         await test.Cache.SetAsync("k", [1], new());
 
-        await test.Cache.SetAsync("k", new byte[11], new());
+        Action[] writes =
+        [
+            () => test.Cache.Set("k", new byte[11], new()),
+            () => _ = test.Cache.SetAsync("k", new byte[11], new()),
+            () => test.Buffers.Set("k", new ReadOnlySequence<byte>(new byte[11]), new()),
+            () => _ = test.Buffers.SetAsync("k", Parts(6, 5), new()),
+        ];
 
-        test.Cache.Get("k").Should().BeNull();
-        test.Namespace.TryGet("cache/k", out _).Should().BeFalse();
-        FailuresIn(test).Should().ContainSingle().Which.Should().Contain("413");
+        foreach (var write in writes)
+        {
+            write.Should().Throw<ArgumentException>().WithMessage("The value has 11 bytes; a value of the KV namespace \"CACHE_KV\" has at most 10.*ValueBytesMax*").WithParameterName("value");
+        }
+
+        test.Cache.Get("k").Should().Equal(1);
+        test.Log.Warnings.Should().BeEmpty();
+        await test.Cache.SetAsync("k", new byte[10], new());
+        test.Buffers.Set("k", Parts(5, 5), new());
         await test.Cache.SetAsync("k", [2], new());
         test.Cache.Get("k").Should().Equal(2);
     }
@@ -206,6 +218,26 @@ public sealed class FailingStoreTests
         stale.Contains("other", 200_001).Should().BeFalse();
     }
 
+    private static ReadOnlySequence<byte> Parts(int first, int second)
+    {
+        var head = new Part(new byte[first], null);
+        var tail = new Part(new byte[second], head);
+        return new ReadOnlySequence<byte>(head, 0, tail, second);
+    }
+
     private static IEnumerable<string> FailuresIn(KvCache test) =>
         test.Log.Warnings.Where(line => line.Contains("the cache goes on without it", StringComparison.Ordinal));
+
+    private sealed class Part : ReadOnlySequenceSegment<byte>
+    {
+        public Part(byte[] bytes, Part? before)
+        {
+            Memory = bytes;
+            if (before is not null)
+            {
+                RunningIndex = before.RunningIndex + before.Memory.Length;
+                before.Next = this;
+            }
+        }
+    }
 }

@@ -342,6 +342,21 @@ public abstract class HybridCacheContract : IAsyncLifetime
         (await Cache.GetOrCreateAsync(key!, _ => new ValueTask<int>(1), new() { Flags = HybridCacheEntryFlags.DisableUnderlyingData })).Should().Be(0);
     }
 
+    [Theory]
+    [InlineData(true, '\uD800')]
+    [InlineData(true, '\uDC00')]
+    [InlineData(false, '\uD800')]
+    public async Task Key_or_tag_that_is_not_unicode_is_logged_and_its_value_returned(bool isKey, char half)
+    {
+        // Made here, because texts of a theory become Unicode on their way.
+        var (key, tag) = isKey ? ($"a{half}b", "tag") : ("key", $"a{half}b");
+        (await Cache.GetOrCreateAsync(key, _ => new ValueTask<int>(1), tags: ["ok", tag])).Should().Be(1);
+        Log.Lines.Should().Contain(line => line.StartsWith("Error", StringComparison.Ordinal));
+        await Cache.SetAsync(key, 2, tags: ["ok", tag]);
+        await Cache.RemoveByTagAsync(tag);
+        await Cache.RemoveAsync(key);
+    }
+
     [Fact]
     public async Task Key_of_1024_characters_is_cached_and_a_longer_one_is_logged()
     {

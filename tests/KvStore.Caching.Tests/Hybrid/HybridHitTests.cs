@@ -113,6 +113,64 @@ public sealed class HybridHitTests
         static string KeyOf(int i) => string.Create(i % 40, i, static (span, i) => span.Fill('x')) + i;
     }
 
+    [Fact]
+    public void Keys_of_every_length_that_differ_in_one_character_are_told_apart()
+    {
+        var entries = new CachedEntries();
+        var keys = new List<string> { "" };
+        for (var length = 1; length <= 70; length++)
+        {
+            var key = new string('k', length);
+            keys.Add(key);
+            keys.AddRange(Enumerable.Range(0, length).Select(at => string.Concat(key.AsSpan(0, at), "\u016B", key.AsSpan(at + 1))));
+        }
+
+        foreach (var key in keys)
+        {
+            entries.Find(key).Should().BeNull(key);
+            entries.TryAdd(new CachedEntry(key, 1, new EntryHeader(1, 1, []))).Should().BeTrue();
+        }
+
+        foreach (var key in keys)
+        {
+            entries.Find($"-{key}-".AsSpan(1, key.Length))!.Key.Should().Be(key);
+        }
+
+        entries.Count.Should().Be(keys.Count);
+    }
+
+    /// <summary>Keys that come from clients must not collide by design, so the hash of a process has secrets of its own.</summary>
+    [Fact]
+    public void Hashes_of_like_keys_are_spread_evenly()
+    {
+        const int Buckets = 4096;
+        foreach (var width in new[] { 3, 6, 10, 20, 40, 80 })
+        {
+            var used = Enumerable.Range(0, 999).Select(i => KeyHash.Of(i.ToString(System.Globalization.CultureInfo.InvariantCulture).PadLeft(width, '0')) & (Buckets - 1)).Distinct().Count();
+            used.Should().BeGreaterThan(800, $"of {width} characters; a perfect hash uses 886 on average");
+        }
+    }
+
+    [Fact]
+    public void Entry_that_is_not_confirmed_has_no_time_in_which_it_is_current()
+    {
+        var entry = new CachedEntry("a", 1, new EntryHeader(10, 20, []));
+        entry.Until.Should().Be(0);
+        entry.Confirm();
+        entry.Until.Should().Be(20);
+    }
+
+    [Fact]
+    public void Closed_table_takes_nothing()
+    {
+        var entries = new CachedEntries();
+        var entry = new CachedEntry("a", 1, new EntryHeader(1, 1, []));
+        entries.TryAdd(entry).Should().BeTrue();
+        entries.Close();
+        entries.Count.Should().Be(0);
+        entries.TryAdd(entry).Should().BeFalse();
+    }
+
     /// <summary>A clock that is not the system's, and that allocates nothing.</summary>
     private sealed class StoppedClock : TimeProvider
     {

@@ -93,6 +93,37 @@ public sealed class HybridInvalidationTests
     }
 
     [Fact]
+    public async Task Objects_leave_the_memory_with_their_entries_in_one_step()
+    {
+        await using var host = new HybridHost(
+            namespaceOptions: options => options with { Memory = new() { BytesMax = 32 << 20, WhenFull = KvMemoryPolicy.Evict } });
+        for (var i = 0; i < 3000; i++)
+        {
+            await host.Cache.SetAsync($"{i}", new string('x', 20_000));
+
+            // In this order, so that an eviction between them cannot fail the test. One entry of each thread of the namespace is between two steps.
+            var entries = host.Kv.Count;
+            host.Internals.Entries.Count.Should().BeLessThanOrEqualTo((int)entries + 16);
+        }
+
+        host.Kv.EvictedCount.Should().BePositive();
+        await host.Kv.DeleteAsync("hybrid/2999");
+        host.Internals.Entries.Find("2999").Should().BeNull("the delete has completed");
+        await host.Kv.DeletePrefixAsync("hybrid/");
+        host.Internals.Entries.Count.Should().Be(0);
+    }
+
+    [Fact]
+    public async Task Object_of_an_expired_entry_leaves_the_memory_when_the_namespace_removes_it()
+    {
+        await using var host = new HybridHost();
+        await host.Cache.SetAsync("a", "1", new() { Expiration = TimeSpan.FromMinutes(2) });
+        host.Internals.Entries.Count.Should().Be(1);
+        host.Fake.Advance(TimeSpan.FromMinutes(10));
+        await Eventually.BecomesAsync(() => host.Internals.Entries.Count, 0);
+    }
+
+    [Fact]
     public async Task Metadata_of_an_entry_says_when_it_expires_and_its_tags()
     {
         await using var host = new HybridHost();

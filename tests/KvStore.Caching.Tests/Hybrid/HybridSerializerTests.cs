@@ -80,10 +80,28 @@ public sealed class HybridSerializerTests
     }
 
     [Fact]
-    public async Task Text_that_is_not_unicode_is_an_error_of_its_caller()
+    public async Task Text_that_is_not_unicode_is_returned_and_logged_and_not_cached()
     {
         await using var host = new HybridHost();
-        await FluentActions.Awaiting(async () => await host.Cache.SetAsync("a", "\uD800")).Should().ThrowAsync<EncoderFallbackException>();
+        (await host.Cache.GetOrCreateAsync("a", _ => new ValueTask<string>("\uD800"))).Should().Be("\uD800");
+        await host.Cache.SetAsync("b", "before");
+        await host.Cache.SetAsync("b", "\uD800");
+        host.Kv.Count.Should().Be(0, "what is not cached leaves no older value in its place");
+        host.Log.Warnings.Should().HaveCount(2).And.OnlyContain(line => line.Contains("surrogate", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Key_or_tag_that_is_not_unicode_is_not_stored()
+    {
+        await using var host = new HybridHost();
+        await host.Cache.SetAsync("a", 1);
+        await host.Cache.SetAsync("a", 2, tags: ["\uD800"]);
+        await host.Cache.SetAsync("\uD800", 1);
+        (await host.Cache.GetOrCreateAsync("a", _ => new ValueTask<int>(3), tags: ["\uD800"])).Should().Be(3, "the value before was to be replaced");
+        (await host.Cache.GetOrCreateAsync("\uD800", _ => new ValueTask<int>(4))).Should().Be(4);
+        host.Kv.Count.Should().Be(0);
+        host.Internals.Writes.Count.Should().Be(0);
+        host.Log.Warnings.Should().HaveCount(4);
     }
 
     private sealed class MarkFactory(string mark, params Type[] types) : IHybridCacheSerializerFactory

@@ -187,6 +187,11 @@ public sealed class ConfigurationValuesTests : IAsyncDisposable
         var prefix = () => Build(o => o.Prefix = null!);
         var notUnicode = () => Build(o => o.Prefix = "site\uD800/");
 
+        var tooLong = () => Build(o => o.Prefix = new string('é', 300));
+        var longest = () => Build(o => o.Prefix = new string('é', 128));
+
+        tooLong.Should().Throw<ArgumentException>().WithMessage("KvConfigurationOptions.Prefix is \"é*600 bytes in UTF-8. It may have at most 256.*").WithParameterName("Prefix");
+        longest.Should().NotThrow();
         separator.Should().Throw<ArgumentException>().WithMessage("*Separator*empty*\"__\"*");
         prefix.Should().Throw<ArgumentException>().WithMessage("*Prefix*null*");
         notUnicode.Should().Throw<ArgumentException>().WithMessage("*Prefix*\"site\\uD800/\"*must be Unicode*");
