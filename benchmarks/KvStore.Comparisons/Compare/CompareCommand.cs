@@ -33,6 +33,7 @@ internal static class CompareCommand
             .. ListQuestions.All(options),
             .. ThreadQuestions.All(options),
             .. PersistQuestions.All(options),
+            .. PostgreSqlQuestions.All(options),
             .. HttpQuestions.All(),
             .. OutputCacheQuestions.All(),
         ];

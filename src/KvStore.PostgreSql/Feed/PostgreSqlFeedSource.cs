@@ -81,9 +81,9 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                     m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp()
                 FROM {schema}.meta m) s
             LEFT JOIN (
-                SELECT key, max(revision) AS revision FROM {schema}.changes
+                SELECT u.key, max(u.revision) AS revision FROM {schema}.changes, unnest(keys, revisions) AS u (key, revision)
                 WHERE namespace = $1 AND xid >= pg_snapshot_xmin($2::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $2::pg_snapshot)
-                GROUP BY key) c ON true
+                GROUP BY u.key) c ON true
             """,
             connection)
         {
@@ -187,7 +187,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             w AS (
                 UPDATE {schema}.entries e SET revision = nextval('{schema}.revisions')
                 FROM locked WHERE e.namespace = $1 AND e.key = locked.key AND e.revision <= $3 RETURNING e.key, e.revision)
-            INSERT INTO {schema}.changes (namespace, key, revision) SELECT $1, key, revision FROM w
+            INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, array_agg(key), array_agg(revision) FROM w HAVING count(*) > 0
             """,
             connection)
         {

@@ -4,7 +4,7 @@ namespace KvStore.PostgreSql.Schema;
 internal static class SchemaScript
 {
     /// <summary>The version of the tables. A process refuses any other.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>How many partitions the changes rotate through.</summary>
     public const int Slots = 8;
@@ -54,15 +54,16 @@ internal static class SchemaScript
         CREATE INDEX IF NOT EXISTS entries_deleted ON {schema}.entries (namespace, deleted_at) WHERE deleted_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS entries_large ON {schema}.entries (large) WHERE large IS NOT NULL;
 
-        -- Which keys changed in which transaction, in partitions that are truncated in turn.
+        -- Which keys changed in which transaction, and to which revisions; one row for all keys of a statement, in partitions that are truncated in turn.
         CREATE TABLE IF NOT EXISTS {schema}.changes (
             namespace int NOT NULL,
             slot smallint NOT NULL DEFAULT (floor(extract(epoch FROM now()) / {SlotSeconds})::bigint % {Slots})::smallint,
             xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-            revision bigint NOT NULL,
-            key bytea NOT NULL) PARTITION BY LIST (slot);
+            revisions bigint[] NOT NULL,
+            keys bytea[] NOT NULL) PARTITION BY LIST (slot);
+        ALTER TABLE {schema}.changes ALTER COLUMN revisions SET STORAGE EXTERNAL, ALTER COLUMN keys SET STORAGE EXTERNAL;
         {string.Concat(Enumerable.Range(0, Slots).Select(slot => Invariant($"""
-        CREATE TABLE IF NOT EXISTS {schema}.changes_{slot} PARTITION OF {schema}.changes FOR VALUES IN ({slot});
+        CREATE TABLE IF NOT EXISTS {schema}.changes_{slot} PARTITION OF {schema}.changes FOR VALUES IN ({slot}) WITH (toast_tuple_target = 8160);
 
         """)))}CREATE INDEX IF NOT EXISTS changes_xid ON {schema}.changes (namespace, xid);
 

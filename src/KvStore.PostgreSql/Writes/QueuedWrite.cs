@@ -1,48 +1,88 @@
+using System.Diagnostics;
+
 namespace KvStore.PostgreSql.Writes;
 
 /// <summary>A write that waits to be committed, or is being committed.</summary>
-internal sealed class QueuedWrite(in KvEngineWrite write)
+/// <remarks>
+/// What waits for a write goes on in the thread pool, where it may take its time, and not where the next ones are committed; unless
+/// <see cref="CompleteHere"/> says otherwise. A write ends once.
+/// </remarks>
+internal sealed class QueuedWrite(in KvEngineWrite write) : TaskCompletionSource<KvEngineOutcome>, IThreadPoolWorkItem
 {
-    // What waits for a write goes on in the thread pool, and not in the loop that commits the next ones.
-    private readonly TaskCompletionSource<KvEngineOutcome> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly KvEngineWrite _write = write;
+    private KvEngineOutcome _outcome;
+    private Exception? _failure;
+    private CancellationToken _cancelled;
 
-    public KvEngineWrite Write { get; } = write;
+    public ref readonly KvEngineWrite Write => ref _write;
 
-    public ReadOnlyMemory<byte> Key => Write.Mutation.Key;
+    public KvMutation Mutation => _write.Mutation;
+
+    public ReadOnlyMemory<byte> Key => _write.Mutation.Key;
 
     /// <summary>The earlier put of the same key whose place this put takes; null for none.</summary>
     public QueuedWrite? Superseded { get; set; }
 
-    public Task<KvEngineOutcome> Done => _done.Task;
+    public Task<KvEngineOutcome> Done => Task;
 
     /// <summary>Whether nothing is written: everything that was queued before is committed first, and nothing that is queued afterwards.</summary>
     public bool IsBarrier => Key.IsEmpty;
 
-    public bool IsPlainPut => Write is { Operation: KvEngineOperation.Put, IsConditional: false };
+    public bool IsPlainPut => _write is { Operation: KvEngineOperation.Put, IsConditional: false };
 
     /// <summary>About how many bytes are sent for it.</summary>
-    public long Bytes => Write.Mutation.Key.Length + Write.Mutation.Metadata.Length + Write.Mutation.Value.Length;
+    public long Bytes => Key.Length + _write.Mutation.Metadata.Length + _write.Mutation.Value.Length;
 
     /// <summary>The write has ended. The puts whose place it took were made before it.</summary>
     public void Complete(in KvEngineOutcome outcome)
     {
-        _done.TrySetResult(outcome);
+        _outcome = outcome;
+        End();
         for (var earlier = Superseded; earlier is not null; earlier = earlier.Superseded)
         {
-            earlier._done.TrySetResult(new KvEngineOutcome { Holds = true });
+            earlier._outcome = new KvEngineOutcome { Holds = true };
+            earlier.End();
         }
+    }
+
+    /// <summary>The write has ended, and what waits for it goes on in this call. Requires: it took the place of no other.</summary>
+    public void CompleteHere(in KvEngineOutcome outcome)
+    {
+        Debug.Assert(Superseded is null, "What waits for the others goes on elsewhere.");
+        TrySetResult(outcome);
     }
 
     public void Fail(Exception exception)
     {
-        Write.Group?.Fail(exception);
-        _done.TrySetException(exception);
-        for (var earlier = Superseded; earlier is not null; earlier = earlier.Superseded)
+        for (var write = this; write is not null; write = write.Superseded)
         {
-            earlier.Write.Group?.Fail(exception);
-            earlier._done.TrySetException(exception);
+            write._write.Group?.Fail(exception);
+            write._failure = exception;
+            write.End();
         }
     }
 
-    public void Cancel(CancellationToken cancellationToken) => _done.TrySetCanceled(cancellationToken);
+    public void Cancel(CancellationToken cancellationToken)
+    {
+        _cancelled = cancellationToken;
+        End();
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (_cancelled.IsCancellationRequested)
+        {
+            TrySetCanceled(_cancelled);
+        }
+        else if (_failure is not null)
+        {
+            TrySetException(_failure);
+        }
+        else
+        {
+            TrySetResult(_outcome);
+        }
+    }
+
+    private void End() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 }

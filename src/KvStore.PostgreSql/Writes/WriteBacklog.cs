@@ -7,7 +7,9 @@ namespace KvStore.PostgreSql.Writes;
 /// <para>A transaction has one write for each key. Of several puts of a key without a condition that wait one after the other, the last one
 /// is made; the others count as made before it. Any other write of a key that the transaction has already waits for the next one, and
 /// so do all later writes of that key.</para>
-/// <para>Thread safety: all members, from any thread; one at a time calls <see cref="Take"/>.</para>
+/// <para>While something waits, somebody takes it, and only one at a time: the call of <see cref="Add"/> that says so begins, and
+/// <see cref="TryEnd"/> says when to stop.</para>
+/// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 internal sealed class WriteBacklog
 {
@@ -18,7 +20,8 @@ internal sealed class WriteBacklog
 
     private readonly Lock _lock = new();
     private LinkedList<QueuedWrite> _waiting = new();
-    private TaskCompletionSource _arrived = NewSignal();
+    private bool _isTaken;
+    private TaskCompletionSource? _ended;
     private Exception? _closed;
 
     /// <summary>How many writes wait.</summary>
@@ -34,14 +37,15 @@ internal sealed class WriteBacklog
     }
 
     /// <summary>Adds a write behind all others.</summary>
-    public void Add(QueuedWrite write, CancellationToken cancellationToken)
+    /// <returns>Whether nobody takes what waits, so that the caller has to begin.</returns>
+    public bool Add(QueuedWrite write, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
             if (_closed is not null)
             {
                 write.Fail(_closed);
-                return;
+                return false;
             }
 
             var node = _waiting.AddLast(write);
@@ -53,26 +57,37 @@ internal sealed class WriteBacklog
                     registration, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             }
 
-            _arrived.TrySetResult();
+            var begins = !_isTaken;
+            _isTaken = true;
+            return begins;
         }
     }
 
-    /// <summary>Completes when a write waits.</summary>
-    public Task WhenArrived(CancellationToken cancellationToken)
+    /// <summary>Stops taking, unless something waits.</summary>
+    /// <returns>Whether the caller has to stop.</returns>
+    public bool TryEnd()
     {
         lock (_lock)
         {
             if (_waiting.Count > 0)
             {
-                return Task.CompletedTask;
+                return false;
             }
 
-            if (_arrived.Task.IsCompleted)
-            {
-                _arrived = NewSignal();
-            }
+            _isTaken = false;
+            _ended?.TrySetResult();
+            return true;
+        }
+    }
 
-            return _arrived.Task.WaitAsync(cancellationToken);
+    /// <summary>Completes when nothing waits any more and nobody takes. Requires: hardly anything is added meanwhile.</summary>
+    public Task WhenEnded()
+    {
+        lock (_lock)
+        {
+            return !_isTaken
+                ? Task.CompletedTask
+                : (_ended ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
     }
 
@@ -150,8 +165,6 @@ internal sealed class WriteBacklog
             write.Fail(exception);
         }
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Only what nobody has taken yet.
     private void Withdraw(LinkedListNode<QueuedWrite> node, CancellationToken cancellationToken)

@@ -2,7 +2,6 @@ using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Feed;
 using KvStore.PostgreSql.Schema;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace KvStore.PostgreSql.Writes;
 
@@ -26,6 +25,7 @@ internal sealed class WriteLoop : IAsyncDisposable
     private const int BytesPerSecondMin = 512 * 1024;
 
     private readonly string _schema;
+    private readonly WriteStatements _statements;
     private readonly int _number;
     private readonly Link _link;
     private readonly DatabaseClock _clock;
@@ -36,17 +36,19 @@ internal sealed class WriteLoop : IAsyncDisposable
     private readonly Action _committed;
     private readonly WriteBacklog _backlog = new();
     private readonly CancellationTokenSource _stopping = new();
-    private readonly Task _loop;
 
     // The connection of the last transaction, and its other end; null where that is not known.
     private NpgsqlConnection? _sessionOf;
     private ServerSession? _session;
 
+    // The statements that this connection has had.
+    private readonly HashSet<string> _sent = [];
+
     public WriteLoop(
         string schema, int number, Link link, DatabaseClock clock, ReplicaFeed feed, IKvEngineHost host, TimeSpan timeout, Action<Exception?> report, Action committed)
     {
         (_schema, _number, _link, _clock, _feed, _host, _timeout, _report, _committed) = (schema, number, link, clock, feed, host, timeout, report, committed);
-        _loop = Task.Run(RunAsync);
+        _statements = new WriteStatements(schema);
     }
 
     /// <summary>How many writes the last transaction had.</summary>
@@ -59,7 +61,7 @@ internal sealed class WriteLoop : IAsyncDisposable
     public Task<KvEngineOutcome> CommitAsync(in KvEngineWrite write, CancellationToken cancellationToken)
     {
         var queued = new QueuedWrite(write);
-        _backlog.Add(queued, cancellationToken);
+        Add(queued, cancellationToken);
         return queued.Done;
     }
 
@@ -67,7 +69,7 @@ internal sealed class WriteLoop : IAsyncDisposable
     public async ValueTask<long> MarkAsync(CancellationToken cancellationToken)
     {
         var barrier = new QueuedWrite(new KvEngineWrite { Operation = KvEngineOperation.Check });
-        _backlog.Add(barrier, cancellationToken);
+        Add(barrier, cancellationToken);
         return (await barrier.Done.ConfigureAwait(false)).Revision;
     }
 
@@ -75,30 +77,34 @@ internal sealed class WriteLoop : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.StopAsync().ConfigureAwait(false);
-        await _loop.ConfigureAwait(false);
+        await _backlog.WhenEnded().ConfigureAwait(false);
         _backlog.Close(new ObjectDisposedException(_host.Name));
         _stopping.Dispose();
+    }
+
+    // The caller may hold locks, so nothing is done in its call.
+    private void Add(QueuedWrite write, CancellationToken cancellationToken)
+    {
+        if (_backlog.Add(write, cancellationToken))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static loop => _ = loop.RunAsync(), this, preferLocal: false);
+        }
     }
 
     private async Task RunAsync()
     {
         while (true)
         {
-            try
+            await GatherAsync().ConfigureAwait(false);
+            var writes = _backlog.Take();
+            var outcomes = writes.Count > 0 ? await CommitAsync(writes).ConfigureAwait(false) : [];
+            if (_backlog.TryEnd())
             {
-                await _backlog.WhenArrived(_stopping.Token).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException)
-            {
+                Completion.RunAtEnd(outcomes);
                 return;
             }
 
-            await GatherAsync().ConfigureAwait(false);
-            var writes = _backlog.Take();
-            if (writes.Count > 0)
-            {
-                await CommitAsync(writes).ConfigureAwait(false);
-            }
+            Completion.Run(outcomes);
         }
     }
 
@@ -116,7 +122,8 @@ internal sealed class WriteLoop : IAsyncDisposable
         }
     }
 
-    private async ValueTask CommitAsync(List<QueuedWrite> writes)
+    // Returns the writes that are decided and shown, to be completed.
+    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitAsync(List<QueuedWrite> writes)
     {
         LastBatch = writes.Count;
         try
@@ -128,13 +135,12 @@ internal sealed class WriteLoop : IAsyncDisposable
 
             if (writes[0].IsBarrier)
             {
-                writes[0].Complete(new KvEngineOutcome { Holds = true, Revision = await LastRevisionAsync().ConfigureAwait(false) });
-                return;
+                return [(writes[0], new KvEngineOutcome { Holds = true, Revision = await LastRevisionAsync().ConfigureAwait(false) })];
             }
 
             var transaction = await CommitAsync(writes, TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
             _report(null);
-            await CompleteAsync(transaction).ConfigureAwait(false);
+            return Outcomes(transaction);
         }
         catch (Exception e)
         {
@@ -144,6 +150,8 @@ internal sealed class WriteLoop : IAsyncDisposable
             {
                 write.Fail(failure);
             }
+
+            return [];
         }
     }
 
@@ -169,10 +177,11 @@ internal sealed class WriteLoop : IAsyncDisposable
 
     private async ValueTask<WriteTransaction> CommitAsync(List<QueuedWrite> writes, long began)
     {
+        var refusals = 0;
         Exception? cause = null;
         for (var attempt = 0; ; attempt++)
         {
-            var transaction = new WriteTransaction(_schema, _number, _clock, writes);
+            var transaction = new WriteTransaction(_statements, _number, _clock, writes, write => _host.RevisionOf(write.Key.Span) != 0, refusals);
             var isSent = false;
             try
             {
@@ -183,17 +192,33 @@ internal sealed class WriteLoop : IAsyncDisposable
                     _sessionOf = null;
                     _session = await _link.AskAsync(ServerSession.FindAsync, Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
                     _sessionOf = connection;
+                    _sent.Clear();
                 }
 
                 isSent = true;
                 var seconds = AnswerSeconds(attempt, writes);
-                await _link.AnswerAsync(RunAsync(transaction, connection, seconds), seconds, CancellationToken.None).ConfigureAwait(false);
+                try
+                {
+                    await _link.AnswerAsync(RunAsync(transaction, connection, seconds), seconds, CancellationToken.None).ConfigureAwait(false);
+                }
+                catch
+                {
+                    transaction.Abandon();
+                    throw;
+                }
+
                 return transaction;
             }
             catch (Exception e) when (Adoption.IsMissing(e) && HasTimeLeft(began))
             {
                 // Another server, or one that was started again.
                 await AdoptAsync().ConfigureAwait(false);
+                continue;
+            }
+            catch (Exception e) when (ManyPuts.IsRefusal(e))
+            {
+                // Rolled back. The next attempt looks for rows first.
+                refusals++;
                 continue;
             }
             catch (Exception e) when (Failures.IsConflict(e) && HasTimeLeft(began))
@@ -253,7 +278,7 @@ internal sealed class WriteLoop : IAsyncDisposable
             try
             {
                 using var patience = new CancellationTokenSource(Left(began));
-                return await _link.AskAsync(connection => FindAsync(connection, transaction, session), AnswerSeconds(attempt, []), patience.Token).ConfigureAwait(false);
+                return await _link.AskAsync(connection => CommitFence.FindAsync(connection, _schema, transaction, session, AnswerSeconds(0, [])), AnswerSeconds(attempt, []), patience.Token).ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -274,49 +299,12 @@ internal sealed class WriteLoop : IAsyncDisposable
         }
     }
 
-    private async Task<WriteTransaction?> FindAsync(NpgsqlConnection connection, WriteTransaction transaction, ServerSession? session)
-    {
-        // Otherwise the fence would wait for a transaction that waits for the rest of what was sent.
-        if (session is not null)
-        {
-            await session.EndAsync(connection).ConfigureAwait(false);
-        }
-
-        var seconds = AnswerSeconds(0, []);
-        using var fence = new NpgsqlCommand(
-            $"""
-            WITH fence AS (INSERT INTO {_schema}.commits (id, is_fence) VALUES ($1, true) ON CONFLICT (id) DO NOTHING RETURNING true)
-            SELECT EXISTS (SELECT 1 FROM fence)
-            """,
-            connection)
-        {
-            CommandTimeout = seconds,
-        };
-        fence.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
-        if ((bool)(await fence.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false))!)
-        {
-            return null;
-        }
-
-        // A statement of its own, which sees what the first one waited for. An earlier attempt may have set the fence.
-        using var find = new NpgsqlCommand($"SELECT is_fence FROM {_schema}.commits WHERE id = $1", connection) { CommandTimeout = seconds };
-        find.Parameters.Add(new NpgsqlParameter { Value = transaction.Id, NpgsqlDbType = NpgsqlDbType.Uuid });
-        if (await find.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) is true)
-        {
-            return null;
-        }
-
-        // Another object: the one whose connection was given up may still be told something.
-        var committed = transaction.Copy();
-        await committed.ReadBackAsync(connection, seconds, CancellationToken.None).ConfigureAwait(false);
-        return committed;
-    }
-
     private ValueTask DropAsync(Exception cause) => Failures.IsReadOnly(cause) ? _link.DropAllAsync() : _link.DropAsync();
 
-    private static async Task<bool> RunAsync(WriteTransaction transaction, NpgsqlConnection connection, int seconds)
+    // A pooler takes another connection to the server each time, which does not have the statements that were prepared.
+    private async Task<bool> RunAsync(WriteTransaction transaction, NpgsqlConnection connection, int seconds)
     {
-        await transaction.RunAsync(connection, seconds, CancellationToken.None).ConfigureAwait(false);
+        await transaction.RunAsync(connection, _session is null ? null : _sent, seconds, CancellationToken.None).ConfigureAwait(false);
         return true;
     }
 
@@ -334,13 +322,15 @@ internal sealed class WriteLoop : IAsyncDisposable
 
     private bool HasTimeLeft(long began) => TimeProvider.System.GetElapsedTime(began) < _timeout;
 
-    private async ValueTask CompleteAsync(WriteTransaction transaction)
+    private List<(QueuedWrite Write, KvEngineOutcome Outcome)> Outcomes(WriteTransaction transaction)
     {
+        var outcomes = new List<(QueuedWrite Write, KvEngineOutcome Outcome)>(transaction.Writes.Count);
         List<(QueuedWrite Write, KvEngineOutcome Outcome)>? late = null;
+        var highest = 0L;
         foreach (var write in transaction.Writes)
         {
             var outcome = transaction.OutcomeOf(write);
-            _feed.NoteRevision(outcome.Revision);
+            highest = Math.Max(highest, outcome.Revision);
             if (write.Superseded is not null && outcome.IsMade)
             {
                 // The callers of the earlier puts may look before the caller of this one has published it.
@@ -348,22 +338,18 @@ internal sealed class WriteLoop : IAsyncDisposable
                 _host.Publish();
             }
 
-            if (IsShownHere(write, outcome))
-            {
-                write.Complete(outcome);
-            }
-            else
-            {
-                (late ??= []).Add((write, outcome));
-            }
+            (IsShownHere(write, outcome) ? outcomes : late ??= []).Add((write, outcome));
         }
 
+        _feed.NoteRevision(highest);
         _committed();
         if (late is not null)
         {
             // Not here: the next transaction does not wait for it.
             _ = CompleteLaterAsync(late);
         }
+
+        return outcomes;
     }
 
     // Whether memory has what the caller will look for: the entry that was touched, or that refused the write.

@@ -1,12 +1,12 @@
 using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Feed;
-using KvStore.PostgreSql.Schema;
 using Npgsql;
 using NpgsqlTypes;
+using static KvStore.PostgreSql.Writes.StatementBatch;
 
 namespace KvStore.PostgreSql.Writes;
 
-/// <summary>The writes of one transaction, which is sent in one round trip.</summary>
+/// <summary>The writes of one transaction, which is sent in one round trip; with many puts, in a few.</summary>
 /// <remarks>
 /// <para>The rows of all keys are written, or locked, in the order of the keys, so that the transactions of several processes wait for each
 /// other and do not block each other for ever. The revision is taken in the update, under the lock of the row, so that it grows for
@@ -14,13 +14,16 @@ namespace KvStore.PostgreSql.Writes;
 /// <para>The entries of one call that puts many get revisions in their order, and so are written in it. Their rows are locked first,
 /// where there are any. Two processes that put the same new keys in different orders block each other; the server ends that within a
 /// second, and the transaction is tried again.</para>
+/// <para>Many puts at once take their revisions together, in the order of the puts. Rows that exist are locked before that, and are
+/// updated. The other entries are copied into the table in the order of their keys. That fails where a key has a row
+/// after all: then the transaction is rolled back and tried again.</para>
 /// <para>A deleted key keeps its row. An insert takes its revision before it looks for a row, so without a row it could write a lower
 /// revision than a delete that it waited for.</para>
 /// <para>Not thread-safe.</para>
 /// </remarks>
 internal sealed class WriteTransaction
 {
-    private readonly string _schema;
+    private readonly WriteStatements _statements;
     private readonly int _number;
     private readonly DatabaseClock _clock;
     private readonly List<QueuedWrite> _puts = [];
@@ -29,13 +32,24 @@ internal sealed class WriteTransaction
     private readonly List<QueuedWrite> _deletes = [];
     private readonly List<QueuedWrite> _touches = [];
     private readonly List<QueuedWrite> _conditionals = [];
+    private readonly bool _hasGroup;
+    private readonly ManyPuts? _many;
+    private volatile bool _isAbandoned;
 
-    public WriteTransaction(string schema, int number, DatabaseClock clock, IReadOnlyList<QueuedWrite> writes)
+    /// <param name="statements">The statements.</param>
+    /// <param name="number">The number of the namespace.</param>
+    /// <param name="clock">The clock of the database.</param>
+    /// <param name="writes">The writes, one for each key.</param>
+    /// <param name="isKnown">Whether memory has a key.</param>
+    /// <param name="refusals">How often copying entries failed before, because keys had rows that memory does not know.</param>
+    public WriteTransaction(
+        WriteStatements statements, int number, DatabaseClock clock, IReadOnlyList<QueuedWrite> writes, Func<QueuedWrite, bool> isKnown, int refusals = 0)
     {
-        (_schema, _number, _clock, Writes) = (schema, number, clock, writes);
+        (_statements, _number, _clock, Writes) = (statements, number, clock, writes);
         foreach (var queued in writes)
         {
-            var write = queued.Write;
+            ref readonly var write = ref queued.Write;
+            _hasGroup |= write.Group is not null;
             if (!queued.IsPlainPut)
             {
                 _conditionals.Add(queued);
@@ -49,6 +63,10 @@ internal sealed class WriteTransaction
                 _ => queued.IsPlainPut ? _puts : write.RevisionMin == 0 ? _absents : _replacements,
             })?.Add(queued);
         }
+
+        _many = _puts.Count >= ManyPuts.From && refusals <= ManyPuts.RefusalsMax
+            ? new ManyPuts(statements, number, clock, _puts, expectsRows: refusals > 0 || _puts.Exists(write => isKnown(write)))
+            : null;
     }
 
     /// <summary>The writes, one for each key.</summary>
@@ -64,33 +82,39 @@ internal sealed class WriteTransaction
     public Dictionary<ReadOnlyMemory<byte>, long> Standing { get; } = new(ByteKeys.Comparer);
 
     /// <summary>The same transaction without results, to read them back.</summary>
-    public WriteTransaction Copy() => new(_schema, _number, _clock, Writes) { Id = Id };
+    public WriteTransaction Copy() => new(_statements, _number, _clock, Writes, static _ => true) { Id = Id };
+
+    /// <summary>
+    /// Nobody waits for <see cref="RunAsync"/> any more. It commits nothing that it reads from now on: the memory of the writes may be used for
+    /// something else.
+    /// </summary>
+    public void Abandon() => _isAbandoned = true;
 
     /// <summary>Sends the transaction and reads the results. It is committed when this has completed.</summary>
-    public async ValueTask RunAsync(NpgsqlConnection connection, int secondsMax, CancellationToken cancellationToken)
+    /// <param name="connection">The connection.</param>
+    /// <param name="sent">The statements that the connection has had; null where statements cannot be prepared.</param>
+    /// <param name="secondsMax">How long the server may take to answer.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask RunAsync(NpgsqlConnection connection, HashSet<string>? sent, int secondsMax, CancellationToken cancellationToken)
     {
         Made.Clear();
         Standing.Clear();
-        using var batch = new NpgsqlBatch(connection) { Timeout = secondsMax };
-        var readers = new List<Action<NpgsqlDataReader>>();
-        Add(batch, readers, static _ => { }, Adoption.Check(_schema));
-        Add(batch, readers, read: null, $"INSERT INTO {_schema}.commits (id) VALUES ($1)", Parameter(Id, NpgsqlDbType.Uuid));
-        if (_conditionals.Count > 0 || HasGroup)
+        if (_many is not null)
         {
-            AddLock(batch, readers);
+            await RunManyAsync(_many, connection, sent, secondsMax, cancellationToken).ConfigureAwait(false);
+            return;
         }
 
-        AddPuts(batch, readers, _puts, condition: "");
-        AddPuts(batch, readers, _absents, $"WHERE e.deleted_at IS NOT NULL OR e.expires <= {DatabaseClock.Now("$9")}");
-        AddReplacements(batch, readers);
-        AddDeletes(batch, readers);
-        AddTouches(batch, readers);
-        if (_conditionals.Count > 0)
+        using var batch = new StatementBatch(connection, secondsMax);
+        AddBeginning(batch);
+        if (_conditionals.Count > 0 || _hasGroup)
         {
-            AddStanding(batch, readers);
+            AddLock(batch, static _ => { });
         }
 
-        await SendAsync(batch, readers, cancellationToken).ConfigureAwait(false);
+        AddPuts(batch, _puts, _hasGroup ? _statements.PutInOrderOfCalls : _statements.PutInOrderOfKeys);
+        AddConditionals(batch);
+        await batch.SendAsync(sent, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads what a transaction has changed that was committed when its connection was lost.</summary>
@@ -98,18 +122,10 @@ internal sealed class WriteTransaction
     {
         Made.Clear();
         Standing.Clear();
-        using var batch = new NpgsqlBatch(connection) { Timeout = secondsMax };
-        var readers = new List<Action<NpgsqlDataReader>>();
-        Add(
-            batch, readers, ReadMade,
-            $"SELECT c.key, c.revision, 0::bigint FROM {_schema}.commits m JOIN {_schema}.changes c ON c.xid = m.xid AND c.namespace = $1 WHERE m.id = $2",
-            Parameter(_number, NpgsqlDbType.Integer), Parameter(Id, NpgsqlDbType.Uuid));
-        if (_conditionals.Count > 0)
-        {
-            AddStanding(batch, readers);
-        }
-
-        await SendAsync(batch, readers, cancellationToken).ConfigureAwait(false);
+        using var batch = new StatementBatch(connection, secondsMax);
+        batch.Add(ReadMade, _statements.ReadBack, Number(), Parameter(Id, NpgsqlDbType.Uuid));
+        AddStanding(batch);
+        await batch.SendAsync(sent: null, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>How a write of the transaction ended.</summary>
@@ -127,73 +143,80 @@ internal sealed class WriteTransaction
         return new KvEngineOutcome { Holds = holds, StandingRevision = standing };
     }
 
-    private static async ValueTask SendAsync(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers, CancellationToken cancellationToken)
-    {
-        var reader = await batch.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using (reader.ConfigureAwait(false))
-        {
-            foreach (var read in readers)
-            {
-                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    read(reader);
-                }
-
-                await reader.NextResultAsync(cancellationToken).ConfigureAwait(false);
-            }
-        }
-    }
-
-    private static NpgsqlParameter Parameter(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
-
-    private static NpgsqlParameter Array<T>(List<QueuedWrite> writes, Func<QueuedWrite, T> column, NpgsqlDbType type)
-    {
-        var values = new T[writes.Count];
-        for (var i = 0; i < values.Length; i++)
-        {
-            values[i] = column(writes[i]);
-        }
-
-        return new NpgsqlParameter { Value = values, NpgsqlDbType = NpgsqlDbType.Array | type };
-    }
-
-    private static NpgsqlParameter Keys(List<QueuedWrite> writes) => Array(writes, static write => write.Key.ToArray(), NpgsqlDbType.Bytea);
-
     private static NpgsqlParameter RevisionMins(List<QueuedWrite> writes) => Array(writes, static write => write.Write.RevisionMin, NpgsqlDbType.Bigint);
 
     private static NpgsqlParameter RevisionMaxs(List<QueuedWrite> writes) => Array(writes, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint);
 
-    private static void Add(
-        NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers, Action<NpgsqlDataReader>? read, string text, params ReadOnlySpan<NpgsqlParameter> parameters)
+    // What every transaction begins with: it fails on a server that is not adopted, and leaves its number.
+    private void AddBeginning(StatementBatch batch)
     {
-        var command = new NpgsqlBatchCommand(text);
-        foreach (var parameter in parameters)
-        {
-            command.Parameters.Add(parameter);
-        }
-
-        batch.BatchCommands.Add(command);
-        if (read is not null)
-        {
-            readers.Add(read);
-        }
+        batch.Add(static _ => { }, _statements.CheckServer);
+        batch.Add(read: null, _statements.AddCommit, Parameter(Id, NpgsqlDbType.Uuid));
     }
 
-    private bool HasGroup => Writes.Any(static write => write.Write.Group is not null);
+    private void AddConditionals(StatementBatch batch)
+    {
+        AddPuts(batch, _absents, _statements.PutAbsent, Now());
+        AddPuts(batch, _replacements, _statements.Replace, Now(), RevisionMins(_replacements), RevisionMaxs(_replacements));
+        AddDeletes(batch);
+        AddTouches(batch);
+        AddStanding(batch);
+    }
+
+    private async ValueTask RunManyAsync(ManyPuts many, NpgsqlConnection connection, HashSet<string>? sent, int secondsMax, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using (var batch = new StatementBatch(connection, secondsMax))
+            {
+                batch.Add(read: null, "BEGIN");
+                AddBeginning(batch);
+                if (_conditionals.Count > 0 || many.ExpectsRows)
+                {
+                    AddLock(batch, many.NoteRow);
+                }
+
+                AddConditionals(batch);
+                many.AddRevisions(batch);
+                await batch.SendAsync(sent, cancellationToken).ConfigureAwait(false);
+            }
+
+            await many.CopyAsync(connection, cancellationToken).ConfigureAwait(false);
+            using (var batch = new StatementBatch(connection, secondsMax))
+            {
+                many.AddRest(batch);
+                batch.Add(read: null, "COMMIT");
+                if (_isAbandoned)
+                {
+                    throw new OperationCanceledException("Nobody waits for the transaction any more.");
+                }
+
+                await batch.SendAsync(sent, cancellationToken).ConfigureAwait(false);
+            }
+
+            many.Complete(Made);
+        }
+        catch (PostgresException)
+        {
+            using var rollback = new NpgsqlCommand("ROLLBACK", connection) { CommandTimeout = secondsMax };
+            await rollback.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+            throw;
+        }
+    }
 
     private NpgsqlParameter Number() => Parameter(_number, NpgsqlDbType.Integer);
 
     private NpgsqlParameter Now() => Parameter(_clock.NowParameter, NpgsqlDbType.Bigint);
 
-    // $1 to $8 of the statements that write entries.
-    private NpgsqlParameter[] EntriesOf(List<QueuedWrite> writes) =>
+    /// <summary>The parameters <c>$1</c> to <c>$8</c> of statements that write entries.</summary>
+    public static NpgsqlParameter[] EntriesOf(List<QueuedWrite> writes, int number, DatabaseClock clock) =>
     [
-        Number(),
-        Keys(writes),
-        Array(writes, static write => write.Write.Mutation.Value.ToArray(), NpgsqlDbType.Bytea),
-        Array(writes, static write => write.Write.Mutation.Metadata.ToArray(), NpgsqlDbType.Bytea),
-        Array(writes, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
-        Array(writes, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
+        Parameter(number, NpgsqlDbType.Integer),
+        KeysOf(writes),
+        Array(writes, static write => write.Mutation.Value.ToArray(), NpgsqlDbType.Bytea),
+        Array(writes, static write => write.Mutation.Metadata.ToArray(), NpgsqlDbType.Bytea),
+        Array(writes, write => clock.ToDatabase(write.Mutation), NpgsqlDbType.Bigint),
+        Array(writes, static write => (short)write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
         Array(writes, static write => LargeOf(write)?.Id, NpgsqlDbType.Bigint),
         Array(writes, static write => LargeOf(write)?.Length, NpgsqlDbType.Bigint),
     ];
@@ -201,128 +224,51 @@ internal sealed class WriteTransaction
     private void ReadMade(NpgsqlDataReader reader) => Made[reader.GetFieldValue<byte[]>(0)] = (reader.GetInt64(1), reader.GetInt64(2));
 
     // All rows in the order of the keys, before several statements write them in another order.
-    private void AddLock(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
-    {
-        List<QueuedWrite> all = [.. Writes];
-        Add(
-            batch, readers, static _ => { },
-            $"SELECT count(*) FROM (SELECT 1 FROM {_schema}.entries WHERE namespace = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE) locked",
-            Number(), Keys(all));
-    }
+    private void AddLock(StatementBatch batch, Action<NpgsqlDataReader> read) => batch.Add(
+        read, _statements.Lock, Number(), KeysOf([.. Writes]));
 
-    private void AddPuts(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers, List<QueuedWrite> writes, string condition)
+    private void AddPuts(StatementBatch batch, List<QueuedWrite> writes, string statement, params ReadOnlySpan<NpgsqlParameter> more)
     {
-        if (writes.Count == 0)
+        if (writes.Count > 0)
         {
-            return;
+            batch.Add(ReadMade, statement, [.. EntriesOf(writes, _number, _clock), .. more]);
         }
-
-        Add(
-            batch, readers, ReadMade,
-            $"""
-            WITH w AS (
-                INSERT INTO {_schema}.entries AS e (namespace, key, value, metadata, expires, rounding, large, large_bytes, revision)
-                SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{_schema}.revisions')
-                FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY AS u (key, value, metadata, expires, rounding, large, large_bytes, place)
-                ORDER BY {(HasGroup ? "u.place" : "u.key")}
-                ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, metadata = EXCLUDED.metadata, expires = EXCLUDED.expires,
-                    rounding = EXCLUDED.rounding, large = EXCLUDED.large, large_bytes = EXCLUDED.large_bytes, deleted_at = NULL,
-                    revision = nextval('{_schema}.revisions') {condition}
-                RETURNING e.key, e.revision),
-            c AS ({Changes("w")})
-            SELECT key, revision, 0::bigint FROM w
-            """,
-            condition.Length == 0 ? EntriesOf(writes) : [.. EntriesOf(writes), Now()]);
     }
 
-    private void AddReplacements(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
+    private void AddDeletes(StatementBatch batch)
     {
-        if (_replacements.Count == 0)
+        if (_deletes.Count > 0)
         {
-            return;
+            batch.Add(ReadMade, _statements.Delete, Number(), KeysOf(_deletes), Now(), RevisionMins(_deletes), RevisionMaxs(_deletes));
         }
-
-        Add(
-            batch, readers, ReadMade,
-            $"""
-            WITH w AS (
-                UPDATE {_schema}.entries e SET value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding,
-                    large = u.large, large_bytes = u.large_bytes, revision = nextval('{_schema}.revisions')
-                FROM unnest($2, $3, $4, $5, $6, $7, $8, $10, $11)
-                    AS u (key, value, metadata, expires, rounding, large, large_bytes, revision_min, revision_max)
-                WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive("$9")} AND e.revision BETWEEN u.revision_min AND u.revision_max
-                RETURNING e.key, e.revision),
-            c AS ({Changes("w")})
-            SELECT key, revision, 0::bigint FROM w
-            """,
-            [.. EntriesOf(_replacements), Now(), RevisionMins(_replacements), RevisionMaxs(_replacements)]);
     }
 
-    private void AddDeletes(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
+    private void AddTouches(StatementBatch batch)
     {
-        if (_deletes.Count == 0)
+        if (_touches.Count > 0)
         {
-            return;
+            batch.Add(
+                ReadMade,
+                _statements.Touch,
+                Number(),
+                KeysOf(_touches),
+                Now(),
+                Array(_touches, write => _clock.ToDatabase(write.Mutation), NpgsqlDbType.Bigint),
+                Array(_touches, static write => (short)write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
+                RevisionMins(_touches),
+                RevisionMaxs(_touches));
         }
-
-        Add(
-            batch, readers, ReadMade,
-            $"""
-            WITH w AS (
-                UPDATE {_schema}.entries e SET value = '', metadata = '', large = NULL, large_bytes = NULL, expires = NULL, rounding = 0,
-                    deleted_at = now(), revision = nextval('{_schema}.revisions')
-                FROM unnest($2, $4, $5) AS u (key, revision_min, revision_max)
-                WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")} AND e.revision BETWEEN u.revision_min AND u.revision_max
-                RETURNING e.key, e.revision),
-            c AS ({Changes("w")})
-            SELECT key, revision, 0::bigint FROM w
-            """,
-            Number(),
-            Keys(_deletes),
-            Now(),
-            RevisionMins(_deletes),
-            RevisionMaxs(_deletes));
     }
 
-    private void AddTouches(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers)
+    private void AddStanding(StatementBatch batch)
     {
-        if (_touches.Count == 0)
+        if (_conditionals.Count > 0)
         {
-            return;
+            batch.Add(
+                reader => Standing[reader.GetFieldValue<byte[]>(0)] = reader.GetInt64(1), _statements.Standing, Number(), KeysOf(_conditionals), Now());
         }
-
-        Add(
-            batch, readers, ReadMade,
-            $"""
-            WITH touched AS (
-                SELECT e.key, e.revision, u.expires, u.rounding
-                FROM unnest($2, $4, $5, $6, $7) AS u (key, expires, rounding, revision_min, revision_max)
-                JOIN {_schema}.entries e ON e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")} AND e.revision BETWEEN u.revision_min AND u.revision_max),
-            w AS (
-                UPDATE {_schema}.entries e SET expires = t.expires, rounding = t.rounding, revision = nextval('{_schema}.revisions')
-                FROM touched t WHERE e.namespace = $1 AND e.key = t.key
-                RETURNING e.key, e.revision, t.revision AS touched),
-            c AS ({Changes("w")})
-            SELECT key, revision, touched FROM w
-            """,
-            Number(),
-            Keys(_touches),
-            Now(),
-            Array(_touches, write => _clock.ToDatabase(write.Write.Mutation), NpgsqlDbType.Bigint),
-            Array(_touches, static write => (short)write.Write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
-            RevisionMins(_touches),
-            RevisionMaxs(_touches));
     }
-
-    private void AddStanding(NpgsqlBatch batch, List<Action<NpgsqlDataReader>> readers) => Add(
-        batch, readers, reader => Standing[reader.GetFieldValue<byte[]>(0)] = reader.GetInt64(1),
-        $"SELECT e.key, e.revision FROM {_schema}.entries e WHERE e.namespace = $1 AND e.key = ANY ($2) AND {IsAlive("$3")}",
-        Number(), Keys(_conditionals), Now());
-
-    private string Changes(string from) => $"INSERT INTO {_schema}.changes (namespace, key, revision) SELECT $1, key, revision FROM {from}";
-
-    private static string IsAlive(string parameter) => $"e.deleted_at IS NULL AND (e.expires IS NULL OR e.expires > {DatabaseClock.Now(parameter)})";
 
     private static KvValueReference? LargeOf(QueuedWrite write) =>
-        write.Write.Mutation.LargeValue is { IsNone: false } large ? large : null;
+        write.Mutation.LargeValue is { IsNone: false } large ? large : null;
 }

@@ -7,7 +7,7 @@ namespace KvStore.Bulk;
 internal sealed class BulkPuts(IKvNamespace kv)
 {
     private const int ErrorsMax = 1000;
-    private const int WaitingMax = 256;
+    private const int WaitingMax = 8 * 1024;
     private const long WaitingBytesMax = 8 * 1024 * 1024;
 
     private readonly Queue<(long Index, string? Key, int Bytes, Task Put)> _waiting = new();

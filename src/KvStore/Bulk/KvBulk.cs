@@ -11,7 +11,7 @@ namespace KvStore;
 /// where only key and value are required. Source: Workers KV, "Write data in bulk".
 /// </summary>
 /// <remarks>
-/// Files are streamed, a few entries in memory at a time, so a file may be larger than memory. When a put waits for a disk, the
+/// Files are streamed, at most about 8 MiB of entries in memory at a time, so a file may be larger than memory. When a put waits for a disk, the
 /// next puts are begun meanwhile, in order. A text of more than 256 KiB waits for its put in a temporary file, which only this
 /// process can read. Thread safety: all members, from any thread.
 /// </remarks>

@@ -4,9 +4,11 @@ using KvStore.Segments;
 
 namespace KvStore.Memory;
 
-/// <summary>Writes mutations whose revision was given elsewhere into segments of their own, where nobody else can see them yet.</summary>
+/// <summary>Writes mutations whose revision was given elsewhere into segments, where nobody else can see them yet.</summary>
 /// <remarks>Not thread-safe.</remarks>
-internal sealed class MutationDrafts(ShardedStore store)
+/// <param name="store">The store.</param>
+/// <param name="usesTailOfWriters">Whether they go into the segment that local writes fill, and not into segments of their own.</param>
+internal sealed class MutationDrafts(ShardedStore store, bool usesTailOfWriters = false)
 {
     private Segment? _tail;
 
@@ -56,12 +58,12 @@ internal sealed class MutationDrafts(ShardedStore store)
     private RecordDraft Reserve(ReadOnlySpan<byte> key, int metadataBytes, int valueBytes, Deadline deadline, long revision)
     {
         var size = Record.SizeFor(key.Length, metadataBytes, valueBytes);
-        if (_tail?.HasRoom(size) != true)
+        if (usesTailOfWriters ? store.Segments.BytesToAddFor(size) > 0 : _tail?.HasRoom(size) != true)
         {
             store.MakeRoomForRecovery(size);
         }
 
-        var draft = store.Segments.Reserve(ref _tail, size, SegmentQueue.Main);
+        var draft = usesTailOfWriters ? store.Segments.Reserve(size) : store.Segments.Reserve(ref _tail, size, SegmentQueue.Main);
         draft.Record.Initialize(key.Length, metadataBytes, valueBytes, deadline);
         draft.Record.SetRevision(revision);
         key.CopyTo(draft.Record.DraftKey);

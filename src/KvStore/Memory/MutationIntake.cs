@@ -12,18 +12,23 @@ namespace KvStore.Memory;
 /// <para>Requires: <see cref="ShardedStore.ExpectLate"/> is in force, so that an older put which arrives late does not bring a
 /// deleted or expired key back. A revision is given once in a namespace, wherever that is: two mutations with one revision count as
 /// one mutation.</para>
-/// <para>Mutations are copied into segments of the intake and published a batch at a time, so that the cache misses of a batch
-/// overlap. A batch is published when it is full and by <see cref="Complete"/>.</para>
+/// <para>Mutations are copied into segments and published a batch at a time, so that the cache misses of a batch overlap. A batch is
+/// published when it is full and by <see cref="Complete"/>.</para>
+/// <para>Where many mutations come at once, as in a recovery, the intake fills segments of its own, and <see cref="Complete"/> ends the last
+/// one. Where <see cref="Complete"/> is called after each few, they go into the segment that local writes fill: a segment is a quarter of
+/// what the namespace has, and would be left almost empty each time.</para>
 /// <para>Not thread-safe: one for each thread that applies mutations. Any number of them work side by side, beside readers and
 /// local writers.</para>
 /// </remarks>
-internal sealed class MutationIntake(ShardedStore store)
+/// <param name="store">The store.</param>
+/// <param name="usesTailOfWriters">Whether mutations go into the segment that local writes fill.</param>
+internal sealed class MutationIntake(ShardedStore store, bool usesTailOfWriters = false)
 {
     private const int BatchRecords = 32;
 
     private readonly RecordDraft[] _drafts = new RecordDraft[BatchRecords];
     private readonly ulong[] _hashes = new ulong[BatchRecords];
-    private readonly MutationDrafts _written = new(store);
+    private readonly MutationDrafts _written = new(store, usesTailOfWriters);
 
     // The drafts from here up to the count are not published yet.
     private int _next;

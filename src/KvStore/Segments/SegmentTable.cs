@@ -72,23 +72,17 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
     public int BytesToAddFor(int recordBytes, SegmentQueue queue = SegmentQueue.Small) =>
         recordBytes > _sizes.SharedRecord ? recordBytes
         : Volatile.Read(ref queue == SegmentQueue.Small ? ref _tail : ref _mainTail) is { } tail && tail.HasRoom(recordBytes) ? 0
-        : NextSegmentBytes(recordBytes, Bytes / 4);
+        : NextSegmentBytes(recordBytes, LiveBytes / 4);
 
     /// <summary>The bytes of all records that are not dead.</summary>
     public long LiveBytes
     {
         get
         {
-            var bytes = 0L;
             lock (_lock)
             {
-                foreach (var segment in _segments)
-                {
-                    bytes += segment is null ? 0 : segment.UsedBytes - segment.DeadBytes;
-                }
+                return LiveBytesHoldingLock();
             }
-
-            return bytes;
         }
     }
 
@@ -302,7 +296,7 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
                 // a new segment the tail stays as it is.
                 var next = bytesToCome is { } toCome
                     ? AddForCleaner(bytes, NextSegmentBytes(bytes, toCome), queue, order)
-                    : Add(NextSegmentBytes(bytes, _bytes / 4), queue, order);
+                    : Add(NextSegmentBytes(bytes, LiveBytesHoldingLock() / 4), queue, order);
                 tail?.Seal();
                 next.TryReserve(bytes, out offset);
                 Volatile.Write(ref tail, next);
@@ -312,6 +306,20 @@ internal sealed class SegmentTable(int firstNumber = 1, SegmentSizes? sizes = nu
 
         SegmentAdded?.Invoke();
         return draft;
+    }
+
+    // Of what lives, and not of what is taken: the cleaner seals a tail that is large beside what lives, and the next one would be as
+    // large. Records that wait to be committed keep such segments from being dropped, and memory would grow with each.
+    private long LiveBytesHoldingLock()
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread);
+        var bytes = 0L;
+        foreach (var segment in _segments)
+        {
+            bytes += segment is null ? 0 : segment.UsedBytes - segment.DeadBytes;
+        }
+
+        return bytes;
     }
 
     private void SealIf<T>(ref Segment? tail, Func<Segment, T, bool> predicate, T argument)

@@ -31,6 +31,11 @@ internal sealed partial class CommitPath
     /// <summary>No draft is added to a group that takes so many bytes or more.</summary>
     public long GroupBytesMax => Math.Min(FlushedBytesMax, _store.BudgetBytes / GroupsPerBudget);
 
+    /// <summary>
+    /// Whether a group may be committed before the one before it has completed: the engine makes no write of a call after one that failed.
+    /// </summary>
+    public bool IsAhead => Engine is not null;
+
     /// <summary>Whether <see cref="CheckMany"/> may refuse anything.</summary>
     public bool HasAdmission => _admission is not null;
 

@@ -205,8 +205,8 @@ internal sealed partial class Committer
     private void CommitGroupAtEngine(WriteGroup group)
     {
         var items = group.Items;
-        var engineGroup = new KvEngineGroup();
-        var sent = new SentWrite?[items.Length];
+        var engineGroup = group.AtEngine ?? new KvEngineGroup();
+        var sent = new SentGroup(items.Length);
         group.ReserveWaiting(items.Length);
         try
         {
@@ -220,8 +220,8 @@ internal sealed partial class Committer
                         ref readonly var item = ref items[group.Committed];
                         if (item.Call?.OvertakenBy is null)
                         {
-                            sent[group.Committed] = SendHoldingLock(
-                                SentWrite.OperationOf(item.Draft), new Utf8Key(item.Utf8Key, item.Hash), item.Draft, deadline: default, item.Check?.Condition, item.Call, engineGroup, CancellationToken.None);
+                            sent.Add(group.Committed, SendHoldingLock(
+                                SentWrite.OperationOf(item.Draft), new Utf8Key(item.Utf8Key, item.Hash), item.Draft, deadline: default, item.Check?.Condition, item.Call, engineGroup, CancellationToken.None), item.Check);
                         }
                     }
                 }
@@ -234,11 +234,35 @@ internal sealed partial class Committer
         finally
         {
             // Also when a later one failed: what was sent is published when the engine has committed it.
+            sent.Begin(CompleteGroupAsync);
             for (var i = 0; i < group.Committed; i++)
             {
                 ref readonly var item = ref items[i];
-                group.AddWaiting(item.Entry, SentWrite.WithoutRevisionAsync(
-                    sent[i] is { } write ? CommitAtEngineAsync(write, item.Check) : CommitInTurnAtEngineAsync(item.Call!, item.Draft, item.Check)));
+                group.AddWaiting(item.Entry, sent.Contains(i)
+                    ? sent.WhenDone(i)
+                    : SentWrite.WithoutRevisionAsync(CommitInTurnAtEngineAsync(item.Call!, item.Draft, item.Check)));
+            }
+        }
+    }
+
+    // One after the other, in their order, so that nothing is allocated for each.
+    private async Task CompleteGroupAsync(SentGroup group)
+    {
+        await group.WhenLastIsDecided().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        for (var i = 0; i < group.Count; i++)
+        {
+            if (!group.Contains(i))
+            {
+                continue;
+            }
+
+            try
+            {
+                group.Note(i, await CompleteAsync(group[i]).ConfigureAwait(false));
+            }
+            catch (Exception e)
+            {
+                group.Note(i, e);
             }
         }
     }

@@ -18,7 +18,7 @@ internal sealed class EngineHost(string name, ShardedStore store, CommitEpochs e
     private const int TombstonesMin = 1024;
 
     private readonly Lock _lock = new();
-    private readonly MutationIntake _intake = new(store);
+    private readonly MutationIntake _intake = new(store, usesTailOfWriters: true);
     private readonly RevisionHistory _history = new(options.TimeProvider);
 
     // The deletes up to this revision are forgotten when the epoch of its moment has ended; 0 for none.

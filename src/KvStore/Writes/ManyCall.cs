@@ -10,7 +10,8 @@ namespace KvStore.Writes;
 /// calls, all at once and still in the call, so that a write which the caller makes afterwards is the later one
 /// (<see cref="CallOrder"/>).</para>
 /// <para>A group is waited for before the next one is drafted, so the memory of what waits for the disk is bounded, and after a failure
-/// nothing more is written.</para>
+/// nothing more is written. An engine outside the process gets the next group before that, so that both sides have work all the
+/// time: it makes no write of the call after one that failed.</para>
 /// <para>Not thread-safe: it is one call.</para>
 /// </remarks>
 /// <param name="commit">Commits the groups.</param>
@@ -23,7 +24,14 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
 
     private readonly int _groupEntriesMax = commit.GroupEntriesMax;
     private readonly long _groupBytesMax = commit.GroupBytesMax;
+    private readonly KvEngineGroup? _atEngine = commit.IsAhead ? new KvEngineGroup() : null;
     private WriteGroup? _groupIfAny;
+
+    // The group before, which waits as well; only with an engine.
+    private WriteGroup? _before;
+
+    // The first entry behind that group.
+    private int _nextBefore;
 
     // The pending calls of the entries, from the first one that was not decided in the call.
     private PendingCall?[]? _calls;
@@ -38,7 +46,7 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
     protected CommitPath Commit => commit;
 
     // Made when it is needed.
-    private WriteGroup Group => _groupIfAny ??= new(Math.Min(count, _groupEntriesMax));
+    private WriteGroup Group => _groupIfAny ??= NewGroup();
 
     /// <summary>Writes the entries.</summary>
     protected ValueTask RunAsync()
@@ -117,16 +125,23 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
                     continue;
                 }
 
+                if (!await CompleteAllAsync().ConfigureAwait(false))
+                {
+                    break;
+                }
+
                 _current = _next;
                 await CommitAloneAsync(_next, _calls![_next]!, cancellationToken).ConfigureAwait(false);
                 _next++;
                 _done++;
             }
+
+            await CompleteAllAsync().ConfigureAwait(false);
         }
         catch (Exception e)
         {
             _failure = e;
-            await CompleteGroupAsync().ConfigureAwait(false);
+            await CompleteAllAsync().ConfigureAwait(false);
         }
         finally
         {
@@ -192,11 +207,47 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
         }
     }
 
-    // Waits for what was committed. Returns whether all goes well.
+    private WriteGroup NewGroup() => new(Math.Min(count, _groupEntriesMax)) { AtEngine = _atEngine };
+
+    // Waits for what was committed; with an engine, for the group before that alone. Returns whether all goes well.
     private async ValueTask<bool> CompleteGroupAsync()
     {
+        if (_atEngine is null)
+        {
+            return await CompleteAsync(Group, _next).ConfigureAwait(false);
+        }
+
+        if (_before is not { } before)
+        {
+            (_before, _groupIfAny, _nextBefore) = (Group, null, _next);
+            return _failure is null;
+        }
+
+        if (!await CompleteAsync(before, _nextBefore).ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        // Its memory is used again.
+        (_before, _groupIfAny, _nextBefore) = (Group, before, _next);
+        return true;
+    }
+
+    private async ValueTask<bool> CompleteAllAsync()
+    {
+        if (_before is { } before)
+        {
+            _before = null;
+            await CompleteAsync(before, _nextBefore).ConfigureAwait(false);
+        }
+
+        return await CompleteAsync(Group, _next).ConfigureAwait(false);
+    }
+
+    private async ValueTask<bool> CompleteAsync(WriteGroup group, int next)
+    {
         // From the last one back: when that has completed, most others have, and their results are there.
-        var waiting = Group.Waiting;
+        var waiting = group.Waiting;
         for (var i = waiting.Count - 1; i >= 0; i--)
         {
             try
@@ -206,18 +257,20 @@ internal abstract class ManyCall(CommitPath commit, int count, string done, Canc
             }
             catch (Exception e)
             {
-                // The first of the group counts.
-                _failure = e;
-                _current = waiting[i].Entry;
+                // The first of the call counts.
+                if (_failure is null || waiting[i].Entry <= _current)
+                {
+                    (_failure, _current) = (e, waiting[i].Entry);
+                }
             }
         }
 
         waiting.Clear();
-        EndCalls(_next);
+        EndCalls(next);
         if (_failure is null)
         {
-            OnWritten(Group);
-            Group.Clear();
+            OnWritten(group);
+            group.Clear();
         }
 
         return _failure is null;

@@ -18,6 +18,9 @@ internal sealed class WriteGroup(int capacity)
 
     public int Count => _items.Count;
 
+    /// <summary>The writes of the whole call at the engine; null where the group is the whole call.</summary>
+    public KvEngineGroup? AtEngine { get; init; }
+
     /// <summary>The bytes that the drafts take in their segments.</summary>
     public long Bytes { get; private set; }
 

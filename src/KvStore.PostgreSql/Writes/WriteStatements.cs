@@ -1,0 +1,115 @@
+using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.Schema;
+
+namespace KvStore.PostgreSql.Writes;
+
+/// <summary>The statements of <see cref="WriteTransaction"/> and <see cref="ManyPuts"/>, which are there once for each namespace.</summary>
+/// <remarks>
+/// <c>$1</c> is the number of the namespace and <c>$2</c> the keys. Statements that write entries have the columns of the entries as
+/// <c>$2</c> to <c>$8</c>. A statement that changes entries notes the changes as well, and returns key, revision and touched revision.
+/// </remarks>
+internal sealed class WriteStatements(string schema)
+{
+    private const string Columns = "key, value, metadata, expires, rounding, large, large_bytes";
+
+    public string CheckServer { get; } = Adoption.Check(schema);
+
+    public string AddCommit { get; } = $"INSERT INTO {schema}.commits (id) VALUES ($1)";
+
+    /// <summary>All rows in the order of the keys, before several statements write them in another order.</summary>
+    public string Lock { get; } = $"SELECT key FROM {schema}.entries WHERE namespace = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE";
+
+    public string PutInOrderOfKeys { get; } = Put(schema, "u.key", condition: "");
+
+    public string PutInOrderOfCalls { get; } = Put(schema, "u.place", condition: "");
+
+    /// <summary>Puts where there is no entry.</summary>
+    public string PutAbsent { get; } = Put(schema, "u.key", $"WHERE e.deleted_at IS NOT NULL OR e.expires <= {DatabaseClock.Now("$9")}");
+
+    /// <summary>Puts where an entry has one of some revisions.</summary>
+    public string Replace { get; } =
+        $"""
+        WITH w AS (
+            UPDATE {schema}.entries e SET value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding,
+                large = u.large, large_bytes = u.large_bytes, revision = nextval('{schema}.revisions')
+            FROM unnest($2, $3, $4, $5, $6, $7, $8, $10, $11) AS u ({Columns}, revision_min, revision_max)
+            WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive("$9")} AND e.revision BETWEEN u.revision_min AND u.revision_max
+            RETURNING e.key, e.revision),
+        c AS ({Changes(schema)})
+        SELECT key, revision, 0::bigint FROM w
+        """;
+
+    public string Delete { get; } =
+        $"""
+        WITH w AS (
+            UPDATE {schema}.entries e SET value = '', metadata = '', large = NULL, large_bytes = NULL, expires = NULL, rounding = 0,
+                deleted_at = now(), revision = nextval('{schema}.revisions')
+            FROM unnest($2, $4, $5) AS u (key, revision_min, revision_max)
+            WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")} AND e.revision BETWEEN u.revision_min AND u.revision_max
+            RETURNING e.key, e.revision),
+        c AS ({Changes(schema)})
+        SELECT key, revision, 0::bigint FROM w
+        """;
+
+    public string Touch { get; } =
+        $"""
+        WITH touched AS (
+            SELECT e.key, e.revision, u.expires, u.rounding
+            FROM unnest($2, $4, $5, $6, $7) AS u (key, expires, rounding, revision_min, revision_max)
+            JOIN {schema}.entries e ON e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")} AND e.revision BETWEEN u.revision_min AND u.revision_max),
+        w AS (
+            UPDATE {schema}.entries e SET expires = t.expires, rounding = t.rounding, revision = nextval('{schema}.revisions')
+            FROM touched t WHERE e.namespace = $1 AND e.key = t.key
+            RETURNING e.key, e.revision, t.revision AS touched),
+        c AS ({Changes(schema)})
+        SELECT key, revision, touched FROM w
+        """;
+
+    /// <summary>The revisions that keys have after the transaction.</summary>
+    public string Standing { get; } =
+        $"SELECT e.key, e.revision FROM {schema}.entries e WHERE e.namespace = $1 AND e.key = ANY ($2) AND {IsAlive("$3")}";
+
+    /// <summary>What a transaction has changed.</summary>
+    public string ReadBack { get; } =
+        $"""
+        SELECT u.key, u.revision, 0::bigint
+        FROM {schema}.commits m JOIN {schema}.changes c ON c.xid = m.xid AND c.namespace = $1, unnest(c.keys, c.revisions) AS u (key, revision)
+        WHERE m.id = $2
+        """;
+
+    public string TakeRevisions { get; } = $"SELECT array_agg(nextval('{schema}.revisions')) FROM generate_series(1, $1)";
+
+    /// <summary>Puts where rows exist and are locked.</summary>
+    public string Update { get; } =
+        $"""
+        UPDATE {schema}.entries e SET value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding,
+            large = u.large, large_bytes = u.large_bytes, deleted_at = NULL, revision = u.revision
+        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS u ({Columns}, revision)
+        WHERE e.namespace = $1 AND e.key = u.key
+        """;
+
+    public string Copy { get; } =
+        $"COPY {schema}.entries (namespace, key, revision, expires, rounding, large, large_bytes, metadata, value) FROM STDIN (FORMAT BINARY)";
+
+    public string AddChanges { get; } = $"INSERT INTO {schema}.changes (namespace, keys, revisions) VALUES ($1, $2, $3)";
+
+    private static string Put(string schema, string order, string condition) =>
+        $"""
+        WITH w AS (
+            INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
+            SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{schema}.revisions')
+            FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY AS u ({Columns}, place)
+            ORDER BY {order}
+            ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, metadata = EXCLUDED.metadata, expires = EXCLUDED.expires,
+                rounding = EXCLUDED.rounding, large = EXCLUDED.large, large_bytes = EXCLUDED.large_bytes, deleted_at = NULL,
+                revision = nextval('{schema}.revisions') {condition}
+            RETURNING e.key, e.revision),
+        c AS ({Changes(schema)})
+        SELECT key, revision, 0::bigint FROM w
+        """;
+
+    private static string Changes(string schema) =>
+        $"INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, array_agg(key), array_agg(revision) FROM w HAVING count(*) > 0";
+
+    private static string IsAlive(string parameter) => $"e.deleted_at IS NULL AND (e.expires IS NULL OR e.expires > {DatabaseClock.Now(parameter)})";
+}
