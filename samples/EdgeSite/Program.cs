@@ -4,14 +4,29 @@ using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.FeatureManagement;
+using Npgsql;
 
 var builder = WebApplication.CreateBuilder(args);
 
 // What visitors leave here survives a restart: one directory for each namespace, in ./data unless it is configured. A page view and a
 // cached page are acknowledged before they are on the disk, because the last second of them may be lost.
 var data = Path.Combine(builder.Environment.ContentRootPath, builder.Configuration["Data"] ?? "data");
+//
+// With one setting, a connection string in KvStore:PostgreSql, all of it is in a database, which any number of these sites share.
+var database = builder.Configuration["KvStore:PostgreSql"];
+if (!string.IsNullOrWhiteSpace(database))
+{
+    builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(database));
+}
+
 builder.Services.AddKvBindings(configure: kv =>
 {
+    if (!string.IsNullOrWhiteSpace(database))
+    {
+        kv.UsePostgreSql();
+        return;
+    }
+
     kv.PersistTo(
         Path.Combine(data, kv.Name),
         new FilePersistenceOptions { Durability = kv.Name is "VISITS_KV" or "CACHE_KV" ? Durability.Interval : Durability.Immediate });
@@ -59,16 +74,17 @@ static async Task RefuseAsync(StatusCodeContext refused)
 
 // A new namespace begins with the entries of its seed file, in the format of `wrangler kv bulk put`. A key says that it has
 // begun: one that was emptied later stays empty. The key is in the namespace itself, so that it is wherever its entries are: in
-// another directory that is configured, or in the memory of a test.
+// another directory that is configured, in a database, or in the memory of a test. Of several sites that start with one database, one
+// puts the key, and it seeds. If it does not come to the end, the key expires, and the next start seeds again.
 static async Task SeedAsync(IServiceProvider services)
 {
     const string Marker = "seeded";
-    var namespaces = services.GetRequiredService<IKvNamespaceFactory>();
-    foreach (var name in namespaces.Names)
+    var claim = new KvPutOptions { ExpirationTtl = TimeSpan.FromSeconds(60) };
+    foreach (var name in services.GetRequiredService<IKvNamespaceFactory>().Names)
     {
         var path = Path.Combine(AppContext.BaseDirectory, $"seed.{name}.json");
-        var kv = namespaces.Get(name);
-        if (File.Exists(path) && await kv.GetTextAsync(Marker) is null)
+        var kv = services.GetRequiredKeyedService<IKvExtendedNamespace>(name);
+        if (File.Exists(path) && (await kv.TryPutAsync(Marker, "", KvCondition.Absent, claim)).Succeeded)
         {
             await using var file = File.OpenRead(path);
             var result = await kv.ImportAsync(file);

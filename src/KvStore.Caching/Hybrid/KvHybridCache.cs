@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
 using KvStore.Keys;
@@ -12,13 +11,11 @@ namespace KvStore.Hybrid;
 
 /// <summary>A <see cref="HybridCache"/> with one level, a namespace. See <c>services.AddKvHybridCache</c>.</summary>
 /// <remarks>Thread safety: all members, from any thread.</remarks>
-internal sealed class KvHybridCache : HybridCache, IDisposable
+internal sealed partial class KvHybridCache : HybridCache, IDisposable
 {
     private const HybridCacheEntryFlags ReadFlags = HybridCacheEntryFlags.DisableLocalCacheRead | HybridCacheEntryFlags.DisableDistributedCacheRead;
 
     private const HybridCacheEntryFlags WriteFlags = HybridCacheEntryFlags.DisableLocalCacheWrite | HybridCacheEntryFlags.DisableDistributedCacheWrite;
-
-    private static readonly SearchValues<char> s_controlCharacters = SearchValues.Create([.. Enumerable.Range(0, ' ').Select(static c => (char)c)]);
 
     private readonly IServiceProvider _services;
     private readonly KvAdapter _adapter;
@@ -417,50 +414,6 @@ internal sealed class KvHybridCache : HybridCache, IDisposable
             _logger.SerializationFailed(VisibleKey.Quote(key), e);
             throw;
         }
-    }
-
-    private bool IsCacheable(string key) =>
-        !string.IsNullOrWhiteSpace(key) && key.Length <= _keyLengthMax && !key.AsSpan().ContainsAny(s_controlCharacters) && TagSet.IsUnicode(key);
-
-    private bool AreValid(string[] tags)
-    {
-        foreach (var tag in tags)
-        {
-            if (!TagSet.IsUnicode(tag))
-            {
-                _logger.TagIsNotUnicode(VisibleKey.Quote(tag));
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    private bool IsValid(string key)
-    {
-        if (IsCacheable(key))
-        {
-            return true;
-        }
-
-        if (string.IsNullOrWhiteSpace(key))
-        {
-            _logger.KeyIsBlank();
-        }
-        else if (key.Length > _keyLengthMax)
-        {
-            _logger.KeyTooLong(key.Length, _keyLengthMax);
-        }
-        else if (!TagSet.IsUnicode(key))
-        {
-            _logger.KeyIsNotUnicode(VisibleKey.Quote(key));
-        }
-        else
-        {
-            _logger.KeyHasControlCharacter(VisibleKey.Quote(key));
-        }
-
-        return false;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

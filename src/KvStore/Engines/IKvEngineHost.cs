@@ -91,8 +91,8 @@ public interface IKvEngineSwap : IDisposable
     void Remove(ReadOnlySpan<byte> key, long throughRevision);
 
     /// <summary>
-    /// Makes everything visible. Watchers are shown the differences. Reads may wait some milliseconds for it when there are millions of
-    /// entries.
+    /// Makes everything visible. Watchers are shown the differences. Reads of one key wait for the last step, in which the tables of the changed
+    /// shards are exchanged; writes and some lists wait while the new tables are built.
     /// </summary>
     /// <exception cref="OutOfMemoryException">Nothing has changed.</exception>
     void Complete();

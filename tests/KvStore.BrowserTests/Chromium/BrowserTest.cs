@@ -58,9 +58,11 @@ public abstract class BrowserTest(ChromiumFixture chromium) : IAsyncLifetime
     protected virtual BrowserNewContextOptions FirstVisitor() => new();
 
     /// <summary>Somebody else, at another browser.</summary>
-    protected async Task<Visitor> ArriveAsync(BrowserNewContextOptions? options = null)
+    /// <param name="options">How the browser is set up.</param>
+    /// <param name="application">The address of another application; null for the application of the test.</param>
+    protected async Task<Visitor> ArriveAsync(BrowserNewContextOptions? options = null, Uri? application = null)
     {
-        var visitor = await Visitor.ArriveAsync(chromium.Browser, Application, options);
+        var visitor = await Visitor.ArriveAsync(chromium.Browser, application ?? Application, options);
         _visitors.Add(visitor);
         return visitor;
     }

@@ -67,7 +67,7 @@ public sealed class ResyncTests
         var isNew = false;
         for (var key = 0; !ending.IsCancellationRequested; key = (key + 1) % Keys)
         {
-            var text = await kv.GetTextAsync(NameOf(key));
+            var text = await kv.GetTextAsync(NameOf(key), cancellationToken: CancellationToken.None);
             isNew |= text == "b";
             if (isNew)
             {
@@ -81,7 +81,7 @@ public sealed class ResyncTests
         var keys = Enumerable.Range(0, 100).Select(i => NameOf(i * Keys / 100)).ToArray();
         while (!ending.IsCancellationRequested)
         {
-            var values = (await kv.GetManyAsync(keys)).Values.Where(value => value.Exists).Select(value => value.GetText()).ToList();
+            var values = (await kv.GetManyAsync(keys, cancellationToken: CancellationToken.None)).Values.Where(value => value.Exists).Select(value => value.GetText()).ToList();
             values.Distinct().Should().ContainSingle();
             values.Should().HaveCount(67 - (values[0] == "a" ? 0 : 1));
         }
@@ -91,7 +91,7 @@ public sealed class ResyncTests
     {
         while (!ending.IsCancellationRequested)
         {
-            var keys = (await kv.ListAsync()).Keys;
+            var keys = (await kv.ListAsync(cancellationToken: CancellationToken.None)).Keys;
             keys.Select(key => key.Metadata!.ToString()).Distinct().Should().ContainSingle();
             keys.Select(key => key.Name).Should().Equal((keys[0].Name == "0000" ? Enumerable.Range(0, Keys * 2 / 3) : Enumerable.Range(Keys / 3, Keys * 2 / 3)).Select(NameOf));
         }
