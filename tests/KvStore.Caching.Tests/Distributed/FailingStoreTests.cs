@@ -112,7 +112,7 @@ public sealed class FailingStoreTests
             () => test.Cache.Set("k", new byte[11], new()),
             () => _ = test.Cache.SetAsync("k", new byte[11], new()),
             () => test.Buffers.Set("k", new ReadOnlySequence<byte>(new byte[11]), new()),
-            () => _ = test.Buffers.SetAsync("k", Parts(6, 5), new()),
+            () => _ = test.Buffers.SetAsync("k", Parts(6, 5), new()).AsTask(),
         ];
 
         foreach (var write in writes)
