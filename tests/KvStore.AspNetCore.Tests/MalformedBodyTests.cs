@@ -12,6 +12,9 @@ public sealed class MalformedBodyTests : IAsyncLifetime
     private const string Secret = "a-secret-of-enough-length";
     private const int Cases = 400;
 
+    // No broken body names this key: a short one comes about by chance, and a delete of it is sound.
+    private const string Kept = "an entry that stays";
+
     // Seeds that once found something; then come those of this run.
     private static readonly int[] s_seeds = [1, 20261126];
 
@@ -27,7 +30,7 @@ public sealed class MalformedBodyTests : IAsyncLifetime
     {
         { "PUT /bulk", "", """[{"key":"a\ud83d\ude00","value":"AAEC","base64":true,"metadata":{"x":[1,"é"]}},{"key":"b","value":"x\n","expiration_ttl":60}]""" },
         { "DELETE /bulk", "", """["a",{"name":"b\u00e9"},"c"]""" },
-        { "POST /bulk/get", "", """{"keys":["k","\ud83d\ude00"],"type":"json","withMetadata":true,"cacheTtl":"60"}""" },
+        { "POST /bulk/get", "", """{"keys":["an entry that stays","\ud83d\ude00"],"type":"json","withMetadata":true,"cacheTtl":"60"}""" },
         { "PUT /values/new", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\nnew value\r\n--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"a\":1}\r\n--b--\r\n" },
         { "PUT /values/new", "", "4\r\nabcd\r\n5;x=y\r\nefghi\r\n0\r\nTrailer: v\r\n\r\n" },
         { "PUT ", "", """{"title":"tested\ud83d\ude00"}""" },
@@ -38,7 +41,7 @@ public sealed class MalformedBodyTests : IAsyncLifetime
         _catalog = await KvNamespaceCatalog.OpenAsync();
         _entry = await _catalog.CreateAsync("tested");
         _api = await TestHost.StartAsync(_catalog, app => app.MapKvApi(api => api.AddToken(KvToken.FromSecret(Secret))));
-        await _entry.Namespace.PutAsync("k", "[1]");
+        await _entry.Namespace.PutAsync(Kept, "[1]");
     }
 
     public async Task DisposeAsync()
@@ -63,7 +66,7 @@ public sealed class MalformedBodyTests : IAsyncLifetime
 
                 // Nothing at all when the connection was reset under the answer.
                 status.Should().Match(code => code.Length == 0 || code[0] == '2' || code[0] == '4', $"{status} of seed {seed}, case {i}: {Encoding.Latin1.GetString(body)}");
-                (await _entry.Namespace.GetTextAsync("k")).Should().Be("[1]");
+                (await _entry.Namespace.GetTextAsync(Kept)).Should().Be("[1]");
             }
         }
     }
