@@ -56,7 +56,7 @@ public sealed class EngineMetricsTests
         {
             await kv.PutManyAsync([.. Enumerable.Range(0, count).Select(i => new KvEntry($"{count}/{i}", "v"))]);
             var inDatabase = await PostgreSqlServer.ExecuteAsync(
-                database, "SELECT count(*) FROM kvstore.changes WHERE xid = (SELECT xid FROM kvstore.changes ORDER BY revision DESC LIMIT 1)");
+                database, "SELECT sum(cardinality(keys)) FROM kvstore.changes WHERE xid = (SELECT xid FROM kvstore.changes ORDER BY revisions DESC LIMIT 1)");
 
             Read(kv, "batch").Should().Be((long)inDatabase!);
         }
