@@ -24,7 +24,7 @@ internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tag
 
     // Of this thread, while it is not in use.
     [ThreadStatic]
-    private static (Utf8JsonWriter Json, ArrayBufferWriter<byte> Buffer)? t_writer;
+    private static (Utf8JsonWriter Json, ArrayBufferWriter<byte> Buffer)? s_writer;
 
     /// <summary>Makes the metadata.</summary>
     /// <param name="bytesMax">The most bytes that the namespace takes.</param>
@@ -183,9 +183,9 @@ internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tag
 
     private static (Utf8JsonWriter Json, ArrayBufferWriter<byte> Buffer) RentWriter()
     {
-        if (t_writer is { } rented)
+        if (s_writer is { } rented)
         {
-            t_writer = null;
+            s_writer = null;
             rented.Buffer.ResetWrittenCount();
             rented.Json.Reset();
             return rented;
@@ -224,7 +224,7 @@ internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tag
         json.WriteEndObject();
         json.Flush();
         var metadata = buffer.WrittenSpan.ToArray();
-        t_writer = (json, buffer);
+        s_writer = (json, buffer);
         return metadata;
     }
 }

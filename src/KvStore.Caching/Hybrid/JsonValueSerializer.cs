@@ -63,17 +63,17 @@ internal sealed class JsonValueSerializer<T> : IHybridCacheSerializer<T>
 internal static class JsonWriters
 {
     [ThreadStatic]
-    private static Utf8JsonWriter? t_writer;
+    private static Utf8JsonWriter? s_writer;
 
     /// <summary>Takes the writer of this thread, or a new one while it is in use.</summary>
     public static Utf8JsonWriter Take(IBufferWriter<byte> target)
     {
-        if (t_writer is not { } writer)
+        if (s_writer is not { } writer)
         {
             return new Utf8JsonWriter(target);
         }
 
-        t_writer = null;
+        s_writer = null;
         writer.Reset(target);
         return writer;
     }
@@ -82,7 +82,7 @@ internal static class JsonWriters
     public static void Return(Utf8JsonWriter writer)
     {
         writer.Reset();
-        t_writer = writer;
+        s_writer = writer;
     }
 }
 
