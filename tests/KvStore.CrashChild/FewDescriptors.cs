@@ -80,7 +80,7 @@ internal static class FewDescriptors
 
             // What could not be written while no descriptor was left is written now.
             await open[i].PutAsync("third", "x");
-            await open[i].FlushAsync();
+            await FlushAsync(open[i]);
             if (open[i].Health is { Status: not KvPersistenceStatus.Healthy } health)
             {
                 Console.WriteLine($"{i} is not well: {health}");
@@ -95,6 +95,23 @@ internal static class FewDescriptors
 
         Console.WriteLine($"opened {written}");
         return 0;
+    }
+
+    // A log waits 630 ms at most for a descriptor that another one gives back, and says that nothing is lost and that the flush may be tried again.
+    private static async Task FlushAsync(KvNamespace kv)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                await kv.FlushAsync();
+                return;
+            }
+            catch (KvPersistenceException e) when (e.Message.Contains("ulimit -n", StringComparison.Ordinal) && attempt < 20)
+            {
+                await Task.Delay(100);
+            }
+        }
     }
 
     private static async Task<KvNamespace> OpenAsync(string directory, int number) =>
