@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -5,8 +6,14 @@ using System.Runtime.Intrinsics.X86;
 
 namespace KvStore.Hybrid;
 
-/// <summary>Hashes and compares the keys of callers.</summary>
-/// <remarks>The hash has secrets of the process, because keys may come from clients.</remarks>
+/// <summary>Hashes and compares the keys of callers: the larger part of what a hit costs.</summary>
+/// <remarks>
+/// <para>Folded products of the text and secrets, as in wyhash (Wang Yi, 2019). The secrets are those of the process, because keys may come from
+/// clients. A <see cref="Dictionary{TKey, TValue}"/> hashes with secrets too; a lookup in one takes longer than a whole hit (docs/PERFORMANCE.md).</para>
+/// <para>Both methods for common lengths read the first and the last 8, 16 or 32 bytes of a text, which may overlap. A text of
+/// <see cref="CommonMin"/> characters has 8 bytes, and each branch is taken for a text that has at least as many bytes as it reads from either end: that is
+/// why no read is out of bounds.</para>
+/// </remarks>
 internal static class KeyHash
 {
     private const int BlockBytes = 2 * sizeof(ulong);
@@ -22,9 +29,13 @@ internal static class KeyHash
     private static readonly ulong s_secret6 = Secret();
     private static readonly ulong s_secret7 = Secret();
 
+    /// <summary>The least number of characters of <see cref="OfCommon"/> and <see cref="AreCommonEqual"/>.</summary>
     public const int CommonMin = 4;
+
+    /// <summary>The greatest number of characters of <see cref="OfCommon"/> and <see cref="AreCommonEqual"/>.</summary>
     public const int CommonMax = 32;
 
+    /// <summary>The hash of a key of any length.</summary>
     public static uint Of(ReadOnlySpan<char> key)
     {
         ref var start = ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(key));
@@ -36,10 +47,13 @@ internal static class KeyHash
         };
     }
 
-    /// <summary>4 to 32 characters.</summary>
+    /// <summary>The hash of a key of <see cref="CommonMin"/> to <see cref="CommonMax"/> characters.</summary>
+    /// <param name="start">Its first byte.</param>
+    /// <param name="length">How many characters it has.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint OfCommon(ref byte start, int length)
     {
+        Debug.Assert(length is >= CommonMin and <= CommonMax);
         var bytes = (nint)(uint)length * sizeof(char);
         ulong hash;
         if (bytes >= 2 * BlockBytes)
@@ -62,9 +76,14 @@ internal static class KeyHash
         return (uint)(((hash + (ulong)bytes) * Step) >> 32);
     }
 
+    /// <summary>Whether a key of <see cref="CommonMin"/> to <see cref="CommonMax"/> characters is another text of the same length.</summary>
+    /// <param name="start">The first byte of the key.</param>
+    /// <param name="other">The other text.</param>
+    /// <param name="length">How many characters both have.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AreCommonEqual(ref byte start, string other, int length)
     {
+        Debug.Assert(length is >= CommonMin and <= CommonMax && other.Length == length);
         ref var otherStart = ref Unsafe.As<char, byte>(ref Unsafe.AsRef(in other.GetPinnableReference()));
         var bytes = (nint)(uint)length * sizeof(char);
         if (bytes >= 2 * BlockBytes)
@@ -93,8 +112,10 @@ internal static class KeyHash
         return (uint)(((Product(all ^ s_secret0, s_secret1) + (ulong)key.Length) * Step) >> 32);
     }
 
+    // More than 16 bytes. The loop reads blocks that end before the last 16 bytes do, and those are read after it.
     private static uint OfLong(ref byte start, nint bytes)
     {
+        Debug.Assert(bytes > BlockBytes);
         var hash = (ulong)bytes;
         var (secret, other) = (s_secret0, s_secret1);
         for (nint at = 0; at < bytes - BlockBytes; at += BlockBytes)
@@ -108,6 +129,7 @@ internal static class KeyHash
         return (uint)((hash * Step) >> 32);
     }
 
+    // In bounds: see the remarks of the class.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Read(ref byte start, nint at) => Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref start, at));
 

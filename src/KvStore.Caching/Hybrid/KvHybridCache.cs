@@ -93,11 +93,13 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         var plan = _defaults.With(options);
         var stored = TagSet.Of(tags);
-        return !IsValid(key) || plan.WritesNothing ? default
+        if (!IsValid(key) || plan.WritesNothing)
+        {
+            return default;
+        }
 
-            // A value that is not cached must not leave an older one in its place.
-            : !AreValid(stored) ? RemoveCoreAsync(key, cancellationToken)
-            : SetCoreAsync(key, value, stored, plan);
+        // A value that is not cached must not leave an older one in its place.
+        return AreValid(stored) ? SetCoreAsync(key, value, stored, plan) : RemoveCoreAsync(key, cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -33,10 +33,10 @@ internal sealed class KvAdapterRegistry(IEnumerable<KvAdapter> adapters)
     }
 
     /// <summary>Checks that a namespace may do what its adapters demand of it.</summary>
-    /// <exception cref="OptionsValidationException">It may not; the message says which option to change.</exception>
     /// <param name="name">The name of the namespace.</param>
     /// <param name="options">Its options.</param>
     /// <param name="logger">Where it is logged that the namespace does something which an adapter can live with, but its users will not like.</param>
+    /// <exception cref="OptionsValidationException">It may not; the message says which option to change.</exception>
     public void CheckOptions(string name, KvNamespaceOptions options, ILogger logger)
     {
         foreach (var adapter in _adapters.Where(adapter => adapter.Namespace == name))

@@ -12,12 +12,12 @@ internal static class KvConfiguration
         services.GetService<IHostEnvironment>() is { ContentRootPath: { Length: > 0 } root } ? Path.Combine(root, path) : path;
 
     /// <summary>Returns the options with the settings of a section. Options without a setting stay as they are.</summary>
-    /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
-    /// <exception cref="ArgumentException">An option is out of its range; the message names it.</exception>
     /// <param name="services">The services, for the content root of the host.</param>
     /// <param name="section">The section.</param>
     /// <param name="options">The options that the section changes.</param>
     /// <param name="more">Reads the sections that packages have added to the namespace: see <see cref="KvNamespaceBuilder.AddSection"/>.</param>
+    /// <exception cref="FormatException">A setting is unknown or cannot be read.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range; the message names it.</exception>
     public static KvNamespaceOptions Apply(IServiceProvider services, IConfiguration section, KvNamespaceOptions options, AddedSections? more = null)
     {
         more ??= new AddedSections();
