@@ -115,6 +115,7 @@ internal static class HashBucket
     }
 
     // Counted in 64 bits, which saves the instruction that clears the upper half.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static nuint LowestBitOf(uint found) =>
         Bmi1.X64.IsSupported ? (nuint)Bmi1.X64.TrailingZeroCount(found) : (nuint)(uint)BitOperations.TrailingZeroCount(found);
 

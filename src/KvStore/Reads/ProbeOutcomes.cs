@@ -23,6 +23,8 @@ internal readonly struct CountedValueOutcome : IProbeOutcome<KvValue>
 
     public KvValue Uncertain(ulong hash) => KvValue.UnknownOf(hash);
 
+    // Inlined also where the compiler has seen no namespace that evicts: a call would cost every other namespace the registers that it saves.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public KvValue Found(byte[] segment, int offset, ulong hash)
     {
         // Not by a Record, whose check for null is a call, and a method with a call in it saves registers. In bounds: a probe found a
