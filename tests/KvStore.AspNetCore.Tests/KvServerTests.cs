@@ -108,6 +108,21 @@ public sealed partial class KvServerTests : IDisposable
         server.Later.Should().BeEmpty();
     }
 
+    [Fact]
+    public async Task Printed_exports_have_the_token_the_first_time_and_ask_for_it_afterwards()
+    {
+        using (var first = await KvServerProcess.StartAsync(_directory))
+        {
+            var token = NewToken().Match(first.Printed).Groups[1].Value.Trim();
+            first.Printed.Should().Contain($"export CLOUDFLARE_API_TOKEN={token}\n");
+        }
+
+        using var second = await KvServerProcess.StartAsync(_directory);
+
+        second.Printed.Should().Contain("read -rsp 'token: ' CLOUDFLARE_API_TOKEN; export CLOUDFLARE_API_TOKEN\n")
+            .And.NotContain("CLOUDFLARE_API_TOKEN=", "a placeholder would be exported as it is");
+    }
+
     [GeneratedRegex("shown this once: (.+)")]
     private static partial Regex NewToken();
 
