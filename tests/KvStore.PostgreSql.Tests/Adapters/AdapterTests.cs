@@ -10,6 +10,7 @@ using Microsoft.FeatureManagement;
 namespace KvStore.PostgreSql.Tests.Adapters;
 
 /// <summary>The REST API, the dashboard and the adapters on a namespace that two applications share.</summary>
+[RealPartClass(RealPart.PostgreSql)]
 public sealed class AdapterTests(SharingApplications applications) : IClassFixture<SharingApplications>
 {
     private SharingApplication First => applications.First;

@@ -4,6 +4,7 @@ using Npgsql;
 namespace KvStore.PostgreSql.Tests.Outages;
 
 /// <summary>A full resync: the new state is built beside the served one, and swapped in at the end.</summary>
+[RealPartClass(RealPart.PostgreSql)]
 public sealed class ResyncTests
 {
     private const int Keys = 900;
