@@ -26,17 +26,8 @@ public static class Installed
     /// <summary>The C compiler, or null.</summary>
     public static string? CCompiler => Find("gcc") ?? Find("clang");
 
-    /// <summary>
-    /// The directory of the programs of PostgreSQL, or null: <c>KVSTORE_POSTGRESQL_BIN</c>, or the newest version where Debian has them.
-    /// </summary>
-    public static string? PostgreSql =>
-        Environment.GetEnvironmentVariable("KVSTORE_POSTGRESQL_BIN") is { Length: > 0 } chosen ? chosen
-        : !Directory.Exists("/usr/lib/postgresql") ? null
-        : Directory.GetDirectories("/usr/lib/postgresql")
-            .Where(static directory => File.Exists(Path.Combine(directory, "bin", "initdb")))
-            .OrderByDescending(static directory => int.TryParse(Path.GetFileName(directory), out var version) ? version : 0)
-            .Select(static directory => Path.Combine(directory, "bin"))
-            .FirstOrDefault();
+    /// <summary>The directory of the programs of PostgreSQL, or null.</summary>
+    public static string? PostgreSql => PostgreSqlPrograms.Installed;
 
     /// <summary>The directory of the programs of PostgreSQL 18, or null: a package of npm has them, without clients.</summary>
     public static string? PostgreSql18 =>

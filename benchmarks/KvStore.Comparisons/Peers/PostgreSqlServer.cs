@@ -1,5 +1,4 @@
-using System.Diagnostics;
-using System.Globalization;
+using KvStore.RealParts;
 using Npgsql;
 
 namespace KvStore.Comparisons.Peers;
@@ -13,38 +12,24 @@ internal sealed class PostgreSqlServer
     private const string Settings =
         "-c listen_addresses= -c max_connections=300 -c shared_buffers=256MB -c max_wal_size=4GB -c checkpoint_timeout=30min";
 
-    private static readonly Lazy<PostgreSqlServer> s_shared = new(static () => new PostgreSqlServer(Programs!));
+    private static readonly Lazy<PostgreSqlServer> s_shared = new(static () => new PostgreSqlServer(PostgreSqlPrograms.Installed!));
 
     private readonly string _programs;
-    private readonly string _directory = Directory.CreateTempSubdirectory("kvstore-comparisons-").FullName;
+    private readonly string _directory;
 
     private PostgreSqlServer(string programs)
     {
-        _programs = programs;
-        if (Environment.IsPrivilegedProcess)
-        {
-            Start("chown", "nobody", _directory);
-        }
-
+        (_programs, _directory) = (programs, PostgreSqlPrograms.CreateDirectoryAsync("kvstore-comparisons-").GetAwaiter().GetResult());
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Stop();
-        Start(Program("initdb", "-D", Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"));
-        Start(Program("pg_ctl", "-D", Data, "-w", "-t", "60", "-l", Path.Combine(_directory, "log"), "-o", $"-k {_directory} {Settings}", "start"));
+        Run("initdb", "-D", Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
+        Run("pg_ctl", "-D", Data, "-w", "-t", "60", "-l", Path.Combine(_directory, "log"), "-o", $"-k {_directory} {Settings}", "start");
     }
 
     /// <summary>Why there is no server on this machine; null when there can be one.</summary>
-    public static string? MissingBecause => Programs is null ? "no PostgreSQL is installed; Debian's package is postgresql" : null;
+    public static string? MissingBecause => PostgreSqlPrograms.Installed is null ? "no PostgreSQL is installed; Debian's package is postgresql" : null;
 
     /// <summary>The server, which is started when it is first needed.</summary>
     public static PostgreSqlServer Shared => s_shared.Value;
-
-    private static string? Programs =>
-        Environment.GetEnvironmentVariable("KVSTORE_POSTGRESQL_BIN") is { Length: > 0 } chosen ? chosen
-        : !Directory.Exists("/usr/lib/postgresql") ? null
-        : Directory.GetDirectories("/usr/lib/postgresql")
-            .Where(static directory => File.Exists(Path.Combine(directory, "bin", "initdb")))
-            .OrderByDescending(static directory => int.TryParse(Path.GetFileName(directory), CultureInfo.InvariantCulture, out var version) ? version : 0)
-            .Select(static directory => Path.Combine(directory, "bin"))
-            .FirstOrDefault();
 
     private string Data => Path.Combine(_directory, "data");
 
@@ -64,38 +49,23 @@ internal sealed class PostgreSqlServer
         command.ExecuteNonQuery();
     }
 
-    private static void Start(string program, params string[] arguments) => Start([program, .. arguments]);
-
-    private static void Start(string[] command)
-    {
-        // Not redirected: a server that is started inherits the pipes, which then never end.
-        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" >/dev/null 2>&1 </dev/null", .. command]) { WorkingDirectory = "/" })!;
-        process.WaitForExit();
-        if (process.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"{string.Join(' ', command)} ended with {process.ExitCode}.");
-        }
-    }
-
     private string ConnectionStringOf(string database) => $"Host={_directory};Username=postgres;Database={database}";
 
-    private string[] Program(string name, params string[] arguments) =>
-        Environment.IsPrivilegedProcess
-            ? ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", Path.Combine(_programs, name), .. arguments]
-            : [Path.Combine(_programs, name), .. arguments];
+    private void Run(string program, params string[] arguments) =>
+        PostgreSqlPrograms.RunAsServerAsync(Path.Combine(_programs, program), arguments).GetAwaiter().GetResult();
 
     private void Stop()
     {
         try
         {
-            Start(Program("pg_ctl", "-D", Data, "-w", "-t", "60", "-m", "immediate", "stop"));
+            Run("pg_ctl", "-D", Data, "-w", "-t", "60", "-m", "immediate", "stop");
         }
         catch (InvalidOperationException)
         {
             // It has not started.
         }
 
-        Start("rm", "-rf", _directory);
+        PostgreSqlPrograms.RunAsync("rm", "-rf", _directory).GetAwaiter().GetResult();
     }
 
     /// <summary>A database, which is dropped with this object.</summary>
@@ -111,7 +81,7 @@ internal sealed class PostgreSqlServer
 
         /// <summary>Runs a command of psql.</summary>
         public void Psql(string command) =>
-            Start(server.Program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server._directory, "-U", "postgres", "-d", name, "-c", command));
+            server.Run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server._directory, "-U", "postgres", "-d", name, "-c", command);
 
         public void Dispose()
         {

@@ -27,29 +27,18 @@ internal sealed class WriteStatements(string schema)
     public string PutAbsent { get; } = Put(schema, "u.key", $"WHERE e.deleted_at IS NOT NULL OR e.expires <= {DatabaseClock.Now("$9")}");
 
     /// <summary>Puts where an entry has one of some revisions.</summary>
-    public string Replace { get; } =
-        $"""
-        WITH w AS (
-            UPDATE {schema}.entries e SET value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding,
-                large = u.large, large_bytes = u.large_bytes, revision = nextval('{schema}.revisions')
-            FROM unnest($2, $3, $4, $5, $6, $7, $8, $10, $11) AS u ({Columns}, revision_min, revision_max)
-            WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive("$9")} AND e.revision BETWEEN u.revision_min AND u.revision_max
-            RETURNING e.key, e.revision),
-        c AS ({Changes(schema)})
-        SELECT key, revision, 0::bigint FROM w
-        """;
+    public string Replace { get; } = UpdateAlive(
+        schema,
+        "value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding, large = u.large, large_bytes = u.large_bytes",
+        $"unnest($2, $3, $4, $5, $6, $7, $8, $10, $11) AS u ({Columns}, revision_min, revision_max)",
+        now: "$9");
 
-    public string Delete { get; } =
-        $"""
-        WITH w AS (
-            UPDATE {schema}.entries e SET value = '', metadata = '', large = NULL, large_bytes = NULL, expires = NULL, rounding = 0,
-                deleted_at = now(), revision = nextval('{schema}.revisions')
-            FROM unnest($2, $4, $5) AS u (key, revision_min, revision_max)
-            WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive("$3")} AND e.revision BETWEEN u.revision_min AND u.revision_max
-            RETURNING e.key, e.revision),
-        c AS ({Changes(schema)})
-        SELECT key, revision, 0::bigint FROM w
-        """;
+    /// <summary>Deletes where an entry has one of some revisions.</summary>
+    public string Delete { get; } = UpdateAlive(
+        schema,
+        "value = '', metadata = '', large = NULL, large_bytes = NULL, expires = NULL, rounding = 0, deleted_at = now()",
+        "unnest($2, $4, $5) AS u (key, revision_min, revision_max)",
+        now: "$3");
 
     public string Touch { get; } =
         $"""
@@ -103,6 +92,18 @@ internal sealed class WriteStatements(string schema)
             ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, metadata = EXCLUDED.metadata, expires = EXCLUDED.expires,
                 rounding = EXCLUDED.rounding, large = EXCLUDED.large, large_bytes = EXCLUDED.large_bytes, deleted_at = NULL,
                 revision = nextval('{schema}.revisions') {condition}
+            RETURNING e.key, e.revision),
+        c AS ({Changes(schema)})
+        SELECT key, revision, 0::bigint FROM w
+        """;
+
+    // Where an entry has one of the revisions of its row of `writes`.
+    private static string UpdateAlive(string schema, string columns, string writes, string now) =>
+        $"""
+        WITH w AS (
+            UPDATE {schema}.entries e SET {columns}, revision = nextval('{schema}.revisions')
+            FROM {writes}
+            WHERE e.namespace = $1 AND e.key = u.key AND {IsAlive(now)} AND e.revision BETWEEN u.revision_min AND u.revision_max
             RETURNING e.key, e.revision),
         c AS ({Changes(schema)})
         SELECT key, revision, 0::bigint FROM w

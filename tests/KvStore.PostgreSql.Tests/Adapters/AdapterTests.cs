@@ -10,6 +10,7 @@ using Microsoft.FeatureManagement;
 namespace KvStore.PostgreSql.Tests.Adapters;
 
 /// <summary>The REST API, the dashboard and the adapters on a namespace that two applications share.</summary>
+[RealPartClass(RealPart.PostgreSql)]
 public sealed class AdapterTests(SharingApplications applications) : IClassFixture<SharingApplications>
 {
     private SharingApplication First => applications.First;
@@ -74,10 +75,10 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
         await first.SetStringAsync("k", "v", new DistributedCacheEntryOptions { SlidingExpiration = TimeSpan.FromMinutes(10) });
         (await first.GetStringAsync("k")).Should().Be("v");
 
-        await UntilAsync(async () => await second.GetStringAsync("k") == "v");
+        await WaitUntil.HoldsAsync(async () => await second.GetStringAsync("k") == "v");
         await second.RefreshAsync("k");
         await second.RemoveAsync("k");
-        await UntilAsync(async () => await first.GetStringAsync("k") is null);
+        await WaitUntil.HoldsAsync(async () => await first.GetStringAsync("k") is null);
     }
 
     [Fact]
@@ -88,13 +89,13 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
         (await first.GetStringAsync("/page")).Should().Be("rendered 1 times");
         (await first.GetStringAsync("/page")).Should().Be("rendered 1 times");
         First.Rendered.Should().Be(1);
-        await UntilAsync(async () => (await Second.Kv.ListAsync(new() { Prefix = "pages/" })).Keys.Count == (await First.Kv.ListAsync(new() { Prefix = "pages/" })).Keys.Count);
+        await WaitUntil.HoldsAsync(async () => (await Second.Kv.ListAsync(new() { Prefix = "pages/" })).Keys.Count == (await First.Kv.ListAsync(new() { Prefix = "pages/" })).Keys.Count);
 
         (await second.GetStringAsync("/page")).Should().Be("rendered 1 times");
         Second.Rendered.Should().Be(0);
 
         await Second.Services.GetRequiredService<IOutputCacheStore>().EvictByTagAsync("page", default);
-        await UntilAsync(async () => await first.GetStringAsync("/page") == "rendered 2 times");
+        await WaitUntil.HoldsAsync(async () => await first.GetStringAsync("/page") == "rendered 2 times");
     }
 
     [Fact]
@@ -108,7 +109,7 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
 
         // What is visible here a moment later is the session, and the key that protects its cookie.
         await WaitUntil.HoldsAsync(() => Second.Kv.Count == First.Kv.Count);
-        await UntilAsync(async () => (await Second.Kv.ListAsync()).Keys.Select(key => key.Revision).SequenceEqual((await First.Kv.ListAsync()).Keys.Select(key => key.Revision)));
+        await WaitUntil.HoldsAsync(async () => (await Second.Kv.ListAsync()).Keys.Select(key => key.Revision).SequenceEqual((await First.Kv.ListAsync()).Keys.Select(key => key.Revision)));
         (await second.GetStringAsync("/count")).Should().Be("3");
     }
 
@@ -130,24 +131,14 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
         var features = Second.Services.GetRequiredService<IVariantFeatureManager>();
         (await features.IsEnabledAsync("Beta")).Should().BeFalse();
         await First.Kv.PutAsync("features/Beta", """{ "enabled": true }""");
-        await UntilAsync(async () => await features.IsEnabledAsync("Beta"));
+        await WaitUntil.HoldsAsync(async () => await features.IsEnabledAsync("Beta"));
         await First.Kv.PutAsync("features/Beta", "false");
-        await UntilAsync(async () => !await features.IsEnabledAsync("Beta"));
+        await WaitUntil.HoldsAsync(async () => !await features.IsEnabledAsync("Beta"));
     }
 
     private static async Task<string> IdAsync(HttpClient client)
     {
         var answer = await client.GetFromJsonAsync<JsonElement>("/client/v4/accounts/a/storage/kv/namespaces");
         return answer.GetProperty("result").EnumerateArray().Single(entry => entry.GetProperty("title").GetString() == "APP_KV").GetProperty("id").GetString()!;
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        var began = TimeProvider.System.GetTimestamp();
-        while (!await condition())
-        {
-            TimeProvider.System.GetElapsedTime(began).Should().BeLessThan(TimeSpan.FromSeconds(60));
-            await Task.Delay(5);
-        }
     }
 }

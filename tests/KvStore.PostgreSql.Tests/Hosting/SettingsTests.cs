@@ -11,7 +11,7 @@ public sealed class SettingsTests
 {
     private const string Nowhere = "Host=127.0.0.1;Port=1;Username=app;Password=secret-word;Database=app;Timeout=1";
 
-    [Fact]
+    [RealPartFact(RealPart.PostgreSql)]
     public async Task Connection_string_and_schema_of_the_configuration_are_used()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
@@ -26,7 +26,7 @@ public sealed class SettingsTests
         (await PostgreSqlServer.ExecuteAsync(database, "SELECT convert_from(value, 'UTF8') FROM other.entries")).Should().Be("v");
     }
 
-    [Fact]
+    [RealPartFact(RealPart.PostgreSql)]
     public async Task Connection_string_of_the_configuration_overrides_that_of_code()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
@@ -36,7 +36,7 @@ public sealed class SettingsTests
         (await PostgreSqlServer.ExecuteAsync(database, "SELECT count(*) FROM mine.entries")).Should().Be(1L);
     }
 
-    [Fact]
+    [RealPartFact(RealPart.PostgreSql)]
     public async Task Data_source_of_the_container_is_used_and_not_disposed()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();

@@ -4,6 +4,7 @@ using KvStore.PostgreSql.Tests.Servers;
 namespace KvStore.PostgreSql.Tests.Metrics;
 
 /// <summary>The meter <c>KvStore.PostgreSql</c> says what is true.</summary>
+[RealPartClass(RealPart.PostgreSql)]
 public sealed class EngineMetricsTests
 {
     [Fact]

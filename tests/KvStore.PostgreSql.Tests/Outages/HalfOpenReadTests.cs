@@ -8,9 +8,6 @@ namespace KvStore.PostgreSql.Tests.Outages;
 [RealPartClass(RealPart.PostgreSql)]
 public sealed class HalfOpenReadTests
 {
-    // An application that waits for ever, for an answer as well as for the cancellation of a statement.
-    private const string NoTimeouts = "Command Timeout=0;Cancellation Timeout=0;Keepalive=0";
-
     private static readonly KvPostgreSqlOptions s_options = new() { WriteTimeout = TimeSpan.FromSeconds(10) };
 
     [Fact]
@@ -20,18 +17,18 @@ public sealed class HalfOpenReadTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         var options = s_options with { PollInterval = TimeSpan.FromSeconds(60) };
-        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, NoTimeouts), options);
+        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, CuttingProxy.NoTimeouts), options);
         await using var other = await KvPostgreSql.OpenAsync("KV", database, options);
-        await WaitUntil.HoldsAsync(() => Listeners() == 2);
+        await WaitUntil.HoldsAsync(async () => await ListenersAsync() == 2);
         proxy.HalfOpen();
-        await WaitUntil.HoldsAsync(() => Listeners() == 3, "it listens over another connection; the server knows nothing of the end of the first one");
+        await WaitUntil.HoldsAsync(async () => await ListenersAsync() == 3, "it listens over another connection; the server knows nothing of the end of the first one");
 
         await other.PutAsync("k", "v");
         await WaitUntil.HoldsAsync(() => kv.TryGet("k", out _));
 
         // It has asked LISTEN last, or whether the connection is alive.
-        long Listeners() => (long)PostgreSqlServer.ExecuteAsync(
-            database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^(LISTEN|SELECT 1$)'").GetAwaiter().GetResult()!;
+        async Task<long> ListenersAsync() => (long)(await PostgreSqlServer.ExecuteAsync(
+            database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^(LISTEN|SELECT 1$)'"))!;
     }
 
     [Fact]
@@ -41,7 +38,7 @@ public sealed class HalfOpenReadTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         var options = s_options with { UseNotifications = false };
-        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, NoTimeouts), options);
+        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, CuttingProxy.NoTimeouts), options);
         var bytes = new byte[700_000];
         new Random(7).NextBytes(bytes);
         await kv.PutAsync("first", bytes);

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using KvStore.PostgreSql.Tests.Servers;
-using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Outages;
 
@@ -8,6 +7,8 @@ namespace KvStore.PostgreSql.Tests.Outages;
 [RealPartClass(RealPart.PostgreSql)]
 public sealed class OutageTests
 {
+    private const string ClientSettings = "Timeout=2;Cancellation Timeout=500";
+
     [Fact]
     public async Task Server_that_is_killed_again_and_again_loses_no_acknowledged_write()
     {
@@ -29,12 +30,12 @@ public sealed class OutageTests
         })));
         for (var round = 0; round < 3; round++)
         {
-            await Task.Delay(300);
+            await ProgressAsync();
             server.Kill();
             await server.StartAsync();
         }
 
-        await Task.Delay(200);
+        await ProgressAsync();
         await ending.CancelAsync();
         await writing;
 
@@ -47,6 +48,12 @@ public sealed class OutageTests
 
         await writer.PutAsync("after", "v");
         writer.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+
+        async Task ProgressAsync()
+        {
+            var before = acknowledged.GetValueOrDefault("n");
+            await WaitUntil.HoldsAsync(() => acknowledged.GetValueOrDefault("n") > before + 30 || writing.IsCompleted);
+        }
     }
 
     [Fact]
@@ -55,17 +62,8 @@ public sealed class OutageTests
         var server = await PostgreSqlServer.Shared;
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
-        await using var kv = await KvPostgreSql.OpenAsync("KV", Through(proxy, database), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(60) });
-        var increments = 0;
-        using var ending = new CancellationTokenSource();
-        var writing = Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
-        {
-            while (!ending.IsCancellationRequested)
-            {
-                await kv.IncrementAsync("n");
-                Interlocked.Increment(ref increments);
-            }
-        })));
+        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, ClientSettings), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(60) });
+        using var increments = new Increments(kv, kv, kv, kv);
         var random = new Random(3);
         for (var i = 0; i < 25; i++)
         {
@@ -73,10 +71,9 @@ public sealed class OutageTests
             proxy.Cut();
         }
 
-        await ending.CancelAsync();
-        await writing;
-        (await PostgreSqlServer.ExecuteAsync(database, "SELECT convert_from(value, 'UTF8') FROM kvstore.entries")).Should().Be($"{increments}");
-        (await kv.GetTextAsync("n")).Should().Be($"{increments}");
+        var expected = await increments.EndAsync();
+        (await PostgreSqlServer.ExecuteAsync(database, "SELECT convert_from(value, 'UTF8') FROM kvstore.entries")).Should().Be(expected);
+        (await kv.GetTextAsync("n")).Should().Be(expected);
     }
 
     [Fact]
@@ -86,7 +83,7 @@ public sealed class OutageTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         await using var kv = await KvPostgreSql.OpenAsync(
-            "KV", Through(proxy, database), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(60), UseNotifications = false });
+            "KV", proxy.Through(database, ClientSettings), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(60), UseNotifications = false });
         await kv.PutAsync("before", "v");
         proxy.SwallowsReplies = true;
         var create = kv.TryPutAsync("k", "v", KvCondition.Absent).AsTask();
@@ -107,7 +104,7 @@ public sealed class OutageTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         await using var kv = await KvPostgreSql.OpenAsync(
-            "KV", Through(proxy, database), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(1), UseNotifications = false });
+            "KV", proxy.Through(database, ClientSettings), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(1), UseNotifications = false });
         for (var i = 0; i < 2; i++)
         {
             // The second time, the statements are prepared. Afterwards a put is sent at once.
@@ -141,8 +138,8 @@ public sealed class OutageTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         var options = new KvPostgreSqlOptions { StalenessMax = TimeSpan.FromSeconds(1), WhenStale = KvWhenStale.Refuse };
-        await using var refusing = await KvPostgreSql.OpenAsync("KV", Through(proxy, database), options);
-        await using var serving = await KvPostgreSql.OpenAsync("KV", Through(proxy, database), options with { WhenStale = KvWhenStale.Serve });
+        await using var refusing = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, ClientSettings), options);
+        await using var serving = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, ClientSettings), options with { WhenStale = KvWhenStale.Serve });
         await refusing.PutAsync("k", "v");
         await WaitUntil.HoldsAsync(() => serving.TryGet("k", out _));
         proxy.Refuses = true;
@@ -178,7 +175,7 @@ public sealed class OutageTests
         await using var shared = await SharedNamespaces.OpenAsync(1);
         var server = await PostgreSqlServer.Shared;
         await using var proxy = new CuttingProxy(server.Socket);
-        await using var away = await KvPostgreSql.OpenAsync("SHARED", Through(proxy, shared.Database));
+        await using var away = await KvPostgreSql.OpenAsync("SHARED", proxy.Through(shared.Database, ClientSettings));
         await shared[0].PutManyAsync([.. Enumerable.Range(0, 3000).Select(i => new KvEntry($"{i:D4}", "old"))]);
         await WaitUntil.HoldsAsync(() => away.Count == 3000);
         proxy.Refuses = true;
@@ -247,18 +244,8 @@ public sealed class OutageTests
         (await kv.GetTextAsync("k")).Should().Be("w");
     }
 
-    private static string Through(CuttingProxy proxy, string database) =>
-        new NpgsqlConnectionStringBuilder(database) { Host = "127.0.0.1", Port = proxy.Port, Timeout = 2, SslMode = SslMode.Disable, CancellationTimeout = 500 }.ConnectionString;
-
-    private static async Task WaitUntilCommittedAsync(string database, string key)
-    {
-        var began = TimeProvider.System.GetTimestamp();
-        while (!(bool)(await PostgreSqlServer.ExecuteAsync(database, $"SELECT EXISTS (SELECT 1 FROM kvstore.entries WHERE key = convert_to('{key}', 'UTF8'))"))!)
-        {
-            TimeProvider.System.GetElapsedTime(began).Should().BeLessThan(TimeSpan.FromSeconds(60));
-            await Task.Delay(5);
-        }
-    }
+    private static Task WaitUntilCommittedAsync(string database, string key) => WaitUntil.HoldsAsync(async () => (bool)(await PostgreSqlServer.ExecuteAsync(
+        database, $"SELECT EXISTS (SELECT 1 FROM kvstore.entries WHERE key = convert_to('{key}', 'UTF8'))"))!);
 
     // What a dump of these tables contains.
     private static Task CopySchemaAsync(string database) => PostgreSqlServer.ExecuteAsync(

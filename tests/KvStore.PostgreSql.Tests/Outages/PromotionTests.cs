@@ -42,8 +42,8 @@ public sealed class PromotionTests : IAsyncLifetime
         await WaitUntilStreamedAsync();
         await PostgreSqlServer.ExecuteAsync(_primary.ConnectionString, "ALTER SYSTEM SET synchronous_standby_names = '*'");
         await PostgreSqlServer.ExecuteAsync(_primary.ConnectionString, "SELECT pg_reload_conf()");
-        await WaitUntil.HoldsAsync(() => (string)PostgreSqlServer.ExecuteAsync(
-            _primary.ConnectionString, "SELECT coalesce(min(sync_state), '') FROM pg_stat_replication").GetAwaiter().GetResult()! == "sync");
+        await WaitUntil.HoldsAsync(async () => (string)(await PostgreSqlServer.ExecuteAsync(
+            _primary.ConnectionString, "SELECT coalesce(min(sync_state), '') FROM pg_stat_replication"))! == "sync");
         var acknowledged = new ConcurrentDictionary<string, int>(StringComparer.Ordinal);
         using var ending = new CancellationTokenSource();
         var writing = Task.WhenAll(Enumerable.Range(0, 6).Select(worker => Task.Run(async () =>
@@ -126,8 +126,8 @@ public sealed class PromotionTests : IAsyncLifetime
         var pipe = new System.IO.Pipelines.Pipe(new System.IO.Pipelines.PipeOptions(pauseWriterThreshold: 0));
         var put = kv.PutAsync("large", pipe.Reader.AsStream()).AsTask();
         await pipe.Writer.WriteAsync(new byte[600_000]);
-        await WaitUntil.HoldsAsync(() => put.IsCompleted || PostgreSqlServer.ExecuteAsync(
-            _primary.ConnectionString, "SELECT count(*) FROM kvstore.large_values").GetAwaiter().GetResult() is 6L, "the old value has four parts, and two of the new one are there");
+        await WaitUntil.HoldsAsync(async () => put.IsCompleted || await PostgreSqlServer.ExecuteAsync(
+            _primary.ConnectionString, "SELECT count(*) FROM kvstore.large_values") is 6L, "the old value has four parts, and two of the new one are there");
         put.IsCompleted.Should().BeFalse();
 
         _primary.Kill();
@@ -150,10 +150,10 @@ public sealed class PromotionTests : IAsyncLifetime
         return await KvPostgreSql.OpenAsync("KV", source.WithTargetSession(TargetSessionAttributes.Primary), s_options);
     }
 
-    private Task WaitUntilStreamedAsync()
+    private async Task WaitUntilStreamedAsync()
     {
-        var position = PostgreSqlServer.ExecuteAsync(_primary.ConnectionString, "SELECT pg_current_wal_lsn()::text").GetAwaiter().GetResult();
-        return WaitUntil.HoldsAsync(() => PostgreSqlServer.ExecuteAsync(
-            _primary.ConnectionString, $"SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= '{position}'").GetAwaiter().GetResult() is 1L);
+        var position = await PostgreSqlServer.ExecuteAsync(_primary.ConnectionString, "SELECT pg_current_wal_lsn()::text");
+        await WaitUntil.HoldsAsync(async () => await PostgreSqlServer.ExecuteAsync(
+            _primary.ConnectionString, $"SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= '{position}'") is 1L);
     }
 }

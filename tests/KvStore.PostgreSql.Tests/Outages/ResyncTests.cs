@@ -1,9 +1,9 @@
 using KvStore.PostgreSql.Tests.Servers;
-using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Outages;
 
 /// <summary>A full resync: the new state is built beside the served one, and swapped in at the end.</summary>
+[RealPartClass(RealPart.PostgreSql)]
 public sealed class ResyncTests
 {
     private const int Keys = 900;
@@ -14,7 +14,7 @@ public sealed class ResyncTests
         await using var shared = await SharedNamespaces.OpenAsync(1);
         var server = await PostgreSqlServer.Shared;
         await using var proxy = new CuttingProxy(server.Socket);
-        await using var away = await KvPostgreSql.OpenAsync("SHARED", Through(proxy, shared.Database));
+        await using var away = await KvPostgreSql.OpenAsync("SHARED", proxy.Through(shared.Database, "Timeout=2;Cancellation Timeout=500"));
         await PutAsync(shared[0], 0, Keys * 2 / 3, "a");
         await WaitUntil.HoldsAsync(() => away.Count == Keys * 2 / 3);
         var watch = away.WatchAsync().GetAsyncEnumerator();
@@ -57,9 +57,6 @@ public sealed class ResyncTests
 
     private static async Task PutAsync(KvNamespace kv, int from, int to, string value) =>
         await kv.PutManyAsync([.. Enumerable.Range(from, to - from).Select(i => new KvEntry(NameOf(i), value, new KvPutOptions { Metadata = KvMetadata.From(value) }))]);
-
-    private static string Through(CuttingProxy proxy, string database) =>
-        new NpgsqlConnectionStringBuilder(database) { Host = "127.0.0.1", Port = proxy.Port, Timeout = 2, SslMode = SslMode.Disable, CancellationTimeout = 500 }.ConnectionString;
 
     // All keys in turn: no `a`, and no key that is not in the new state, after a `b`.
     private static async Task GetAsync(KvNamespace kv, CancellationToken ending)

@@ -8,9 +8,6 @@ namespace KvStore.PostgreSql.Tests.Outages;
 [RealPartClass(RealPart.PostgreSql)]
 public sealed class SwallowingNetworkTests
 {
-    // An application that waits for ever, for an answer as well as for the cancellation of a statement.
-    private const string NoTimeouts = "Command Timeout=0;Cancellation Timeout=0;Keepalive=0";
-
     private static readonly KvPostgreSqlOptions s_options = new() { WriteTimeout = TimeSpan.FromSeconds(10) };
 
     [Fact]
@@ -21,8 +18,8 @@ public sealed class SwallowingNetworkTests
         await using var proxy = new CuttingProxy(server.Socket);
         await using var other = await KvPostgreSql.OpenAsync("KV", database);
         var options = s_options with { WriteTimeout = TimeSpan.FromSeconds(1), StalenessMax = TimeSpan.FromSeconds(1) };
-        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, NoTimeouts), options);
-        var closing = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, NoTimeouts), options);
+        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, CuttingProxy.NoTimeouts), options);
+        var closing = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, CuttingProxy.NoTimeouts), options);
         await kv.PutAsync("k", "v");
         proxy.Swallows = true;
         proxy.HalfOpen();

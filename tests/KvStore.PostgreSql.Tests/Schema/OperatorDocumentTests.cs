@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using KvStore.PostgreSql.Tests.Servers;
-using KvStore.TestKit;
 using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Schema;
@@ -14,7 +13,7 @@ public sealed partial class OperatorDocumentTests
         return new TheoryData<string>(Blocks().Matches(document).Select(static match => match.Groups[1].Value.Trim()).Where(static statement => statement.Contains("SELECT n.name", StringComparison.Ordinal) || statement.StartsWith("--", StringComparison.Ordinal)));
     }
 
-    [Theory]
+    [RealPartTheory(RealPart.PostgreSql)]
     [MemberData(nameof(Statements))]
     public async Task Statement_of_the_documents_for_operators_runs(string statement)
     {

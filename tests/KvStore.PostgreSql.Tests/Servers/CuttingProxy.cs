@@ -7,6 +7,9 @@ namespace KvStore.PostgreSql.Tests.Servers;
 /// <summary>Stands between a client on a loopback port and a server on a Unix socket, and disturbs their connections.</summary>
 internal sealed class CuttingProxy : IAsyncDisposable
 {
+    /// <summary>Settings of an application that waits for ever, for an answer as well as for the cancellation of a statement.</summary>
+    public const string NoTimeouts = "Command Timeout=0;Cancellation Timeout=0;Keepalive=0";
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly Lock _lock = new();
     private readonly List<Passage> _open = [];

@@ -138,19 +138,11 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
         }
 
         // By a process of its own, which goes on when the tests have ended: there are thousands of files.
-        await RunAsync("rm", "-rf", _directory);
+        await PostgreSqlPrograms.RunAsync("rm", "-rf", _directory);
     }
 
-    private static async Task<PostgreSqlServer> NewAsync(string programs, bool hasStandby)
-    {
-        var directory = Directory.CreateTempSubdirectory("kvpg-").FullName;
-        if (Environment.IsPrivilegedProcess)
-        {
-            await RunAsync("chown", "nobody", directory);
-        }
-
-        return new PostgreSqlServer(directory, programs, hasStandby);
-    }
+    private static async Task<PostgreSqlServer> NewAsync(string programs, bool hasStandby) =>
+        new(await PostgreSqlPrograms.CreateDirectoryAsync("kvpg-"), programs, hasStandby);
 
     private static async Task<PostgreSqlServer> StartSharedAsync(PostgreSqlVersion version)
     {
@@ -159,25 +151,6 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
         return server;
     }
 
-    private Task RunAsServerAsync(string program, params string[] arguments)
-    {
-        var path = Path.Combine(_programs, program);
-        return Environment.IsPrivilegedProcess
-            ? RunAsync("setpriv", ["--reuid=nobody", "--regid=nogroup", "--clear-groups", path, .. arguments])
-            : RunAsync(path, arguments);
-    }
-
-    private static async Task RunAsync(string program, params string[] arguments)
-    {
-        // Not redirected: a server that is started inherits the pipes, which then never end.
-        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" >/dev/null 2>&1 </dev/null", program, .. arguments])
-        {
-            WorkingDirectory = "/",
-        })!;
-        await process.WaitForExitAsync();
-        if (process.ExitCode != 0)
-        {
-            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
-        }
-    }
+    private Task RunAsServerAsync(string program, params string[] arguments) =>
+        PostgreSqlPrograms.RunAsServerAsync(Path.Combine(_programs, program), arguments);
 }

@@ -167,14 +167,6 @@ public abstract class FeedRegressions(PostgreSqlVersion version)
         await command.ExecuteNonQueryAsync();
     }
 
-    private static async Task WaitUntilSomebodyWaitsAsync(string database)
-    {
-        var began = TimeProvider.System.GetTimestamp();
-        while (!(bool)(await PostgreSqlServer.ExecuteAsync(
-            database, "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"))!)
-        {
-            TimeProvider.System.GetElapsedTime(began).Should().BeLessThan(TimeSpan.FromSeconds(60));
-            await Task.Delay(10);
-        }
-    }
+    private static Task WaitUntilSomebodyWaitsAsync(string database) => WaitUntil.HoldsAsync(async () => (bool)(await PostgreSqlServer.ExecuteAsync(
+        database, "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"))!);
 }
