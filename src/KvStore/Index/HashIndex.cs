@@ -334,6 +334,18 @@ internal sealed partial class HashIndex
         }
     }
 
+    /// <summary>
+    /// Prefetches a cache line into the second-level cache. The first-level cache has few buffers for misses, and a prefetch into it
+    /// holds one until memory answers, so it makes all others wait when whole records are prefetched.
+    /// </summary>
+    public static unsafe void PrefetchToL2(byte[]? segment, int offset)
+    {
+        if (Sse.IsSupported && segment is not null)
+        {
+            Sse.Prefetch1(Unsafe.AsPointer(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset)));
+        }
+    }
+
     // A reader has met a moved marker: the index is closed, or the thread that replaces the table is about to show the new one.
     private void AwaitTable()
     {
