@@ -147,7 +147,7 @@ internal sealed partial class HashIndex
             return outcome.Uncertain(hash);
         }
 
-        return outcome.Found(array, (int)units * Record.Alignment, hash);
+        return outcome.Found(array, (int)units * Record.Alignment, ref start, hash);
     }
 
     /// <summary>Finds the entry and the record of a key. A tombstone is found too: <see cref="HashEntry.TombstoneBit"/> of the entry is set.</summary>
