@@ -154,6 +154,7 @@ internal sealed class WriteLoop : IAsyncDisposable
         {
             _report(e);
             var failure = e is KvPersistenceException ? e
+                : Adoption.IsMissing(e) ? new KvPersistenceException($"The table {_schema}.meta has no row, or another server takes over again and again. Nothing was written.", e)
                 : LargeValueCheck.HasFailed(e) ? new KvPersistenceException(LargeValueCheck.Message, e)
                 : new KvPersistenceException($"The database has refused the write: {Failures.Reason(e)}. Nothing was written.", e);
             foreach (var write in writes)
