@@ -28,7 +28,7 @@ internal static class Prerequisites
         {
             throw new ArgumentException(
                 Invariant($"{nameof(KvLimits)}.{nameof(KvLimits.KeyBytesMax)} is {limits.KeyBytesMax}; it must be at most {KeyBytesMax} in PostgreSQL, whose indexes take no longer keys."),
-                nameof(KvLimits.KeyBytesMax));
+                nameof(limits));
         }
 
         var pool = new NpgsqlConnectionStringBuilder(dataSource.ConnectionString);

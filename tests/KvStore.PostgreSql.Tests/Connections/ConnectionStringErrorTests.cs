@@ -16,7 +16,7 @@ public sealed class ConnectionStringErrorTests
         var open = () => KvPostgreSql.OpenAsync("KV", connectionString).AsTask();
 
         (await open.Should().ThrowAsync<ArgumentException>())
-            .WithMessage($"The connection string is not valid: *{reason}*Host=db;Username=app*").WithParameterName("connectionString");
+            .WithMessage($"The connection string is not valid: *{reason}*Host=db;Username=app*").WithParameterName(nameof(connectionString));
     }
 
     [Theory]
