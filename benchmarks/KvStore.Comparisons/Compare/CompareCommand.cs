@@ -21,6 +21,7 @@ internal static class CompareCommand
             .. MemoryQuestions.All(options),
             .. RegionMemoryQuestions.All(options),
             .. GetQuestions.All(options),
+            .. EvictQuestions.All(options),
             .. RegionQuestions.All(options),
             .. CreateQuestions.All(),
             .. HybridQuestions.All(),

@@ -12,7 +12,7 @@ internal sealed class CompareOptions
 
     public const string Usage =
         """
-        compare [--filter get,create,distributed,hybrid,put,watch,floor,list,scan,memory,threads,persist,postgresql,region,http,output] [--keys 1000,100000,1000000] [--rounds 5] [--only KvStore,LMDB]
+        compare [--filter get,evict,create,distributed,hybrid,put,watch,floor,list,scan,memory,threads,persist,postgresql,region,http,output] [--keys 1000,100000,1000000] [--rounds 5] [--only KvStore,LMDB]
                 [--output artifacts/comparisons] [--embed README.md] [--short]
 
           --filter   only questions whose name contains one of these

@@ -17,6 +17,12 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     {
     }
 
+    /// <summary>A namespace with a budget for its memory.</summary>
+    public KvStorePeer(KvMemoryOptions memory)
+        : this(durability: null, replication: null, memory)
+    {
+    }
+
     /// <summary>A namespace that has regions.</summary>
     public KvStorePeer(KvReplicationOptions replication)
         : this(durability: null, replication)
@@ -29,7 +35,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
     {
     }
 
-    private KvStorePeer(Durability? durability, KvReplicationOptions? replication)
+    private KvStorePeer(Durability? durability, KvReplicationOptions? replication, KvMemoryOptions? memory = null)
     {
         var limits = new KvLimits { ExpirationTtlMin = TimeSpan.FromSeconds(1) };
         if (durability is { } asked)
@@ -40,7 +46,7 @@ internal sealed class KvStorePeer : Peer, ITimedPeer
         }
         else
         {
-            _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Limits = limits, Replication = replication });
+            _local = KvNamespace.Create("BENCH_KV", new KvNamespaceOptions { Limits = limits, Replication = replication, Memory = memory });
         }
 
         _kv = _local;

@@ -147,7 +147,7 @@ internal sealed partial class HashIndex
             return outcome.Uncertain(hash);
         }
 
-        return outcome.Found(array, (int)units * Record.Alignment, hash);
+        return outcome.Found(array, (int)units * Record.Alignment, ref start, hash);
     }
 
     /// <summary>Finds the entry and the record of a key. A tombstone is found too: <see cref="HashEntry.TombstoneBit"/> of the entry is set.</summary>
@@ -331,6 +331,18 @@ internal sealed partial class HashIndex
             // A prefetch may be beyond the end of the array: checking the length would wait for the array header, which takes as long
             // as the cache miss that the prefetch hides.
             Sse.Prefetch0(Unsafe.AsPointer(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset)));
+        }
+    }
+
+    /// <summary>
+    /// Prefetches a cache line into the second-level cache. The first-level cache has few buffers for misses, and a prefetch into it
+    /// holds one until memory answers, so it makes all others wait when whole records are prefetched.
+    /// </summary>
+    public static unsafe void PrefetchToL2(byte[]? segment, int offset)
+    {
+        if (Sse.IsSupported && segment is not null)
+        {
+            Sse.Prefetch1(Unsafe.AsPointer(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset)));
         }
     }
 

@@ -14,6 +14,7 @@ internal interface IProbeOutcome<out TResult>
     /// <summary>The key has a value, in memory, that has not expired.</summary>
     /// <param name="segment">The array with its record.</param>
     /// <param name="offset">The offset of the record in the array.</param>
+    /// <param name="start">The first byte of the record.</param>
     /// <param name="hash">The hash of the key.</param>
-    TResult Found(byte[] segment, int offset, ulong hash);
+    TResult Found(byte[] segment, int offset, ref byte start, ulong hash);
 }

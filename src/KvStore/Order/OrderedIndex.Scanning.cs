@@ -51,7 +51,10 @@ internal sealed partial class OrderedIndex
         return isStill;
     }
 
-    /// <summary>Prefetches the beginnings of records, all at once, so that their cache and TLB misses overlap. The addresses may be stale.</summary>
+    /// <summary>
+    /// Prefetches the beginnings of records into the second-level cache, all at once, so that their cache and TLB misses overlap. The
+    /// addresses may be stale.
+    /// </summary>
     public void Prefetch(ReadOnlySpan<long> addresses, int bytes)
     {
         const int CacheLineBytes = 64;
@@ -59,12 +62,13 @@ internal sealed partial class OrderedIndex
         {
             var array = segments.ArrayOf(address);
             var offset = RecordAddress.OffsetOf(address);
-            for (var at = 0; at < bytes; at += CacheLineBytes)
+            HashIndex.PrefetchToL2(array, offset);
+            for (var at = CacheLineBytes; at < bytes - 1; at += CacheLineBytes)
             {
-                HashIndex.Prefetch(array, offset + at);
+                HashIndex.PrefetchToL2(array, offset + at);
             }
 
-            HashIndex.Prefetch(array, offset + bytes - 1);
+            HashIndex.PrefetchToL2(array, offset + bytes - 1);
         }
     }
 

@@ -25,7 +25,7 @@ internal sealed class EntryScan(ReadPath reads, ShardedStore store, CoarseClock 
 
     // So many records are on their way from memory: more would wait for each other. A few are asked for at once, so that their TLB misses
     // overlap too. The processor prefetches the rest of a long value itself.
-    private const int RecordsAhead = 8;
+    private const int RecordsAhead = 12;
     private const int RecordsAtOnce = 4;
     private const int PrefetchedBytesMax = 256;
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using KvStore.Expiry;
 using KvStore.Index;
 using KvStore.Records;
@@ -13,7 +12,7 @@ internal readonly struct ValueOutcome : IProbeOutcome<KvValue>
 
     public KvValue Uncertain(ulong hash) => KvValue.UnknownOf(hash);
 
-    public KvValue Found(byte[] segment, int offset, ulong hash) => new(segment, offset);
+    public KvValue Found(byte[] segment, int offset, ref byte start, ulong hash) => new(segment, offset);
 }
 
 /// <summary>A probe for the value itself, which counts as a use of its record.</summary>
@@ -25,11 +24,9 @@ internal readonly struct CountedValueOutcome : IProbeOutcome<KvValue>
 
     // Inlined also where the compiler has seen no namespace that evicts: a call would cost every other namespace the registers that it saves.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public KvValue Found(byte[] segment, int offset, ulong hash)
+    public KvValue Found(byte[] segment, int offset, ref byte start, ulong hash)
     {
-        // Not by a Record, whose check for null is a call, and a method with a call in it saves registers. In bounds: a probe found a
-        // record here.
-        RecordLayout.CountUse(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(segment), (nuint)(uint)offset));
+        RecordLayout.CountUse(ref start);
         return new(segment, offset);
     }
 }
@@ -43,12 +40,12 @@ internal readonly struct CountedOutcome<TOutcome>(TOutcome outcome) : IProbeOutc
 
     public ProbedObject Uncertain(ulong hash) => outcome.Uncertain(hash);
 
-    public ProbedObject Found(byte[] segment, int offset, ulong hash)
+    public ProbedObject Found(byte[] segment, int offset, ref byte start, ulong hash)
     {
-        var found = outcome.Found(segment, offset, hash);
+        var found = outcome.Found(segment, offset, ref start, hash);
         if (!found.IsUnknown)
         {
-            new Record(segment, offset).CountUse();
+            RecordLayout.CountUse(ref start);
         }
 
         return found;
@@ -63,7 +60,7 @@ internal readonly struct TextOutcome(DecodedCache cache) : IProbeOutcome<ProbedO
 
     public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
 
-    public ProbedObject Found(byte[] segment, int offset, ulong hash)
+    public ProbedObject Found(byte[] segment, int offset, ref byte start, ulong hash)
     {
         var record = new Record(segment, offset);
         return new ProbedObject(cache.Find(hash, record.Revision) ?? cache.Decode(hash, record));
@@ -79,7 +76,7 @@ internal readonly struct ObjectOutcome(DecodedCache cache) : IProbeOutcome<Probe
 
     public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
 
-    public ProbedObject Found(byte[] segment, int offset, ulong hash) =>
+    public ProbedObject Found(byte[] segment, int offset, ref byte start, ulong hash) =>
         cache.Find(hash, new Record(segment, offset).Revision) is { } found ? new ProbedObject(found, hash) : ProbedObject.UnknownOf(hash);
 }
 
@@ -93,7 +90,7 @@ internal readonly struct FreshObjectOutcome(DecodedCache cache, CoarseClock cloc
 
     public ProbedObject Uncertain(ulong hash) => ProbedObject.UnknownOf(hash);
 
-    public ProbedObject Found(byte[] segment, int offset, ulong hash)
+    public ProbedObject Found(byte[] segment, int offset, ref byte start, ulong hash)
     {
         var record = new Record(segment, offset);
         var seconds = record.DeadlineSeconds;

@@ -91,7 +91,7 @@ internal static class RecordLayout
     public static void CountUse(ref byte start)
     {
         var uses = Read<byte>(in start, UsesOffset);
-        if ((uses & UsesMaskInByte) != UsesMaskInByte)
+        if ((~uses & UsesMaskInByte) != 0)
         {
             Write(ref start, UsesOffset, (byte)(uses + (1 << UsesShiftInByte)));
         }
