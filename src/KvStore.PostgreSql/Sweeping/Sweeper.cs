@@ -79,7 +79,11 @@ internal sealed partial class Sweeper : IAsyncDisposable
                 usesNow: false, cancellationToken).ConfigureAwait(false);
             removed += await RepeatAsync(
                 link,
-                $"DELETE FROM {_schema}.commits WHERE id IN (SELECT id FROM {_schema}.commits WHERE at < now() - interval '{DeletesKept}' AND {IsAlone} LIMIT {RowsAtOnce})",
+                $"""
+                DELETE FROM {_schema}.commits WHERE id IN (
+                    SELECT id FROM (SELECT id, at FROM {_schema}.commits ORDER BY id LIMIT {RowsAtOnce}) oldest
+                    WHERE at < now() - interval '{DeletesKept}' AND {IsAlone})
+                """,
                 usesNow: false, cancellationToken).ConfigureAwait(false);
             removed += await SweepLargeValuesAsync(link, cancellationToken).ConfigureAwait(false);
             await RotateAsync(link, cancellationToken).ConfigureAwait(false);
