@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using KvStore.Comparisons.Peers;
 using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection;
@@ -92,11 +94,26 @@ internal static class HybridQuestions
             _ = caches.Order(caches.KvStore, key) + caches.Order(caches.Microsoft, key);
         }
 
+        // The lower bound of both caches: what the serializer takes to make the object, without finding its bytes.
+        var type = (JsonTypeInfo<Order>)JsonSerializerOptions.Default.GetTypeInfo(typeof(Order));
+        var payload = JsonSerializer.SerializeToUtf8Bytes(new Order { Product = "book", Cents = 7 }, type);
         new SideBySide($"hybrid/hit/mutable: an object of its own for each caller, from JSON; ratio to Microsoft's", session) { Baseline = Microsofts }.Run(
         [
             new(Microsofts, keys.Length, 1, range => Sum(keys.Part(range), caches.Microsoft)),
             new(Ours, keys.Length, 1, range => Sum(keys.Part(range), caches.KvStore)),
+            new("deserialization alone", keys.Length, 1, range => SumDeserialized(keys.Part(range))),
         ]);
+
+        int SumDeserialized(ReadOnlySpan<string> some)
+        {
+            var sum = 0;
+            for (var i = 0; i < some.Length; i++)
+            {
+                sum += JsonSerializer.Deserialize(payload.AsSpan(), type)!.Cents;
+            }
+
+            return sum;
+        }
 
         int Sum(ReadOnlySpan<string> some, HybridCache cache)
         {

@@ -27,6 +27,12 @@ internal abstract class Creation : KeyWrite
     /// <summary>The type of the value.</summary>
     public abstract Type Type { get; }
 
+    /// <summary>
+    /// Whether another change of the key may have ended between the look of the first caller and the beginning, so that the value may be there. Other
+    /// writers of the namespace do not matter: the first caller has looked.
+    /// </summary>
+    public bool MayBeThere { get; init; }
+
     /// <summary>Whether callers may join.</summary>
     public bool IsOpen { get; private set; } = true;
 

@@ -18,7 +18,7 @@ namespace KvStore.Hybrid;
 /// <param name="Tags">The tags as <see cref="TagSet"/> writes them; empty when they are in front of the value.</param>
 /// <param name="IsNull">Whether the value is null.</param>
 /// <param name="TagBytes">How many bytes of tags are in front of the value.</param>
-internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tags, bool IsNull = false, int TagBytes = 0)
+internal readonly record struct EntryHeader(long Expires, long LocalExpires, string[] Tags, bool IsNull = false, int TagBytes = 0)
 {
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
@@ -51,7 +51,7 @@ internal sealed record EntryHeader(long Expires, long LocalExpires, string[] Tag
     /// <summary>Reads metadata. False when an entry was not written by the cache.</summary>
     public static bool TryRead(KvMetadata metadata, out EntryHeader header)
     {
-        header = null!;
+        header = default;
         if (metadata.IsNull)
         {
             return false;

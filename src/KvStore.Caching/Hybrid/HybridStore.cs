@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using KvStore.Failures;
@@ -19,7 +18,7 @@ namespace KvStore.Hybrid;
 /// until the process ends, or until its key is written.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class HybridStore : IDisposable
+internal sealed partial class HybridStore : IDisposable
 {
     // The shortest time to live that every namespace takes. The exact deadline is in the header.
     private static readonly TimeSpan s_ttlMin = TimeSpan.FromSeconds(60);
@@ -36,9 +35,7 @@ internal sealed class HybridStore : IDisposable
     private readonly ILogger _logger;
     private readonly StoreFailures _failures;
 
-    // By keys of the namespace: entries up to a revision that count as missing.
-    private readonly ConcurrentDictionary<string, long> _hidden = new(StringComparer.Ordinal);
-    private volatile bool _hasHidden;
+    private readonly HiddenEntries _hidden = new();
     private long _lastUnreadable;
 
     /// <param name="kv">The namespace.</param>
@@ -63,6 +60,11 @@ internal sealed class HybridStore : IDisposable
 
         // A region sees a change later than it is observed. Then every read compares revisions.
         _observation = _local?.Replication is null ? _local?.ObserveChanges(Drop, keys.Prefix) : null;
+        Watch = new HybridWatch(this, logger);
+        if (!IsObserved)
+        {
+            Watch.Start();
+        }
     }
 
     /// <summary>The namespace.</summary>
@@ -73,6 +75,9 @@ internal sealed class HybridStore : IDisposable
 
     /// <summary>Which entries have a tag.</summary>
     public TagIndex Tags { get; } = new();
+
+    /// <summary>Finds the tags of entries. Started by whoever needs <see cref="Tags"/>.</summary>
+    public HybridWatch Watch { get; }
 
     /// <summary>The clock that decides when entries expire.</summary>
     public HybridClock Clock { get; }
@@ -87,13 +92,12 @@ internal sealed class HybridStore : IDisposable
     /// <param name="key">The key.</param>
     /// <param name="flags">The flags of the call.</param>
     /// <param name="value">The value.</param>
-    /// <returns>Whether there is one; null when that is not known without waiting.</returns>
-    public bool? TryFind<T>(string key, HybridCacheEntryFlags flags, out T value)
+    public Look TryFind<T>(string key, HybridCacheEntryFlags flags, out T value)
     {
         value = default!;
         if (_local is null)
         {
-            return null;
+            return Look.Waits;
         }
 
         Span<byte> utf8 = stackalloc byte[EntryKeys.KeyBytesMax];
@@ -103,13 +107,13 @@ internal sealed class HybridStore : IDisposable
         {
             if (!_local.TryGet(utf8, out stored))
             {
-                return false;
+                return Look.Missing;
             }
         }
         catch (Exception e) when (StoreFailures.IsOne(e))
         {
             _failures.Report("get", e);
-            return false;
+            return Look.Failed;
         }
 
         var known = Entries.Find(key);
@@ -117,39 +121,38 @@ internal sealed class HybridStore : IDisposable
         if (known is null && stored.IsLarge)
         {
             stored.Dispose();
-            return null;
+            return Look.Waits;
         }
 
         var header = known?.Header ?? HeaderOf(stored);
-        if (Clock.HasPassed(EntryPlan.DeadlineOf(header, flags)) || IsHidden(utf8, stored.Revision))
+        if (Clock.HasPassed(EntryPlan.DeadlineOf(header, flags)) || _hidden.Contains(utf8, stored.Revision))
         {
             stored.Dispose();
-            return false;
+            return Look.Missing;
         }
 
         if (known is CachedEntry<T> hit && (flags & HybridCacheEntryFlags.DisableLocalCacheRead) == 0)
         {
             value = hit.Value;
             stored.Dispose();
-            return true;
+            return Look.Found;
         }
 
         if (stored.IsLarge)
         {
             stored.Dispose();
-            return null;
+            return Look.Waits;
         }
 
-        return TryRead(key, flags, header, known, stored.Revision, stored.GetBytes(), out value);
+        return TryRead(key, flags, header, known, stored.Revision, stored.GetBytes(), out value) ? Look.Found : Look.Missing;
     }
 
     /// <summary>Looks for a value, and waits for a value in a file.</summary>
-    /// <returns>Whether there is one, and the value.</returns>
-    public async ValueTask<(bool IsFound, T Value)> FindAsync<T>(string key, HybridCacheEntryFlags flags, CancellationToken cancellationToken)
+    public async ValueTask<(Look Look, T Value)> FindAsync<T>(string key, HybridCacheEntryFlags flags, CancellationToken cancellationToken)
     {
-        if (TryFind<T>(key, flags, out var found) is { } isFound)
+        if (TryFind<T>(key, flags, out var found) is var look and not Look.Waits)
         {
-            return (isFound, found);
+            return (look, found);
         }
 
         try
@@ -158,22 +161,22 @@ internal sealed class HybridStore : IDisposable
             using var stored = await _kv.GetAsync(storeKey, options: null, cancellationToken).ConfigureAwait(false);
             if (!stored.Exists)
             {
-                return (false, default!);
+                return (Look.Missing, default!);
             }
 
             var header = HeaderOf(stored);
-            if (Clock.HasPassed(EntryPlan.DeadlineOf(header, flags)) || IsHidden(Encoding.UTF8.GetBytes(storeKey), stored.Revision))
+            if (Clock.HasPassed(EntryPlan.DeadlineOf(header, flags)) || _hidden.Contains(Encoding.UTF8.GetBytes(storeKey), stored.Revision))
             {
-                return (false, default!);
+                return (Look.Missing, default!);
             }
 
             var bytes = await stored.ReadBytesAsync(cancellationToken).ConfigureAwait(false);
-            return (TryRead<T>(key, flags, header, known: null, stored.Revision, bytes, out var value), value);
+            return (TryRead<T>(key, flags, header, known: null, stored.Revision, bytes, out var value) ? Look.Found : Look.Missing, value);
         }
         catch (Exception e) when (StoreFailures.IsOne(e))
         {
             _failures.Report("get", e);
-            return (false, default!);
+            return (Look.Failed, default!);
         }
     }
 
@@ -190,6 +193,7 @@ internal sealed class HybridStore : IDisposable
         var header = plan.HeaderAt(Clock, tags, isNull: value is null);
         if (tags.Length > 0)
         {
+            Watch.Start();
             Tags.Add(storeKey, tags);
         }
 
@@ -204,15 +208,13 @@ internal sealed class HybridStore : IDisposable
             }
 
             await _kv.PutAsync(storeKey, payload, OptionsOf(header, metadata)).ConfigureAwait(false);
-            using var stored = _local is not null && _local.TryGet(storeKey, out var found) ? found : await _kv.GetAsync(storeKey).ConfigureAwait(false);
-            revision = stored.Revision;
 
-            // Somebody else may have written the key since. Equal bytes are the same value.
-            if (stored.Exists && !stored.IsLarge && stored.Metadata == metadata && stored.GetBytes().Span.SequenceEqual(payload.Span))
-            {
-                Keep(key, storeKey, plan.Flags, header, revision, value);
-            }
-
+            // Of a type that callers may change, the first read keeps what it needs.
+            var entry = ImmutableTypes<T>.IsImmutable ? new CachedEntry<T>(Copy(key), 0, header, value) : new CachedEntry(Copy(key), 0, header);
+            revision = IsObserved
+                ? KeepWritten(entry, storeKey, plan.Flags, metadata, payload.Span)
+                : await KeepWrittenElsewhereAsync(entry, storeKey, plan.Flags, metadata, payload).ConfigureAwait(false);
+            Unhide(storeKey, revision);
             return true;
         }
         catch (Exception e) when (StoreFailures.IsOne(e))
@@ -283,24 +285,19 @@ internal sealed class HybridStore : IDisposable
     /// <summary>An entry counts as missing up to a revision.</summary>
     public void Hide(string storeKey, long revision)
     {
-        _hidden.AddOrUpdate(storeKey, revision, (_, before) => Math.Max(before, revision));
-        _hasHidden = true;
+        Watch.Start();
+        _hidden.Add(storeKey, revision);
 
         // The entry has not changed, so nothing else drops it.
         Entries.Clear();
     }
 
     /// <summary>A key has changed: versions that are newer than what was hidden are shown.</summary>
-    public void Unhide(string storeKey, long revision)
-    {
-        if (_hasHidden && _hidden.TryGetValue(storeKey, out var hidden) && hidden < revision)
-        {
-            _hidden.TryRemove(KeyValuePair.Create(storeKey, hidden));
-        }
-    }
+    public void Unhide(string storeKey, long revision) => _hidden.Forget(storeKey, revision);
 
     public void Dispose()
     {
+        Watch.Dispose();
         _observation?.Dispose();
         Entries.Close();
         Clock.Dispose();
@@ -332,15 +329,13 @@ internal sealed class HybridStore : IDisposable
         return new KvPutOptions { Metadata = metadata, ExpirationTtl = isForever ? null : ttl };
     }
 
-    private bool IsHidden(ReadOnlySpan<byte> utf8, long revision) =>
-        _hasHidden && _hidden.TryGetValue(Encoding.UTF8.GetString(utf8), out var hidden) && revision <= hidden;
-
     private bool TryRead<T>(
         string key, HybridCacheEntryFlags flags, EntryHeader header, CachedEntry? known, long revision, ReadOnlyMemory<byte> bytes, out T value)
     {
+        var payload = bytes[Math.Min(header.TagBytes, bytes.Length)..];
         try
         {
-            value = header.IsNull ? default! : _serializers.Of<T>().Deserialize(new ReadOnlySequence<byte>(bytes[Math.Min(header.TagBytes, bytes.Length)..]));
+            value = header.IsNull ? default! : _serializers.Of<T>().Deserialize(new ReadOnlySequence<byte>(payload));
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -354,9 +349,9 @@ internal sealed class HybridStore : IDisposable
             return false;
         }
 
-        if (known is null || ImmutableTypes<T>.IsImmutable)
+        if (known is not (CachedEntry<T> or SerializedEntry<T>))
         {
-            Keep(key, _keys.Of(key), flags, header, revision, value);
+            Keep(EntryOf(key, revision, header, value, payload.Span), flags);
         }
 
         return true;
@@ -367,34 +362,5 @@ internal sealed class HybridStore : IDisposable
         ? Invariant($"{nameof(JsonException)} at {json.Path ?? "the beginning"}, line {json.LineNumber + 1}, byte {json.BytePositionInLine}")
         : exception.GetType().ToString();
 
-    // Keeps what the next read needs: the header, and an object that nobody can change.
-    private void Keep<T>(string key, string storeKey, HybridCacheEntryFlags flags, EntryHeader header, long revision, T value)
-    {
-        // The watch finds an entry by its key, which a hash does not tell.
-        if ((flags & HybridCacheEntryFlags.DisableLocalCacheWrite) != 0 || !_keys.TryDecode(storeKey, out _))
-        {
-            return;
-        }
-
-        // A copy lies beside the entry in memory, so that a hit loads fewer cache lines.
-        var copy = new string(key.AsSpan());
-        var entry = ImmutableTypes<T>.IsImmutable
-            ? new CachedEntry<T>(copy, revision, header, value)
-            : new CachedEntry(copy, revision, header);
-        if (!Entries.TryAdd(entry))
-        {
-            return;
-        }
-
-        // A change after this removes the entry: the observation does, or the watch. One that came before is found here.
-        if ((_local is not null && (!_local.TryGet(storeKey, out var now) || now.Revision != revision))
-            || (_hasHidden && IsHidden(Encoding.UTF8.GetBytes(storeKey), revision)))
-        {
-            Entries.Remove(entry);
-        }
-        else if (IsObserved)
-        {
-            entry.Confirm();
-        }
-    }
+    private bool IsHidden(string storeKey, long revision) => _hidden.IsUsed && _hidden.Contains(Encoding.UTF8.GetBytes(storeKey), revision);
 }

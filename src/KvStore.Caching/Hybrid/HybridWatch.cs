@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvStore.Failures;
 using Microsoft.Extensions.Logging;
 
@@ -5,14 +6,18 @@ namespace KvStore.Hybrid;
 
 /// <summary>Watches the entries of the cache: keeps the index of tags, and drops what is known in memory of entries that have changed.</summary>
 /// <remarks>
-/// A read does not depend on it: it compares revisions. The watch frees the memory of objects whose entries were removed, expired or evicted, and
-/// finds the tags of entries from before a restart.
+/// <para>A read does not depend on it: it compares revisions. Where the namespace cannot be observed, the watch frees the memory of objects whose
+/// entries were removed, expired or evicted. It finds the tags of entries from before a restart and of other writers.</para>
+/// <para>It begins with the first tag where the namespace is observed, because without tags it would do nothing there for each write.</para>
 /// </remarks>
 internal sealed class HybridWatch : IDisposable
 {
     private readonly HybridStore _store;
     private readonly ILogger _logger;
+    private readonly Lock _starting = new();
     private readonly CancellationTokenSource _stopping = new();
+    private volatile bool _isStarted;
+    private bool _isDisposed;
 
     /// <param name="store">The entries.</param>
     /// <param name="logger">The log.</param>
@@ -22,12 +27,41 @@ internal sealed class HybridWatch : IDisposable
         _logger = logger;
     }
 
+    /// <summary>Whether it has begun.</summary>
+    public bool IsStarted => _isStarted;
+
     /// <summary>Completes when the watch has ended.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
 
-    /// <summary>Begins. Every change after this call is noted.</summary>
+    /// <summary>Begins, the first time. Every change after this call is noted.</summary>
     public void Start()
     {
+        if (!_isStarted)
+        {
+            lock (_starting)
+            {
+                if (!_isStarted && !_isDisposed)
+                {
+                    StartHoldingLock();
+                    _isStarted = true;
+                }
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_starting)
+        {
+            _isDisposed = true;
+            _stopping.Cancel();
+            _stopping.Dispose();
+        }
+    }
+
+    private void StartHoldingLock()
+    {
+        Debug.Assert(_starting.IsHeldByCurrentThread);
         var options = new KvWatchOptions { Prefix = _store.Keys.Prefix, Start = KvWatchStart.Current };
 
         // The first caller's context, for example its trace, is not that of the watch.
@@ -38,12 +72,6 @@ internal sealed class HybridWatch : IDisposable
             var first = changes.MoveNextAsync().AsTask();
             Ended = Task.Run(() => RunAsync(changes, first));
         }
-    }
-
-    public void Dispose()
-    {
-        _stopping.Cancel();
-        _stopping.Dispose();
     }
 
     private async Task RunAsync(IAsyncEnumerator<KvChange> changes, Task<bool> first)

@@ -33,11 +33,14 @@ internal sealed class JsonValueSerializer<T> : IHybridCacheSerializer<T>
         return new JsonValueSerializer<T>((JsonTypeInfo<T>)options.GetTypeInfo(typeof(T)));
     }
 
+    /// <summary>Reads a value from contiguous bytes.</summary>
+    public T Deserialize(ReadOnlySpan<byte> source) => JsonSerializer.Deserialize(source, _type)!;
+
     public T Deserialize(ReadOnlySequence<byte> source)
     {
         if (source.IsSingleSegment)
         {
-            return JsonSerializer.Deserialize(source.FirstSpan, _type)!;
+            return Deserialize(source.FirstSpan);
         }
 
         var reader = new Utf8JsonReader(source);

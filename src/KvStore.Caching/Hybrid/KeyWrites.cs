@@ -29,15 +29,19 @@ internal sealed class KeyWrites
     /// <summary>How many changes are under way.</summary>
     public int Count => _stripes.Sum(static stripe => stripe.Count);
 
+    /// <summary>A number that is another one when a change of the key has ended. Take it before looking for the entry.</summary>
+    public long EndedOf(string key) => StripeOf(key).Ended;
+
     /// <summary>Joins the creation of a key, or begins one.</summary>
     /// <param name="key">The key.</param>
+    /// <param name="ended"><see cref="EndedOf"/> before the caller looked for the entry.</param>
     /// <param name="flags">The flags of the call. Calls with different flags do not join.</param>
     /// <param name="tags">The tags of the entry, if a creation begins.</param>
     /// <param name="canLeave">Whether the caller can be cancelled.</param>
     /// <param name="creation">The creation.</param>
     /// <returns>Whether it began, and the caller has to run it.</returns>
     /// <exception cref="InvalidOperationException">A value of another type is being created for the key.</exception>
-    public bool TryBegin<T>(string key, HybridCacheEntryFlags flags, string[] tags, bool canLeave, out Creation<T> creation)
+    public bool TryBegin<T>(string key, long ended, HybridCacheEntryFlags flags, string[] tags, bool canLeave, out Creation<T> creation)
     {
         var stripe = StripeOf(key);
         lock (stripe.Lock)
@@ -57,7 +61,7 @@ internal sealed class KeyWrites
                 }
             }
 
-            creation = new Creation<T>(key, flags, tags, canLeave);
+            creation = new Creation<T>(key, flags, tags, canLeave) { MayBeThere = stripe.Ended != ended };
             stripe.Add(creation);
             return true;
         }
@@ -168,16 +172,19 @@ internal sealed class KeyWrites
 
     private Stripe StripeOf(string key) => _stripes[string.GetHashCode(key, StringComparison.Ordinal) & (Stripes - 1)];
 
-    /// <summary>The changes of some keys. All members only while holding <see cref="Lock"/>, except <see cref="Count"/>.</summary>
+    /// <summary>The changes of some keys. All members only while holding <see cref="Lock"/>, except <see cref="Count"/> and <see cref="Ended"/>.</summary>
     private sealed class Stripe
     {
         // The changes of a key are chained, the newest first.
         private readonly Dictionary<string, KeyWrite> _newest = new(StringComparer.Ordinal);
         private int _count;
+        private long _ended;
 
         public Lock Lock { get; } = new();
 
         public int Count => Volatile.Read(ref _count);
+
+        public long Ended => Volatile.Read(ref _ended);
 
         public IEnumerable<KeyWrite> All
         {
@@ -247,6 +254,7 @@ internal sealed class KeyWrites
             }
 
             _count--;
+            Volatile.Write(ref _ended, _ended + 1);
         }
     }
 }

@@ -30,7 +30,6 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
     private readonly KeyWrites _writes = new();
     private readonly Lock _opening = new();
     private HybridStore? _store;
-    private HybridWatch? _watch;
 
     // What a hit reads: the entries when they are current without a lookup in the namespace, and the clock of the store.
     private CachedEntries? _current;
@@ -68,10 +67,13 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
         Func<TState, CancellationToken, ValueTask<T>> factory,
         HybridCacheEntryOptions? options = null,
         IEnumerable<string>? tags = null,
-        CancellationToken cancellationToken = default) =>
-        FindCurrent(key, options, cancellationToken) is { } entry && entry.GetType() == typeof(CachedEntry<T>)
+        CancellationToken cancellationToken = default)
+    {
+        var entry = FindCurrent(key, options, cancellationToken);
+        return entry is not null && entry.GetType() == typeof(CachedEntry<T>)
             ? new ValueTask<T>(Unsafe.As<CachedEntry<T>>(entry).Value)
-            : GetOrCreateUnknownAsync(key, state, factory, options, tags, cancellationToken);
+            : GetOrCreateOtherAsync(key, key, entry, state, factory, options, tags, cancellationToken);
+    }
 
     /// <inheritdoc/>
     public override ValueTask<T> GetOrCreateAsync<TState, T>(
@@ -80,10 +82,13 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
         Func<TState, CancellationToken, ValueTask<T>> factory,
         HybridCacheEntryOptions? options = null,
         IEnumerable<string>? tags = null,
-        CancellationToken cancellationToken = default) =>
-        FindCurrent(key, options, cancellationToken) is { } entry && entry.GetType() == typeof(CachedEntry<T>)
+        CancellationToken cancellationToken = default)
+    {
+        var entry = FindCurrent(key, options, cancellationToken);
+        return entry is not null && entry.GetType() == typeof(CachedEntry<T>)
             ? new ValueTask<T>(Unsafe.As<CachedEntry<T>>(entry).Value)
-            : GetOrCreateUnknownAsync(key.ToString(), state, factory, options, tags, cancellationToken);
+            : GetOrCreateOtherAsync(null, key, entry, state, factory, options, tags, cancellationToken);
+    }
 
     /// <inheritdoc/>
     public override ValueTask SetAsync<T>(
@@ -153,33 +158,52 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
         lock (_opening)
         {
             Volatile.Write(ref _current, null);
-            _watch?.Dispose();
             _store?.Dispose();
         }
     }
 
-    // The entry of a key in the common case, without a lookup in the namespace.
+    // The entry of a key in the common case, without a lookup in the namespace. None while requests are counted, so that the fastest hits do not
+    // pay for the question whether they count.
     // Not inlined: without a call in it, it needs no registers that the generic method would have to save.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private CachedEntry? FindCurrent(ReadOnlySpan<char> key, HybridCacheEntryOptions? options, CancellationToken cancellationToken)
-    {
-        if ((((options is null ? null : options.Flags) ?? _defaultFlags) & ReadFlags) == 0
+    private CachedEntry? FindCurrent(ReadOnlySpan<char> key, HybridCacheEntryOptions? options, CancellationToken cancellationToken) =>
+        KvAdapter.IsCounted ? null : Find(key, options, cancellationToken);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private CachedEntry? Find(ReadOnlySpan<char> key, HybridCacheEntryOptions? options, CancellationToken cancellationToken) =>
+        (((options is null ? null : options.Flags) ?? _defaultFlags) & ReadFlags) == 0
             && !cancellationToken.IsCancellationRequested
             && _current is { } current
             && current.Find(key) is { } entry
-            && entry.Until > _clock!.Horizon)
+            && entry.Until > _clock!.Horizon
+                ? entry
+                : null;
+
+    // What is no hit of an object that all callers get, or is counted.
+    private ValueTask<T> GetOrCreateOtherAsync<TState, T>(
+        string? text,
+        ReadOnlySpan<char> key,
+        CachedEntry? entry,
+        TState state,
+        Func<TState, CancellationToken, ValueTask<T>> factory,
+        HybridCacheEntryOptions? options,
+        IEnumerable<string>? tags,
+        CancellationToken cancellationToken)
+    {
+        entry ??= KvAdapter.IsCounted ? Find(key, options, cancellationToken) : null;
+        if (entry is SerializedEntry<T> serialized && serialized.TryRead(out var value))
         {
-            return KvAdapter.IsCounted ? Counted(entry) : entry;
+            _adapter.CountRequest("get", "hit");
+            return new ValueTask<T>(value);
         }
 
-        return null;
-    }
+        if (entry is CachedEntry<T> shared)
+        {
+            _adapter.CountRequest("get", "hit");
+            return new ValueTask<T>(shared.Value);
+        }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private CachedEntry Counted(CachedEntry entry)
-    {
-        _adapter.CountRequest("get", "hit");
-        return entry;
+        return GetOrCreateUnknownAsync(text ?? key.ToString(), state, factory, options, tags, cancellationToken);
     }
 
     private ValueTask<T> GetOrCreateUnknownAsync<TState, T>(
@@ -198,155 +222,42 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
             return (plan.Flags & HybridCacheEntryFlags.DisableUnderlyingData) != 0 ? default : factory(state, cancellationToken);
         }
 
+        var ended = _writes.EndedOf(key);
+        var look = Look.Missing;
         if (!plan.ReadsNothing)
         {
-            switch (Store.TryFind<T>(key, plan.Flags, out var value))
+            look = Store.TryFind<T>(key, plan.Flags, out var value);
+            switch (look)
             {
-                case true:
+                case Look.Found:
                     _adapter.CountRequest("get", "hit");
                     return new ValueTask<T>(value);
-                case null:
-                    return FindOrCreateAsync(key, state, factory, plan, tags, cancellationToken);
+                case Look.Waits:
+                    return FindOrCreateAsync(key, ended, state, factory, plan, tags, cancellationToken);
             }
         }
 
-        return CreateAsync(key, state, factory, plan, tags, cancellationToken);
+        return CreateAsync(key, look, ended, state, factory, plan, tags, cancellationToken);
     }
 
     // For values in files.
     private async ValueTask<T> FindOrCreateAsync<TState, T>(
         string key,
+        long ended,
         TState state,
         Func<TState, CancellationToken, ValueTask<T>> factory,
         EntryPlan plan,
         IEnumerable<string>? tags,
         CancellationToken cancellationToken)
     {
-        var (isFound, value) = await Store.FindAsync<T>(key, plan.Flags, cancellationToken).ConfigureAwait(false);
-        if (isFound)
+        var (look, value) = await Store.FindAsync<T>(key, plan.Flags, cancellationToken).ConfigureAwait(false);
+        if (look == Look.Found)
         {
             _adapter.CountRequest("get", "hit");
             return value;
         }
 
-        return await CreateAsync(key, state, factory, plan, tags, cancellationToken).ConfigureAwait(false);
-    }
-
-    private ValueTask<T> CreateAsync<TState, T>(
-        string key,
-        TState state,
-        Func<TState, CancellationToken, ValueTask<T>> factory,
-        EntryPlan plan,
-        IEnumerable<string>? tags,
-        CancellationToken cancellationToken)
-    {
-        _adapter.CountRequest("get", "miss");
-        if ((plan.Flags & HybridCacheEntryFlags.DisableUnderlyingData) != 0)
-        {
-            return default;
-        }
-
-        var stored = TagSet.Of(tags);
-        if (!AreValid(stored))
-        {
-            // The factory is shared by its callers, and its value is not stored.
-            plan = plan with { Flags = plan.Flags | WriteFlags };
-            stored = [];
-        }
-
-        var canLeave = cancellationToken.CanBeCanceled;
-        if (_writes.TryBegin<T>(key, plan.Flags, stored, canLeave, out var creation))
-        {
-            if (canLeave)
-            {
-                // The factory goes on for others when this caller is cancelled, also in its synchronous part.
-                _ = Task.Run(() => RunAsync(creation, state, factory, plan), CancellationToken.None);
-            }
-            else
-            {
-                _ = RunAsync(creation, state, factory, plan);
-            }
-        }
-
-        return creation.TryGet(out var created) ? new ValueTask<T>(created.ForCaller())
-            : canLeave ? WaitAsync(creation, cancellationToken)
-            : WaitAsync(creation);
-    }
-
-    private static async ValueTask<T> WaitAsync<T>(Creation<T> creation) => (await creation.Task.ConfigureAwait(false)).ForCaller();
-
-    private async ValueTask<T> WaitAsync<T>(Creation<T> creation, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return (await creation.Task.WaitAsync(cancellationToken).ConfigureAwait(false)).ForCaller();
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && !creation.Task.IsCompleted)
-        {
-            _writes.Leave(creation);
-            throw;
-        }
-    }
-
-    private async Task RunAsync<TState, T>(Creation<T> creation, TState state, Func<TState, CancellationToken, ValueTask<T>> factory, EntryPlan plan)
-    {
-        try
-        {
-            var created = await FindAgainAsync(creation, plan).ConfigureAwait(false)
-                ?? await StoreAsync(creation, await factory(state, creation.Token).ConfigureAwait(false), plan).ConfigureAwait(false);
-            _writes.End(creation);
-            creation.Complete(created);
-        }
-        catch (Exception e)
-        {
-            _writes.End(creation);
-            creation.Fail(e);
-        }
-    }
-
-    // Another creation may have ended since the caller looked.
-    private async ValueTask<Created<T>?> FindAgainAsync<T>(Creation<T> creation, EntryPlan plan)
-    {
-        if (plan.ReadsNothing || !(await Store.FindAsync<T>(creation.Key, plan.Flags, creation.Token).ConfigureAwait(false)).IsFound)
-        {
-            return null;
-        }
-
-        // A caller who joins from now on may have come after a removal. So nobody joins any more, and what is there then is for those who have.
-        _writes.Close(creation);
-        var (isFound, value) = await Store.FindAsync<T>(creation.Key, plan.Flags, creation.Token).ConfigureAwait(false);
-        return isFound ? await SharedAsync(creation.Key, value).ConfigureAwait(false) : null;
-    }
-
-    private ValueTask<Created<T>> SharedAsync<T>(string key, T value)
-    {
-        if (ImmutableTypes<T>.IsImmutable || value is null)
-        {
-            return new(new Created<T>(value));
-        }
-
-        using var payload = new PayloadWriter(int.MaxValue);
-        return new(TrySerialize(key, value, payload, out var serializer) ? new Created<T>(value, payload.Written.ToArray(), serializer) : new Created<T>(value));
-    }
-
-    private async ValueTask<Created<T>> StoreAsync<T>(Creation<T> creation, T value, EntryPlan plan)
-    {
-        var isShared = ImmutableTypes<T>.IsImmutable || value is null;
-        if (isShared && plan.WritesNothing)
-        {
-            return new Created<T>(value);
-        }
-
-        using var payload = new PayloadWriter(_payloadBytesMax);
-        IHybridCacheSerializer<T>? serializer = null;
-        var isSerialized = value is null || TrySerialize(creation.Key, value, payload, out serializer);
-        if (!plan.WritesNothing && _writes.TryBeginStoring(creation) is { } earlier)
-        {
-            await earlier.ConfigureAwait(false);
-            await WriteAsync(creation.Key, value, isSerialized, payload, creation.Tags, plan).ConfigureAwait(false);
-        }
-
-        return isShared || !isSerialized ? new Created<T>(value) : new Created<T>(value, payload.Written.ToArray(), serializer);
+        return await CreateAsync(key, look, ended, state, factory, plan, tags, cancellationToken).ConfigureAwait(false);
     }
 
     private async ValueTask SetCoreAsync<T>(string key, T value, string[] tags, EntryPlan plan)
@@ -427,8 +338,6 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
             {
                 var kv = _services.GetRequiredKeyedService<IKvExtendedNamespace>(_adapter.Namespace);
                 var store = new HybridStore(kv, _keys, _entries, _serializers, _services.GetService<TimeProvider>() ?? TimeProvider.System, _logger);
-                _watch = new HybridWatch(store, _logger);
-                _watch.Start();
                 _clock = store.Clock;
                 Volatile.Write(ref _current, store.IsObserved ? _entries : null);
                 Volatile.Write(ref _store, store);

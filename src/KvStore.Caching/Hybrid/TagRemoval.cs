@@ -47,6 +47,7 @@ internal sealed class TagRemoval(HybridStore store)
     /// <returns>Whether nothing failed.</returns>
     public async ValueTask<bool> TryRemoveAsync(HashSet<string> tags, CancellationToken cancellationToken)
     {
+        store.Watch.Start();
         if (!store.Tags.TryFind(tags, out var keys) && !await TryScanAsync(tags, keys, cancellationToken).ConfigureAwait(false))
         {
             return false;

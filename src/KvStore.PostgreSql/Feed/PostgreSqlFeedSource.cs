@@ -10,6 +10,11 @@ namespace KvStore.PostgreSql.Feed;
 internal sealed class PostgreSqlFeedSource(Link link, string schema, int number, DatabaseClock clock, TimeProvider timeProvider, Action onClockMoved) : IFeedSource
 {
     private const string RowColumns = "key, revision, deleted_at IS NOT NULL, expires, rounding, large, large_bytes, metadata, value";
+    private const string CopiedColumns = "key, revision, expires, rounding, large, large_bytes, metadata, value";
+    private const int CopiedColumnCount = 8;
+    private const int KeyBytesMax = 4095;
+    private const int RoundingMax = 3;
+    private const int RowsPerNote = 64;
     private const long RaisedBeyond = 1000;
 
     // Until the next row of a long answer comes. The first one may have to be searched for, or sorted.
@@ -22,7 +27,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         link.AskAsync(connection => LoadAsync(connection, host, cancellationToken), RowSecondsMax, CancellationToken.None);
 
     public ValueTask<FeedChanges> ReadChangesAsync(string previousSnapshot, CancellationToken cancellationToken) =>
-        link.AskAsync(connection => ReadChangesAsync(connection, previousSnapshot), Link.AnswerSecondsMax, cancellationToken);
+        link.AskAsync(connection => ReadChangesAsync(connection, FeedPosition.Parse(previousSnapshot)), Link.AnswerSecondsMax, cancellationToken);
 
     public ValueTask<IReadOnlyList<KvMutation>> ReadRowsAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, CancellationToken cancellationToken) =>
         link.AskAsync(connection => ReadRowsAsync(connection, keys), Link.AnswerSecondsMax, cancellationToken);
@@ -45,22 +50,18 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             host.Prepare(estimate);
             var entries = 0L;
             var highest = 0L;
-            var export = await connection.BeginBinaryExportAsync(
-                Invariant($"COPY (SELECT {RowColumns} FROM {schema}.entries WHERE namespace = {number} AND deleted_at IS NULL AND {IsAlive()}) TO STDOUT (FORMAT BINARY)"),
-                cancellationToken).ConfigureAwait(false);
-            await using (export.ConfigureAwait(false))
-            {
-                export.Timeout = TimeSpan.FromSeconds(RowSecondsMax);
-                while (await export.StartRowAsync(cancellationToken).ConfigureAwait(false) >= 0)
+            await CopyAsync(
+                connection,
+                $"SELECT {CopiedColumns} FROM {schema}.entries WHERE namespace = {number} AND deleted_at IS NULL AND {IsAlive()}",
+                CopiedColumnCount,
+                rows =>
                 {
-                    link.NoteProgress();
-                    var row = await ReadRowAsync(export, cancellationToken).ConfigureAwait(false);
+                    var row = CopiedRow(rows);
                     host.Apply(row);
                     highest = Math.Max(highest, row.Revision);
                     entries++;
-                }
-            }
-
+                },
+                cancellationToken).ConfigureAwait(false);
             if (highest > state.LastRevision && await LastRevisionAsync(connection, cancellationToken).ConfigureAwait(false) is var last && highest > last)
             {
                 throw new SequenceResetException(last, highest);
@@ -71,14 +72,14 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         }
     }
 
-    private async Task<FeedChanges> ReadChangesAsync(NpgsqlConnection connection, string previousSnapshot)
+    private async Task<FeedChanges> ReadChangesAsync(NpgsqlConnection connection, FeedPosition previous)
     {
         using var command = new NpgsqlCommand(
             $"""
             SELECT s.*, c.key, c.revision
             FROM (
                 SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
-                    m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp()
+                    m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
                 FROM {schema}.meta m) s
             LEFT JOIN (
                 SELECT u.key, max(u.revision) AS revision FROM {schema}.changes, unnest(keys, revisions) AS u (key, revision)
@@ -90,7 +91,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             CommandTimeout = Link.AnswerSecondsMax,
         };
         command.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
-        command.Parameters.Add(new NpgsqlParameter { Value = previousSnapshot, NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(new NpgsqlParameter { Value = previous.Snapshot, NpgsqlDbType = NpgsqlDbType.Text });
         var sent = timeProvider.GetUtcNow();
         var reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
@@ -102,16 +103,18 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                 link.NoteProgress();
                 if (changes is null)
                 {
-                    changes = new FeedChanges(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetBoolean(3), keys);
+                    var position = new FeedPosition(reader.GetString(0), reader.GetInt64(5), reader.GetString(6));
+                    changes = new FeedChanges(
+                        position.ToString(), reader.GetString(1), reader.GetInt64(2), reader.GetBoolean(3) || previous.HasLost(position.Files), keys);
                     if (clock.Measure(reader.GetFieldValue<DateTimeOffset>(4), sent, timeProvider.GetUtcNow()))
                     {
                         onClockMoved();
                     }
                 }
 
-                if (!reader.IsDBNull(5))
+                if (!reader.IsDBNull(7))
                 {
-                    keys.Add(new ChangedKey(reader.GetFieldValue<byte[]>(5), reader.GetInt64(6)));
+                    keys.Add(new ChangedKey(reader.GetFieldValue<byte[]>(7), reader.GetInt64(8)));
                 }
             }
 
@@ -148,21 +151,16 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         {
             var (state, _) = await ReadStateAsync(connection, cancellationToken).ConfigureAwait(false);
             var entries = 0L;
-            var export = await connection.BeginBinaryExportAsync(
-                Invariant($"COPY (SELECT key, revision FROM {schema}.entries WHERE namespace = {number} AND {IsAlive()} ORDER BY key) TO STDOUT (FORMAT BINARY)"),
-                cancellationToken).ConfigureAwait(false);
-            await using (export.ConfigureAwait(false))
-            {
-                export.Timeout = TimeSpan.FromSeconds(RowSecondsMax);
-                while (await export.StartRowAsync(cancellationToken).ConfigureAwait(false) >= 0)
+            await CopyAsync(
+                connection,
+                $"SELECT key, revision FROM {schema}.entries WHERE namespace = {number} AND {IsAlive()} ORDER BY key",
+                columns: 2,
+                rows =>
                 {
-                    link.NoteProgress();
-                    var key = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
-                    show(key, await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false));
+                    show(rows.Bytes(0).ToArray(), rows.Int64(1));
                     entries++;
-                }
-            }
-
+                },
+                cancellationToken).ConfigureAwait(false);
             await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
             return state with { Entries = entries };
         }
@@ -207,12 +205,21 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
 
     private string IsAlive() => Invariant($"(expires IS NULL OR expires > {DatabaseClock.Now(clock.NowParameter is { } now ? Invariant($"{now}") : "NULL")})");
 
+    // The share of the namespace in the rows of the table, as ANALYZE has found it; 0 where it has not been there yet.
+    private string EstimatedEntries => Invariant(
+        $"""
+        coalesce((
+            SELECT greatest(0, c.reltuples) * s.most_common_freqs[array_position(s.most_common_vals::text::int[], {number})]
+            FROM pg_class c, pg_stats s
+            WHERE c.oid = '{schema}.entries'::regclass AND s.schemaname = '{schema}' AND s.tablename = 'entries' AND s.attname = 'namespace'), 0)::bigint
+        """);
+
     private async ValueTask<(FeedState State, long Estimate)> ReadStateAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         using var command = new NpgsqlCommand(
             $"""
             SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
-                greatest(0, (SELECT reltuples FROM pg_class WHERE oid = '{schema}.entries'::regclass))::bigint, clock_timestamp()
+                {EstimatedEntries}, clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
             FROM {schema}.meta m
             """,
             connection)
@@ -229,7 +236,8 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             }
 
             clock.Measure(reader.GetFieldValue<DateTimeOffset>(4), sent, timeProvider.GetUtcNow());
-            return (new FeedState(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), Entries: 0), reader.GetInt64(3));
+            var position = new FeedPosition(reader.GetString(0), reader.GetInt64(5), reader.GetString(6));
+            return (new FeedState(position.ToString(), reader.GetString(1), reader.GetInt64(2), Entries: 0), reader.GetInt64(3));
         }
     }
 
@@ -248,43 +256,73 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         return Row(
             reader.GetFieldValue<byte[]>(0), reader.GetInt64(1), isDelete, expires, reader.GetInt16(4),
             reader.IsDBNull(5) ? 0 : reader.GetInt64(5), reader.IsDBNull(6) ? 0 : reader.GetInt64(6),
-            isDelete ? [] : reader.GetFieldValue<byte[]>(7), isDelete ? [] : reader.GetFieldValue<byte[]>(8));
+            isDelete ? default : reader.GetFieldValue<byte[]>(7), isDelete ? default : reader.GetFieldValue<byte[]>(8));
     }
 
-    private async ValueTask<KvMutation> ReadRowAsync(NpgsqlBinaryExporter export, CancellationToken cancellationToken)
-    {
-        var key = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
-        var revision = await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false);
-        var isDelete = await export.ReadAsync<bool>(NpgsqlDbType.Boolean, cancellationToken).ConfigureAwait(false);
-        var expires = await ReadNullableAsync(export, cancellationToken).ConfigureAwait(false);
-        var rounding = await export.ReadAsync<short>(NpgsqlDbType.Smallint, cancellationToken).ConfigureAwait(false);
-        var large = await ReadNullableAsync(export, cancellationToken).ConfigureAwait(false);
-        var largeBytes = await ReadNullableAsync(export, cancellationToken).ConfigureAwait(false);
-        var metadata = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
-        var value = await export.ReadAsync<byte[]>(NpgsqlDbType.Bytea, cancellationToken).ConfigureAwait(false);
-        return Row(key, revision, isDelete, expires, rounding, large ?? 0, largeBytes ?? 0, metadata, value);
-    }
+    private KvMutation CopiedRow(CopyReader rows) => Row(
+        rows.Bytes(0), rows.Int64(1), isDelete: false, rows.NullableInt64(2), rows.Int16(3), rows.NullableInt64(4) ?? 0, rows.NullableInt64(5) ?? 0, rows.Bytes(6), rows.Bytes(7));
 
-    private static async ValueTask<long?> ReadNullableAsync(NpgsqlBinaryExporter export, CancellationToken cancellationToken)
+    // Shows each row of an answer, which is forgotten when the call returns.
+    private async Task CopyAsync(NpgsqlConnection connection, FormattableString query, int columns, Action<CopyReader> show, CancellationToken cancellationToken)
     {
-        if (export.IsNull)
+        var answer = await connection.BeginRawBinaryCopyAsync($"COPY ({Invariant(query)}) TO STDOUT (FORMAT BINARY)", cancellationToken).ConfigureAwait(false);
+        await using (answer.ConfigureAwait(false))
         {
-            await export.SkipAsync(cancellationToken).ConfigureAwait(false);
-            return null;
+            answer.ReadTimeout = RowSecondsMax * 1000;
+            try
+            {
+                var rows = new CopyReader(answer, columns);
+                for (var count = 0; await rows.ReadAsync(cancellationToken).ConfigureAwait(false); count++)
+                {
+                    if (count % RowsPerNote == 0)
+                    {
+                        link.NoteProgress();
+                    }
+
+                    show(rows);
+                }
+            }
+            catch when (!connection.FullState.HasFlag(System.Data.ConnectionState.Broken))
+            {
+                await CancelAsync(answer).ConfigureAwait(false);
+                throw;
+            }
+        }
+    }
+
+    // Otherwise the rest of the answer is received when the stream is disposed.
+    private static async ValueTask CancelAsync(NpgsqlRawCopyStream answer)
+    {
+        try
+        {
+            await answer.CancelAsync().ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The server has ended it with an error.
+        }
+    }
+
+    private KvMutation Row(
+        ReadOnlyMemory<byte> key, long revision, bool isDelete, long? expires, short rounding, long large, long largeBytes, ReadOnlyMemory<byte> metadata, ReadOnlyMemory<byte> value)
+    {
+        // Memory is laid out for these numbers, and other programs can write to the table.
+        if (key.Length is 0 or > KeyBytesMax || metadata.Length > ushort.MaxValue || revision <= 0 || rounding is < 0 or > RoundingMax)
+        {
+            throw new KvPersistenceException(Invariant(
+                $"The table {schema}.entries has a row with a key of {key.Length} bytes (1 to {KeyBytesMax} are allowed), metadata of {metadata.Length} bytes (at most {ushort.MaxValue}), the revision {revision} (above 0) and the rounding {rounding} (0 to {RoundingMax}). Delete the row."));
         }
 
-        return await export.ReadAsync<long>(NpgsqlDbType.Bigint, cancellationToken).ConfigureAwait(false);
+        return new()
+        {
+            Key = key,
+            Revision = revision,
+            IsDelete = isDelete,
+            DeadlineSeconds = isDelete ? 0 : clock.ToSeconds(expires),
+            DeadlineRounding = (byte)(isDelete ? 0 : rounding),
+            LargeValue = isDelete || large == 0 ? default : new KvValueReference(large, largeBytes),
+            Metadata = metadata,
+            Value = value,
+        };
     }
-
-    private KvMutation Row(byte[] key, long revision, bool isDelete, long? expires, short rounding, long large, long largeBytes, byte[] metadata, byte[] value) => new()
-    {
-        Key = key,
-        Revision = revision,
-        IsDelete = isDelete,
-        DeadlineSeconds = isDelete ? 0 : clock.ToSeconds(expires),
-        DeadlineRounding = (byte)(isDelete ? 0 : rounding),
-        LargeValue = isDelete || large == 0 ? default : new KvValueReference(large, largeBytes),
-        Metadata = metadata,
-        Value = value,
-    };
 }

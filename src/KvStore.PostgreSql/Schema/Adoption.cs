@@ -22,7 +22,10 @@ internal static class Adoption
     public static string Server(string schema) => $"concat_ws('/', pg_postmaster_start_time(), '{schema}.meta'::regclass::oid)";
 
     /// <summary>A statement that fails with a division by zero where the server is not adopted, and so rolls its transaction back.</summary>
-    public static string Check(string schema) => $"SELECT 1 / count(*) FROM {schema}.meta WHERE adopted = {Server(schema)}";
+    public static string Check(string schema) => $"SELECT 1 / count(*) FROM {schema}.meta WHERE {IsAdopted(schema)}";
+
+    /// <summary>The condition of the row of meta of an adopted server. A statement that has it must divide by zero where there is no such row.</summary>
+    public static string IsAdopted(string schema) => $"adopted = {Server(schema)}";
 
     /// <summary>Whether a transaction was rolled back because of <see cref="Check"/>.</summary>
     public static bool IsMissing(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.DivisionByZero };

@@ -4,7 +4,9 @@ namespace KvStore.PostgreSql.Schema;
 internal static class SchemaScript
 {
     /// <summary>The version of the tables. A process refuses any other.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
+
+    private const long RevisionMax = (1L << 60) - 1;
 
     /// <summary>How many partitions the changes rotate through.</summary>
     public const int Slots = 8;
@@ -33,8 +35,8 @@ internal static class SchemaScript
             id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             name text COLLATE "C" NOT NULL UNIQUE);
 
-        -- Orders the mutations of each key. Never set it back.
-        CREATE SEQUENCE IF NOT EXISTS {schema}.revisions AS bigint;
+        -- Orders the mutations of each key. Never set it back. A process has 60 bits for a revision.
+        CREATE SEQUENCE IF NOT EXISTS {schema}.revisions AS bigint MAXVALUE {RevisionMax};
 
         -- The newest state of each key. expires is in half seconds since 1970. A deleted key keeps its row for an hour.
         CREATE TABLE IF NOT EXISTS {schema}.entries (
@@ -67,13 +69,12 @@ internal static class SchemaScript
 
         """)))}CREATE INDEX IF NOT EXISTS changes_xid ON {schema}.changes (namespace, xid);
 
-        -- One row for each group of writes, so that a process that lost its connection can find out whether the group was committed.
+        -- One row for each group of writes, so that a process that lost its connection can find out whether the group was committed. The ids grow with the time.
         CREATE TABLE IF NOT EXISTS {schema}.commits (
             id uuid PRIMARY KEY,
             xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
             is_fence boolean NOT NULL DEFAULT false,
             at timestamptz NOT NULL DEFAULT now());
-        CREATE INDEX IF NOT EXISTS commits_at ON {schema}.commits (at);
 
         -- Values that are not kept in memory, in parts.
         CREATE TABLE IF NOT EXISTS {schema}.large_values (

@@ -1,4 +1,5 @@
 using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.LargeValues;
 using KvStore.PostgreSql.Schema;
 
 namespace KvStore.PostgreSql.Writes;
@@ -14,7 +15,41 @@ internal sealed class WriteStatements(string schema)
 
     public string CheckServer { get; } = Adoption.Check(schema);
 
+    public string CheckLargeValues { get; } = LargeValueCheck.Statement(schema);
+
     public string AddCommit { get; } = $"INSERT INTO {schema}.commits (id) VALUES ($1)";
+
+    /// <summary>Puts one entry: a whole transaction, with the number of the transaction as <c>$9</c>. It fails on a server that is not adopted.</summary>
+    public string PutOne { get; } =
+        $"""
+        WITH w AS (
+            INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, nextval('{schema}.revisions')
+            FROM {schema}.meta WHERE {Adoption.IsAdopted(schema)}
+            ON CONFLICT (namespace, key) {Overwrite(schema)}
+            RETURNING e.revision),
+        c AS (INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, ARRAY[$2], ARRAY[revision] FROM w),
+        m AS (INSERT INTO {schema}.commits (id) SELECT $9 FROM w)
+        SELECT (SELECT revision FROM w), 1 / (SELECT count(*) FROM w)
+        """;
+
+    /// <summary>
+    /// Puts many entries in the order of their keys: a whole transaction, as <see cref="PutOne"/>. Returns the revisions, and their keys where
+    /// those are not in the order of <c>$2</c>.
+    /// </summary>
+    public string PutAll { get; } =
+        $"""
+        WITH w AS (
+            INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
+            SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{schema}.revisions')
+            FROM {schema}.meta, unnest($2, $3, $4, $5, $6, $7, $8) AS u ({Columns}) WHERE {Adoption.IsAdopted(schema)}
+            ORDER BY u.key
+            ON CONFLICT (namespace, key) {Overwrite(schema)}
+            RETURNING e.key, e.revision),
+        c AS ({Changes(schema)} RETURNING keys, revisions),
+        m AS (INSERT INTO {schema}.commits (id) SELECT $9 FROM c)
+        SELECT (SELECT revisions FROM c), (SELECT keys FROM c WHERE keys <> $2), 1 / (SELECT count(*) FROM c)
+        """;
 
     /// <summary>All rows in the order of the keys, before several statements write them in another order.</summary>
     public string Lock { get; } = $"SELECT key FROM {schema}.entries WHERE namespace = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE";
@@ -89,12 +124,18 @@ internal sealed class WriteStatements(string schema)
             SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{schema}.revisions')
             FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY AS u ({Columns}, place)
             ORDER BY {order}
-            ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, metadata = EXCLUDED.metadata, expires = EXCLUDED.expires,
-                rounding = EXCLUDED.rounding, large = EXCLUDED.large, large_bytes = EXCLUDED.large_bytes, deleted_at = NULL,
-                revision = nextval('{schema}.revisions') {condition}
+            ON CONFLICT (namespace, key) {Overwrite(schema)} {condition}
             RETURNING e.key, e.revision),
         c AS ({Changes(schema)})
         SELECT key, revision, 0::bigint FROM w
+        """;
+
+    // The revision is taken here, under the lock of the row.
+    private static string Overwrite(string schema) =>
+        $"""
+        DO UPDATE SET value = EXCLUDED.value, metadata = EXCLUDED.metadata, expires = EXCLUDED.expires,
+                rounding = EXCLUDED.rounding, large = EXCLUDED.large, large_bytes = EXCLUDED.large_bytes, deleted_at = NULL,
+                revision = nextval('{schema}.revisions')
         """;
 
     // Where an entry has one of the revisions of its row of `writes`.

@@ -156,7 +156,7 @@ public sealed class HybridHitTests
     {
         var entry = new CachedEntry("a", 1, new EntryHeader(10, 20, []));
         entry.Until.Should().Be(0);
-        entry.Confirm();
+        entry.Confirm(1);
         entry.Until.Should().Be(20);
     }
 

@@ -44,10 +44,26 @@ public sealed class HybridTagTests
         await FillAsync(host);
         await host.RestartAsync();
         var tags = host.Internals.Store.Tags;
+        await host.Cache.RemoveByTagAsync("the first tag that is used since the restart");
         await Eventually.BecomesAsync(() => tags.TryFind(["even"], out var keys) ? keys.Count : -1, 3);
         await host.Cache.RemoveByTagAsync("even");
         (await host.KeysAsync()).Should().Equal("hybrid/1", "hybrid/3", "hybrid/5", "hybrid/untagged");
         await Eventually.BecomesAsync(() => tags.TryFind(["even"], out var keys) ? keys.Count : -1, 0);
+    }
+
+    [Fact]
+    public async Task Namespace_is_watched_from_the_first_tag_on()
+    {
+        await using var host = new HybridHost();
+        await host.Cache.SetAsync("a", "1");
+        await host.Cache.GetOrCreateAsync("b", _ => new ValueTask<Basket>(new Basket()));
+        await host.Cache.RemoveAsync("a");
+        await host.Cache.RemoveByTagAsync("*");
+        host.Internals.Store.Watch.IsStarted.Should().BeFalse();
+        await host.Cache.SetAsync("a", "1", tags: ["tag"]);
+        host.Internals.Store.Watch.IsStarted.Should().BeTrue();
+        await host.Cache.RemoveByTagAsync("tag");
+        (await host.KeysAsync()).Should().BeEmpty();
     }
 
     [Fact]
@@ -83,6 +99,7 @@ public sealed class HybridTagTests
         await host.RestartAsync();
         (await host.Cache.GetOrCreateAsync<Basket>("many", _ => throw new InvalidOperationException())).Should().BeEquivalentTo(basket);
         (await host.Cache.GetOrCreateAsync<string>("large", _ => throw new InvalidOperationException())).Should().HaveLength(400_000);
+        await host.Cache.RemoveByTagAsync("the first tag that is used since the restart");
         await Eventually.BecomesAsync(() => host.Internals.Store.Tags.TryFind([many[150]], out var keys) ? keys.Count : -1, 2);
         await host.Cache.RemoveByTagAsync(many[^1]);
         (await host.KeysAsync()).Should().Equal("hybrid/none");

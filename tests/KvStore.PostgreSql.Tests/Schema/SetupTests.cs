@@ -75,7 +75,7 @@ public sealed class SetupTests
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
         await PostgreSqlServer.ExecuteAsync(database, $"{KvPostgreSql.Script()}; UPDATE kvstore.meta SET version = 99");
         var open = () => KvPostgreSql.OpenAsync("KV", database).AsTask();
-        (await open.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*version 99*uses version 2*");
+        (await open.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*version 99*uses version 3*");
     }
 
     [Fact]
