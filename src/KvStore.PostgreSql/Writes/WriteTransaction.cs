@@ -113,7 +113,7 @@ internal sealed class WriteTransaction
         }
 
         using var batch = new StatementBatch(connection, secondsMax);
-        if (_conditionals.Count == 0 && (_puts.Count == 1 || !_hasGroup))
+        if (_conditionals.Count == 0 && _larges.Count == 0 && (_puts.Count == 1 || !_hasGroup))
         {
             AddOnlyPuts(batch);
             await batch.SendAsync(sent, cancellationToken).ConfigureAwait(false);
