@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Microsoft.Extensions.Caching.Hybrid;
 
 namespace KvStore.Hybrid;
 
@@ -31,7 +32,7 @@ internal static class TagSet
 
             if (tag == All)
             {
-                throw new ArgumentException($"A tag of the entry is \"{All}\", which stands for all entries in {nameof(KvHybridCache.RemoveByTagAsync)}; use another tag.", nameof(tags));
+                throw new ArgumentException($"A tag of the entry is \"{All}\", which stands for all entries in {nameof(HybridCache.RemoveByTagAsync)}; use another tag.", nameof(tags));
             }
 
             if (!stored.Contains(tag, StringComparer.Ordinal))
