@@ -1,4 +1,5 @@
 using KvStore.PostgreSql;
+using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Schema;
 using Npgsql;
 
@@ -73,8 +74,7 @@ public static class KvPostgreSql
         }
         catch (ArgumentException e)
         {
-            // Without the connection string, which may have a password.
-            throw new ArgumentException($"The connection string is not valid: {e.GetType().Name}. Check its keywords and values.", nameof(connectionString));
+            throw new ArgumentException(ConnectionStringError.Describe(connectionString, e), nameof(connectionString));
         }
     }
 

@@ -63,6 +63,7 @@ internal sealed class PostgreSqlEngine : IKvEngine
     public async ValueTask<KvRecovery> OpenAsync(IKvEngineHost host, CancellationToken cancellationToken = default)
     {
         var dataSource = _dataSource = _source();
+        Prerequisites.Check(dataSource, _options, host.Limits);
         var link = new Link(dataSource);
         try
         {

@@ -9,6 +9,9 @@ internal static class Failures
     private const int AttemptsMax = 6;
     private const int DelayMillisecondsMin = 50;
 
+    // The classes of codes "data exception", "integrity constraint violation" and "program limit exceeded".
+    private static readonly string[] s_ofData = ["22", "23", "54"];
+
     /// <summary>Whether it is a failure of the database or of the way there, and no mistake of ours.</summary>
     public static bool IsOfDatabase(Exception exception) =>
         exception is NpgsqlException or SocketException or IOException or TimeoutException or KvPersistenceException;
@@ -24,6 +27,10 @@ internal static class Failures
     public static bool IsRefusal(Exception exception) =>
         exception is PostgresException e && !IsReadOnly(e) && e.SqlState != PostgresErrorCodes.TooManyConnections
         && !e.SqlState.StartsWith("57P", StringComparison.Ordinal) && !e.SqlState.StartsWith("08", StringComparison.Ordinal);
+
+    /// <summary>Whether the server has refused the transaction because of what one of its writes contains: the others are not to blame.</summary>
+    public static bool IsOfData(Exception exception) =>
+        exception is PostgresException e && s_ofData.Contains(e.SqlState[..2]) && e.SqlState != PostgresErrorCodes.DivisionByZero;
 
     /// <summary>
     /// Whether the session may not write. Others may: the server was the primary, or an administrator has forbidden writes for a while, which

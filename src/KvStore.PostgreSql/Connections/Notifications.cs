@@ -12,10 +12,14 @@ namespace KvStore.PostgreSql.Connections;
 /// </remarks>
 internal sealed class Notifications : IAsyncDisposable
 {
-    private const int AnswerSecondsMax = 3;
+    /// <summary>After how long without a notification the listener asks whether the server is still there.</summary>
+    public const int HeartbeatSeconds = 3;
+
+    /// <summary>How long the server takes at most to answer.</summary>
+    public const int AnswerSecondsMax = 3;
 
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(HeartbeatSeconds);
 
     private readonly Link _sending;
     private readonly Link _listening;

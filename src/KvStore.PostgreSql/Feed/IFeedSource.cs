@@ -32,7 +32,7 @@ internal interface IFeedSource
 }
 
 /// <summary>A state of the database.</summary>
-/// <param name="Snapshot">Which transactions it shows, as PostgreSQL writes a <c>pg_snapshot</c>.</param>
+/// <param name="Snapshot">Which transactions it shows, as the source writes it: see <see cref="FeedPosition"/>.</param>
 /// <param name="Identity">Which server, database, copy and start of the server it is. A difference means that snapshots cannot be compared.</param>
 /// <param name="LastRevision">The last revision that was given.</param>
 /// <param name="Entries">How many entries were passed on.</param>

@@ -27,7 +27,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         link.AskAsync(connection => LoadAsync(connection, host, cancellationToken), RowSecondsMax, CancellationToken.None);
 
     public ValueTask<FeedChanges> ReadChangesAsync(string previousSnapshot, CancellationToken cancellationToken) =>
-        link.AskAsync(connection => ReadChangesAsync(connection, previousSnapshot), Link.AnswerSecondsMax, cancellationToken);
+        link.AskAsync(connection => ReadChangesAsync(connection, FeedPosition.Parse(previousSnapshot)), Link.AnswerSecondsMax, cancellationToken);
 
     public ValueTask<IReadOnlyList<KvMutation>> ReadRowsAsync(IReadOnlyList<ReadOnlyMemory<byte>> keys, CancellationToken cancellationToken) =>
         link.AskAsync(connection => ReadRowsAsync(connection, keys), Link.AnswerSecondsMax, cancellationToken);
@@ -72,14 +72,14 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         }
     }
 
-    private async Task<FeedChanges> ReadChangesAsync(NpgsqlConnection connection, string previousSnapshot)
+    private async Task<FeedChanges> ReadChangesAsync(NpgsqlConnection connection, FeedPosition previous)
     {
         using var command = new NpgsqlCommand(
             $"""
             SELECT s.*, c.key, c.revision
             FROM (
                 SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
-                    m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp()
+                    m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
                 FROM {schema}.meta m) s
             LEFT JOIN (
                 SELECT u.key, max(u.revision) AS revision FROM {schema}.changes, unnest(keys, revisions) AS u (key, revision)
@@ -91,7 +91,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             CommandTimeout = Link.AnswerSecondsMax,
         };
         command.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
-        command.Parameters.Add(new NpgsqlParameter { Value = previousSnapshot, NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(new NpgsqlParameter { Value = previous.Snapshot, NpgsqlDbType = NpgsqlDbType.Text });
         var sent = timeProvider.GetUtcNow();
         var reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
@@ -103,16 +103,18 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
                 link.NoteProgress();
                 if (changes is null)
                 {
-                    changes = new FeedChanges(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetBoolean(3), keys);
+                    var position = new FeedPosition(reader.GetString(0), reader.GetInt64(5), reader.GetString(6));
+                    changes = new FeedChanges(
+                        position.ToString(), reader.GetString(1), reader.GetInt64(2), reader.GetBoolean(3) || previous.HasLost(position.Files), keys);
                     if (clock.Measure(reader.GetFieldValue<DateTimeOffset>(4), sent, timeProvider.GetUtcNow()))
                     {
                         onClockMoved();
                     }
                 }
 
-                if (!reader.IsDBNull(5))
+                if (!reader.IsDBNull(7))
                 {
-                    keys.Add(new ChangedKey(reader.GetFieldValue<byte[]>(5), reader.GetInt64(6)));
+                    keys.Add(new ChangedKey(reader.GetFieldValue<byte[]>(7), reader.GetInt64(8)));
                 }
             }
 
@@ -217,7 +219,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         using var command = new NpgsqlCommand(
             $"""
             SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
-                {EstimatedEntries}, clock_timestamp()
+                {EstimatedEntries}, clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
             FROM {schema}.meta m
             """,
             connection)
@@ -234,7 +236,8 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             }
 
             clock.Measure(reader.GetFieldValue<DateTimeOffset>(4), sent, timeProvider.GetUtcNow());
-            return (new FeedState(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), Entries: 0), reader.GetInt64(3));
+            var position = new FeedPosition(reader.GetString(0), reader.GetInt64(5), reader.GetString(6));
+            return (new FeedState(position.ToString(), reader.GetString(1), reader.GetInt64(2), Entries: 0), reader.GetInt64(3));
         }
     }
 

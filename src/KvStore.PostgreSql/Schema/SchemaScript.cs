@@ -6,6 +6,8 @@ internal static class SchemaScript
     /// <summary>The version of the tables. A process refuses any other.</summary>
     public const int Version = 3;
 
+    private const long RevisionMax = (1L << 60) - 1;
+
     /// <summary>How many partitions the changes rotate through.</summary>
     public const int Slots = 8;
 
@@ -33,8 +35,8 @@ internal static class SchemaScript
             id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             name text COLLATE "C" NOT NULL UNIQUE);
 
-        -- Orders the mutations of each key. Never set it back.
-        CREATE SEQUENCE IF NOT EXISTS {schema}.revisions AS bigint;
+        -- Orders the mutations of each key. Never set it back. A process has 60 bits for a revision.
+        CREATE SEQUENCE IF NOT EXISTS {schema}.revisions AS bigint MAXVALUE {RevisionMax};
 
         -- The newest state of each key. expires is in half seconds since 1970. A deleted key keeps its row for an hour.
         CREATE TABLE IF NOT EXISTS {schema}.entries (

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -115,7 +118,7 @@ internal static class SchemaSetup
 
     private static async ValueTask<int> NamespaceAsync(NpgsqlConnection connection, string schema, string name, CancellationToken cancellationToken)
     {
-        while (true)
+        for (var number = NumberOf(name); ; number = number == int.MaxValue ? 1 : number + 1)
         {
             using var find = new NpgsqlCommand($"SELECT id FROM {schema}.namespaces WHERE name = $1", connection);
             find.Parameters.Add(new NpgsqlParameter { Value = name, NpgsqlDbType = NpgsqlDbType.Text });
@@ -124,9 +127,18 @@ internal static class SchemaSetup
                 return id;
             }
 
-            using var add = new NpgsqlCommand($"INSERT INTO {schema}.namespaces (name) VALUES ($1) ON CONFLICT DO NOTHING", connection);
+            // Nothing happens where another process has just added the name, or another name has the number.
+            using var add = new NpgsqlCommand($"INSERT INTO {schema}.namespaces (id, name) OVERRIDING SYSTEM VALUE VALUES ($2, $1) ON CONFLICT DO NOTHING", connection);
             add.Parameters.Add(new NpgsqlParameter { Value = name, NpgsqlDbType = NpgsqlDbType.Text });
-            await add.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+            add.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
+            if (await add.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false) == 1)
+            {
+                return number;
+            }
         }
     }
+
+    // From the name, so that it is the same after a restore or a failover that has lost the row: processes have the number in memory. A
+    // sequence would give it to another name.
+    private static int NumberOf(string name) => Math.Max(1, BinaryPrimitives.ReadInt32BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(name))) & int.MaxValue);
 }

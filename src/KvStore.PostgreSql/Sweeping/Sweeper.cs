@@ -17,15 +17,15 @@ internal sealed partial class Sweeper : IAsyncDisposable
     // For a process whose clock is behind, and for readers that have just found the entry: in half seconds.
     private const int ExpiredHalfSeconds = 10;
 
-    // A write takes its revision before it finds a row, so a delete must be older than any statement that runs.
-    private const string DeletesKept = "1 hour";
+    /// <summary>A write takes its revision before it finds a row, so a delete must be older than any statement that runs.</summary>
+    public const string DeletesKept = "1 hour";
     private const string UnreferencedKept = "5 minutes";
 
     // A value is written before its entry.
     private const string UploadKept = "1 hour";
 
-    // Which partitions come next, and are therefore the oldest ones.
-    private const int SlotsAhead = 3;
+    /// <summary>How many partitions, which come next and are therefore the oldest ones, are emptied.</summary>
+    public const int SlotsAhead = 3;
     private const int LockMilliseconds = 200;
 
     private const int StatementSecondsMax = 60;
@@ -122,7 +122,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
                 SELECT v.id, v.part FROM {_schema}.large_values v
                 WHERE v.part = 0 AND v.unreferenced_since IS NULL AND v.at < now() - interval '{UploadKept}' AND {IsAlone}
                     AND NOT EXISTS (SELECT 1 FROM {_schema}.entries e WHERE e.large = v.id)
-                LIMIT {RowsAtOnce})
+                LIMIT {RowsAtOnce} FOR UPDATE OF v SKIP LOCKED)
             """,
             usesNow: false, cancellationToken).ConfigureAwait(false);
         return await RepeatAsync(

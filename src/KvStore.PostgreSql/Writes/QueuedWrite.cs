@@ -33,6 +33,26 @@ internal sealed class QueuedWrite(in KvEngineWrite write) : TaskCompletionSource
     /// <summary>About how many bytes are sent for it.</summary>
     public long Bytes => Key.Length + _write.Mutation.Metadata.Length + _write.Mutation.Value.Length;
 
+    /// <summary>Fails the writes that come after the write of a call that has failed.</summary>
+    /// <returns>The others.</returns>
+    public static List<QueuedWrite> WithoutFailed(IReadOnlyList<QueuedWrite> writes)
+    {
+        var sound = new List<QueuedWrite>(writes.Count);
+        foreach (var write in writes)
+        {
+            if (write.Write.Group?.Failure is { } failure)
+            {
+                write.Fail(failure);
+            }
+            else
+            {
+                sound.Add(write);
+            }
+        }
+
+        return sound;
+    }
+
     /// <summary>The write has ended. The puts whose place it took were made before it.</summary>
     public void Complete(in KvEngineOutcome outcome)
     {

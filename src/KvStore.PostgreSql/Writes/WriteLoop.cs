@@ -1,5 +1,6 @@
 using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Feed;
+using KvStore.PostgreSql.LargeValues;
 using KvStore.PostgreSql.Schema;
 using Npgsql;
 
@@ -19,8 +20,10 @@ internal sealed class WriteLoop : IAsyncDisposable
     private const int GatheredFrom = 8;
     private const int GatheringsMax = 64;
 
-    // The first attempt gets a part of the time, so that there is time for another connection. A slow network needs time for many bytes.
-    private const int FirstAttemptShare = 3;
+    /// <summary>The first attempt gets this part of the time, so that there is time for another connection.</summary>
+    public const int FirstAttemptShare = 3;
+
+    // A slow network needs time for many bytes.
     private const int DoublingsMax = 4;
     private const int BytesPerSecondMin = 512 * 1024;
 
@@ -142,10 +145,18 @@ internal sealed class WriteLoop : IAsyncDisposable
             _report(null);
             return Outcomes(transaction);
         }
+        catch (Exception e) when (writes.Count > 1 && Failures.IsOfData(e))
+        {
+            // One of them is to blame: the others do not fail with it.
+            return await CommitInPartsAsync(writes).ConfigureAwait(false);
+        }
         catch (Exception e)
         {
             _report(e);
-            var failure = e is KvPersistenceException ? e : new KvPersistenceException($"The database has refused the write: {Failures.Reason(e)}. Nothing was written.", e);
+            var failure = e is KvPersistenceException ? e
+                : Adoption.IsMissing(e) ? new KvPersistenceException($"The table {_schema}.meta has no row, or another server takes over again and again. Nothing was written.", e)
+                : LargeValueCheck.HasFailed(e) ? new KvPersistenceException(LargeValueCheck.Message, e)
+                : new KvPersistenceException($"The database has refused the write: {Failures.Reason(e)}. Nothing was written.", e);
             foreach (var write in writes)
             {
                 write.Fail(failure);
@@ -153,6 +164,21 @@ internal sealed class WriteLoop : IAsyncDisposable
 
             return [];
         }
+    }
+
+    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInPartsAsync(List<QueuedWrite> writes)
+    {
+        var outcomes = new List<(QueuedWrite Write, KvEngineOutcome Outcome)>(writes.Count);
+        foreach (var part in writes.Chunk((writes.Count + 1) / 2))
+        {
+            var sound = QueuedWrite.WithoutFailed(part);
+            if (sound.Count > 0)
+            {
+                outcomes.AddRange(await CommitAsync(sound).ConfigureAwait(false));
+            }
+        }
+
+        return outcomes;
     }
 
     private async ValueTask<long> LastRevisionAsync()

@@ -1,4 +1,5 @@
 using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.LargeValues;
 using KvStore.PostgreSql.Schema;
 
 namespace KvStore.PostgreSql.Writes;
@@ -13,6 +14,8 @@ internal sealed class WriteStatements(string schema)
     private const string Columns = "key, value, metadata, expires, rounding, large, large_bytes";
 
     public string CheckServer { get; } = Adoption.Check(schema);
+
+    public string CheckLargeValues { get; } = LargeValueCheck.Statement(schema);
 
     public string AddCommit { get; } = $"INSERT INTO {schema}.commits (id) VALUES ($1)";
 

@@ -33,6 +33,7 @@ internal sealed class WriteTransaction
     private readonly List<QueuedWrite> _deletes = [];
     private readonly List<QueuedWrite> _touches = [];
     private readonly List<QueuedWrite> _conditionals = [];
+    private readonly List<QueuedWrite> _larges = [];
     private readonly bool _hasGroup;
     private readonly ManyPuts? _many;
     private volatile bool _isAbandoned;
@@ -54,6 +55,11 @@ internal sealed class WriteTransaction
             if (!queued.IsPlainPut)
             {
                 _conditionals.Add(queued);
+            }
+
+            if (write.Operation == KvEngineOperation.Put && LargeOf(queued) is not null)
+            {
+                _larges.Add(queued);
             }
 
             (write.Operation switch
@@ -107,7 +113,7 @@ internal sealed class WriteTransaction
         }
 
         using var batch = new StatementBatch(connection, secondsMax);
-        if (_conditionals.Count == 0 && (_puts.Count == 1 || !_hasGroup))
+        if (_conditionals.Count == 0 && _larges.Count == 0 && (_puts.Count == 1 || !_hasGroup))
         {
             AddOnlyPuts(batch);
             await batch.SendAsync(sent, cancellationToken).ConfigureAwait(false);
@@ -155,10 +161,19 @@ internal sealed class WriteTransaction
 
     private static NpgsqlParameter RevisionMaxs(List<QueuedWrite> writes) => Array(writes, static write => write.Write.RevisionMax, NpgsqlDbType.Bigint);
 
-    // What every transaction begins with: it fails on a server that is not adopted, and leaves its number.
+    // What every transaction begins with: it fails on a server that is not adopted or lacks parts of a large value, and leaves its number.
     private void AddBeginning(StatementBatch batch)
     {
         batch.Add(static _ => { }, _statements.CheckServer);
+        if (_larges.Count > 0)
+        {
+            batch.Add(
+                static _ => { },
+                _statements.CheckLargeValues,
+                Array(_larges, static write => write.Mutation.LargeValue.Id, NpgsqlDbType.Bigint),
+                Array(_larges, static write => write.Mutation.LargeValue.Length, NpgsqlDbType.Bigint));
+        }
+
         batch.Add(read: null, _statements.AddCommit, Parameter(Id, NpgsqlDbType.Uuid));
     }
 

@@ -57,6 +57,66 @@ public sealed class FullDiskTests
         again.Count.Should().Be(acknowledged.Count + 2, "nothing that was refused is there");
     }
 
+    [RealPartFact(RealPart.PostgreSql, RealPart.Mounts)]
+    public async Task Full_disk_of_the_write_ahead_log_stops_the_server_and_loses_nothing_acknowledged()
+    {
+        using var disk = SmallDisk.Mount(megabytes: 24);
+        await using var server = await PostgreSqlServer.StartNewAsync(logDirectory: Path.Combine(disk.Path, "log"));
+
+        var database = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Timeout = 2, CancellationTimeout = 500 }.ConnectionString;
+        var options = new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(2) };
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database, options);
+        await using var other = await KvPostgreSql.OpenAsync("KV", database, options);
+        var acknowledged = new Dictionary<string, int>(StringComparer.Ordinal);
+        var failures = new List<KvPersistenceException>();
+        var random = new Random(9);
+        for (var i = 0; failures.Count < 2; i++)
+        {
+            i.Should().BeLessThan(5000, "the disk is small");
+            var length = random.Next(1, 200_000);
+            try
+            {
+                await kv.PutAsync($"k{i}", new byte[length]);
+                acknowledged.Add($"k{i}", length);
+            }
+            catch (KvPersistenceException e)
+            {
+                failures.Add(e);
+            }
+        }
+
+        failures[^1].Message.Should().Contain("Nothing was written");
+        kv.Health.Status.Should().Be(KvPersistenceStatus.Degraded);
+        ShouldHave(kv, acknowledged);
+        await WaitUntil.HoldsAsync(async () => !await server.IsRunningAsync(), "it cannot recover without space");
+
+        disk.Resize(megabytes: 200);
+        await server.StartAsync();
+        await WaitUntil.HoldsAsync(async () => await IsWrittenAsync(kv), "it goes on without a restart");
+        await other.PutAsync("after", "w");
+        await WaitUntil.HoldsAsync(() => kv.TryGet("after", out var value) && value.GetText() == "w");
+        ShouldHave(kv, acknowledged);
+        await WaitUntil.HoldsAsync(() => other.Count == kv.Count, "its feed goes on too");
+        ShouldHave(other, acknowledged);
+        kv.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+        await using var again = await KvPostgreSql.OpenAsync("KV", database);
+        ShouldHave(again, acknowledged);
+        (await SharedNamespaces.StateOf(again)).Should().Equal(await SharedNamespaces.StateOf(kv));
+
+        static async Task<bool> IsWrittenAsync(KvNamespace kv)
+        {
+            try
+            {
+                await kv.PutAsync("after", "v");
+                return true;
+            }
+            catch (KvPersistenceException)
+            {
+                return false;
+            }
+        }
+    }
+
     private static void ShouldHave(KvNamespace kv, Dictionary<string, int> acknowledged)
     {
         foreach (var (key, length) in acknowledged)

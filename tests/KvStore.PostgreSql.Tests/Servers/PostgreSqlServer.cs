@@ -44,10 +44,14 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
     /// <summary>Makes a server and starts it.</summary>
     /// <param name="version">The version.</param>
     /// <param name="hasStandby">Whether it may have a standby.</param>
-    public static async Task<PostgreSqlServer> StartNewAsync(PostgreSqlVersion version = PostgreSqlVersion.Packaged, bool hasStandby = false)
+    /// <param name="logDirectory">An empty directory for the write-ahead log, in files of 1 MiB; null for the directory of the data.</param>
+    public static async Task<PostgreSqlServer> StartNewAsync(
+        PostgreSqlVersion version = PostgreSqlVersion.Packaged, bool hasStandby = false, string? logDirectory = null)
     {
         var server = await NewAsync(version == PostgreSqlVersion.Eighteen ? Installed.PostgreSql18! : Installed.PostgreSql!, hasStandby);
-        await server.RunAsServerAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
+        await server.RunAsServerAsync(
+            "initdb",
+            ["-D", server.Data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", .. logDirectory is null ? [] : (string[])["-X", logDirectory, "--wal-segsize=1"]]);
         await server.StartAsync();
         return server;
     }
@@ -82,6 +86,20 @@ internal sealed class PostgreSqlServer : IAsyncDisposable
             {
                 await Task.Delay(200);
             }
+        }
+    }
+
+    /// <summary>Whether the server runs, be it to recover.</summary>
+    public async Task<bool> IsRunningAsync()
+    {
+        try
+        {
+            await RunAsServerAsync("pg_ctl", "-D", Data, "status");
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
         }
     }
 

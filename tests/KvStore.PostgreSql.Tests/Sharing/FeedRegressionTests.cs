@@ -91,7 +91,7 @@ public abstract class FeedRegressions(PostgreSqlVersion version)
             other,
             """
             WITH w AS (UPDATE kvstore.entries SET deleted_at = now(), value = '', revision = nextval('kvstore.revisions') RETURNING key, revision)
-            INSERT INTO kvstore.changes (namespace, keys, revisions) SELECT 1, array_agg(key), array_agg(revision) FROM w
+            INSERT INTO kvstore.changes (namespace, keys, revisions) SELECT (SELECT id FROM kvstore.namespaces), array_agg(key), array_agg(revision) FROM w
             """);
         var waiting = shared[0].PutAsync("k", "after").AsTask();
         await WaitUntilSomebodyWaitsAsync(shared.Database);
@@ -146,10 +146,10 @@ public abstract class FeedRegressions(PostgreSqlVersion version)
         $"""
         WITH w AS (
             INSERT INTO kvstore.entries AS e (namespace, key, value, revision)
-            VALUES (1, convert_to('{key}', 'UTF8'), convert_to('{value}', 'UTF8'), nextval('kvstore.revisions'))
+            VALUES ((SELECT id FROM kvstore.namespaces), convert_to('{key}', 'UTF8'), convert_to('{value}', 'UTF8'), nextval('kvstore.revisions'))
             ON CONFLICT (namespace, key) DO UPDATE SET value = EXCLUDED.value, deleted_at = NULL, revision = nextval('kvstore.revisions')
             RETURNING e.key, e.revision)
-        INSERT INTO kvstore.changes (namespace, keys, revisions) SELECT 1, array_agg(key), array_agg(revision) FROM w
+        INSERT INTO kvstore.changes (namespace, keys, revisions) SELECT (SELECT id FROM kvstore.namespaces), array_agg(key), array_agg(revision) FROM w
         """;
 
     private Task<SharedNamespaces> OpenSharedAsync(int count) => SharedNamespaces.OpenAsync(count, options: null, version);

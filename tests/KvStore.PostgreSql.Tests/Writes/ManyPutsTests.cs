@@ -79,7 +79,7 @@ public sealed class ManyPutsTests
             shared.Database,
             """
             INSERT INTO kvstore.entries (namespace, key, value, revision)
-            SELECT 1, convert_to(lpad(i::text, 4, '0'), 'UTF8'), 'unseen', nextval('kvstore.revisions') FROM generate_series(0, 2999, 100) i
+            SELECT (SELECT id FROM kvstore.namespaces), convert_to(lpad(i::text, 4, '0'), 'UTF8'), 'unseen', nextval('kvstore.revisions') FROM generate_series(0, 2999, 100) i
             """);
         await shared[0].PutManyAsync([.. Enumerable.Range(0, Many).Select(static i => new KvEntry($"{i:D4}", "seen"))]);
 

@@ -2,9 +2,10 @@ using KvStore.PostgreSql.Tests.Servers;
 
 namespace KvStore.PostgreSql.Tests.Writes;
 
+[RealPartClass(RealPart.PostgreSql)]
 public sealed class RefusedWriteTests
 {
-    [RealPartFact(RealPart.PostgreSql)]
+    [Fact]
     public async Task Write_that_the_server_refuses_says_why_and_never_quotes_the_value()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
@@ -21,5 +22,50 @@ public sealed class RefusedWriteTests
 
         await kv.PutAsync("k", "short");
         kv.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
+    [Fact]
+    public async Task Write_that_the_server_refuses_fails_alone()
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database);
+        await PostgreSqlServer.ExecuteAsync(database, "ALTER TABLE kvstore.entries ADD CONSTRAINT short CHECK (octet_length(value) < 10)");
+
+        // They wait together for the first one.
+        var puts = Enumerable.Range(0, 700).ToDictionary(static i => i, i => kv.PutAsync($"{i}", i % 250 == 7 ? "a text that is too long" : "short").AsTask());
+        var refused = new List<int>();
+        foreach (var (i, put) in puts)
+        {
+            try
+            {
+                await put;
+            }
+            catch (KvPersistenceException e)
+            {
+                e.Message.Should().Contain("23514");
+                refused.Add(i);
+            }
+        }
+
+        refused.Should().Equal(7, 257, 507);
+        kv.Count.Should().Be(697);
+        (await PostgreSqlServer.ExecuteAsync(database, "SELECT count(*) FROM kvstore.entries")).Should().Be(697L);
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(2000)]
+    public async Task Entries_of_a_call_before_the_refused_one_are_made_and_those_behind_it_are_not(int count)
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database);
+        await PostgreSqlServer.ExecuteAsync(database, "ALTER TABLE kvstore.entries ADD CONSTRAINT short CHECK (octet_length(value) < 10)");
+        var refused = count * 2 / 3;
+
+        var putMany = () => kv.PutManyAsync([.. Enumerable.Range(0, count).Select(i => new KvEntry($"{i:D4}", i == refused ? "a text that is too long" : "short"))]).AsTask();
+        (await putMany.Should().ThrowAsync<KvPersistenceException>()).WithMessage("*23514*");
+
+        (await PostgreSqlServer.ExecuteAsync(database, "SELECT count(*) FROM kvstore.entries")).Should().Be((long)refused);
+        (await SharedNamespaces.StateOf(kv)).Keys.Should().Equal(Enumerable.Range(0, refused).Select(static i => $"{i:D4}"));
     }
 }
