@@ -21,6 +21,8 @@ try
             return LatencyCommand.Run(LatencyOptions.Parse(rest));
         case ["hits", .. var rest]:
             return HitsCommand.Run(HitsOptions.Parse(rest));
+        case [SecondProcessCommand.Name, .. var rest]:
+            return SecondProcessCommand.Run(rest);
         default:
             Console.Error.WriteLine(Usage);
             return 2;

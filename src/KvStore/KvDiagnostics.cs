@@ -10,7 +10,8 @@ namespace KvStore;
 /// <c>kvstore.factory.calls</c> (by <c>kvstore.outcome</c>: <c>stored</c>, <c>skipped</c>, <c>overtaken</c>, <c>not_stored</c>,
 /// <c>cancelled</c> or <c>error</c>) and <c>kvstore.update.retries</c>; for
 /// each of its regions <c>kvstore.replication.lag</c> and <c>kvstore.replication.staleness</c> in seconds, and
-/// <c>kvstore.replication.pending</c>. Traces: one activity for each operation. Both have the tags of the OpenTelemetry conventions
+/// <c>kvstore.replication.pending</c>; and for each adapter of a framework <c>kvstore.adapter.requests</c> (by <c>kvstore.adapter</c>,
+/// <c>db.namespace</c>, <c>db.operation.name</c> and <c>kvstore.outcome</c>). Traces: one activity for each operation. Both have the tags of the OpenTelemetry conventions
 /// for databases: <c>db.system.name</c>, <c>db.namespace</c>, <c>db.operation.name</c>, <c>error.type</c>; and by
 /// <c>kvstore.region</c>. Keys never become tags.</para>
 /// <para>Without an observer each operation costs one check. With the system's clock a read does not even check: the namespace checks

@@ -64,6 +64,25 @@ public sealed class ChangesApiTests : ApiTest
     }
 
     [Fact]
+    public async Task Stream_that_breaks_before_its_first_event_goes_on_from_its_beginning()
+    {
+        await Kv.PutAsync("before", "1");
+        await Kv.DeleteAsync("before");
+        string beginning;
+        await using (var stream = await OpenAsync("?prefix=a"))
+        {
+            beginning = stream.BeginningId!;
+        }
+
+        await Kv.PutAsync("a", "1");
+        await Kv.DeleteAsync("a");
+        await Kv.PutAsync("ab", "1");
+        await using var again = await OpenAsync("?prefix=a", lastEventId: beginning);
+        (await again.NextAsync()).Should().Match<Event>(first => first.Name == "delete" && first.Data.Contains("\"a\""));
+        (await again.NextAsync()).Data.Should().Contain("\"ab\"");
+    }
+
+    [Fact]
     public async Task Revision_of_an_earlier_process_resets()
     {
         await Kv.PutAsync("a", "1");
@@ -247,9 +266,19 @@ public sealed class ChangesApiTests : ApiTest
             var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
             response.StatusCode.Should().Be(HttpStatusCode.OK);
             var reader = new EventReader(http, response, await response.Content.ReadAsStreamAsync());
-            (await reader.NextLineAsync()).Should().Be("retry: 3000");
+            var line = await reader.NextLineAsync();
+            if (line.StartsWith("id: ", StringComparison.Ordinal))
+            {
+                reader.BeginningId = line["id: ".Length..];
+                line = await reader.NextLineAsync();
+            }
+
+            line.Should().Be("retry: 3000");
             return reader;
         }
+
+        /// <summary>The id that the stream begins with, if it has one.</summary>
+        public string? BeginningId { get; private set; }
 
         /// <summary>The next line that is not empty.</summary>
         public async Task<string> NextLineAsync()

@@ -180,6 +180,20 @@ public sealed class SessionTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task Requests_of_sessions_are_counted()
+    {
+        using var counted = new AdapterRequests("COUNTED_SESSIONS_KV");
+        await using var app = await StartAsync(services => services.AddKvNamespace("COUNTED_SESSIONS_KV").AddKvSessions("COUNTED_SESSIONS_KV"));
+        await VisitAsync(app);
+        await VisitAsync(app);
+        await GetAsync(app, "/read");
+
+        // The framework looks again before it writes a session.
+        counted.Lines.Should().Equal(
+            new[] { "get miss", "get miss", "set ok", "get hit", "get hit", "set ok", "get hit", "refresh hit" }.Select(line => $"sessions {line} 1"));
+    }
+
     private async Task<WebApplication> StartAsync(Action<IServiceCollection> add)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = _directory });

@@ -129,13 +129,19 @@ public sealed class FeatureReloadTests
             .AddKvNamespace("COUNTED_FLAGS_KV")
             .AddFeatureManagement().AddKvFeatureDefinitions("COUNTED_FLAGS_KV").Services
             .BuildServiceProvider();
-        await provider.GetRequiredKeyedService<KvNamespace>("COUNTED_FLAGS_KV").PutAsync("Beta", "true");
+        var kv = provider.GetRequiredKeyedService<KvNamespace>("COUNTED_FLAGS_KV");
+        await kv.PutAsync("Beta", "true");
+        await kv.PutAsync("Broken", "{");
         var definitions = provider.GetRequiredService<IFeatureDefinitionProvider>();
 
         await definitions.GetFeatureDefinitionAsync("Beta");
         await definitions.GetFeatureDefinitionAsync("Gamma");
+        await foreach (var definition in definitions.GetAllFeatureDefinitionsAsync())
+        {
+            definition.Name.Should().Be("Beta");
+        }
 
-        counted.Lines.Should().Equal("feature_management load ok 1", "feature_management get hit 1", "feature_management get miss 1");
+        counted.Lines.Should().Equal(new[] { "load error", "load ok", "get hit", "get miss", "list ok" }.Select(line => $"feature_management {line} 1"));
     }
 
     [Fact]

@@ -1,10 +1,9 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using KvStore.Comparisons.Peers;
-using Microsoft.Extensions.Caching.Distributed;
-using Microsoft.Extensions.Caching.StackExchangeRedis;
-using Microsoft.Extensions.Options;
 using Npgsql;
+using static System.FormattableString;
 
 namespace KvStore.Comparisons.Compare;
 
@@ -12,30 +11,29 @@ namespace KvStore.Comparisons.Compare;
 internal static class PostgreSqlReadQuestions
 {
     private const int HotKeys = 10_000;
-    private const int Accesses = 4096;
+    private const int PollMilliseconds = 250;
+    private const int CacheRoundMilliseconds = 400;
 
-    private static readonly DistributedCacheEntryOptions s_absolute = new() { AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(10) };
-
-    /// <summary>From the end of a put to the moment when another namespace, with connections and memory of its own, shows it.</summary>
+    /// <summary>From the end of a put in this process to the moment when another process shows it.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Visible(Session session)
     {
-        const string Bare = "NOTIFY to a connection that listens";
+        const string Bare = "NOTIFY, from the call on";
         using var database = PostgreSqlServer.Shared.CreateDatabase();
         var rounds = session.Options.Rounds;
         var (bare, notified, polled) = (new Sample[rounds], new Sample[rounds], new Sample[rounds]);
         for (var round = 0; round < rounds; round++)
         {
             session.Progress.Show((double)round / rounds, $"round {round + 1}");
-            bare[round] = BareAsync(database.ConnectionString, session.Options.IsShort ? 2 : 200).GetAwaiter().GetResult();
-            notified[round] = VisibleAsync(database.ConnectionString, new KvPostgreSqlOptions(), session.Options.IsShort ? 2 : 200).GetAwaiter().GetResult();
-            polled[round] = VisibleAsync(database.ConnectionString, new KvPostgreSqlOptions { UseNotifications = false }, session.Options.IsShort ? 2 : 20).GetAwaiter().GetResult();
+            bare[round] = BareAsync(database.ConnectionString, session.Options.IsShort ? 2 : 100).GetAwaiter().GetResult();
+            notified[round] = VisibleAsync(database.ConnectionString, usesNotifications: true, session.Options.IsShort ? 2 : 100).GetAwaiter().GetResult();
+            polled[round] = VisibleAsync(database.ConnectionString, usesNotifications: false, session.Options.IsShort ? 2 : 20).GetAwaiter().GetResult();
         }
 
         PostgreSqlQuestions.Report(
             session,
-            "postgresql/visible: from the end of a put until another namespace shows it to a watcher; each round is a median",
-            "ms", 1_000_000, Bare, ("KvStore, notifications", notified), ("KvStore, asking every 250 ms", polled), (Bare, bare));
+            "postgresql/visible: from the end of a put until another process shows it to a watcher; each round is a median",
+            "ms", 1_000_000, Bare, ("KvStore, notifications", notified), (Invariant($"KvStore, asking every {PollMilliseconds} ms"), polled), (Bare, bare));
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -59,56 +57,53 @@ internal static class PostgreSqlReadQuestions
         Contender Reading(string name, KvNamespace kv) => new(name, access.Length, 1, range => Sum(kv, access.Part(range)));
     }
 
-    /// <summary>Two clients in turn, each with connections of its own, as two processes have them.</summary>
+    /// <summary>Two processes at the same time, each with one caller.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Cache(Session session)
     {
         using var database = PostgreSqlServer.Shared.CreateDatabase();
         database.Execute(PostgreSqlCache.Table);
-        using var caches = new Caches(database);
-        var keys = Workload.Uniform(HotKeys, session.Options.IsShort ? 64 : Accesses);
-        var value = Workload.Value(0);
-        foreach (var cache in caches.All)
+        using var redis = RedisServer.Start();
+        var caches = new List<(string Name, string Address)> { (CacheClient.KvStore, database.ConnectionString), (CacheClient.Table, database.ConnectionString) };
+        if (redis is not null)
         {
-            foreach (var key in session.Options.IsShort ? keys : Workload.Keys(HotKeys))
+            caches.Add((CacheClient.Redis, Invariant($"127.0.0.1:{redis.Port}")));
+        }
+
+        var (get, set) = (caches.ConvertAll(_ => new Sample[session.Options.Rounds]), caches.ConvertAll(_ => new Sample[session.Options.Rounds]));
+        for (var i = 0; i < caches.Count; i++)
+        {
+            using var client = new CacheClient(caches[i].Name, caches[i].Address);
+            client.Fill();
+            using var other = SecondProcess.Start(SecondProcessCommand.Cache, caches[i].Name, caches[i].Address);
+
+            // The first rounds are not counted: code is compiled in both processes.
+            for (var round = session.Options.IsShort ? 0 : -2; round < session.Options.Rounds; round++)
             {
-                cache.Clients[0].Set(key, value, s_absolute);
+                session.Progress.Show((i + (Math.Max(0.0, round) / session.Options.Rounds)) / caches.Count, $"{caches[i].Name}, round {round + 1}");
+                var (getting, setting) = (Both(client, other, CacheClient.Get, session), Both(client, other, "set", session));
+                if (round >= 0)
+                {
+                    (get[i][round], set[i][round]) = (getting, setting);
+                }
             }
         }
 
-        // What the first client has set is read from the second one as well.
-        while (caches.All.Any(cache => cache.Clients[1].Get(keys[^1]) is null))
+        foreach (var (call, samples) in new[] { (CacheClient.Get, get), ("set", set) })
         {
-            Thread.Sleep(10);
+            var rows = caches.Select((cache, i) => (cache.Name, samples[i])).ToArray();
+            var title = Invariant($"postgresql/cache: IDistributedCache, {call} of one of {CacheClient.Keys:N0} entries of {Workload.ValueBytes} bytes by two processes at once");
+            PostgreSqlQuestions.Report(
+                session, title + (redis is null ? $"; without Redis: {RedisServer.MissingBecause}" : ""), "µs", 1000, CacheClient.Table, rows);
         }
-
-        Ask("get", static (cache, key, _) => cache.Get(key)!.Length);
-        Ask("set", static (cache, key, value) =>
-        {
-            cache.Set(key, value, s_absolute);
-            return 1;
-        });
-
-        void Ask(string call, Func<IDistributedCache, string, byte[], int> work) => new SideBySide(
-            $"postgresql/cache: IDistributedCache, {call} of one of {HotKeys:N0} entries of {value.Length} bytes from two clients in turn", session)
-        {
-            Baseline = "table in PostgreSQL",
-            StepsPerCallMax = 16,
-            Unit = "µs",
-            NanosecondsPerUnit = 1000,
-            Missing = RedisServer.MissingBecause is { } reason ? [new PeerSource("Redis", null, reason)] : [],
-        }.Run([.. caches.All.Select(cache => new Contender(cache.Name, keys.Length, 1, range => Sum(cache.Clients, range, keys, value, work)) { IsSlow = true })]);
     }
 
-    private static int Sum(IDistributedCache[] clients, Range range, string[] keys, byte[] value, Func<IDistributedCache, string, byte[], int> work)
+    // The mean of both processes.
+    private static Sample Both(CacheClient client, SecondProcess other, string call, Session session)
     {
-        var sum = 0;
-        for (var i = range.Start.Value; i < range.End.Value; i++)
-        {
-            sum += work(clients[i % clients.Length], keys[i], value);
-        }
-
-        return sum;
+        var duration = TimeSpan.FromMilliseconds(session.Options.IsShort ? 1 : CacheRoundMilliseconds);
+        other.WriteLine(Invariant($"{call} {duration.TotalMilliseconds}"));
+        return new Sample((client.Run(call, duration) + other.ReadNumber()) / 2, 0);
     }
 
     private static int Sum(KvNamespace kv, ReadOnlySpan<string> keys)
@@ -124,107 +119,39 @@ internal static class PostgreSqlReadQuestions
 
     private static async Task<Sample> BareAsync(string connectionString, int count)
     {
-        await using var listening = new NpgsqlConnection(connectionString);
+        using var other = SecondProcess.Start(SecondProcessCommand.Notified, connectionString);
         await using var notifying = new NpgsqlConnection(connectionString);
-        await listening.OpenAsync();
         await notifying.OpenAsync();
-        await using (var listen = new NpgsqlCommand("LISTEN bare", listening))
-        {
-            await listen.ExecuteNonQueryAsync();
-        }
-
         await using var notify = new NpgsqlCommand("NOTIFY bare", notifying);
         var times = new double[count];
         for (var i = 0; i < count; i++)
         {
-            var shown = Task.Run(async () =>
-            {
-                await listening.WaitAsync();
-                return Stopwatch.GetTimestamp();
-            });
             await Task.Delay(2);
             var sent = Stopwatch.GetTimestamp();
             await notify.ExecuteNonQueryAsync();
-            times[i] = Stopwatch.GetElapsedTime(sent, await shown).TotalNanoseconds;
+            times[i] = Since(sent, other);
         }
 
         return new Sample(ResultTable.Median(times), 0);
     }
 
-    private static async Task<Sample> VisibleAsync(string connectionString, KvPostgreSqlOptions options, int count)
+    private static async Task<Sample> VisibleAsync(string connectionString, bool usesNotifications, int count)
     {
-        await using var writer = await KvPostgreSql.OpenAsync("BENCH_KV", connectionString, options);
-        await using var reader = await KvPostgreSql.OpenAsync("BENCH_KV", connectionString, options);
-        using var stop = new CancellationTokenSource();
-        var changes = reader.WatchAsync(new KvWatchOptions(), stop.Token).GetAsyncEnumerator();
+        await using var writer = await KvPostgreSql.OpenAsync(
+            SecondProcessCommand.Watched, connectionString, new KvPostgreSqlOptions { UseNotifications = usesNotifications });
+        using var other = SecondProcess.Start(SecondProcessCommand.Watch, connectionString, usesNotifications.ToString(CultureInfo.InvariantCulture));
         var times = new double[count];
-        var next = changes.MoveNextAsync().AsTask();
         for (var i = 0; i < count; i++)
         {
             // At another moment of the reader's interval each time.
-            await Task.Delay(1 + (i * 37 % 40));
-            var shown = next.ContinueWith(static _ => Stopwatch.GetTimestamp(), TaskScheduler.Default);
+            await Task.Delay(1 + (usesNotifications ? i * 37 % 40 : i * 97 % PollMilliseconds));
             await writer.PutAsync("key", Workload.Value(i));
-            var committed = Stopwatch.GetTimestamp();
-            times[i] = Math.Max(0, (await shown - committed) * (1e9 / Stopwatch.Frequency));
-            await next;
-            next = changes.MoveNextAsync().AsTask();
+            times[i] = Since(Stopwatch.GetTimestamp(), other);
         }
 
-        await stop.CancelAsync();
-        await next.ContinueWith(static _ => { }, TaskScheduler.Default);
-        await changes.DisposeAsync();
         return new Sample(ResultTable.Median(times), 0);
     }
 
-    private sealed record NamedCache(string Name, IDistributedCache[] Clients);
-
-    /// <summary>The caches that run on this machine, each with two clients.</summary>
-    private sealed class Caches : IDisposable
-    {
-        private readonly RedisServer? _redis = RedisServer.Start();
-        private readonly List<IDisposable> _owned = [];
-
-        public Caches(PostgreSqlServer.Database database)
-        {
-            All =
-            [
-                new("KvStore in PostgreSQL", Two(() => InNamespace(database.ConnectionString))),
-                new("table in PostgreSQL", Two<IDistributedCache>(() => new PostgreSqlCache(Owned(NpgsqlDataSource.Create(database.ConnectionString))))),
-            ];
-            if (_redis is not null)
-            {
-                All = [.. All, new("Redis", Two(() => Owned(new RedisCache(Options.Create(new RedisCacheOptions { Configuration = $"127.0.0.1:{_redis.Port}" })))))];
-            }
-        }
-
-        public IReadOnlyList<NamedCache> All { get; }
-
-        public void Dispose()
-        {
-            for (var i = _owned.Count - 1; i >= 0; i--)
-            {
-                _owned[i].Dispose();
-            }
-
-            _redis?.Dispose();
-        }
-
-        private static IDistributedCache[] Two<T>(Func<T> create)
-            where T : IDistributedCache => [create(), create()];
-
-        private KvDistributedCache InNamespace(string connectionString)
-        {
-            var kv = Owned(KvPostgreSql.OpenAsync("COMPARED", connectionString).AsTask().GetAwaiter().GetResult());
-            return Owned(new KvDistributedCache(
-                kv, new KvAdapter { Name = "distributed_cache", Namespace = "COMPARED", Prefix = KvDistributedCacheOptions.DefaultPrefix, RegisteredBy = "the benchmark" }));
-        }
-
-        private T Owned<T>(T cache)
-            where T : IDisposable
-        {
-            _owned.Add(cache);
-            return cache;
-        }
-    }
+    // The other process may have shown it before the call has returned here.
+    private static double Since(long committed, SecondProcess other) => Math.Max(0, (other.ReadTimestamp() - committed) * (1e9 / Stopwatch.Frequency));
 }

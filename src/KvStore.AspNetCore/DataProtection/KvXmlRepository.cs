@@ -32,7 +32,7 @@ internal sealed class KvXmlRepository(IServiceProvider services, KvAdapter adapt
     private static readonly SearchValues<char> s_dots = SearchValues.Create(".");
 
     // Opened by the first who resolves it: the framework may ask for keys before the host has started.
-    private IKvExtendedNamespace Namespace => services.GetRequiredKeyedService<IKvExtendedNamespace>(adapter.Namespace);
+    private IKvExtendedNamespace Namespace => adapter.GetNamespace<IKvExtendedNamespace>(services);
 
     public IReadOnlyCollection<XElement> GetAllElements() =>
         Counted("get", () => Wait(ReadAllAsync()).ConvertAll(static stored => stored.Element));

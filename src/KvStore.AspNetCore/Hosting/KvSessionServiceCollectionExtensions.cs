@@ -45,7 +45,7 @@ public static class KvSessionServiceCollectionExtensions
         // A service of its own, so that the container disposes the cache, which then saves when sessions were last used.
         var instance = new object();
         services.AddKeyedSingleton(instance, (provider, _) => new KvDistributedCache(
-            provider.GetRequiredKeyedService<KvNamespace>(name), adapter, provider.GetService<ILoggerFactory>()));
+            adapter.GetNamespace<KvNamespace>(provider), adapter, provider.GetService<ILoggerFactory>()));
         services.AddSession();
         services.Replace(ServiceDescriptor.Singleton<ISessionStore>(provider => new DistributedSessionStore(
             provider.GetRequiredKeyedService<KvDistributedCache>(instance), provider.GetRequiredService<ILoggerFactory>())));

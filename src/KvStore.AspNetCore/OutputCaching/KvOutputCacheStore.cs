@@ -44,7 +44,7 @@ internal sealed class KvOutputCacheStore : IOutputCacheBufferStore, IDisposable
     internal TagIndex? Index => _watch.Index;
 
     // Resolved at the first request. The container has one instance.
-    private IKvExtendedNamespace Namespace => _namespace ??= _services.GetRequiredKeyedService<IKvExtendedNamespace>(_adapter.Namespace);
+    private IKvExtendedNamespace Namespace => _namespace ??= _adapter.GetNamespace<IKvExtendedNamespace>(_services);
 
     public async ValueTask<byte[]?> GetAsync(string key, CancellationToken cancellationToken)
     {

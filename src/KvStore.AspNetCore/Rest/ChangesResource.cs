@@ -53,7 +53,11 @@ internal sealed class ChangesResource(KvApiOptions options)
         var stopping = context.RequestServices.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
         var time = (kv as KvNamespace)?.TimeProvider ?? TimeProvider.System;
-        var changes = kv.WatchAsync(watch, ending.Token).GetAsyncEnumerator(CancellationToken.None);
+        var watched = kv.WatchAsync(watch, ending.Token);
+        var beginning = watch is { Start: KvWatchStart.Now, AfterRevision: null }
+            ? await RevisionNowAsync(kv, ending.Token).ConfigureAwait(false)
+            : null;
+        var changes = watched.GetAsyncEnumerator(CancellationToken.None);
 
         // Before the client sees the response, so that it misses nothing from then on.
         Task<bool> next = changes.MoveNextAsync().AsTask();
@@ -61,6 +65,11 @@ internal sealed class ChangesResource(KvApiOptions options)
         {
             var body = context.Response.BodyWriter;
             EventStream.Begin(context);
+            if (beginning is { } revision)
+            {
+                WriteId(body, revision);
+            }
+
             await body.WriteAsync(EventStream.Beginning, ending.Token).ConfigureAwait(false);
             var heartbeat = Task.Delay(EventStream.HeartbeatInterval, time, ending.Token);
             while (true)
@@ -112,15 +121,40 @@ internal sealed class ChangesResource(KvApiOptions options)
         }
     }
 
-    private static void Write(PipeWriter body, in KvChange change)
+    // The id of a stream that begins now. Without it, a client whose connection breaks before the first event would begin again later, and
+    // miss what came between. The mark of a watch says it, whatever its key.
+    private static async ValueTask<long?> RevisionNowAsync(IKvExtendedNamespace kv, CancellationToken cancellationToken)
+    {
+        var any = new KvWatchOptions { Key = "any", Start = KvWatchStart.Current };
+        await foreach (var change in kv.WatchAsync(any, cancellationToken).ConfigureAwait(false))
+        {
+            change.Value.Dispose();
+            if (change.Kind == KvChangeKind.Current)
+            {
+                return change.Revision;
+            }
+        }
+
+        // The namespace is closed.
+        return null;
+    }
+
+    private static void WriteId(PipeWriter body, long revision)
     {
         Span<byte> digits = stackalloc byte[20];
-        change.Revision.TryFormat(digits, out var length, provider: CultureInfo.InvariantCulture);
+        revision.TryFormat(digits, out var length, provider: CultureInfo.InvariantCulture);
+        body.Write("id: "u8);
+        body.Write(digits[..length]);
+        body.Write("\n"u8);
+    }
+
+    private static void Write(PipeWriter body, in KvChange change)
+    {
         body.Write("event: "u8);
         body.Write(NameOf(change.Kind));
-        body.Write("\nid: "u8);
-        body.Write(digits[..length]);
-        body.Write("\ndata: "u8);
+        body.Write("\n"u8);
+        WriteId(body, change.Revision);
+        body.Write("data: "u8);
         using (var json = new Utf8JsonWriter(body, s_json))
         {
             Write(json, change);

@@ -46,7 +46,7 @@ public sealed class KvTicketStore : ITicketStore
         _format = new TicketFormat(services.GetRequiredService<IDataProtectionProvider>(), adapter.Namespace);
     }
 
-    private IKvExtendedNamespace Namespace => _services.GetRequiredKeyedService<IKvExtendedNamespace>(_adapter.Namespace);
+    private IKvExtendedNamespace Namespace => _adapter.GetNamespace<IKvExtendedNamespace>(_services);
 
     /// <inheritdoc/>
     public Task<string> StoreAsync(AuthenticationTicket ticket) => StoreAsync(ticket, CancellationToken.None);

@@ -47,7 +47,8 @@ internal sealed class CacheEntries
     /// The touch by which the store learns of the use, where there is one and it has not completed. It never fails. A caller that cannot wait
     /// ignores it.
     /// </param>
-    public bool TryFind(string key, string operation, out KvValue value, out Task? touch)
+    /// <param name="reads">Whether the caller reads the value. Of a large one it reports the outcome.</param>
+    public bool TryFind(string key, string operation, out KvValue value, out Task? touch, bool reads = true)
     {
         touch = null;
         try
@@ -55,7 +56,15 @@ internal sealed class CacheEntries
             Span<byte> utf8 = stackalloc byte[EntryKeys.KeyBytesMax];
             var length = _keys.Encode(key, utf8);
             var isFound = TryFindInStore(key, utf8[..length], out value) && !_stale.Contains(key, value.Revision) && Use(key, value, out touch);
-            _adapter.CountRequest(operation, isFound ? "hit" : "miss");
+            if (!isFound)
+            {
+                _adapter.CountRequest(operation, "miss");
+            }
+            else if (!value.IsLarge || !reads)
+            {
+                _adapter.CountRequest(operation, "hit");
+            }
+
             return isFound;
         }
         catch (Exception e) when (StoreFailures.IsOne(e))
@@ -117,6 +126,15 @@ internal sealed class CacheEntries
         {
             ReportWrite("remove", key, storeKey, e);
             return default;
+        }
+    }
+
+    /// <summary>Reports that a value was read, which counts a large one: the others are counted when they are found.</summary>
+    public void ReportRead(in KvValue value, string operation)
+    {
+        if (value.IsLarge)
+        {
+            _adapter.CountRequest(operation, "hit");
         }
     }
 

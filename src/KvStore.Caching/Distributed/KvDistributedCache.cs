@@ -74,7 +74,9 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
         {
             try
             {
-                return value.GetBytes().ToArray();
+                var bytes = value.GetBytes().ToArray();
+                _entries.ReportRead(value, GetOperation);
+                return bytes;
             }
             catch (Exception e) when (value.IsLarge && StoreFailures.IsOne(e))
             {
@@ -237,7 +239,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
     public void Refresh(string key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        _ = _entries.TryFind(key, RefreshOperation, out var value, out _);
+        _ = _entries.TryFind(key, RefreshOperation, out var value, out _, reads: false);
         value.Dispose();
     }
 
@@ -253,7 +255,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
             return Task.FromCanceled(token);
         }
 
-        _ = _entries.TryFind(key, RefreshOperation, out var value, out var touch);
+        _ = _entries.TryFind(key, RefreshOperation, out var value, out var touch, reads: false);
         value.Dispose();
         return touch ?? Task.CompletedTask;
     }
@@ -306,6 +308,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
                 return false;
             }
 
+            _entries.ReportRead(value, GetOperation);
             destination.Write(bytes.Span);
             return true;
         }
@@ -320,6 +323,7 @@ public sealed class KvDistributedCache : IBufferDistributedCache, IAsyncDisposab
             try
             {
                 var bytes = await value.ReadBytesAsync(token).ConfigureAwait(false);
+                _entries.ReportRead(value, GetOperation);
                 await (touch ?? Task.CompletedTask).ConfigureAwait(false);
                 return bytes;
             }

@@ -51,7 +51,7 @@ public static class KvDistributedCacheServiceCollectionExtensions
         // One instance for all of the services, under a key that nobody else has.
         var instance = new object();
         services.AddKeyedSingleton(instance, (provider, _) => new KvDistributedCache(
-            provider.GetRequiredKeyedService<KvNamespace>(name), adapter, provider.GetService<ILoggerFactory>()));
+            adapter.GetNamespace<KvNamespace>(provider), adapter, provider.GetService<ILoggerFactory>()));
         services.TryAddKeyedSingleton<IDistributedCache>(name, Cache);
         if (options.ServiceKey is null)
         {

@@ -357,8 +357,8 @@ internal sealed partial class HybridStore : IDisposable
         return true;
     }
 
-    // The message of an exception may quote the value, which is not for the log.
-    private static string PlaceOf(Exception exception) => exception is JsonException json
+    /// <summary>Where a value could not be read. The message of an exception may quote the value, which is not for the log.</summary>
+    public static string PlaceOf(Exception exception) => exception is JsonException json
         ? Invariant($"{nameof(JsonException)} at {json.Path ?? "the beginning"}, line {json.LineNumber + 1}, byte {json.BytePositionInLine}")
         : exception.GetType().ToString();
 

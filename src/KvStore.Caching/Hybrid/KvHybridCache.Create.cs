@@ -1,3 +1,4 @@
+using KvStore.Rules;
 using Microsoft.Extensions.Caching.Hybrid;
 
 namespace KvStore.Hybrid;
@@ -43,18 +44,18 @@ internal sealed partial class KvHybridCache
             }
         }
 
-        return creation.TryGet(out var created) ? new ValueTask<T>(created.ForCaller())
+        return creation.TryGet(out var created) ? new ValueTask<T>(ForCaller(creation.Key, created))
             : canLeave ? WaitAsync(creation, cancellationToken)
             : WaitAsync(creation);
     }
 
-    private static async ValueTask<T> WaitAsync<T>(Creation<T> creation) => (await creation.Task.ConfigureAwait(false)).ForCaller();
+    private async ValueTask<T> WaitAsync<T>(Creation<T> creation) => ForCaller(creation.Key, await creation.Task.ConfigureAwait(false));
 
     private async ValueTask<T> WaitAsync<T>(Creation<T> creation, CancellationToken cancellationToken)
     {
         try
         {
-            return (await creation.Task.WaitAsync(cancellationToken).ConfigureAwait(false)).ForCaller();
+            return ForCaller(creation.Key, await creation.Task.WaitAsync(cancellationToken).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && !creation.Task.IsCompleted)
         {
@@ -122,5 +123,19 @@ internal sealed partial class KvHybridCache
         }
 
         return isShared || !isSerialized ? new Created<T>(value) : new Created<T>(value, payload.Written.ToArray(), serializer);
+    }
+
+    // Unlike a value that an older program wrote, this one was written just now: a mistake of the application, which shows it to the caller.
+    private T ForCaller<T>(string key, Created<T> created)
+    {
+        try
+        {
+            return created.ForCaller();
+        }
+        catch (Exception e)
+        {
+            _logger.DeserializationFailed(VisibleKey.Quote(key), typeof(T), HybridStore.PlaceOf(e));
+            throw;
+        }
     }
 }

@@ -336,7 +336,7 @@ internal sealed partial class KvHybridCache : HybridCache, IDisposable
         {
             if (_store is null)
             {
-                var kv = _services.GetRequiredKeyedService<IKvExtendedNamespace>(_adapter.Namespace);
+                var kv = _adapter.GetNamespace<IKvExtendedNamespace>(_services);
                 var store = new HybridStore(kv, _keys, _entries, _serializers, _services.GetService<TimeProvider>() ?? TimeProvider.System, _logger);
                 _clock = store.Clock;
                 Volatile.Write(ref _current, store.IsObserved ? _entries : null);

@@ -51,9 +51,7 @@ public static class KvFeatureManagementBuilderExtensions
         };
         builder.Services.AddKvAdapter(adapter);
         builder.Services.AddSingleton(provider => new KvFeatureDefinitionProvider(
-            () => provider.GetKeyedService<IKvExtendedNamespace>(name)
-                ?? throw new InvalidOperationException(
-                    $"{nameof(AddKvFeatureDefinitions)}: no KV namespace named {VisibleKey.Quote(name)} is registered. Register it: services.AddKvNamespace({VisibleKey.Quote(name)})."),
+            () => adapter.GetNamespace<IKvExtendedNamespace>(provider),
             adapter,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("KvStore.FeatureManagement")));
 

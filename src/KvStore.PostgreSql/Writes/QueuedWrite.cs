@@ -20,6 +20,9 @@ internal sealed class QueuedWrite(in KvEngineWrite write) : TaskCompletionSource
 
     public ReadOnlyMemory<byte> Key => _write.Mutation.Key;
 
+    /// <summary>When it began to wait.</summary>
+    public long QueuedAt { get; } = TimeProvider.System.GetTimestamp();
+
     /// <summary>The earlier put of the same key whose place this put takes; null for none.</summary>
     public QueuedWrite? Superseded { get; set; }
 

@@ -15,7 +15,7 @@ namespace KvStore.PostgreSql.Writes;
 /// <para>Time is that of the system: a network does not obey the clock of a test.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
-internal sealed class WriteLoop : IAsyncDisposable
+internal sealed partial class WriteLoop : IAsyncDisposable
 {
     private const int GatheredFrom = 8;
     private const int GatheringsMax = 64;
@@ -39,6 +39,9 @@ internal sealed class WriteLoop : IAsyncDisposable
     private readonly Action _committed;
     private readonly WriteBacklog _backlog = new();
     private readonly CancellationTokenSource _stopping = new();
+
+    // Whether the last transaction could not reach the database. Then writes have waited for it since they were queued.
+    private bool _isAway;
 
     // The connection of the last transaction, and its other end; null where that is not known.
     private NpgsqlConnection? _sessionOf;
@@ -133,6 +136,7 @@ internal sealed class WriteLoop : IAsyncDisposable
         {
             if (Refusal is { } refusal)
             {
+                _isAway = false;
                 throw new KvPersistenceException(refusal.Message, refusal);
             }
 
@@ -141,9 +145,16 @@ internal sealed class WriteLoop : IAsyncDisposable
                 return [(writes[0], new KvEngineOutcome { Holds = true, Revision = await LastRevisionAsync().ConfigureAwait(false) })];
             }
 
-            var transaction = await CommitAsync(writes, TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
+            var transaction = await CommitAsync(writes, _isAway ? writes.Min(static write => write.QueuedAt) : TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
+            _isAway = false;
             _report(null);
             return Outcomes(transaction);
+        }
+        catch (KvPersistenceException e) when (_isAway && e is not KvOutcomeUnknownException)
+        {
+            // Nothing was written: those that have not waited long enough go on to wait.
+            _report(e);
+            return await CommitInTimeAsync(writes, e).ConfigureAwait(false);
         }
         catch (Exception e) when (writes.Count > 1 && Failures.IsOfData(e))
         {
@@ -152,6 +163,7 @@ internal sealed class WriteLoop : IAsyncDisposable
         }
         catch (Exception e)
         {
+            _isAway &= !Failures.IsRefusal(e);
             _report(e);
             var failure = e is KvPersistenceException ? e
                 : Adoption.IsMissing(e) ? new KvPersistenceException($"The table {_schema}.meta has no row, or another server takes over again and again. Nothing was written.", e)
@@ -164,21 +176,6 @@ internal sealed class WriteLoop : IAsyncDisposable
 
             return [];
         }
-    }
-
-    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInPartsAsync(List<QueuedWrite> writes)
-    {
-        var outcomes = new List<(QueuedWrite Write, KvEngineOutcome Outcome)>(writes.Count);
-        foreach (var part in writes.Chunk((writes.Count + 1) / 2))
-        {
-            var sound = QueuedWrite.WithoutFailed(part);
-            if (sound.Count > 0)
-            {
-                outcomes.AddRange(await CommitAsync(sound).ConfigureAwait(false));
-            }
-        }
-
-        return outcomes;
     }
 
     private async ValueTask<long> LastRevisionAsync()
@@ -266,6 +263,7 @@ internal sealed class WriteLoop : IAsyncDisposable
 
                 if (!HasTimeLeft(began))
                 {
+                    _isAway = true;
                     throw new KvPersistenceException(
                         Invariant($"The database could not {(Failures.IsReadOnly(cause) ? "be written to" : "be reached")} for {_timeout.TotalSeconds:0.#} seconds: {Failures.Reason(cause)}. Nothing was written."), cause);
                 }
@@ -316,6 +314,7 @@ internal sealed class WriteLoop : IAsyncDisposable
 
             if (!HasTimeLeft(began))
             {
+                _isAway = true;
                 throw new KvOutcomeUnknownException(
                     Invariant($"The connection to the database was lost while the write was committed ({Failures.Reason(cause)}), and for {_timeout.TotalSeconds:0.#} seconds it could not be found out whether it was ({Failures.Reason(last)}). Read the key again once the database can be reached."),
                     cause);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvStore.Diagnostics;
+using KvStore.Rules;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KvStore;
 
@@ -74,6 +76,21 @@ public sealed record KvAdapter
 
     /// <summary>Whether somebody listens to the requests of adapters, so that <see cref="CountRequest"/> does something.</summary>
     public static bool IsCounted => KvMetrics.AdapterRequests.Enabled;
+
+    /// <summary>The namespace of the adapter in a container. Opens it, if nothing has opened it before.</summary>
+    /// <typeparam name="TNamespace">As what the adapter uses it: <see cref="IKvExtendedNamespace"/>, or <see cref="KvNamespace"/>.</typeparam>
+    /// <param name="provider">The container.</param>
+    /// <returns>The namespace.</returns>
+    /// <exception cref="InvalidOperationException">
+    /// The container has no such namespace; the message says what to write. A host says so when it starts; code without a host gets here.
+    /// </exception>
+    public TNamespace GetNamespace<TNamespace>(IServiceProvider provider)
+        where TNamespace : class, IKvNamespace
+    {
+        ArgumentNullException.ThrowIfNull(provider);
+        return provider.GetKeyedService<TNamespace>(Namespace) ?? throw new InvalidOperationException(
+            $"{RegisteredBy}: no KV namespace named {VisibleKey.Quote(Namespace)} is registered. Register it: services.AddKvNamespace({VisibleKey.Quote(Namespace)}).");
+    }
 
     /// <summary>Counts a request in the instrument <c>kvstore.adapter.requests</c>. Free of allocations, and nearly of cost while nobody listens.</summary>
     /// <param name="operation">What was asked for: <c>get</c>.</param>

@@ -201,6 +201,33 @@ public sealed class KvXmlRepositoryTests
         KeysIn(services).Should().Equal("keys/other", "mine/key-1");
     }
 
+    [Fact]
+    public async Task Requests_are_counted_by_operation_and_outcome()
+    {
+        using var counted = new AdapterRequests("COUNTED_KEYS_KV");
+        var services = new ServiceCollection().AddLogging().AddKvNamespace("COUNTED_KEYS_KV");
+        services.AddDataProtection().PersistKeysToKvNamespace("COUNTED_KEYS_KV");
+        await using var provider = services.BuildServiceProvider();
+        var repository = RepositoryIn(provider);
+
+        repository.GetAllElements();
+        repository.StoreElement(new XElement("key"), "key-1");
+        repository.DeleteElements(static elements => elements.Single().DeletionOrder = 1).Should().BeTrue();
+        repository.StoreElement(new XElement("key"), "key-2");
+        repository.DeleteElements(elements =>
+        {
+            elements.Single().DeletionOrder = 1;
+            provider.GetRequiredKeyedService<KvNamespace>("COUNTED_KEYS_KV").Dispose();
+        }).Should().BeFalse();
+        repository.Invoking(r => r.GetAllElements()).Should().Throw<ObjectDisposedException>();
+        repository.Invoking(r => r.StoreElement(new XElement("key"), "key-3")).Should().Throw<ObjectDisposedException>();
+
+        counted.Lines.Should().Equal(new[]
+        {
+            "get ok", "store ok", "get ok", "delete ok", "store ok", "get ok", "delete error", "get error", "store error",
+        }.Select(line => $"data_protection {line} 1"));
+    }
+
     private static ServiceProvider ServicesOn(Storage storage, string? prefix = null, Durability durability = Durability.Immediate)
     {
         var services = new ServiceCollection();

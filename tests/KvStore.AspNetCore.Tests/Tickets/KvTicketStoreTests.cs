@@ -510,6 +510,38 @@ public sealed class KvTicketStoreTests
         return new AuthenticationTicket(read.Principal, properties, read.AuthenticationScheme);
     }
 
+    [Fact]
+    public async Task Requests_are_counted_by_operation_and_outcome()
+    {
+        using var counted = new AdapterRequests("COUNTED_TICKETS_KV");
+        var services = new ServiceCollection().AddLogging().AddKvNamespace("COUNTED_TICKETS_KV").AddKvTicketStore("COUNTED_TICKETS_KV");
+        services.AddDataProtection().UseEphemeralDataProtectionProvider();
+        await using var provider = services.BuildServiceProvider();
+        var store = StoreIn(provider);
+
+        var key = await store.StoreAsync(TicketOf("ada"));
+        var read = await store.RetrieveAsync(key);
+        await store.RenewAsync(key, read!);
+        var old = await store.RetrieveAsync(key);
+        await store.RemoveAllAsync("ada");
+        await store.RenewAsync(key, Prolong(old!));
+        await store.RetrieveAsync(key);
+        await store.RetrieveAsync("made by nobody");
+        await store.RemoveAsync(key);
+        await provider.GetRequiredKeyedService<KvNamespace>("COUNTED_TICKETS_KV").DisposeAsync();
+        await store.Awaiting(s => s.StoreAsync(TicketOf("ada"))).Should().ThrowAsync<ObjectDisposedException>();
+        await store.Awaiting(s => s.RetrieveAsync(key)).Should().ThrowAsync<ObjectDisposedException>();
+        await store.Awaiting(s => s.RenewAsync(key, TicketOf("ada"))).Should().ThrowAsync<ObjectDisposedException>();
+        await store.Awaiting(s => s.RemoveAsync(key)).Should().ThrowAsync<ObjectDisposedException>();
+        await store.Awaiting(s => s.RemoveAllAsync("ada").AsTask()).Should().ThrowAsync<ObjectDisposedException>();
+
+        counted.Lines.Should().Equal(new[]
+        {
+            "store ok", "get hit", "renew ok", "get hit", "remove_all ok", "renew refused", "get miss", "get miss", "remove ok",
+            "store error", "get error", "renew error", "remove error", "remove_all error",
+        }.Select(line => $"tickets {line} 1"));
+    }
+
     private AuthenticationTicket TicketOf(string user, TimeSpan? lifetime = null, params Claim[] claims)
     {
         var identity = new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, user), .. claims], "Cookies");

@@ -1,4 +1,7 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Session;
 using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -108,6 +111,34 @@ public sealed class CacheRegistrationTests : IDisposable
         (await metadata.Should().ThrowAsync<OptionsValidationException>()).WithMessage("*50 bytes*96*KvLimits.MetadataBytesMax*");
     }
 
+    [Theory]
+    [InlineData("AddKvDistributedCache")]
+    [InlineData("AddKvHybridCache")]
+    [InlineData("AddKvSessions")]
+    public async Task Without_a_host_the_first_use_says_what_is_missing(string registration)
+    {
+        var services = new ServiceCollection().AddLogging();
+        _ = registration switch
+        {
+            "AddKvDistributedCache" => services.AddKvDistributedCache("NONE_KV"),
+            "AddKvHybridCache" => services.AddKvHybridCache("NONE_KV"),
+            _ => services.AddKvSessions("NONE_KV"),
+        };
+        await using var provider = services.BuildServiceProvider();
+
+        Func<Task> use = async () =>
+        {
+            _ = registration switch
+            {
+                "AddKvDistributedCache" => await provider.GetRequiredService<IDistributedCache>().GetAsync("a"),
+                "AddKvHybridCache" => await provider.GetRequiredService<HybridCache>().GetOrCreateAsync("a", _ => new ValueTask<byte[]>([])),
+                _ => provider.GetRequiredService<ISessionStore>() as object,
+            };
+        };
+
+        (await use.Should().ThrowAsync<InvalidOperationException>()).WithMessage($"{registration}: no KV namespace named \"NONE_KV\"*services.AddKvNamespace(\"NONE_KV\").");
+    }
+
     [Fact]
     public async Task Requests_are_counted()
     {
@@ -122,6 +153,33 @@ public sealed class CacheRegistrationTests : IDisposable
         cache.Remove("k");
 
         counted.Lines.Should().Equal(new[] { "get miss", "set ok", "get hit", "refresh hit", "remove ok" }.Select(line => $"distributed_cache {line} 1"));
+    }
+
+    [Fact]
+    public async Task Requests_of_all_members_are_counted_and_those_that_fail()
+    {
+        using var counted = new AdapterRequests("COUNTED_ALL_KV");
+        var clock = new FakeTimeProvider();
+        await using var services = new ServiceCollection().AddSingleton<TimeProvider>(clock).AddKvNamespace("COUNTED_ALL_KV").AddKvDistributedCache("COUNTED_ALL_KV").BuildServiceProvider();
+        var cache = (IBufferDistributedCache)services.GetRequiredService<IDistributedCache>();
+
+        await cache.SetAsync("k", new ReadOnlySequence<byte>([1]), new() { SlidingExpiration = TimeSpan.FromHours(1) });
+        cache.TryGet("k", new ArrayBufferWriter<byte>());
+        await cache.TryGetAsync("none", new ArrayBufferWriter<byte>());
+        await cache.RefreshAsync("none");
+        clock.Advance(TimeSpan.FromMinutes(30));
+        await cache.GetAsync("k");
+        await cache.RemoveAsync("k");
+        await services.GetRequiredKeyedService<KvNamespace>("COUNTED_ALL_KV").DisposeAsync();
+        await cache.GetAsync("k");
+        await cache.RefreshAsync("k");
+        await cache.SetAsync("k", [1], new());
+        await cache.RemoveAsync("k");
+
+        counted.Lines.Should().Equal(new[]
+        {
+            "set ok", "get hit", "get miss", "refresh miss", "touch ok", "get hit", "remove ok", "get error", "refresh error", "set error", "remove error",
+        }.Select(line => $"distributed_cache {line} 1"));
     }
 
     private static ServiceCollection Services() => (ServiceCollection)new ServiceCollection().AddKvNamespace("CACHE_KV");

@@ -169,8 +169,13 @@ public sealed class FailingStoreTests
         {
             await using var kv = await KvNamespace.OpenAsync("CACHE_KV", new() { Persistence = new FilePersistence(directory) });
             using var log = new LogLines();
-            await using var cache = new KvDistributedCache(kv, new() { Name = "c", Namespace = "CACHE_KV", Prefix = "", RegisteredBy = "a test" }, log);
+            using var counted = new AdapterRequests($"DAMAGED_{isCutOff}_KV");
+            await using var cache = new KvDistributedCache(kv, new() { Name = "c", Namespace = $"DAMAGED_{isCutOff}_KV", Prefix = "", RegisteredBy = "a test" }, log);
             await cache.SetAsync("k", new byte[500_000], s_sliding);
+            (await cache.GetAsync("k")).Should().HaveCount(500_000);
+            cache.Get("k").Should().HaveCount(500_000);
+            cache.TryGet("k", new ArrayBufferWriter<byte>()).Should().BeTrue();
+            cache.Refresh("k");
             var file = new DirectoryInfo(directory).EnumerateFiles("*", SearchOption.AllDirectories).Single(file => file.Length is > 500_000 and < 600_000);
             await using (var stream = file.OpenWrite())
             {
@@ -192,6 +197,7 @@ public sealed class FailingStoreTests
             (await cache.TryGetAsync("k", buffer)).Should().BeFalse();
             buffer.WrittenCount.Should().Be(0);
             log.Warnings.Should().ContainSingle().Which.Should().Contain("Operation: get");
+            counted.Lines.Should().Equal(new[] { "set ok", "get hit", "get hit", "get hit", "refresh hit", "get error", "get error", "get error", "get error" }.Select(line => $"c {line} 1"));
         }
         finally
         {

@@ -80,6 +80,28 @@ public sealed class HybridSerializerTests
     }
 
     [Fact]
+    public async Task Serializer_that_cannot_read_what_it_wrote_is_logged_and_shown_to_the_caller()
+    {
+        await using var host = new HybridHost(register: services => services.AddSingleton<IHybridCacheSerializer<Basket>>(new WriteOnlySerializer<Basket>()));
+        for (var i = 1; i <= 2; i++)
+        {
+            await FluentActions.Awaiting(() => host.Cache.GetOrCreateAsync("a", _ => new ValueTask<Basket>(new Basket())).AsTask()).Should().ThrowAsync<NotSupportedException>();
+            host.Log.Warnings.Should().HaveCountGreaterThanOrEqualTo(i).And.OnlyContain(line => line.StartsWith("Error", StringComparison.Ordinal) && line.Contains("\"a\"", StringComparison.Ordinal));
+            host.Internals.Writes.Count.Should().Be(0);
+        }
+    }
+
+    [Fact]
+    public async Task Serializer_that_cannot_read_is_not_asked_for_an_immutable_value()
+    {
+        await using var host = new HybridHost(register: services => services.AddSingleton<IHybridCacheSerializer<Price>>(new WriteOnlySerializer<Price>()));
+        var price = new Price("book", 10);
+        (await host.Cache.GetOrCreateAsync("a", _ => new ValueTask<Price>(price))).Should().BeSameAs(price);
+        (await host.Cache.GetOrCreateAsync<Price>("a", _ => throw new InvalidOperationException())).Should().BeSameAs(price);
+        host.Log.Warnings.Should().BeEmpty();
+    }
+
+    [Fact]
     public async Task Text_that_is_not_unicode_is_returned_and_logged_and_not_cached()
     {
         await using var host = new HybridHost();
@@ -118,6 +140,13 @@ public sealed class HybridSerializerTests
         public T Deserialize(ReadOnlySequence<byte> source) => JsonSerializer.Deserialize<T>(Encoding.UTF8.GetString(source)[(mark.Length + 1)..])!;
 
         public void Serialize(T value, IBufferWriter<byte> target) => target.Write(Encoding.UTF8.GetBytes($"{mark} {JsonSerializer.Serialize(value)}"));
+    }
+
+    private sealed class WriteOnlySerializer<T> : IHybridCacheSerializer<T>
+    {
+        public T Deserialize(ReadOnlySequence<byte> source) => throw new NotSupportedException("a secret");
+
+        public void Serialize(T value, IBufferWriter<byte> target) => target.Write("secret"u8);
     }
 
     private sealed class FailingSerializer : IHybridCacheSerializer<int>

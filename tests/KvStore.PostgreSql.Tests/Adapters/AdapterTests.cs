@@ -1,10 +1,15 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Security.Claims;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.OutputCaching;
 using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using Microsoft.FeatureManagement;
 
 namespace KvStore.PostgreSql.Tests.Adapters;
@@ -79,6 +84,40 @@ public sealed class AdapterTests(SharingApplications applications) : IClassFixtu
         await second.RefreshAsync("k");
         await second.RemoveAsync("k");
         await WaitUntil.HoldsAsync(async () => await first.GetStringAsync("k") is null);
+    }
+
+    [Fact]
+    public async Task Hybrid_cache_is_one_cache_and_a_tag_is_removed_everywhere()
+    {
+        var first = First.Services.GetRequiredService<HybridCache>();
+        var second = Second.Services.GetRequiredService<HybridCache>();
+        var made = 0;
+        (await MadeAsync(first)).Should().Be("made 1");
+        await WaitUntil.HoldsAsync(async () => (await Second.Kv.ListAsync(new() { Prefix = "hybrid/" })).Keys.Count > 0);
+        (await MadeAsync(second)).Should().Be("made 1", "the other application made it");
+
+        await second.RemoveByTagAsync("numbers");
+        (await MadeAsync(second)).Should().Be("made 2");
+        await WaitUntil.HoldsAsync(async () => await MadeAsync(first) == "made 2");
+        made.Should().BeInRange(2, 3, "while the removal is on its way, the first application makes none or one more");
+
+        ValueTask<string> MadeAsync(HybridCache cache) => cache.GetOrCreateAsync("k", _ => new ValueTask<string>($"made {Interlocked.Increment(ref made)}"), tags: ["numbers"]);
+    }
+
+    [Fact]
+    public async Task Sign_in_at_one_application_is_known_and_ended_at_the_other()
+    {
+        var (first, second) = (StoreOf(First), StoreOf(Second));
+        var ticket = new AuthenticationTicket(new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, "ada")], "test")), "Cookies");
+        var key = await first.StoreAsync(ticket);
+
+        await WaitUntil.HoldsAsync(async () => await second.RetrieveAsync(key) is not null);
+        (await second.RetrieveAsync(key))!.Principal.Identity!.Name.Should().Be("ada");
+        await second.RemoveAsync(key);
+        await WaitUntil.HoldsAsync(async () => await first.RetrieveAsync(key) is null);
+
+        static ITicketStore StoreOf(SharingApplication application) =>
+            application.Services.GetRequiredService<IOptionsMonitor<CookieAuthenticationOptions>>().Get("Cookies").SessionStore!;
     }
 
     [Fact]

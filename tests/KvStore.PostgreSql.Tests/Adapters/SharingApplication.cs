@@ -59,6 +59,9 @@ internal sealed class SharingApplication : IAsyncDisposable
         builder.Services.AddDataProtection().SetApplicationName("shared").PersistKeysToKvNamespace("APP_KV");
         builder.Services.AddAntiforgery();
         builder.Services.AddKvDistributedCache("APP_KV");
+        builder.Services.AddKvHybridCache("APP_KV");
+        builder.Services.AddAuthentication().AddCookie();
+        builder.Services.AddKvTicketStore("APP_KV");
         builder.Services.AddKvOutputCache("APP_KV");
         builder.Services.AddKvSessions("APP_KV");
         builder.Services.AddFeatureManagement().AddKvFeatureDefinitions("APP_KV", "features/");

@@ -132,6 +132,33 @@ public sealed class OutageTests
     }
 
     [Fact]
+    public async Task Writes_that_wait_for_each_other_wait_for_the_database_together()
+    {
+        var server = await PostgreSqlServer.Shared;
+        var database = await server.CreateDatabaseAsync();
+        await using var proxy = new CuttingProxy(server.Socket);
+        await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, ClientSettings), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(2) });
+        await kv.PutAsync("k", "v");
+        proxy.Refuses = true;
+        proxy.Cut();
+
+        // Conditional writes of one key go into one transaction each. One after the other they would wait for minutes.
+        var writes = Enumerable.Range(0, 100).Select(i => kv.TryPutAsync("k", $"{i}", KvCondition.Present).AsTask()).ToArray();
+        var all = Task.WhenAll(writes);
+        await Task.WhenAny(all, Task.Delay(TimeSpan.FromSeconds(60)));
+        all.IsCompleted.Should().BeTrue();
+        foreach (var write in writes)
+        {
+            await write.Invoking(w => w).Should().ThrowAsync<KvPersistenceException>();
+        }
+
+        proxy.Refuses = false;
+        (await kv.TryPutAsync("k", "after", KvCondition.Present)).Succeeded.Should().BeTrue();
+        kv.Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+        (await PostgreSqlServer.ExecuteAsync(database, "SELECT convert_from(value, 'UTF8') FROM kvstore.entries")).Should().Be("after");
+    }
+
+    [Fact]
     public async Task Stale_state_is_refused_where_that_is_chosen_and_served_again_when_it_is_fresh()
     {
         var server = await PostgreSqlServer.Shared;

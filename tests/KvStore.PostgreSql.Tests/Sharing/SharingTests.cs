@@ -153,6 +153,32 @@ public sealed class SharingTests
     }
 
     [Fact]
+    public async Task Watch_shows_the_newest_version_of_a_key_that_others_replace_between_questions()
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(1);
+        await using var slow = await KvPostgreSql.OpenAsync("SHARED", shared.Database, new KvPostgreSqlOptions { PollInterval = TimeSpan.FromMilliseconds(500), UseNotifications = false });
+        using var ending = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var watch = slow.WatchAsync(cancellationToken: ending.Token).GetAsyncEnumerator(ending.Token);
+        var next = watch.MoveNextAsync().AsTask();
+        for (var i = 0; i <= 300; i++)
+        {
+            await shared[0].PutAsync("k", $"{i}");
+        }
+
+        var last = -1;
+        while (last < 300)
+        {
+            (await next).Should().BeTrue();
+            var version = int.Parse(watch.Current.Value.GetText()!, System.Globalization.CultureInfo.InvariantCulture);
+            version.Should().BeGreaterThan(last);
+            last = version;
+            next = last < 300 ? watch.MoveNextAsync().AsTask() : next;
+        }
+
+        await watch.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Watch_shows_the_writes_of_all_processes()
     {
         await using var shared = await SharedNamespaces.OpenAsync(3);
