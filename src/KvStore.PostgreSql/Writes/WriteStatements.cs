@@ -30,7 +30,7 @@ internal sealed class WriteStatements(string schema)
             RETURNING e.revision),
         c AS (INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, ARRAY[$2], ARRAY[revision] FROM w),
         m AS (INSERT INTO {schema}.commits (id) SELECT $9 FROM w)
-        SELECT (SELECT revision FROM w), 1 / (SELECT count(*) FROM w)
+        SELECT max(revision), 1 / count(*) FROM w
         """;
 
     /// <summary>
