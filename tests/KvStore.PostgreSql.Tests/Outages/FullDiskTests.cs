@@ -70,9 +70,12 @@ public sealed class FullDiskTests
         var acknowledged = new Dictionary<string, int>(StringComparer.Ordinal);
         var failures = new List<KvPersistenceException>();
         var random = new Random(9);
-        for (var i = 0; failures.Count < 2; i++)
+
+        // Once or more often the server ends in the middle of a commit, so that nobody can say whether that was made.
+        for (var i = 0; failures.Count < 2 || failures[^1] is KvOutcomeUnknownException; i++)
         {
             i.Should().BeLessThan(5000, "the disk is small");
+            failures.Count.Should().BeLessThan(20, "the server cannot be reached any more");
             var length = random.Next(1, 200_000);
             try
             {
