@@ -6,7 +6,7 @@ namespace KvStore.PostgreSql.Writes;
 /// <remarks>
 /// <para>A transaction has one write for each key. Of several puts of a key without a condition that wait one after the other, the last one
 /// is made; the others count as made before it. Any other write of a key that the transaction has already waits for the next one, and
-/// so do all later writes of that key.</para>
+/// so do all later writes of that key, and of a call that puts many all later entries.</para>
 /// <para>While something waits, somebody takes it, and only one at a time: the call of <see cref="Add"/> that says so begins, and
 /// <see cref="TryEnd"/> says when to stop.</para>
 /// <para>Thread safety: all members, from any thread.</para>
@@ -99,6 +99,7 @@ internal sealed class WriteBacklog
         {
             var places = new Dictionary<ReadOnlyMemory<byte>, int>(ByteKeys.Comparer);
             var blocked = new HashSet<ReadOnlyMemory<byte>>(ByteKeys.Comparer);
+            var blockedGroups = new HashSet<KvEngineGroup>();
             var bytes = 0L;
             for (var node = _waiting.First; node is not null && taken.Count < WritesMax && bytes < BytesMax;)
             {
@@ -119,9 +120,9 @@ internal sealed class WriteBacklog
                     _waiting.Remove(node);
                     write.Fail(failure);
                 }
-                else if (blocked.Contains(write.Key))
+                else if (blocked.Contains(write.Key) || (write.Write.Group is { } group && blockedGroups.Contains(group)))
                 {
-                    // Behind an earlier write of the key.
+                    Block(write);
                 }
                 else if (!places.TryGetValue(write.Key, out var place))
                 {
@@ -139,10 +140,20 @@ internal sealed class WriteBacklog
                 }
                 else
                 {
-                    blocked.Add(write.Key);
+                    Block(write);
                 }
 
                 node = next;
+            }
+
+            // What comes after it waits too: of its key, and of its call.
+            void Block(QueuedWrite write)
+            {
+                blocked.Add(write.Key);
+                if (write.Write.Group is { } group)
+                {
+                    blockedGroups.Add(group);
+                }
             }
         }
 

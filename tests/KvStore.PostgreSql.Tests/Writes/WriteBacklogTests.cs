@@ -63,6 +63,23 @@ public sealed class WriteBacklogTests
     }
 
     [Fact]
+    public void Entries_of_a_call_wait_behind_one_that_has_to_wait()
+    {
+        var group = new KvEngineGroup();
+        var conditional = Add("a", max: 0);
+        var first = Add("a", group: group);
+        var behindTheKey = Add("a", group: group);
+        var second = Add("b", group: group);
+        var other = Add("c");
+        var behindTheCall = Add("b");
+
+        _backlog.Take().Should().Equal(conditional, other);
+        _backlog.Take().Should().Equal(behindTheKey, behindTheCall);
+        (behindTheKey.Superseded == first).Should().BeTrue();
+        (behindTheCall.Superseded == second).Should().BeTrue();
+    }
+
+    [Fact]
     public async Task Write_of_a_group_fails_when_one_before_it_has_failed()
     {
         var group = new KvEngineGroup();
