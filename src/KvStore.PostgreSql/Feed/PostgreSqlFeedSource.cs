@@ -12,7 +12,6 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
     private const string RowColumns = "key, revision, deleted_at IS NOT NULL, expires, rounding, large, large_bytes, metadata, value";
     private const string CopiedColumns = "key, revision, expires, rounding, large, large_bytes, metadata, value";
     private const int CopiedColumnCount = 8;
-    private const int KeyBytesMax = 4095;
     private const int RoundingMax = 3;
     private const int RowsPerNote = 64;
     private const long RaisedBeyond = 1000;
@@ -307,10 +306,10 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
         ReadOnlyMemory<byte> key, long revision, bool isDelete, long? expires, short rounding, long large, long largeBytes, ReadOnlyMemory<byte> metadata, ReadOnlyMemory<byte> value)
     {
         // Memory is laid out for these numbers, and other programs can write to the table.
-        if (key.Length is 0 or > KeyBytesMax || metadata.Length > ushort.MaxValue || revision <= 0 || rounding is < 0 or > RoundingMax)
+        if (key.Length is 0 or > Prerequisites.KeyBytesMax || metadata.Length > ushort.MaxValue || revision <= 0 || rounding is < 0 or > RoundingMax)
         {
             throw new KvPersistenceException(Invariant(
-                $"The table {schema}.entries has a row with a key of {key.Length} bytes (1 to {KeyBytesMax} are allowed), metadata of {metadata.Length} bytes (at most {ushort.MaxValue}), the revision {revision} (above 0) and the rounding {rounding} (0 to {RoundingMax}). Delete the row."));
+                $"The table {schema}.entries has a row with a key of {key.Length} bytes (1 to {Prerequisites.KeyBytesMax} are allowed), metadata of {metadata.Length} bytes (at most {ushort.MaxValue}), the revision {revision} (above 0) and the rounding {rounding} (0 to {RoundingMax}). Delete the row."));
         }
 
         return new()

@@ -31,8 +31,9 @@ internal static class SchemaScript
             SELECT {Version}, system_identifier FROM pg_control_system()
             ON CONFLICT (id) DO NOTHING;
 
+        -- The id follows from the name, so that it is the same when a row is lost.
         CREATE TABLE IF NOT EXISTS {schema}.namespaces (
-            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            id int PRIMARY KEY,
             name text COLLATE "C" NOT NULL UNIQUE);
 
         -- Orders the mutations of each key. Never set it back. A process has 60 bits for a revision.

@@ -128,7 +128,7 @@ internal static class SchemaSetup
             }
 
             // Nothing happens where another process has just added the name, or another name has the number.
-            using var add = new NpgsqlCommand($"INSERT INTO {schema}.namespaces (id, name) OVERRIDING SYSTEM VALUE VALUES ($2, $1) ON CONFLICT DO NOTHING", connection);
+            using var add = new NpgsqlCommand($"INSERT INTO {schema}.namespaces (id, name) VALUES ($2, $1) ON CONFLICT DO NOTHING", connection);
             add.Parameters.Add(new NpgsqlParameter { Value = name, NpgsqlDbType = NpgsqlDbType.Text });
             add.Parameters.Add(new NpgsqlParameter { Value = number, NpgsqlDbType = NpgsqlDbType.Integer });
             if (await add.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false) == 1)

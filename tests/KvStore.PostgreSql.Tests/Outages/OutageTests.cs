@@ -296,7 +296,7 @@ public sealed class OutageTests
         {KvPostgreSql.Script()};
         DELETE FROM kvstore.meta;
         INSERT INTO kvstore.meta SELECT * FROM dump.meta;
-        INSERT INTO kvstore.namespaces OVERRIDING SYSTEM VALUE SELECT * FROM dump.namespaces;
+        INSERT INTO kvstore.namespaces SELECT * FROM dump.namespaces;
         INSERT INTO kvstore.entries SELECT * FROM dump.entries;
         INSERT INTO kvstore.changes SELECT * FROM dump.changes;
         INSERT INTO kvstore.commits SELECT * FROM dump.commits;
