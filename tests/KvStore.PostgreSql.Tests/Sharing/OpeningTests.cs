@@ -1,4 +1,7 @@
+using KvStore.PostgreSql.Connections;
+using KvStore.PostgreSql.Feed;
 using KvStore.PostgreSql.Tests.Servers;
+using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Sharing;
 
@@ -74,22 +77,28 @@ public sealed class OpeningTests
     }
 
     [Fact]
-    public async Task Opening_that_is_cancelled_ends_early()
+    public async Task Reading_of_everything_ends_early_when_it_is_cancelled()
     {
+        const int Entries = 20_000;
         await using var shared = await SharedNamespaces.OpenAsync(1);
-        await shared[0].PutManyAsync(Enumerable.Range(0, 20_000).Select(static i => new KvEntry($"many {i:d5}", new byte[1000])).ToArray());
-        for (var milliseconds = 0; milliseconds < 30; milliseconds += 3)
+        await shared[0].PutManyAsync(Enumerable.Range(0, Entries).Select(static i => new KvEntry($"many {i:d5}", "v")).ToArray());
+        var number = (int)(await PostgreSqlServer.ExecuteAsync(shared.Database, "SELECT id FROM kvstore.namespaces"))!;
+        await using var dataSource = NpgsqlDataSource.Create(shared.Database);
+        await using var link = new Link(dataSource);
+        var source = new PostgreSqlFeedSource(link, "kvstore", number, new DatabaseClock(TimeProvider.System), TimeProvider.System, static () => { });
+        using var cancellation = new CancellationTokenSource();
+        var shown = 0;
+        Action<byte[], long> show = (_, _) =>
         {
-            using var cancellation = new CancellationTokenSource(TimeSpan.FromMilliseconds(milliseconds));
-            try
+            if (++shown == 100)
             {
-                await using var opened = await KvPostgreSql.OpenAsync("SHARED", shared.Database, cancellationToken: cancellation.Token);
-                (await SharedNamespaces.StateOf(opened)).Should().HaveCount(20_000);
+                cancellation.Cancel();
             }
-            catch (OperationCanceledException)
-            {
-                cancellation.IsCancellationRequested.Should().BeTrue();
-            }
-        }
+        };
+
+        await FluentActions.Awaiting(() => source.CompareAsync(show, cancellation.Token).AsTask()).Should().ThrowAsync<OperationCanceledException>();
+        shown.Should().BeInRange(100, Entries / 2);
+
+        (await source.CompareAsync(show, CancellationToken.None)).Entries.Should().Be(Entries);
     }
 }
