@@ -94,7 +94,7 @@ internal static class DistributedQuestions
     {
         private readonly ScratchDirectory _directory = new();
         private readonly RedisServer? _redis = RedisServer.Start();
-        private readonly List<IDisposable> _owned = [];
+        private readonly OwnedCaches _owned = new();
 
         public Caches()
         {
@@ -105,11 +105,11 @@ internal static class DistributedQuestions
                 InMemory,
                 new("KvStore on a disk, Interval", InNamespace(new FilePersistence(
                     Path.Combine(_directory.Path, "kv"), new FilePersistenceOptions { Durability = Durability.Interval }))),
-                new("NeoSmart SQLite", Owned(new SqliteCache(new SqliteCacheOptions { CachePath = Path.Combine(_directory.Path, "cache.db") })), IsSlow: true),
+                new("NeoSmart SQLite", _owned.Add(new SqliteCache(new SqliteCacheOptions { CachePath = Path.Combine(_directory.Path, "cache.db") })), IsSlow: true),
             ];
             if (_redis is not null)
             {
-                All = [.. All, new("Redis", Owned(new RedisCache(Options.Create(new RedisCacheOptions { Configuration = $"127.0.0.1:{_redis.Port}" }))), IsSlow: true)];
+                All = [.. All, new("Redis", _owned.Add(new RedisCache(Options.Create(new RedisCacheOptions { Configuration = $"127.0.0.1:{_redis.Port}" }))), IsSlow: true)];
             }
         }
 
@@ -119,27 +119,12 @@ internal static class DistributedQuestions
 
         public void Dispose()
         {
-            for (var i = _owned.Count - 1; i >= 0; i--)
-            {
-                _owned[i].Dispose();
-            }
-
+            _owned.Dispose();
             _redis?.Dispose();
             _directory.Dispose();
         }
 
-        private KvDistributedCache InNamespace(FilePersistence? persistence)
-        {
-            var kv = Owned(KvNamespace.OpenAsync("COMPARED", new KvNamespaceOptions { Persistence = persistence }).AsTask().GetAwaiter().GetResult());
-            return Owned(new KvDistributedCache(
-                kv, new KvAdapter { Name = "distributed_cache", Namespace = "COMPARED", Prefix = KvDistributedCacheOptions.DefaultPrefix, RegisteredBy = "the benchmark" }));
-        }
-
-        private T Owned<T>(T cache)
-            where T : IDisposable
-        {
-            _owned.Add(cache);
-            return cache;
-        }
+        private IBufferDistributedCache InNamespace(FilePersistence? persistence) => _owned.AddOver(
+            KvNamespace.OpenAsync(OwnedCaches.Namespace, new KvNamespaceOptions { Persistence = persistence }).AsTask().GetAwaiter().GetResult());
     }
 }

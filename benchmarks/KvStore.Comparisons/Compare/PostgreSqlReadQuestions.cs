@@ -81,7 +81,7 @@ internal static class PostgreSqlReadQuestions
             for (var round = session.Options.IsShort ? 0 : -2; round < session.Options.Rounds; round++)
             {
                 session.Progress.Show((i + (Math.Max(0.0, round) / session.Options.Rounds)) / caches.Count, $"{caches[i].Name}, round {round + 1}");
-                var (getting, setting) = (Both(client, other, CacheClient.Get, session), Both(client, other, "set", session));
+                var (getting, setting) = (Both(client, other, CacheClient.Get, session), Both(client, other, CacheClient.Set, session));
                 if (round >= 0)
                 {
                     (get[i][round], set[i][round]) = (getting, setting);
@@ -89,7 +89,7 @@ internal static class PostgreSqlReadQuestions
             }
         }
 
-        foreach (var (call, samples) in new[] { (CacheClient.Get, get), ("set", set) })
+        foreach (var (call, samples) in new[] { (CacheClient.Get, get), (CacheClient.Set, set) })
         {
             var rows = caches.Select((cache, i) => (cache.Name, samples[i])).ToArray();
             var title = Invariant($"postgresql/cache: IDistributedCache, {call} of one of {CacheClient.Keys:N0} entries of {Workload.ValueBytes} bytes by two processes at once");

@@ -13,6 +13,7 @@ internal sealed class CacheClient : IDisposable
     public const string Table = "table in PostgreSQL";
     public const string Redis = "Redis";
     public const string Get = "get";
+    public const string Set = "set";
 
     /// <summary>How many entries there are.</summary>
     public const int Keys = 1000;
@@ -23,7 +24,7 @@ internal sealed class CacheClient : IDisposable
 
     private readonly string[] _accesses = Workload.Uniform(Keys, 4096);
     private readonly byte[] _value = Workload.Value(0);
-    private readonly List<IDisposable> _owned = [];
+    private readonly OwnedCaches _owned = new();
     private readonly IDistributedCache _cache;
     private int _next;
 
@@ -31,9 +32,9 @@ internal sealed class CacheClient : IDisposable
     /// <param name="address">The connection string of the database, or host and port of Redis.</param>
     public CacheClient(string name, string address) => _cache = name switch
     {
-        KvStore => InNamespace(address),
-        Table => new PostgreSqlCache(Owned(NpgsqlDataSource.Create(address))),
-        Redis => Owned(new RedisCache(Options.Create(new RedisCacheOptions { Configuration = address }))),
+        KvStore => _owned.AddOver(KvPostgreSql.OpenAsync(OwnedCaches.Namespace, address).AsTask().GetAwaiter().GetResult()),
+        Table => new PostgreSqlCache(_owned.Add(NpgsqlDataSource.Create(address))),
+        Redis => _owned.Add(new RedisCache(Options.Create(new RedisCacheOptions { Configuration = address }))),
         _ => throw new ArgumentException($"There is no cache \"{name}\".", nameof(name)),
     };
 
@@ -87,25 +88,5 @@ internal sealed class CacheClient : IDisposable
         return clock.Elapsed.TotalNanoseconds / calls;
     }
 
-    public void Dispose()
-    {
-        for (var i = _owned.Count - 1; i >= 0; i--)
-        {
-            _owned[i].Dispose();
-        }
-    }
-
-    private KvDistributedCache InNamespace(string connectionString)
-    {
-        var kv = Owned(KvPostgreSql.OpenAsync("COMPARED", connectionString).AsTask().GetAwaiter().GetResult());
-        return Owned(new KvDistributedCache(
-            kv, new KvAdapter { Name = "distributed_cache", Namespace = "COMPARED", Prefix = KvDistributedCacheOptions.DefaultPrefix, RegisteredBy = "the benchmark" }));
-    }
-
-    private T Owned<T>(T cache)
-        where T : IDisposable
-    {
-        _owned.Add(cache);
-        return cache;
-    }
+    public void Dispose() => _owned.Dispose();
 }
