@@ -73,16 +73,18 @@ internal sealed class StatementBatch(NpgsqlConnection connection, int secondsMax
     /// <summary>A parameter.</summary>
     public static NpgsqlParameter Parameter(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
 
-    /// <summary>A parameter with one element for each write.</summary>
+    /// <summary>A parameter with one element for each write; null where all of them are null, which costs the driver and the server less.</summary>
     public static NpgsqlParameter Array<T>(List<QueuedWrite> writes, Func<QueuedWrite, T> column, NpgsqlDbType type)
     {
         var values = new T[writes.Count];
+        var isNull = true;
         for (var i = 0; i < values.Length; i++)
         {
             values[i] = column(writes[i]);
+            isNull &= values[i] is null;
         }
 
-        return new NpgsqlParameter { Value = values, NpgsqlDbType = NpgsqlDbType.Array | type };
+        return new NpgsqlParameter { Value = isNull ? DBNull.Value : values, NpgsqlDbType = NpgsqlDbType.Array | type };
     }
 
     /// <summary>The keys as a parameter.</summary>

@@ -234,8 +234,9 @@ internal sealed partial class WriteLoop : IAsyncDisposable
             }
             catch (Exception e) when (Adoption.IsMissing(e) && HasTimeLeft(began))
             {
-                // Another server, or one that was started again.
+                // Another server, or one that was started again. Or a key has no row, although memory knows it.
                 await AdoptAsync().ConfigureAwait(false);
+                refusals++;
                 continue;
             }
             catch (Exception e) when (ManyPuts.IsRefusal(e))

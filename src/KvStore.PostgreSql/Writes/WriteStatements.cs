@@ -13,6 +13,11 @@ internal sealed class WriteStatements(string schema)
 {
     private const string Columns = "key, value, metadata, expires, rounding, large, large_bytes";
 
+    // An array is null where all its elements are: see StatementBatch.Array. Unnested beside the keys, it gives a null for each.
+    private const string Values = $"u.key, u.value, {Metadata}, u.expires, {Rounding}, u.large, u.large_bytes";
+    private const string Metadata = "coalesce(u.metadata, '')";
+    private const string Rounding = "coalesce(u.rounding, 0::smallint)";
+
     public string CheckServer { get; } = Adoption.Check(schema);
 
     public string CheckLargeValues { get; } = LargeValueCheck.Statement(schema);
@@ -34,16 +39,16 @@ internal sealed class WriteStatements(string schema)
         """;
 
     /// <summary>
-    /// Puts many entries in the order of their keys: a whole transaction, as <see cref="PutOne"/>. Returns the revisions, and their keys where
-    /// those are not in the order of <c>$2</c>.
+    /// Puts many entries in the order of <c>$2</c>: a whole transaction, as <see cref="PutOne"/>. <c>$10</c> says that all keys have rows, so
+    /// that no revision is taken in vain for an insert. Where a key has none after all, it fails as on a server that is not adopted. Returns
+    /// the revisions, and their keys where those are not in the order of <c>$2</c>.
     /// </summary>
     public string PutAll { get; } =
         $"""
         WITH w AS (
             INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
-            SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{schema}.revisions')
+            SELECT $1, {Values}, CASE WHEN $10 THEN 0 ELSE nextval('{schema}.revisions') END
             FROM {schema}.meta, unnest($2, $3, $4, $5, $6, $7, $8) AS u ({Columns}) WHERE {Adoption.IsAdopted(schema)}
-            ORDER BY u.key
             ON CONFLICT (namespace, key) {Overwrite(schema)}
             RETURNING e.key, e.revision),
         c AS ({Changes(schema)} RETURNING keys, revisions),
@@ -64,7 +69,7 @@ internal sealed class WriteStatements(string schema)
     /// <summary>Puts where an entry has one of some revisions.</summary>
     public string Replace { get; } = UpdateAlive(
         schema,
-        "value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding, large = u.large, large_bytes = u.large_bytes",
+        $"value = u.value, metadata = {Metadata}, expires = u.expires, rounding = {Rounding}, large = u.large, large_bytes = u.large_bytes",
         $"unnest($2, $3, $4, $5, $6, $7, $8, $10, $11) AS u ({Columns}, revision_min, revision_max)",
         now: "$9");
 
@@ -106,7 +111,7 @@ internal sealed class WriteStatements(string schema)
     /// <summary>Puts where rows exist and are locked.</summary>
     public string Update { get; } =
         $"""
-        UPDATE {schema}.entries e SET value = u.value, metadata = u.metadata, expires = u.expires, rounding = u.rounding,
+        UPDATE {schema}.entries e SET value = u.value, metadata = {Metadata}, expires = u.expires, rounding = {Rounding},
             large = u.large, large_bytes = u.large_bytes, deleted_at = NULL, revision = u.revision
         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS u ({Columns}, revision)
         WHERE e.namespace = $1 AND e.key = u.key
@@ -121,7 +126,7 @@ internal sealed class WriteStatements(string schema)
         $"""
         WITH w AS (
             INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
-            SELECT $1, u.key, u.value, u.metadata, u.expires, u.rounding, u.large, u.large_bytes, nextval('{schema}.revisions')
+            SELECT $1, {Values}, nextval('{schema}.revisions')
             FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY AS u ({Columns}, place)
             ORDER BY {order}
             ON CONFLICT (namespace, key) {Overwrite(schema)} {condition}
@@ -150,8 +155,9 @@ internal sealed class WriteStatements(string schema)
         SELECT key, revision, 0::bigint FROM w
         """;
 
+    // A revision of 0 is that of an insert which nobody expected: see PutAll.
     private static string Changes(string schema) =>
-        $"INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, array_agg(key), array_agg(revision) FROM w HAVING count(*) > 0";
+        $"INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, array_agg(key), array_agg(revision) FROM w HAVING min(revision) > 0";
 
     private static string IsAlive(string parameter) => $"e.deleted_at IS NULL AND (e.expires IS NULL OR e.expires > {DatabaseClock.Now(parameter)})";
 }

@@ -35,6 +35,9 @@ internal sealed class WriteTransaction
     private readonly List<QueuedWrite> _conditionals = [];
     private readonly List<QueuedWrite> _larges = [];
     private readonly bool _hasGroup;
+
+    // Whether memory knows all keys of the puts, which then have rows unless those were swept or removed meanwhile.
+    private readonly bool _haveRows;
     private readonly ManyPuts? _many;
     private volatile bool _isAbandoned;
 
@@ -43,7 +46,7 @@ internal sealed class WriteTransaction
     /// <param name="clock">The clock of the database.</param>
     /// <param name="writes">The writes, one for each key.</param>
     /// <param name="isKnown">Whether memory has a key.</param>
-    /// <param name="refusals">How often copying entries failed before, because keys had rows that memory does not know.</param>
+    /// <param name="refusals">How often it failed before, because keys had rows that memory does not know or had none, or on another server.</param>
     public WriteTransaction(
         WriteStatements statements, int number, DatabaseClock clock, IReadOnlyList<QueuedWrite> writes, Func<QueuedWrite, bool> isKnown, int refusals = 0)
     {
@@ -71,8 +74,9 @@ internal sealed class WriteTransaction
             })?.Add(queued);
         }
 
+        _haveRows = refusals == 0 && _puts.TrueForAll(write => isKnown(write));
         _many = _puts.Count >= ManyPuts.From && refusals <= ManyPuts.RefusalsMax
-            ? new ManyPuts(statements, number, clock, _puts, expectsRows: refusals > 0 || _puts.Exists(write => isKnown(write)))
+            ? new ManyPuts(statements, number, clock, _puts, expectsRows: refusals > 0 || _haveRows || _puts.Exists(write => isKnown(write)))
             : null;
     }
 
@@ -189,7 +193,7 @@ internal sealed class WriteTransaction
         }
 
         _puts.Sort(static (x, y) => x.Key.Span.SequenceCompareTo(y.Key.Span));
-        batch.Add(ReadMany, _statements.PutAll, [.. EntriesOf(_puts, _number, _clock), id]);
+        batch.Add(ReadMany, _statements.PutAll, [.. EntriesOf(_puts, _number, _clock), id, Parameter(_haveRows, NpgsqlDbType.Boolean)]);
     }
 
     private void AddConditionals(StatementBatch batch)
@@ -252,9 +256,9 @@ internal sealed class WriteTransaction
         Parameter(number, NpgsqlDbType.Integer),
         KeysOf(writes),
         Array(writes, static write => write.Mutation.Value.ToArray(), NpgsqlDbType.Bytea),
-        Array(writes, static write => write.Mutation.Metadata.ToArray(), NpgsqlDbType.Bytea),
+        Array(writes, static write => write.Mutation.Metadata is { IsEmpty: false } metadata ? metadata.ToArray() : null, NpgsqlDbType.Bytea),
         Array(writes, write => clock.ToDatabase(write.Mutation), NpgsqlDbType.Bigint),
-        Array(writes, static write => (short)write.Mutation.DeadlineRounding, NpgsqlDbType.Smallint),
+        Array(writes, static write => write.Mutation.DeadlineRounding is not 0 and var rounding ? (short?)rounding : null, NpgsqlDbType.Smallint),
         Array(writes, static write => LargeOf(write)?.Id, NpgsqlDbType.Bigint),
         Array(writes, static write => LargeOf(write)?.Length, NpgsqlDbType.Bigint),
     ];

@@ -78,6 +78,58 @@ public sealed class WriteTransactionTests
             .Should().Be(0L);
     }
 
+    [RealPartTheory(RealPart.PostgreSql)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(100)]
+    public async Task Puts_keep_the_metadata_and_the_deadlines_that_only_some_of_them_have(int each)
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(2);
+        var deadline = DateTimeOffset.UtcNow.AddDays(1);
+        var puts = new List<Task>();
+        for (var i = 0; i < 100; i++)
+        {
+            var options = i % each == 0 ? new KvPutOptions { Metadata = KvMetadata.FromJson($"\"m{i}\""), Expiration = deadline } : null;
+            puts.Add(shared[0].PutAsync($"{i:D3}", i % 3 == 0 ? "" : $"v{i}", options).AsTask());
+        }
+
+        await Task.WhenAll(puts);
+        await shared.ShouldConvergeAsync();
+        await foreach (var entry in shared[1].ScanAsync())
+        {
+            var i = int.Parse(entry.Key, System.Globalization.CultureInfo.InvariantCulture);
+            entry.Value.GetText().Should().Be(i % 3 == 0 ? "" : $"v{i}");
+            $"{entry.Value.Metadata}".Should().Be(i % each == 0 ? $"\"m{i}\"" : $"{default(KvMetadata)}");
+        }
+
+        (await PostgreSqlServer.ExecuteAsync(shared.Database, "SELECT count(*) FROM kvstore.entries WHERE expires IS NOT NULL AND metadata <> ''"))
+            .Should().Be((99L / each) + 1);
+    }
+
+    [RealPartTheory(RealPart.PostgreSql)]
+    [InlineData(1)]
+    [InlineData(20)]
+    [InlineData(2000)]
+    public async Task Puts_of_keys_whose_rows_somebody_has_removed_insert_them_again(int puts)
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(2);
+        var kv = shared[0];
+        await PutAllAsync("old");
+        var before = await RevisionAsync("max");
+        await PostgreSqlServer.ExecuteAsync(shared.Database, "DELETE FROM kvstore.entries WHERE key <> '0'");
+
+        await PutAllAsync("new");
+
+        (await RevisionAsync("min")).Should().BeGreaterThan(before);
+        (await PostgreSqlServer.ExecuteAsync(shared.Database, "SELECT count(*) FROM kvstore.entries WHERE value = 'new'")).Should().Be((long)puts);
+        await shared.ShouldConvergeAsync();
+
+        Task PutAllAsync(string value) => Task.WhenAll(Enumerable.Range(0, puts).Select(i => kv.PutAsync($"{i}", value).AsTask()));
+
+        async Task<long> RevisionAsync(string function) =>
+            (long)(await PostgreSqlServer.ExecuteAsync(shared.Database, $"SELECT {function}(revision) FROM kvstore.entries"))!;
+    }
+
     private static WriteTransaction PutsOf(IEnumerable<int> keys) => new(
         new WriteStatements("kvstore"), 1, new DatabaseClock(TimeProvider.System),
         [.. keys.Select(static key => new QueuedWrite(new KvEngineWrite
