@@ -21,7 +21,11 @@ public sealed class WriteScheduleTests
             passed += schedule.Barriers;
         }
 
-        (together, shared, passed).Should().Be((0, 0, 0));
+        // The schedules have what they are about.
+        together.Should().BeGreaterThan(Schedules / 2);
+        shared.Should().BeGreaterThan(Schedules / 20);
+        passed.Should().BeGreaterThan(Schedules / 2);
+        Console.WriteLine((together, shared, passed));
     }
 
     private sealed class Schedule(int seed)
