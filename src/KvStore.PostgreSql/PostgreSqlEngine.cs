@@ -81,9 +81,8 @@ internal sealed class PostgreSqlEngine : IKvEngine
                 : null;
             _parts.Follower = follower;
             _parts.Notifications = notifications;
-            _parts.WriteLink = new Link(dataSource);
             _parts.Writes = new WriteLoop(
-                _options.Schema, number, _parts.WriteLink, clock, feed, host, _options.WriteTimeout, ReportWrite, () => notifications?.Notify());
+                _options.Schema, number, dataSource, clock, feed, host, _options.WriteTimeout, ReportWrite, () => notifications?.Notify());
             follower.RefusalChanged = refusal => _parts.Writes.Refusal = refusal;
             _parts.Sweeper = new Sweeper(dataSource, _options.Schema, number, clock, _options.SweepInterval, logger);
             _parts.Metrics = new EngineMetrics(host.Name, follower, feed, _parts.Writes);
@@ -136,7 +135,6 @@ internal sealed class PostgreSqlEngine : IKvEngine
             await DisposeAsync(parts.Sweeper).ConfigureAwait(false);
             await DisposeAsync(parts.Notifications).ConfigureAwait(false);
             await DisposeAsync(parts.Follower).ConfigureAwait(false);
-            await DisposeAsync(parts.WriteLink).ConfigureAwait(false);
             await DisposeAsync(parts.Link).ConfigureAwait(false);
             parts.Feed.Dispose();
         }
@@ -163,8 +161,6 @@ internal sealed class PostgreSqlEngine : IKvEngine
         public required LargeValueStore LargeValues { get; init; }
 
         public FeedLoop Follower { get; set; } = null!;
-
-        public Link WriteLink { get; set; } = null!;
 
         public WriteLoop Writes { get; set; } = null!;
 

@@ -1,3 +1,4 @@
+using KvStore.PostgreSql.Writes;
 using Npgsql;
 
 namespace KvStore.PostgreSql.Connections;
@@ -9,7 +10,7 @@ internal static class Prerequisites
     public const int KeyBytesMax = 2600;
 
     // To write and to ask.
-    private const int Kept = 2;
+    private const int Kept = WriteBacklog.Lanes + 1;
 
     // To notify and to listen.
     private const int KeptForNotifications = 2;

@@ -4,7 +4,7 @@ using NpgsqlTypes;
 
 namespace KvStore.PostgreSql.Writes;
 
-/// <summary>Decides about a transaction whose connection was lost: see <see cref="WriteLoop"/>.</summary>
+/// <summary>Decides about a transaction whose connection was lost: see <see cref="WriteLane"/>.</summary>
 internal static class CommitFence
 {
     /// <summary>Finds out whether a transaction was committed. When it was not, it cannot be any more.</summary>

@@ -1,14 +1,21 @@
+using System.Diagnostics;
 using KvStore.PostgreSql.Feed;
 
 namespace KvStore.PostgreSql.Writes;
 
-/// <summary>The writes that wait, and which of them go together in one transaction.</summary>
+/// <summary>The writes that wait, which of them go together in one transaction, and which lane takes them.</summary>
 /// <remarks>
 /// <para>A transaction has one write for each key. Of several puts of a key without a condition that wait one after the other, the last one
 /// is made; the others count as made before it. Any other write of a key that the transaction has already waits for the next one, and
 /// so do all later writes of that key, and of a call that puts many all later entries.</para>
-/// <para>While something waits, somebody takes it, and only one at a time: the call of <see cref="Add"/> that says so begins, and
-/// <see cref="TryEnd"/> says when to stop.</para>
+/// <para>A lane has one transaction at a time. What another lane has in flight makes a write wait in the same way: a write of the same key,
+/// because the order of the writes of a key would be lost and the two transactions could block each other; and an entry of the same call,
+/// because the entries of a call get revisions in their order, and after one has failed those behind it are not made. A barrier waits
+/// until nothing is in flight, and nothing that is queued behind it goes before it.</para>
+/// <para>Few writes are cheaper in one transaction than in two. So a lane takes them only when no other lane is busy: a busy lane looks again
+/// when its transaction has ended. Nothing waits for a lane that has to open its connection first, or that takes long.</para>
+/// <para>While something waits, a lane is busy. <see cref="Add"/> and <see cref="BeginAnother"/> return a lane that the caller has to begin.
+/// It is idle again when <see cref="Take"/> returns nothing, or <see cref="Release"/> or <see cref="GiveUp"/> says so.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 internal sealed class WriteBacklog
@@ -16,13 +23,31 @@ internal sealed class WriteBacklog
     /// <summary>The most writes of one transaction.</summary>
     public const int WritesMax = 16 * 1024;
 
+    /// <summary>How many transactions are in flight at most.</summary>
+    public const int Lanes = 2;
+
+    /// <summary>So many writes are worth a transaction beside another one.</summary>
+    public const int WorthwhileFrom = 8;
+
+    /// <summary>So many writes, waiting and in flight, are shared out evenly among the lanes.</summary>
+    public const int SharedFrom = 64;
+
+    /// <summary>A transaction of so many writes takes long.</summary>
+    public const int LongFrom = 4096;
+
     private const long BytesMax = 16 * 1024 * 1024;
 
     private readonly Lock _lock = new();
+    private readonly LaneWork[] _lanes = [.. Enumerable.Range(0, Lanes).Select(static number => new LaneWork(number))];
     private LinkedList<QueuedWrite> _waiting = new();
-    private bool _isTaken;
     private TaskCompletionSource? _ended;
     private Exception? _closed;
+
+    // How many of those that wait could be taken now, at most: those that a lane has passed over cannot until another lane releases something.
+    private int _ready;
+
+    // The barriers that wait.
+    private int _barriers;
 
     /// <summary>How many writes wait.</summary>
     public int Count
@@ -36,128 +61,162 @@ internal sealed class WriteBacklog
         }
     }
 
+    /// <summary>How many writes wait that could be taken now, at most.</summary>
+    public int Ready
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Math.Min(_ready, _waiting.Count);
+            }
+        }
+    }
+
     /// <summary>Adds a write behind all others.</summary>
-    /// <returns>Whether nobody takes what waits, so that the caller has to begin.</returns>
-    public bool Add(QueuedWrite write, CancellationToken cancellationToken)
+    /// <returns>The lane that the caller has to begin; null for none.</returns>
+    public int? Add(QueuedWrite write, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
             if (_closed is not null)
             {
                 write.Fail(_closed);
-                return false;
+                return null;
             }
 
             var node = _waiting.AddLast(write);
+            if (write.IsBarrier)
+            {
+                _barriers++;
+            }
+            else if (_barriers == 0 && !IsInFlight(write))
+            {
+                _ready++;
+            }
+
             if (cancellationToken.CanBeCanceled)
             {
+                // It may be withdrawn in this call.
                 var registration = cancellationToken.UnsafeRegister(_ => Withdraw(node, cancellationToken), state: null);
                 _ = write.Done.ContinueWith(
                     static (_, registration) => ((CancellationTokenRegistration)registration!).Unregister(),
                     registration, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             }
 
-            var begins = !_isTaken;
-            _isTaken = true;
-            return begins;
+            return BeginHoldingLock();
         }
     }
 
-    /// <summary>Stops taking, unless something waits.</summary>
-    /// <returns>Whether the caller has to stop.</returns>
-    public bool TryEnd()
+    /// <summary>Begins a lane when enough waits for it.</summary>
+    /// <returns>The lane that the caller has to begin; null for none.</returns>
+    public int? BeginAnother()
     {
         lock (_lock)
         {
-            if (_waiting.Count > 0)
-            {
-                return false;
-            }
-
-            _isTaken = false;
-            _ended?.TrySetResult();
-            return true;
+            return BeginHoldingLock();
         }
     }
 
-    /// <summary>Completes when nothing waits any more and nobody takes. Requires: hardly anything is added meanwhile.</summary>
+    /// <summary>A lane other than the first has its connection.</summary>
+    public void Opened(int lane)
+    {
+        lock (_lock)
+        {
+            Debug.Assert(_lanes[lane].State == LaneWork.States.Opening, "It was begun.");
+            _lanes[lane].State = LaneWork.States.Busy;
+        }
+    }
+
+    /// <summary>A lane other than the first has no connection, and is idle.</summary>
+    public void GiveUp(int lane)
+    {
+        lock (_lock)
+        {
+            Debug.Assert(_lanes[lane].State == LaneWork.States.Opening, "It has taken nothing.");
+            StopHoldingLock(_lanes[lane]);
+        }
+    }
+
+    /// <summary>The transaction of a lane takes longer than others should wait.</summary>
+    public void NoteDelay(int lane)
+    {
+        lock (_lock)
+        {
+            _lanes[lane].IsLong = true;
+        }
+    }
+
+    /// <summary>Takes the writes of the next transaction of a lane, in their order; or a barrier alone.</summary>
+    /// <returns>Nothing when the lane is idle.</returns>
+    public List<QueuedWrite> Take(int lane)
+    {
+        lock (_lock)
+        {
+            var mine = _lanes[lane];
+            Debug.Assert(mine.State == LaneWork.States.Busy && !mine.HasTaken, "A lane has one transaction at a time.");
+            var (chosen, ready) = ChooseHoldingLock(mine);
+            if (!IsWorthwhile(chosen.Count, mine))
+            {
+                mine.Clear();
+                _ready = ready + chosen.Count;
+                StopHoldingLock(mine);
+                return [];
+            }
+
+            _ready = ready;
+            var taken = new List<QueuedWrite>(chosen.Count);
+            foreach (var (node, place) in chosen)
+            {
+                var write = node.Value;
+                _waiting.Remove(node);
+                if (place == taken.Count)
+                {
+                    taken.Add(write);
+                }
+                else
+                {
+                    write.Superseded = taken[place];
+                    taken[place] = write;
+                }
+            }
+
+            _barriers -= mine.HasBarrier ? 1 : 0;
+            mine.IsLong = taken.Count >= LongFrom;
+            Debug.Assert(!Array.Exists(_lanes, other => other != mine && taken.Exists(other.Has)), "The keys and the calls of the lanes are disjoint.");
+            return taken;
+        }
+    }
+
+    /// <summary>The transaction of a lane has ended.</summary>
+    /// <returns>Whether the lane goes on; otherwise it is idle.</returns>
+    public bool Release(int lane)
+    {
+        lock (_lock)
+        {
+            var mine = _lanes[lane];
+            Debug.Assert(mine.HasTaken, "It had a transaction.");
+            mine.Clear();
+            _ready = _waiting.Count;
+            if (IsWorthwhile(_waiting.Count, mine))
+            {
+                return true;
+            }
+
+            StopHoldingLock(mine);
+            return false;
+        }
+    }
+
+    /// <summary>Completes when nothing waits any more and no lane does anything. Requires: hardly anything is added meanwhile.</summary>
     public Task WhenEnded()
     {
         lock (_lock)
         {
-            return !_isTaken
+            return HasEnded()
                 ? Task.CompletedTask
                 : (_ended ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
-    }
-
-    /// <summary>Takes the writes of the next transaction, in their order; or a barrier alone.</summary>
-    public List<QueuedWrite> Take()
-    {
-        var taken = new List<QueuedWrite>();
-        lock (_lock)
-        {
-            var places = new Dictionary<ReadOnlyMemory<byte>, int>(ByteKeys.Comparer);
-            var blocked = new HashSet<ReadOnlyMemory<byte>>(ByteKeys.Comparer);
-            var blockedGroups = new HashSet<KvEngineGroup>();
-            var bytes = 0L;
-            for (var node = _waiting.First; node is not null && taken.Count < WritesMax && bytes < BytesMax;)
-            {
-                var (next, write) = (node.Next, node.Value);
-                if (write.IsBarrier)
-                {
-                    if (node.Previous is null && taken.Count == 0)
-                    {
-                        _waiting.Remove(node);
-                        taken.Add(write);
-                    }
-
-                    break;
-                }
-
-                if (write.Write.Group?.Failure is { } failure)
-                {
-                    _waiting.Remove(node);
-                    write.Fail(failure);
-                }
-                else if (blocked.Contains(write.Key) || (write.Write.Group is { } group && blockedGroups.Contains(group)))
-                {
-                    Block(write);
-                }
-                else if (!places.TryGetValue(write.Key, out var place))
-                {
-                    _waiting.Remove(node);
-                    places.Add(write.Key, taken.Count);
-                    taken.Add(write);
-                    bytes += write.Bytes;
-                }
-                else if (write.IsPlainPut && taken[place].IsPlainPut)
-                {
-                    _waiting.Remove(node);
-                    write.Superseded = taken[place];
-                    taken[place] = write;
-                    bytes += write.Bytes;
-                }
-                else
-                {
-                    Block(write);
-                }
-
-                node = next;
-            }
-
-            // What comes after it waits too: of its key, and of its call.
-            void Block(QueuedWrite write)
-            {
-                blocked.Add(write.Key);
-                if (write.Write.Group is { } group)
-                {
-                    blockedGroups.Add(group);
-                }
-            }
-        }
-
-        return taken;
     }
 
     /// <summary>Fails what waits, and everything that comes.</summary>
@@ -169,12 +228,182 @@ internal sealed class WriteBacklog
             _closed = exception;
             waiting = _waiting;
             _waiting = new LinkedList<QueuedWrite>();
+            _barriers = 0;
         }
 
         foreach (var write in waiting)
         {
             write.Fail(exception);
         }
+    }
+
+    // The nodes of the writes of a transaction of the lane, each with the place of its key, and how many of the others could be taken. The
+    // lane has the keys when this returns.
+    private (List<(LinkedListNode<QueuedWrite> Node, int Place)> Chosen, int Ready) ChooseHoldingLock(LaneWork mine)
+    {
+        var chosen = new List<(LinkedListNode<QueuedWrite> Node, int Place)>();
+        if (Array.Exists(_lanes, static lane => lane.HasBarrier))
+        {
+            return (chosen, 0);
+        }
+
+        var share = ShareOf(mine);
+        var heads = new List<QueuedWrite>();
+        var blocked = new HashSet<ReadOnlyMemory<byte>>(ByteKeys.Comparer);
+        var blockedGroups = new HashSet<KvEngineGroup>();
+        var (bytes, left) = (0L, _waiting.Count);
+        for (var node = _waiting.First; node is not null && heads.Count < WritesMax && bytes < BytesMax; left--)
+        {
+            var (current, write) = (node, node.Value);
+            node = node.Next;
+            if (write.IsBarrier)
+            {
+                if (current.Previous is null && !Array.Exists(_lanes, static lane => lane.HasTaken))
+                {
+                    chosen.Add((current, 0));
+                    mine.HasBarrier = true;
+                }
+
+                return (chosen, 0);
+            }
+
+            var group = write.Write.Group;
+            if (group?.Failure is { } failure)
+            {
+                _waiting.Remove(current);
+                write.Fail(failure);
+                continue;
+            }
+
+            if (heads.Count >= share && group is null)
+            {
+                break;
+            }
+
+            if (blocked.Contains(write.Key) || (group is not null && blockedGroups.Contains(group)) || IsInFlight(write, exceptIn: mine))
+            {
+                Block(write);
+                continue;
+            }
+
+            if (!mine.Places.TryGetValue(write.Key, out var place))
+            {
+                place = heads.Count;
+                mine.Add(write);
+                heads.Add(write);
+            }
+            else if (!write.IsPlainPut || !heads[place].IsPlainPut)
+            {
+                Block(write);
+                continue;
+            }
+
+            chosen.Add((current, place));
+            bytes += write.Bytes;
+            if (group is not null)
+            {
+                mine.AddGroup(group);
+            }
+        }
+
+        return (chosen, left);
+
+        // What comes after it waits too: of its key, and of its call.
+        void Block(QueuedWrite write)
+        {
+            blocked.Add(write.Key);
+            if (write.Write.Group is { } group)
+            {
+                blockedGroups.Add(group);
+            }
+        }
+    }
+
+    // How many writes the lane takes at most while there is enough for each lane that could take the others. Entries of a call are not
+    // left: no other lane could take them.
+    private int ShareOf(LaneWork mine)
+    {
+        var total = _waiting.Count;
+        var sharing = 1;
+        foreach (var lane in _lanes)
+        {
+            if (lane != mine && lane.State != LaneWork.States.Opening && !lane.IsLong)
+            {
+                total += lane.Places.Count;
+                sharing++;
+            }
+        }
+
+        return total < SharedFrom ? int.MaxValue : (total + sharing - 1) / sharing;
+    }
+
+    private int? BeginHoldingLock()
+    {
+        if (_waiting.Count == 0)
+        {
+            return null;
+        }
+
+        var ready = Array.Exists(_lanes, static lane => lane.State == LaneWork.States.Busy) ? Math.Min(_ready, _waiting.Count) : _waiting.Count;
+        foreach (var lane in _lanes)
+        {
+            if (lane.State == LaneWork.States.Idle && IsWorthwhile(ready, lane))
+            {
+                // The first lane opens its connection when it has taken something, which fails when the database is away for too long.
+                lane.State = lane.Number == 0 ? LaneWork.States.Busy : LaneWork.States.Opening;
+                return lane.Number;
+            }
+        }
+
+        Debug.Assert(Array.Exists(_lanes, static lane => lane.State == LaneWork.States.Busy), "While something waits, a lane is busy.");
+        return null;
+    }
+
+    private void StopHoldingLock(LaneWork lane)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread && !lane.HasTaken, "A lane stops between two transactions.");
+        lane.State = LaneWork.States.Idle;
+        Debug.Assert(
+            _waiting.Count == 0 || Array.Exists(_lanes, static lane => lane.State == LaneWork.States.Busy), "While something waits, a lane is busy.");
+        if (HasEnded())
+        {
+            _ended?.TrySetResult();
+            _ended = null;
+        }
+    }
+
+    private bool HasEnded() => _waiting.Count == 0 && Array.TrueForAll(_lanes, static lane => lane.State == LaneWork.States.Idle);
+
+    // Whether so many writes are worth a transaction of the lane, or should wait for another lane, which looks again soon.
+    private bool IsWorthwhile(int writes, LaneWork mine)
+    {
+        if (writes is 0 or >= WorthwhileFrom)
+        {
+            return writes > 0;
+        }
+
+        foreach (var lane in _lanes)
+        {
+            if (lane != mine && lane.State == LaneWork.States.Busy && !lane.IsLong)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private bool IsInFlight(QueuedWrite write, LaneWork? exceptIn = null)
+    {
+        foreach (var lane in _lanes)
+        {
+            if (lane != exceptIn && (lane.HasBarrier || lane.Has(write)))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     // Only what nobody has taken yet.
@@ -188,6 +417,8 @@ internal sealed class WriteBacklog
             }
 
             _waiting.Remove(node);
+            _barriers -= node.Value.IsBarrier ? 1 : 0;
+            _ready = _waiting.Count;
         }
 
         node.Value.Cancel(cancellationToken);

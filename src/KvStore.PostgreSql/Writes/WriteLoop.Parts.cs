@@ -5,7 +5,7 @@ internal sealed partial class WriteLoop
 {
     private const double WorthwhileShare = 0.9;
 
-    private ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInTimeAsync(List<QueuedWrite> writes, KvPersistenceException failure)
+    private ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInTimeAsync(WriteLane lane, List<QueuedWrite> writes, KvPersistenceException failure)
     {
         var waiting = new List<QueuedWrite>();
         foreach (var write in writes)
@@ -22,10 +22,10 @@ internal sealed partial class WriteLoop
         }
 
         waiting = QueuedWrite.WithoutFailed(waiting);
-        return waiting.Count > 0 ? CommitAsync(waiting) : new([]);
+        return waiting.Count > 0 ? CommitAsync(lane, waiting) : new([]);
     }
 
-    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInPartsAsync(List<QueuedWrite> writes)
+    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInPartsAsync(WriteLane lane, List<QueuedWrite> writes)
     {
         var outcomes = new List<(QueuedWrite Write, KvEngineOutcome Outcome)>(writes.Count);
         foreach (var part in writes.Chunk((writes.Count + 1) / 2))
@@ -33,7 +33,7 @@ internal sealed partial class WriteLoop
             var sound = QueuedWrite.WithoutFailed(part);
             if (sound.Count > 0)
             {
-                outcomes.AddRange(await CommitAsync(sound).ConfigureAwait(false));
+                outcomes.AddRange(await CommitAsync(lane, sound).ConfigureAwait(false));
             }
         }
 

@@ -6,13 +6,21 @@ using Npgsql;
 
 namespace KvStore.PostgreSql.Writes;
 
-/// <summary>Commits the writes of this process: whatever waits goes together in one transaction, one after the other.</summary>
+/// <summary>Commits the writes of this process: whatever waits goes together in one transaction. With many callers two are in flight.</summary>
 /// <remarks>
-/// <para>When the connection is lost while a transaction is committed, its outcome is not known. Each transaction inserts a row with a
-/// number of its own. So another connection tries to insert that row: when that fails, the transaction was committed, and when it
-/// succeeds, the transaction was not committed and cannot be any more, however late it arrives at the server. Only then it is tried again.
-/// So no write is made twice, conditional ones included.</para>
-/// <para>Time is that of the system: a network does not obey the clock of a test.</para>
+/// <para>While the server commits the transaction of one lane, this process completes the writes of the other and gathers the next ones.
+/// <see cref="WriteBacklog"/> keeps the keys of the lanes apart. So for the server and for other processes the two lanes are what two
+/// processes are that write different keys, and nothing depends on the order in which their transactions end:</para>
+/// <list type="bullet">
+/// <item>A revision of one lane may be noted while the other has taken a lower one and not committed it. The feed does not go on
+/// from a highest revision, and compares the noted one only with the sequence, which is never behind it.</item>
+/// <item>Deletes up to a noted revision are forgotten when all writes are published that had been passed to the engine by then
+/// (<see cref="IKvEngineHost.ForgetDeletes"/>), of both lanes. An older put of the key of such a delete is one of them, even where the delete
+/// is committed later: the put was committed before the revision of the delete was taken, under the lock of the row.</item>
+/// <item>A barrier reads its revision while nothing is in flight, so that the writes before it have lower revisions and those behind it
+/// have higher ones.</item>
+/// </list>
+/// <para>The health is that of the last result, of either lane.</para>
 /// <para>Thread safety: all members, from any thread.</para>
 /// </remarks>
 internal sealed partial class WriteLoop : IAsyncDisposable
@@ -20,41 +28,32 @@ internal sealed partial class WriteLoop : IAsyncDisposable
     private const int GatheredFrom = 8;
     private const int GatheringsMax = 64;
 
-    /// <summary>The first attempt gets this part of the time, so that there is time for another connection.</summary>
-    public const int FirstAttemptShare = 3;
-
-    // A slow network needs time for many bytes.
-    private const int DoublingsMax = 4;
-    private const int BytesPerSecondMin = 512 * 1024;
-
     private readonly string _schema;
-    private readonly WriteStatements _statements;
-    private readonly int _number;
-    private readonly Link _link;
-    private readonly DatabaseClock _clock;
     private readonly ReplicaFeed _feed;
     private readonly IKvEngineHost _host;
     private readonly TimeSpan _timeout;
     private readonly Action<Exception?> _report;
     private readonly Action _committed;
     private readonly WriteBacklog _backlog = new();
+    private readonly WriteLane[] _lanes;
     private readonly CancellationTokenSource _stopping = new();
 
     // Whether the last transaction could not reach the database. Then writes have waited for it since they were queued.
-    private bool _isAway;
-
-    // The connection of the last transaction, and its other end; null where that is not known.
-    private NpgsqlConnection? _sessionOf;
-    private ServerSession? _session;
-
-    // The statements that this connection has had.
-    private readonly HashSet<string> _sent = [];
+    private volatile bool _isAway;
 
     public WriteLoop(
-        string schema, int number, Link link, DatabaseClock clock, ReplicaFeed feed, IKvEngineHost host, TimeSpan timeout, Action<Exception?> report, Action committed)
+        string schema, int number, NpgsqlDataSource dataSource, DatabaseClock clock, ReplicaFeed feed, IKvEngineHost host, TimeSpan timeout, Action<Exception?> report, Action committed)
     {
-        (_schema, _number, _link, _clock, _feed, _host, _timeout, _report, _committed) = (schema, number, link, clock, feed, host, timeout, report, committed);
-        _statements = new WriteStatements(schema);
+        (_schema, _feed, _host, _timeout, _report, _committed) = (schema, feed, host, timeout, report, committed);
+        var statements = new WriteStatements(schema);
+        _lanes = new WriteLane[WriteBacklog.Lanes];
+        for (var i = 0; i < _lanes.Length; i++)
+        {
+            _lanes[i] = new WriteLane(i, schema, dataSource, timeout, TransactionOf, report, NoteDelay);
+        }
+
+        WriteTransaction TransactionOf(List<QueuedWrite> writes, int refusals) =>
+            new(statements, number, clock, writes, write => host.RevisionOf(write.Key.Span) != 0, refusals);
     }
 
     /// <summary>How many writes the last transaction had.</summary>
@@ -85,26 +84,54 @@ internal sealed partial class WriteLoop : IAsyncDisposable
         await _stopping.StopAsync().ConfigureAwait(false);
         await _backlog.WhenEnded().ConfigureAwait(false);
         _backlog.Close(new ObjectDisposedException(_host.Name));
+
+        // What was added in between.
+        await _backlog.WhenEnded().ConfigureAwait(false);
+        foreach (var lane in _lanes)
+        {
+            await lane.DisposeAsync().ConfigureAwait(false);
+        }
+
         _stopping.Dispose();
     }
 
     // The caller may hold locks, so nothing is done in its call.
-    private void Add(QueuedWrite write, CancellationToken cancellationToken)
+    private void Add(QueuedWrite write, CancellationToken cancellationToken) => Begin(_backlog.Add(write, cancellationToken));
+
+    private void Begin(int? lane)
     {
-        if (_backlog.Add(write, cancellationToken))
+        if (lane is { } number)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static loop => _ = loop.RunAsync(), this, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static begun => _ = begun.Loop.RunAsync(begun.Lane), (Loop: this, Lane: _lanes[number]), preferLocal: false);
         }
     }
 
-    private async Task RunAsync()
+    // What waits does not wait for an attempt that has failed: another lane may have a connection that works.
+    private void NoteDelay(WriteLane lane)
     {
+        _backlog.NoteDelay(lane.Number);
+        Begin(_backlog.BeginAnother());
+    }
+
+    private async Task RunAsync(WriteLane lane)
+    {
+        if (lane.Number > 0 && !await OpenAsync(lane).ConfigureAwait(false))
+        {
+            return;
+        }
+
         while (true)
         {
-            await GatherAsync().ConfigureAwait(false);
-            var writes = _backlog.Take();
-            var outcomes = writes.Count > 0 ? await CommitAsync(writes).ConfigureAwait(false) : [];
-            if (_backlog.TryEnd())
+            await GatherAsync(lane).ConfigureAwait(false);
+            var writes = _backlog.Take(lane.Number);
+            if (writes.Count == 0)
+            {
+                return;
+            }
+
+            Begin(_backlog.BeginAnother());
+            var outcomes = await CommitAsync(lane, writes).ConfigureAwait(false);
+            if (!_backlog.Release(lane.Number))
             {
                 Completion.RunAtEnd(outcomes);
                 return;
@@ -114,14 +141,34 @@ internal sealed partial class WriteLoop : IAsyncDisposable
         }
     }
 
+    // Nothing waits for this: as long as a lane has no connection, the others commit everything.
+    private async ValueTask<bool> OpenAsync(WriteLane lane)
+    {
+        try
+        {
+            await lane.OpenAsync(_stopping.Token).ConfigureAwait(false);
+            lane.FailedOpenings = 0;
+            _backlog.Opened(lane.Number);
+            return true;
+        }
+        catch (Exception)
+        {
+            // The pool or the server has no place for it, or the database is away, which the first lane reports.
+            await lane.DropAsync().ConfigureAwait(false);
+            await Task.Delay(Failures.DelayAfter(lane.FailedOpenings++), TimeProvider.System, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _backlog.GiveUp(lane.Number);
+            return false;
+        }
+    }
+
     // The callers of the last transaction go on now, and most of them write again. Without a pause, the first of them would have a
     // transaction of its own, and the others would wait for it.
-    private async ValueTask GatherAsync()
+    private async ValueTask GatherAsync(WriteLane lane)
     {
-        for (var i = 0; i < GatheringsMax && LastBatch >= GatheredFrom && _backlog.Count is var before && before < LastBatch; i++)
+        for (var i = 0; i < GatheringsMax && lane.LastBatch >= GatheredFrom && _backlog.Ready is var before && before < lane.LastBatch; i++)
         {
             await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-            if (_backlog.Count == before)
+            if (_backlog.Ready == before)
             {
                 return;
             }
@@ -129,41 +176,42 @@ internal sealed partial class WriteLoop : IAsyncDisposable
     }
 
     // Returns the writes that are decided and shown, to be completed.
-    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitAsync(List<QueuedWrite> writes)
+    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitAsync(WriteLane lane, List<QueuedWrite> writes)
     {
-        LastBatch = writes.Count;
+        lane.LastBatch = LastBatch = writes.Count;
         try
         {
             if (Refusal is { } refusal)
             {
-                _isAway = false;
+                _isAway = lane.IsAway = false;
                 throw new KvPersistenceException(refusal.Message, refusal);
             }
 
             if (writes[0].IsBarrier)
             {
-                return [(writes[0], new KvEngineOutcome { Holds = true, Revision = await LastRevisionAsync().ConfigureAwait(false) })];
+                return [(writes[0], new KvEngineOutcome { Holds = true, Revision = await lane.LastRevisionAsync().ConfigureAwait(false) })];
             }
 
-            var transaction = await CommitAsync(writes, _isAway ? writes.Min(static write => write.QueuedAt) : TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
+            var transaction = await lane.CommitAsync(writes, _isAway ? writes.Min(static write => write.QueuedAt) : TimeProvider.System.GetTimestamp()).ConfigureAwait(false);
             _isAway = false;
             _report(null);
             return Outcomes(transaction);
         }
-        catch (KvPersistenceException e) when (_isAway && e is not KvOutcomeUnknownException)
+        catch (KvPersistenceException e) when (lane.IsAway && e is not KvOutcomeUnknownException)
         {
             // Nothing was written: those that have not waited long enough go on to wait.
+            _isAway = true;
             _report(e);
-            return await CommitInTimeAsync(writes, e).ConfigureAwait(false);
+            return await CommitInTimeAsync(lane, writes, e).ConfigureAwait(false);
         }
         catch (Exception e) when (writes.Count > 1 && Failures.IsOfData(e))
         {
             // One of them is to blame: the others do not fail with it.
-            return await CommitInPartsAsync(writes).ConfigureAwait(false);
+            return await CommitInPartsAsync(lane, writes).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            _isAway &= !Failures.IsRefusal(e);
+            _isAway = lane.IsAway || (_isAway && !Failures.IsRefusal(e));
             _report(e);
             var failure = e is KvPersistenceException ? e
                 : Adoption.IsMissing(e) ? new KvPersistenceException($"The table {_schema}.meta has no row, or another server takes over again and again. Nothing was written.", e)
@@ -176,174 +224,6 @@ internal sealed partial class WriteLoop : IAsyncDisposable
 
             return [];
         }
-    }
-
-    private async ValueTask<long> LastRevisionAsync()
-    {
-        try
-        {
-            using var patience = new CancellationTokenSource(_timeout);
-            return await _link.AskAsync(ReadAsync, Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
-        }
-        catch
-        {
-            await _link.DropAsync().ConfigureAwait(false);
-            throw;
-        }
-
-        async Task<long> ReadAsync(NpgsqlConnection connection)
-        {
-            using var command = new NpgsqlCommand($"SELECT last_value FROM {_schema}.revisions", connection) { CommandTimeout = Link.AnswerSecondsMax };
-            return (long)(await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false))!;
-        }
-    }
-
-    private async ValueTask<WriteTransaction> CommitAsync(List<QueuedWrite> writes, long began)
-    {
-        var refusals = 0;
-        Exception? cause = null;
-        for (var attempt = 0; ; attempt++)
-        {
-            var transaction = new WriteTransaction(_statements, _number, _clock, writes, write => _host.RevisionOf(write.Key.Span) != 0, refusals);
-            var isSent = false;
-            try
-            {
-                using var patience = new CancellationTokenSource(Left(began));
-                var connection = await _link.OpenAsync(patience.Token).ConfigureAwait(false);
-                if (connection != _sessionOf)
-                {
-                    _sessionOf = null;
-                    _session = await _link.AskAsync(ServerSession.FindAsync, Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
-                    _sessionOf = connection;
-                    _sent.Clear();
-                }
-
-                isSent = true;
-                var seconds = AnswerSeconds(attempt, writes);
-                try
-                {
-                    await _link.AnswerAsync(RunAsync(transaction, connection, seconds), seconds, CancellationToken.None).ConfigureAwait(false);
-                }
-                catch
-                {
-                    transaction.Abandon();
-                    throw;
-                }
-
-                return transaction;
-            }
-            catch (Exception e) when (Adoption.IsMissing(e) && HasTimeLeft(began))
-            {
-                // Another server, or one that was started again. Or a key has no row, although memory knows it.
-                await AdoptAsync().ConfigureAwait(false);
-                refusals++;
-                continue;
-            }
-            catch (Exception e) when (ManyPuts.IsRefusal(e))
-            {
-                // Rolled back. The next attempt looks for rows first.
-                refusals++;
-                continue;
-            }
-            catch (Exception e) when (Failures.IsConflict(e) && HasTimeLeft(began))
-            {
-                // Rolled back, and tried again.
-            }
-            catch (Exception e) when (!Failures.IsRefusal(e))
-            {
-                // Anything: the driver throws many kinds when a connection is lost.
-                await DropAsync(e).ConfigureAwait(false);
-
-                // When only the time is up, an earlier failure says more.
-                cause = e is OperationCanceledException ? cause ?? new TimeoutException("No connection opened in time.", e) : e;
-                _report(cause);
-                if (isSent && !Failures.IsReadOnly(e) && await FindCommittedAsync(transaction, _session, e).ConfigureAwait(false) is { } committed)
-                {
-                    return committed;
-                }
-
-                if (!HasTimeLeft(began))
-                {
-                    _isAway = true;
-                    throw new KvPersistenceException(
-                        Invariant($"The database could not {(Failures.IsReadOnly(cause) ? "be written to" : "be reached")} for {_timeout.TotalSeconds:0.#} seconds: {Failures.Reason(cause)}. Nothing was written."), cause);
-                }
-            }
-            catch (Exception)
-            {
-                await _link.DropAsync().ConfigureAwait(false);
-                throw;
-            }
-
-            await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
-        }
-    }
-
-    private async ValueTask AdoptAsync()
-    {
-        try
-        {
-            using var patience = new CancellationTokenSource(_timeout);
-            await _link.AskAsync(connection => Adoption.EnsureAsync(connection, _schema), Link.AnswerSecondsMax, patience.Token).ConfigureAwait(false);
-        }
-        catch (Exception)
-        {
-            // The next attempt finds out.
-            await _link.DropAsync().ConfigureAwait(false);
-        }
-    }
-
-    // What a transaction has made whose connection was lost; null when it was not committed, and never will be.
-    private async ValueTask<WriteTransaction?> FindCommittedAsync(WriteTransaction transaction, ServerSession? session, Exception cause)
-    {
-        var began = TimeProvider.System.GetTimestamp();
-        var last = cause;
-        for (var attempt = 0; ; attempt++)
-        {
-            try
-            {
-                using var patience = new CancellationTokenSource(Left(began));
-                return await _link.AskAsync(connection => CommitFence.FindAsync(connection, _schema, transaction, session, AnswerSeconds(0, [])), AnswerSeconds(attempt, []), patience.Token).ConfigureAwait(false);
-            }
-            catch (Exception e)
-            {
-                // That the time ran out says less than what failed before.
-                last = e is OperationCanceledException && attempt > 0 ? last : e;
-                _report(e);
-                await DropAsync(e).ConfigureAwait(false);
-            }
-
-            if (!HasTimeLeft(began))
-            {
-                _isAway = true;
-                throw new KvOutcomeUnknownException(
-                    Invariant($"The connection to the database was lost while the write was committed ({Failures.Reason(cause)}), and for {_timeout.TotalSeconds:0.#} seconds it could not be found out whether it was ({Failures.Reason(last)}). Read the key again once the database can be reached."),
-                    cause);
-            }
-
-            await Task.Delay(Failures.DelayAfter(attempt), TimeProvider.System).ConfigureAwait(false);
-        }
-    }
-
-    private ValueTask DropAsync(Exception cause) => Failures.IsReadOnly(cause) ? _link.DropAllAsync() : _link.DropAsync();
-
-    // A pooler takes another connection to the server each time, which does not have the statements that were prepared.
-    private async Task<bool> RunAsync(WriteTransaction transaction, NpgsqlConnection connection, int seconds)
-    {
-        await transaction.RunAsync(connection, _session is null ? null : _sent, seconds, CancellationToken.None).ConfigureAwait(false);
-        return true;
-    }
-
-    private int AnswerSeconds(int attempt, List<QueuedWrite> writes)
-    {
-        var share = Math.Max(1, (long)(_timeout.TotalSeconds / FirstAttemptShare)) << Math.Min(attempt, DoublingsMax);
-        return (int)(Math.Min(share, (long)Math.Ceiling(_timeout.TotalSeconds)) + (writes.Sum(static write => write.Bytes) / BytesPerSecondMin));
-    }
-
-    private TimeSpan Left(long began)
-    {
-        var left = _timeout - TimeProvider.System.GetElapsedTime(began);
-        return left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1);
     }
 
     private bool HasTimeLeft(long began) => TimeProvider.System.GetElapsedTime(began) < _timeout;

@@ -8,8 +8,8 @@ namespace KvStore.PostgreSql.Tests.Connections;
 public sealed class PrerequisitesTests
 {
     [Theory]
-    [InlineData(true, 5)]
-    [InlineData(false, 3)]
+    [InlineData(true, 6)]
+    [InlineData(false, 4)]
     public async Task Pool_that_is_too_small_is_refused_and_the_smallest_one_is_enough(bool usesNotifications, int min)
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();

@@ -26,7 +26,7 @@ public sealed partial class FigureTests
 
         // Writes.
         Of($"wait up to `WriteTimeout` ({s_defaults.WriteTimeout.TotalSeconds} s)"),
-        Of($"a write gives it up after a {Fractions[WriteLoop.FirstAttemptShare]} of `WriteTimeout`"),
+        Of($"a write gives it up after a {Fractions[WriteLane.FirstAttemptShare]} of `WriteTimeout`"),
         Of($"From {ManyPuts.From} puts on"),
         Of($"in transactions of at most {WriteBacklog.WritesMax:N0} entries"),
 
