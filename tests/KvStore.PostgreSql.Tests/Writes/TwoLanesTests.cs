@@ -155,7 +155,7 @@ public sealed class TwoLanesTests
     }
 
     [Fact]
-    public async Task Session_of_a_lane_that_is_killed_again_and_again_loses_nothing_and_makes_no_write_twice()
+    public async Task Sessions_that_are_killed_again_and_again_make_each_write_once()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
         await using var kv = await KvPostgreSql.OpenAsync("KV", database, new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(60) });
