@@ -75,7 +75,8 @@ internal sealed class PostgreSqlEngine : IKvEngine
             var feed = new ReplicaFeed(source, host);
             _parts = new Parts { Link = link, Feed = feed, LargeValues = new LargeValueStore(dataSource, _options.Schema, _options.LargeValueBytes, _options.WriteTimeout) };
             var state = await feed.OpenAsync(cancellationToken).ConfigureAwait(false);
-            var follower = new FeedLoop(feed, link, host, _options, logger);
+            var metrics = _parts.Metrics = new EngineMetrics(host.Name);
+            var follower = new FeedLoop(feed, link, host, _options, logger, metrics.RecordLag);
             var notifications = _options.UseNotifications
                 ? new Notifications(dataSource, Invariant($"{_options.Schema}_{number}"), follower.Wake)
                 : null;
@@ -85,7 +86,7 @@ internal sealed class PostgreSqlEngine : IKvEngine
                 _options.Schema, number, dataSource, clock, feed, host, _options.WriteTimeout, ReportWrite, () => notifications?.Notify());
             follower.RefusalChanged = refusal => _parts.Writes.Refusal = refusal;
             _parts.Sweeper = new Sweeper(dataSource, _options.Schema, number, clock, _options.SweepInterval, logger);
-            _parts.Metrics = new EngineMetrics(host.Name, follower, feed, _parts.Writes);
+            metrics.Observe(follower, feed, _parts.Writes);
             EngineLog.Opened(logger, host.Name, state.Entries);
             return new KvRecovery { HighestRevision = state.LastRevision, Mutations = state.Entries };
         }

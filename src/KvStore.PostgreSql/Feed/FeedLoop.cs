@@ -17,6 +17,7 @@ internal sealed class FeedLoop : IAsyncDisposable
     private readonly IKvEngineHost _host;
     private readonly KvPostgreSqlOptions _options;
     private readonly ILogger _logger;
+    private readonly Action<TimeSpan> _noteLag;
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Lock _lock = new();
@@ -25,14 +26,19 @@ internal sealed class FeedLoop : IAsyncDisposable
 
     // Completed by the first question that begins after it was added.
     private TaskCompletionSource? _waiting;
-    private long _freshAt = TimeProvider.System.GetTimestamp();
     private long _lastTicks;
     private volatile Exception? _failure;
     private bool _isRefusing;
 
-    public FeedLoop(ReplicaFeed feed, Link link, IKvEngineHost host, KvPostgreSqlOptions options, ILogger logger)
+    /// <param name="feed">The feed, which has loaded all entries.</param>
+    /// <param name="link">Its connection.</param>
+    /// <param name="host">The replica.</param>
+    /// <param name="options">How often to ask, and what to do when the state is stale.</param>
+    /// <param name="logger">Receives what an operator wants to know.</param>
+    /// <param name="noteLag">Called when a question has brought writes, with a time: none of them was committed longer ago.</param>
+    public FeedLoop(ReplicaFeed feed, Link link, IKvEngineHost host, KvPostgreSqlOptions options, ILogger logger, Action<TimeSpan> noteLag)
     {
-        (_feed, _link, _host, _options, _logger) = (feed, link, host, options, logger);
+        (_feed, _link, _host, _options, _logger, _noteLag) = (feed, link, host, options, logger, noteLag);
         var check = options.StalenessMax / 10 < s_checkMax ? options.StalenessMax / 10 : s_checkMax;
         _watch = TimeProvider.System.CreateTimer(static loop => ((FeedLoop)loop!).CheckStaleness(), this, check, check);
         _loop = Task.Run(RunAsync);
@@ -42,7 +48,7 @@ internal sealed class FeedLoop : IAsyncDisposable
     public Action<Exception?>? RefusalChanged { get; set; }
 
     /// <summary>The time since the last question that was answered was asked: the state in memory is at most so old.</summary>
-    public TimeSpan Staleness => TimeProvider.System.GetElapsedTime(Volatile.Read(ref _freshAt));
+    public TimeSpan Staleness => TimeProvider.System.GetElapsedTime(_feed.AskedAt);
 
     /// <summary>How long the last question took.</summary>
     public TimeSpan LastDuration => TimeSpan.FromTicks(Volatile.Read(ref _lastTicks));
@@ -106,11 +112,13 @@ internal sealed class FeedLoop : IAsyncDisposable
         while (!_stopping.IsCancellationRequested)
         {
             var waiting = TakeWaiting();
+            var askedBefore = _feed.AskedAt;
             var began = TimeProvider.System.GetTimestamp();
             try
             {
-                await _feed.PollAsync(_stopping.Token).ConfigureAwait(false);
-                NoteFresh(began);
+                var applied = await _feed.PollAsync(_stopping.Token).ConfigureAwait(false);
+                Volatile.Write(ref _lastTicks, TimeProvider.System.GetElapsedTime(began).Ticks);
+                NoteFresh(applied, TimeProvider.System.GetElapsedTime(askedBefore));
                 waiting?.TrySetResult();
                 attempt = 0;
                 await _wake.WaitAsync(_options.PollInterval, _stopping.Token).ConfigureAwait(false);
@@ -139,12 +147,17 @@ internal sealed class FeedLoop : IAsyncDisposable
         }
     }
 
-    private void NoteFresh(long began)
+    // The question before did not show what this one has brought, so it was committed after that one was asked.
+    private void NoteFresh(int applied, TimeSpan sinceAskedBefore)
     {
-        Volatile.Write(ref _lastTicks, TimeProvider.System.GetElapsedTime(began).Ticks);
+        if (applied > 0)
+        {
+            _noteLag(sinceAskedBefore);
+        }
+
         if (_failure is { } failure)
         {
-            EngineLog.Found(_logger, _host.Name, Staleness.TotalSeconds);
+            EngineLog.Found(_logger, _host.Name, sinceAskedBefore.TotalSeconds);
             _failure = null;
             if (failure is SequenceResetException)
             {
@@ -152,7 +165,6 @@ internal sealed class FeedLoop : IAsyncDisposable
             }
         }
 
-        Volatile.Write(ref _freshAt, began);
         CheckStaleness();
     }
 

@@ -25,9 +25,16 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
     private string _identity = "";
     private long _highest;
     private long _resyncs;
+    private long _askedAt;
 
     /// <summary>How often the whole namespace was compared.</summary>
     public long Resyncs => Volatile.Read(ref _resyncs);
+
+    /// <summary>
+    /// The timestamp at which the last question was asked that is answered and applied, the loading of all entries included: what is not applied
+    /// was committed later.
+    /// </summary>
+    public long AskedAt => Volatile.Read(ref _askedAt);
 
     /// <summary>Loads all entries.</summary>
     public async ValueTask<FeedState> OpenAsync(CancellationToken cancellationToken)
@@ -35,10 +42,12 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
         await _lock.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            var askedAt = TimeProvider.System.GetTimestamp();
             var state = await source.LoadAsync(host, cancellationToken).ConfigureAwait(false);
             host.Publish();
             (_snapshot, _identity) = (state.Snapshot, state.Identity);
             NoteRevision(state.LastRevision);
+            Volatile.Write(ref _askedAt, askedAt);
             return state;
         }
         finally
@@ -65,22 +74,10 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
         await _lock.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var highest = Volatile.Read(ref _highest);
-            var changes = await source.ReadChangesAsync(_snapshot, cancellationToken).ConfigureAwait(false);
-            if (changes.HasGap || changes.Identity != _identity)
-            {
-                return await ResyncAsync(cancellationToken).ConfigureAwait(false);
-            }
-
-            if (changes.LastRevision < highest)
-            {
-                throw new SequenceResetException(changes.LastRevision, highest);
-            }
-
-            var applied = await ApplyAsync(changes.Keys, cancellationToken).ConfigureAwait(false);
-            _snapshot = changes.Snapshot;
-            NoteRevision(changes.LastRevision);
-            host.ForgetDeletes(highest);
+            var askedAt = TimeProvider.System.GetTimestamp();
+            var applied = await AskAsync(cancellationToken).ConfigureAwait(false);
+            Debug.Assert(askedAt >= AskedAt, "One question after the other.");
+            Volatile.Write(ref _askedAt, askedAt);
             return applied;
         }
         finally
@@ -123,6 +120,27 @@ internal sealed class ReplicaFeed(IFeedSource source, IKvEngineHost host) : IDis
     }
 
     public void Dispose() => _lock.Dispose();
+
+    private async ValueTask<int> AskAsync(CancellationToken cancellationToken)
+    {
+        var highest = Volatile.Read(ref _highest);
+        var changes = await source.ReadChangesAsync(_snapshot, cancellationToken).ConfigureAwait(false);
+        if (changes.HasGap || changes.Identity != _identity)
+        {
+            return await ResyncAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (changes.LastRevision < highest)
+        {
+            throw new SequenceResetException(changes.LastRevision, highest);
+        }
+
+        var applied = await ApplyAsync(changes.Keys, cancellationToken).ConfigureAwait(false);
+        _snapshot = changes.Snapshot;
+        NoteRevision(changes.LastRevision);
+        host.ForgetDeletes(highest);
+        return applied;
+    }
 
     private async ValueTask<int> ApplyAsync(IReadOnlyList<ChangedKey> changed, CancellationToken cancellationToken)
     {

@@ -29,7 +29,7 @@ public interface IKvEngineHost
 
     /// <summary>
     /// Applies a mutation that the engine has committed, unless the key has a newer one. It is visible after the next
-    /// <see cref="Publish"/> at the latest.
+    /// <see cref="Publish"/> at the latest. Watchers are shown a delete also when the put before it was never passed on.
     /// </summary>
     /// <param name="mutation">The mutation, with the revision that the engine gave. Its memory is reused when the call returns.</param>
     void Apply(in KvMutation mutation);

@@ -74,12 +74,16 @@ internal sealed partial class ShardedStore
         {
             Changes.NotePut(record.Key, hash, replaced.Revision, record.Revision);
         }
-        else if (replaced.IsValue)
+        else if (replaced.IsValue || IsOfUnknownValue(record))
         {
             var kind = _clock.HasPassed(replaced.Deadline) ? KvChangeKind.Expire : KvChangeKind.Delete;
             NoteRemovalHoldingLock(new KeyChange(record.Key, hash, replaced.Revision, record.Revision, kind));
         }
     }
+
+    // An engine passes on only the newest version of a key, so a delete may arrive of a value that never did. A reader that another process has
+    // shown the value may go on here, and must be shown the delete. The namespace has opened without what was deleted before.
+    private bool IsOfUnknownValue(Record tombstone) => HasForeignRevisions && tombstone.Revision > FirstRevision;
 
     private void NoteRemovalHoldingLock(in KeyChange change)
     {

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using KvStore.PostgreSql.Tests.Servers;
 
@@ -49,6 +51,29 @@ public sealed class EngineMetricsTests
     }
 
     [Fact]
+    public async Task Lag_of_the_feed_is_at_least_the_time_that_a_write_of_another_process_took()
+    {
+        var server = await PostgreSqlServer.Shared;
+        var database = await server.CreateDatabaseAsync();
+        await using var proxy = new CuttingProxy(server.Socket);
+        var name = NewName();
+        await using var other = await KvPostgreSql.OpenAsync(name, database);
+        await using var kv = await KvPostgreSql.OpenAsync(name, proxy.Through(database, "Timeout=2"), new KvPostgreSqlOptions { UseNotifications = false });
+        var lags = new ConcurrentQueue<double>();
+        using var listener = Listen(name, "feed.lag", lags.Enqueue);
+        var arrived = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var observation = kv.ObserveChanges(_ => arrived.TrySetResult(Stopwatch.GetTimestamp()));
+        proxy.Refuses = true;
+        proxy.Cut();
+        await other.PutAsync("k", "v");
+        var committed = Stopwatch.GetTimestamp();
+        proxy.Refuses = false;
+
+        var took = Stopwatch.GetElapsedTime(committed, await arrived.Task).TotalSeconds;
+        await WaitUntil.HoldsAsync(() => lags.Any(lag => lag >= took), "the lag is noted behind the arrival");
+    }
+
+    [Fact]
     public async Task Batch_is_the_number_of_writes_in_the_last_transaction()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
@@ -91,7 +116,14 @@ public sealed class EngineMetricsTests
     private static List<double> Values(string name, string metric)
     {
         var values = new List<double>();
-        using var listener = new MeterListener
+        using var listener = Listen(name, metric, values.Add);
+        listener.RecordObservableInstruments();
+        return values;
+    }
+
+    private static MeterListener Listen(string name, string metric, Action<double> measured)
+    {
+        var listener = new MeterListener
         {
             InstrumentPublished = (instrument, listener) =>
             {
@@ -105,8 +137,7 @@ public sealed class EngineMetricsTests
         listener.SetMeasurementEventCallback<int>((_, value, tags, _) => Add(value, tags));
         listener.SetMeasurementEventCallback<long>((_, value, tags, _) => Add(value, tags));
         listener.Start();
-        listener.RecordObservableInstruments();
-        return values;
+        return listener;
 
         void Add(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
@@ -114,7 +145,7 @@ public sealed class EngineMetricsTests
             {
                 if (tag.Key == "kvstore.namespace" && name.Equals(tag.Value))
                 {
-                    values.Add(value);
+                    measured(value);
                 }
             }
         }

@@ -21,7 +21,7 @@ public sealed class HalfOpenReadTests
         await using var other = await KvPostgreSql.OpenAsync("KV", database, options);
         await WaitUntil.HoldsAsync(async () => await ListenersAsync() == 2);
         proxy.HalfOpen();
-        await WaitUntil.HoldsAsync(async () => await ListenersAsync() == 3, "it listens over another connection; the server knows nothing of the end of the first one");
+        await WaitUntil.HoldsAsync(async () => await ListenersAsync() >= 3, "it listens over another connection; the server knows nothing of the end of the first one");
 
         await other.PutAsync("k", "v");
         await WaitUntil.HoldsAsync(() => kv.TryGet("k", out _));

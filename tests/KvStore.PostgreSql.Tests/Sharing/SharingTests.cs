@@ -179,6 +179,21 @@ public sealed class SharingTests
     }
 
     [Fact]
+    public async Task Watch_shows_the_delete_of_a_key_that_was_made_and_deleted_between_two_questions()
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(1);
+        await using var slow = await KvPostgreSql.OpenAsync("SHARED", shared.Database, new KvPostgreSqlOptions { PollInterval = TimeSpan.FromSeconds(60), UseNotifications = false });
+        using var ending = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var watching = LastKindsAsync(slow, ending.Token);
+        await AskAsync(slow);
+        await shared[0].PutAsync("k", "v");
+        await shared[0].DeleteAsync("k");
+        await AskAsync(slow);
+        await slow.PutAsync("end", "");
+        (await watching).Should().Contain("k", KvChangeKind.Delete);
+    }
+
+    [Fact]
     public async Task Watch_shows_the_writes_of_all_processes()
     {
         await using var shared = await SharedNamespaces.OpenAsync(3);
@@ -207,7 +222,7 @@ public sealed class SharingTests
                 }
             }
         });
-        await isCurrent.Task;
+        await Task.WhenAny(isCurrent.Task, watching);
         await Task.WhenAll(Enumerable.Range(0, 3).Select(process => Task.Run(async () =>
         {
             for (var i = 0; i < 100; i++)
@@ -218,12 +233,32 @@ public sealed class SharingTests
             await shared[process].DeleteAsync($"w/{process}");
         })));
         await shared.ShouldConvergeAsync();
+        await AskAsync(shared[2]);
         await shared[1].PutAsync("w/end", "");
         await watching;
 
         var expected = Enumerable.Range(0, 300).ToDictionary(i => $"w/{i}", i => i < 3 ? "-" : (i / 3).ToString(CultureInfo.InvariantCulture));
         expected["w/end"] = "";
         seen.Should().Equal(expected);
+    }
+
+    // The process has asked for the writes of the others when this completes, and applied them.
+    private static async Task AskAsync(KvNamespace kv) => (await kv.DeletePrefixAsync("no key has this")).Should().Be(0);
+
+    // Up to the key "end".
+    private static async Task<Dictionary<string, KvChangeKind>> LastKindsAsync(KvNamespace kv, CancellationToken cancellationToken)
+    {
+        var kinds = new Dictionary<string, KvChangeKind>(StringComparer.Ordinal);
+        await foreach (var change in kv.WatchAsync(cancellationToken: cancellationToken))
+        {
+            kinds[change.Key] = change.Kind;
+            if (change.Key == "end")
+            {
+                break;
+            }
+        }
+
+        return kinds;
     }
 
     [Fact]
