@@ -14,6 +14,7 @@ internal static class PostgreSqlQuestions
 {
     private const string Ours = "KvStore PutAsync";
     private const int HotKeys = 100_000;
+    private const int WarmUpRounds = 4;
 
     public static IEnumerable<Question> All(CompareOptions options)
     {
@@ -64,10 +65,10 @@ internal static class PostgreSqlQuestions
         var kv = KvPostgreSql.OpenAsync("BENCH_KV", database.ConnectionString).AsTask().GetAwaiter().GetResult();
         var duration = TimeSpan.FromMilliseconds(session.Options.IsShort ? 20 : 1500);
         var (bare, ours) = (new Sample[session.Options.Rounds], new Sample[session.Options.Rounds]);
-        for (var round = -1; round < bare.Length; round++)
+        for (var round = -WarmUpRounds; round < bare.Length; round++)
         {
-            // The first round is not counted: connections are opened, statements prepared, code compiled and rows inserted.
-            session.Progress.Show(Math.Max(0, (double)round / bare.Length), $"round {round + 1}");
+            // Those before are not counted: connections are opened, statements prepared, rows inserted, and code compiled for some seconds.
+            session.Progress.Show(Math.Max(0, (double)round / bare.Length), round < 0 ? "warm-up" : $"round {round + 1}");
             var raw = CallAsync(callers, duration, callers == 1 ? () => new OneConnection(source) : () => new Pooled(source)).GetAwaiter().GetResult();
             var put = CallAsync(callers, duration, () => new Putting(kv)).GetAwaiter().GetResult();
             if (round >= 0)

@@ -24,30 +24,33 @@ internal sealed class WriteStatements(string schema)
 
     public string AddCommit { get; } = $"INSERT INTO {schema}.commits (id) VALUES ($1)";
 
-    /// <summary>Puts one entry: a whole transaction, with the number of the transaction as <c>$9</c>. It fails on a server that is not adopted.</summary>
+    /// <summary>
+    /// Puts one entry: a whole transaction, with the number of the transaction as <c>$9</c>. It fails on a server that is not adopted.
+    /// <c>$10</c> says that the key has a row, so that no revision is taken in vain for an insert. Where it has none after all, it fails in
+    /// the same way.
+    /// </summary>
     public string PutOne { get; } =
         $"""
         WITH w AS (
             INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, nextval('{schema}.revisions')
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, {InsertRevision(schema)}
             FROM {schema}.meta WHERE {Adoption.IsAdopted(schema)}
             ON CONFLICT (namespace, key) {Overwrite(schema)}
             RETURNING e.revision),
         c AS (INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, ARRAY[$2], ARRAY[revision] FROM w),
         m AS (INSERT INTO {schema}.commits (id) SELECT $9 FROM w)
-        SELECT max(revision), 1 / count(*) FROM w
+        SELECT max(revision), 1 / count(*) FILTER (WHERE revision > 0) FROM w
         """;
 
     /// <summary>
-    /// Puts many entries in the order of <c>$2</c>: a whole transaction, as <see cref="PutOne"/>. <c>$10</c> says that all keys have rows, so
-    /// that no revision is taken in vain for an insert. Where a key has none after all, it fails as on a server that is not adopted. Returns
-    /// the revisions, and their keys where those are not in the order of <c>$2</c>.
+    /// Puts many entries in the order of <c>$2</c>: a whole transaction, as <see cref="PutOne"/>. Returns the revisions, and their keys where
+    /// those are not in the order of <c>$2</c>.
     /// </summary>
     public string PutAll { get; } =
         $"""
         WITH w AS (
             INSERT INTO {schema}.entries AS e (namespace, {Columns}, revision)
-            SELECT $1, {Values}, CASE WHEN $10 THEN 0 ELSE nextval('{schema}.revisions') END
+            SELECT $1, {Values}, {InsertRevision(schema)}
             FROM {schema}.meta, unnest($2, $3, $4, $5, $6, $7, $8) AS u ({Columns}) WHERE {Adoption.IsAdopted(schema)}
             ON CONFLICT (namespace, key) {Overwrite(schema)}
             RETURNING e.key, e.revision),
@@ -155,7 +158,9 @@ internal sealed class WriteStatements(string schema)
         SELECT key, revision, 0::bigint FROM w
         """;
 
-    // A revision of 0 is that of an insert which nobody expected: see PutAll.
+    private static string InsertRevision(string schema) => $"CASE WHEN $10 THEN 0 ELSE nextval('{schema}.revisions') END";
+
+    // A revision of 0 is that of an insert which nobody expected.
     private static string Changes(string schema) =>
         $"INSERT INTO {schema}.changes (namespace, keys, revisions) SELECT $1, array_agg(key), array_agg(revision) FROM w HAVING min(revision) > 0";
 

@@ -185,15 +185,15 @@ internal sealed class WriteTransaction
     private void AddOnlyPuts(StatementBatch batch)
     {
         Debug.Assert(_puts.Count == Writes.Count, "There is nothing but puts.");
-        var id = Parameter(Id, NpgsqlDbType.Uuid);
+        ReadOnlySpan<NpgsqlParameter> end = [Parameter(Id, NpgsqlDbType.Uuid), Parameter(_haveRows, NpgsqlDbType.Boolean)];
         if (_puts.Count == 1)
         {
-            batch.Add(reader => Made[_puts[0].Key] = (reader.GetInt64(0), 0), _statements.PutOne, [.. EntryOf(_puts[0], _number, _clock), id]);
+            batch.Add(reader => Made[_puts[0].Key] = (reader.GetInt64(0), 0), _statements.PutOne, [.. EntryOf(_puts[0], _number, _clock), .. end]);
             return;
         }
 
         _puts.Sort(static (x, y) => x.Key.Span.SequenceCompareTo(y.Key.Span));
-        batch.Add(ReadMany, _statements.PutAll, [.. EntriesOf(_puts, _number, _clock), id, Parameter(_haveRows, NpgsqlDbType.Boolean)]);
+        batch.Add(ReadMany, _statements.PutAll, [.. EntriesOf(_puts, _number, _clock), .. end]);
     }
 
     private void AddConditionals(StatementBatch batch)
