@@ -117,9 +117,10 @@ internal sealed class CuttingProxy : IAsyncDisposable
     {
         while (!_isClosed)
         {
+            Socket? client = null;
             try
             {
-                var client = await _listener.AcceptSocketAsync();
+                client = await _listener.AcceptSocketAsync();
                 if (_refuses)
                 {
                     client.Dispose();
@@ -139,7 +140,8 @@ internal sealed class CuttingProxy : IAsyncDisposable
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                // The server is down, or the test has ended.
+                // The server is down or busy, which the client learns at once, or the test has ended.
+                client?.Dispose();
             }
         }
     }
