@@ -36,24 +36,39 @@ internal sealed class QueuedWrite(in KvEngineWrite write) : TaskCompletionSource
     /// <summary>About how many bytes are sent for it.</summary>
     public long Bytes => Key.Length + _write.Mutation.Metadata.Length + _write.Mutation.Value.Length;
 
-    /// <summary>Fails the writes that come after the write of a call that has failed.</summary>
+    /// <summary>
+    /// Fails the writes that come after the write of a call that has failed. A put whose place such a write took is made itself, unless it has
+    /// failed in the same way.
+    /// </summary>
     /// <returns>The others.</returns>
     public static List<QueuedWrite> WithoutFailed(IReadOnlyList<QueuedWrite> writes)
     {
         var sound = new List<QueuedWrite>(writes.Count);
         foreach (var write in writes)
         {
-            if (write.Write.Group?.Failure is { } failure)
+            var newest = write;
+            while (newest?.Write.Group?.Failure is { } failure)
             {
-                write.Fail(failure);
+                newest = newest.FailAlone(failure);
             }
-            else
+
+            if (newest is not null)
             {
-                sound.Add(write);
+                sound.Add(newest);
             }
         }
 
         return sound;
+    }
+
+    /// <summary>Fails the write, and not the puts whose place it took.</summary>
+    /// <returns>The newest of those; null for none.</returns>
+    public QueuedWrite? FailAlone(Exception exception)
+    {
+        var earlier = Superseded;
+        Superseded = null;
+        Fail(exception);
+        return earlier;
     }
 
     /// <summary>The write has ended. The puts whose place it took were made before it.</summary>

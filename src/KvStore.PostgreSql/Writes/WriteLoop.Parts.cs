@@ -25,8 +25,13 @@ internal sealed partial class WriteLoop
         return waiting.Count > 0 ? CommitAsync(lane, waiting) : new([]);
     }
 
-    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInPartsAsync(WriteLane lane, List<QueuedWrite> writes)
+    private async ValueTask<List<(QueuedWrite Write, KvEngineOutcome Outcome)>> CommitInPartsAsync(WriteLane lane, List<QueuedWrite> writes, Exception refusal)
     {
+        if (writes is [{ Superseded: not null } refused])
+        {
+            writes = [refused.FailAlone(FailureOf(refusal))!];
+        }
+
         var outcomes = new List<(QueuedWrite Write, KvEngineOutcome Outcome)>(writes.Count);
         foreach (var part in writes.Chunk((writes.Count + 1) / 2))
         {

@@ -204,19 +204,17 @@ internal sealed partial class WriteLoop : IAsyncDisposable
             _report(e);
             return await CommitInTimeAsync(lane, writes, e).ConfigureAwait(false);
         }
-        catch (Exception e) when (writes.Count > 1 && Failures.IsOfData(e))
+        catch (Exception e) when (Failures.IsOfData(e) && (writes.Count > 1 || writes[0].Superseded is not null))
         {
-            // One of them is to blame: the others do not fail with it.
-            return await CommitInPartsAsync(lane, writes).ConfigureAwait(false);
+            // One of them is to blame, or the last put of a key: the others do not fail with it.
+            _report(e);
+            return await CommitInPartsAsync(lane, writes, e).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             _isAway = lane.IsAway || (_isAway && !Failures.IsRefusal(e));
             _report(e);
-            var failure = e is KvPersistenceException ? e
-                : Adoption.IsMissing(e) ? new KvPersistenceException($"The table {_schema}.meta has no row, or another server takes over again and again. Nothing was written.", e)
-                : LargeValueCheck.HasFailed(e) ? new KvPersistenceException(LargeValueCheck.Message, e)
-                : new KvPersistenceException($"The database has refused the write: {Failures.Reason(e)}. Nothing was written.", e);
+            var failure = FailureOf(e);
             foreach (var write in writes)
             {
                 write.Fail(failure);
@@ -225,6 +223,12 @@ internal sealed partial class WriteLoop : IAsyncDisposable
             return [];
         }
     }
+
+    private Exception FailureOf(Exception e) =>
+        e is KvPersistenceException ? e
+        : Adoption.IsMissing(e) ? new KvPersistenceException($"The table {_schema}.meta has no row, or another server takes over again and again. Nothing was written.", e)
+        : LargeValueCheck.HasFailed(e) ? new KvPersistenceException(LargeValueCheck.Message, e)
+        : new KvPersistenceException($"The database has refused the write: {Failures.Reason(e)}. Nothing was written.", e);
 
     private bool HasTimeLeft(long began) => TimeProvider.System.GetElapsedTime(began) < _timeout;
 

@@ -53,6 +53,44 @@ public sealed class RefusedWriteTests
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(30)]
+    public async Task Put_whose_place_a_refused_put_of_its_key_took_is_made(int others)
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database);
+        await PostgreSqlServer.ExecuteAsync(database, "ALTER TABLE kvstore.entries ADD CONSTRAINT short CHECK (octet_length(value) < 10)");
+
+        // They wait together for the first one.
+        var first = kv.PutAsync("first", "v").AsTask();
+        var more = Enumerable.Range(0, others).Select(i => kv.PutAsync($"{i}", "v").AsTask()).ToList();
+        var sound = kv.PutAsync("k", "short").AsTask();
+        var refused = kv.PutAsync("k", "a text that is too long").AsTask();
+
+        await ((Func<Task>)(() => refused)).Should().ThrowAsync<KvPersistenceException>().WithMessage("*23514*");
+        await Task.WhenAll([first, sound, .. more]);
+        (await kv.GetTextAsync("k")).Should().Be("short");
+        (await PostgreSqlServer.ExecuteAsync(database, "SELECT count(*) FROM kvstore.entries WHERE value = 'short'")).Should().Be(1L);
+    }
+
+    [Fact]
+    public async Task Put_whose_place_an_entry_took_is_made_when_the_call_of_the_entry_fails_before_it()
+    {
+        var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database);
+        await PostgreSqlServer.ExecuteAsync(database, "ALTER TABLE kvstore.entries ADD CONSTRAINT short CHECK (octet_length(value) < 10)");
+
+        // They wait together for the first one.
+        var first = kv.PutAsync("first", "v").AsTask();
+        var sound = kv.PutAsync("k", "short").AsTask();
+        var call = kv.PutManyAsync([new KvEntry("a", "a text that is too long"), new KvEntry("k", "new")]).AsTask();
+
+        await ((Func<Task>)(() => call)).Should().ThrowAsync<KvPersistenceException>().WithMessage("*23514*");
+        await Task.WhenAll(first, sound);
+        (await kv.GetTextAsync("k")).Should().Be("short");
+    }
+
+    [Theory]
     [InlineData(20)]
     [InlineData(2000)]
     public async Task Entries_of_a_call_before_the_refused_one_are_made_and_those_behind_it_are_not(int count)
