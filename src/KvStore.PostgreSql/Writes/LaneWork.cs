@@ -40,11 +40,11 @@ internal sealed class LaneWork(int number)
 
     public bool Has(QueuedWrite write) => Places.ContainsKey(write.Key) || (write.Write.Group is { } group && Groups.Contains(group));
 
-    /// <summary>Gives the write a place behind those that it has already.</summary>
-    public void Add(QueuedWrite write)
+    /// <summary>Gives the key of a write its place.</summary>
+    public void SetPlace(QueuedWrite write, int place)
     {
         Places = Places == s_noPlaces ? new(ByteKeys.Comparer) : Places;
-        Places.Add(write.Key, Places.Count);
+        Places[write.Key] = place;
     }
 
     /// <summary>Notes the call of a write.</summary>

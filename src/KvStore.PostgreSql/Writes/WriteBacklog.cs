@@ -165,22 +165,28 @@ internal sealed class WriteBacklog
             }
 
             _ready = ready;
-            var taken = new List<QueuedWrite>(chosen.Count);
-            foreach (var (node, place) in chosen)
+            var places = new List<QueuedWrite?>(chosen.Count);
+            foreach (var (node, place, earlier) in chosen)
             {
                 var write = node.Value;
                 _waiting.Remove(node);
-                if (place == taken.Count)
+                if (earlier is { } left)
                 {
-                    taken.Add(write);
+                    write.Superseded = places[left];
+                    places[left] = null;
+                }
+
+                if (place == places.Count)
+                {
+                    places.Add(write);
                 }
                 else
                 {
-                    write.Superseded = taken[place];
-                    taken[place] = write;
+                    places[place] = write;
                 }
             }
 
+            var taken = places.OfType<QueuedWrite>().ToList();
             _barriers -= mine.HasBarrier ? 1 : 0;
             mine.IsLong = taken.Count >= LongFrom;
             Debug.Assert(!Array.Exists(_lanes, other => other != mine && taken.Exists(other.Has)), "The keys and the calls of the lanes are disjoint.");
@@ -237,11 +243,11 @@ internal sealed class WriteBacklog
         }
     }
 
-    // The nodes of the writes of a transaction of the lane, each with the place of its key, and how many of the others could be taken. The
-    // lane has the keys when this returns.
-    private (List<(LinkedListNode<QueuedWrite> Node, int Place)> Chosen, int Ready) ChooseHoldingLock(LaneWork mine)
+    // The nodes of the writes of a transaction of the lane, each with its place, and the place of the earlier put of its key for which it is
+    // made; and how many of the others could be taken. The lane has the keys when this returns.
+    private (List<(LinkedListNode<QueuedWrite> Node, int Place, int? Earlier)> Chosen, int Ready) ChooseHoldingLock(LaneWork mine)
     {
-        var chosen = new List<(LinkedListNode<QueuedWrite> Node, int Place)>();
+        var chosen = new List<(LinkedListNode<QueuedWrite> Node, int Place, int? Earlier)>();
         if (Array.Exists(_lanes, static lane => lane.HasBarrier))
         {
             return (chosen, 0);
@@ -260,7 +266,7 @@ internal sealed class WriteBacklog
             {
                 if (current.Previous is null && !Array.Exists(_lanes, static lane => lane.HasTaken))
                 {
-                    chosen.Add((current, 0));
+                    chosen.Add((current, 0, null));
                     mine.HasBarrier = true;
                 }
 
@@ -286,19 +292,22 @@ internal sealed class WriteBacklog
                 continue;
             }
 
-            if (!mine.Places.TryGetValue(write.Key, out var place))
-            {
-                place = heads.Count;
-                mine.Add(write);
-                heads.Add(write);
-            }
-            else if (!write.IsPlainPut || !heads[place].IsPlainPut)
+            int? earlier = mine.Places.TryGetValue(write.Key, out var place) ? place : null;
+            if (earlier is not null && (!write.IsPlainPut || !heads[place].IsPlainPut))
             {
                 Block(write);
                 continue;
             }
 
-            chosen.Add((current, place));
+            if (earlier is null || group is not null)
+            {
+                // An entry of a call stays behind those before it, also where an earlier put of its key does not.
+                place = heads.Count;
+                mine.SetPlace(write, place);
+                heads.Add(write);
+            }
+
+            chosen.Add((current, place, earlier));
             bytes += write.Bytes;
             if (group is not null)
             {

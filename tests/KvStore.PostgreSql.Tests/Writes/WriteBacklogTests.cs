@@ -80,6 +80,21 @@ public sealed class WriteBacklogTests
     }
 
     [Fact]
+    public void Entry_of_a_call_that_takes_the_place_of_a_put_stays_behind_the_entries_before_it()
+    {
+        var group = new KvEngineGroup();
+        var put = Add("k");
+        var other = Add("other");
+        var first = Add("a", group: group);
+        var second = Add("k", group: group);
+        var third = Add("a", group: group);
+
+        TakeAlone().Should().Equal(other, second, third);
+        (second.Superseded == put).Should().BeTrue();
+        (third.Superseded == first).Should().BeTrue();
+    }
+
+    [Fact]
     public async Task Write_of_a_group_fails_when_one_before_it_has_failed()
     {
         var group = new KvEngineGroup();

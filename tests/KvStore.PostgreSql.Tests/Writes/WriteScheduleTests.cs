@@ -205,6 +205,9 @@ public sealed class WriteScheduleTests
             }
 
             Check(heads.Select(head => _itemOf[head].Key).Distinct(StringComparer.Ordinal).Count() == heads.Count, "a transaction has one write for each key");
+            Check(
+                heads.GroupBy(static head => head.Write.Group).All(call => call.Key is null || call.Select(head => _itemOf[head].Number).Order().SequenceEqual(call.Select(head => _itemOf[head].Number))),
+                "the entries of a call are made in their order");
             var waiting = _items.FindAll(static item => item.State == States.Waiting && item.Group?.Failure is null);
             foreach (var item in lane.Taken)
             {
