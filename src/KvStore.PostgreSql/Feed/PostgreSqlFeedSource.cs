@@ -77,7 +77,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             $"""
             SELECT s.*, c.key, c.revision
             FROM (
-                SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
+                SELECT pg_current_snapshot()::text, {_identity}, {LastRevision.Of(schema)},
                     m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
                 FROM {schema}.meta m) s
             LEFT JOIN (
@@ -168,7 +168,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
     private async Task<int> RaiseAsync(NpgsqlConnection connection, IReadOnlyList<ReadOnlyMemory<byte>> keys, long above)
     {
         // Beyond the highest, so that revisions which others take meanwhile stay below.
-        using var raise = new NpgsqlCommand($"SELECT setval('{schema}.revisions', $1) FROM {schema}.revisions WHERE last_value < $2", connection) { CommandTimeout = RowSecondsMax };
+        using var raise = new NpgsqlCommand($"SELECT setval('{schema}.revisions', $1) WHERE {LastRevision.Of(schema)} < $2", connection) { CommandTimeout = RowSecondsMax };
         raise.Parameters.Add(new NpgsqlParameter { Value = above + RaisedBeyond, NpgsqlDbType = NpgsqlDbType.Bigint });
         raise.Parameters.Add(new NpgsqlParameter { Value = above, NpgsqlDbType = NpgsqlDbType.Bigint });
         await raise.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
@@ -217,7 +217,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
     {
         using var command = new NpgsqlCommand(
             $"""
-            SELECT pg_current_snapshot()::text, {_identity}, (SELECT last_value FROM {schema}.revisions),
+            SELECT pg_current_snapshot()::text, {_identity}, {LastRevision.Of(schema)},
                 {EstimatedEntries}, clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
             FROM {schema}.meta m
             """,
@@ -242,7 +242,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
 
     private async ValueTask<long> LastRevisionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        using var command = new NpgsqlCommand($"SELECT last_value FROM {schema}.revisions", connection);
+        using var command = new NpgsqlCommand($"SELECT {LastRevision.Of(schema)}", connection);
         return (long)(await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!;
     }
 

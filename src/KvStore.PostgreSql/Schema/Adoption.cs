@@ -37,7 +37,7 @@ internal static class Adoption
             Invariant($"""
             WITH adopted AS (UPDATE {schema}.meta SET adopted = {Server(schema)} WHERE adopted <> {Server(schema)} RETURNING true)
             SELECT setval('{schema}.revisions', greatest(
-                (SELECT last_value FROM {schema}.revisions) + {RaisedBy}, floor(extract(epoch FROM clock_timestamp()))::bigint << {BitsBelowSecond}))
+                {LastRevision.Of(schema)} + {RaisedBy}, floor(extract(epoch FROM clock_timestamp()))::bigint << {BitsBelowSecond}))
             FROM adopted
             """),
             connection)

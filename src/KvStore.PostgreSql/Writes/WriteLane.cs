@@ -93,7 +93,7 @@ internal sealed class WriteLane(
 
         async Task<long> ReadAsync(NpgsqlConnection connection)
         {
-            using var command = new NpgsqlCommand($"SELECT last_value FROM {schema}.revisions", connection) { CommandTimeout = Link.AnswerSecondsMax };
+            using var command = new NpgsqlCommand($"SELECT {LastRevision.Of(schema)}", connection) { CommandTimeout = Link.AnswerSecondsMax };
             return (long)(await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false))!;
         }
     }
