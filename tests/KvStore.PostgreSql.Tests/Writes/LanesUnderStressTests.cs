@@ -162,9 +162,10 @@ public sealed class LanesUnderStressTests
         }
 
         (await PostgreSqlServer.ExecuteAsync(database, Faults.Replace("kvstore.", $"{schema}.", StringComparison.Ordinal))).Should().Be(0L);
-        var expected = await SharedNamespaces.StateOf(first);
-        await WaitUntil.HoldsAsync(async () => (await SharedNamespaces.StateOf(second)).SequenceEqual(expected) && (expected = await SharedNamespaces.StateOf(first)).Count == 40);
-        expected.Values.Should().OnlyContain(static value => value.Contains(" last ", StringComparison.Ordinal));
+        await WaitUntil.HoldsAsync(async () => (await SharedNamespaces.StateOf(second)).SequenceEqual(await SharedNamespaces.StateOf(first)));
+        var state = await SharedNamespaces.StateOf(first);
+        state.Should().HaveCount(40);
+        state.Values.Should().OnlyContain(static value => value.Contains(" last ", StringComparison.Ordinal));
         await PostgreSqlServer.ExecuteAsync(database, $"DROP SCHEMA {schema} CASCADE");
     }
 
