@@ -304,7 +304,8 @@ public sealed class KvNamespace : IKvExtendedNamespace, ILocalNamespace, IAsyncD
     /// </summary>
     /// <remarks>
     /// <para>To add an object without a race: add it in a state in which nobody uses it, read the entry, and make the object usable when the entry is
-    /// still the one that it was made from. A later change is shown to the callback, which removes the object.</para>
+    /// still the one that it was made from. A later change is shown to the callback, which removes the object. Other threads must see the object before
+    /// the entry is read: add it under a lock that the callback takes as well, or with a method of <see cref="Interlocked"/>.</para>
     /// <para>Counts as a watch in <c>kvstore.watchers</c>. A view of a region may show a change later than the callback is called.</para>
     /// </remarks>
     /// <param name="callback">The method. See <see cref="KvChangeCallback"/> for what it may do.</param>

@@ -114,7 +114,9 @@ public sealed class ChangeCallbackTests : IAsyncLifetime
 
                 _kv.TryGet("a/1", out var value);
                 var mine = new Made(long.Parse(value.GetText()!, CultureInfo.InvariantCulture));
-                Volatile.Write(ref made, mine);
+
+                // Other threads see it before the entry is read again, which a volatile write alone does not ensure.
+                Interlocked.Exchange(ref made, mine);
                 _kv.TryGet("a/1", out var again);
                 mine.IsConfirmed = again.Revision == value.Revision;
             }
