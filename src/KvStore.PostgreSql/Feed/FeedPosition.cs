@@ -31,6 +31,18 @@ internal readonly record struct FeedPosition(string Snapshot, long Slot, string 
             FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = '{schema}.changes'::regclass), '')
         """;
 
+    /// <summary>
+    /// The expression of whether the sweeper may have removed changes which a previous snapshot did not show. Those are of transactions before
+    /// the floor that began after the snapshot, or that were open then and have ended. A partition in which an open one has written cannot be emptied.
+    /// </summary>
+    /// <param name="floor">The expression of the floor.</param>
+    /// <param name="previous">The expression of the previous snapshot.</param>
+    public static string IsBelowFloor(string floor, string previous) =>
+        $"""
+        ({floor} > pg_snapshot_xmax({previous}) OR EXISTS (
+            SELECT 1 FROM pg_snapshot_xip({previous}) AS x (xid) WHERE x.xid < {floor} AND pg_visible_in_snapshot(x.xid, pg_current_snapshot())))
+        """;
+
     /// <summary>Reads what <see cref="ToString"/> has written.</summary>
     public static FeedPosition Parse(string text)
     {

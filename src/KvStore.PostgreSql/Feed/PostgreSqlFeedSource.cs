@@ -78,7 +78,7 @@ internal sealed class PostgreSqlFeedSource(Link link, string schema, int number,
             SELECT s.*, c.key, c.revision
             FROM (
                 SELECT pg_current_snapshot()::text, {_identity}, {LastRevision.Of(schema)},
-                    m.changes_floor > pg_snapshot_xmin($2::pg_snapshot), clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
+                    {FeedPosition.IsBelowFloor("m.changes_floor", "$2::pg_snapshot")}, clock_timestamp(), {FeedPosition.SlotNow}, {FeedPosition.FilesOf(schema)}
                 FROM {schema}.meta m) s
             LEFT JOIN (
                 SELECT u.key, max(u.revision) AS revision FROM {schema}.changes, unnest(keys, revisions) AS u (key, revision)

@@ -61,6 +61,34 @@ public abstract class FeedRegressions(PostgreSqlVersion version)
     }
 
     [Fact]
+    public async Task Open_transaction_from_before_the_tables_leads_to_no_comparison_of_everything()
+    {
+        await using var other = await Open(await (await PostgreSqlServer.SharedOf(version)).CreateDatabaseAsync());
+        await Run(other, "CREATE TABLE t (x int)");
+        await Run(other, "BEGIN");
+        await Run(other, "INSERT INTO t VALUES (1)");
+        await using var shared = await OpenSharedAsync(1);
+        var engine = new PostgreSqlEngine(NpgsqlDataSource.Create(shared.Database), ownsDataSource: true, new KvPostgreSqlOptions());
+        await using var kv = await KvNamespace.OpenAsync("SHARED", new KvNamespaceOptions { Engine = engine });
+        await FollowAsync("open");
+        engine.Resyncs.Should().Be(0);
+
+        // It may have written changes that were removed meanwhile.
+        await Run(other, "COMMIT");
+        await FollowAsync("ended");
+        engine.Resyncs.Should().BeLessThanOrEqualTo(1);
+
+        async Task FollowAsync(string key)
+        {
+            for (var i = 0; i < 5; i++)
+            {
+                await shared[0].PutAsync(key, $"{i}");
+                await WaitUntil.HoldsAsync(() => kv.TryGet(key, out var value) && value.GetText() == $"{i}");
+            }
+        }
+    }
+
+    [Fact]
     public async Task Write_that_waits_for_the_row_gets_the_higher_revision()
     {
         await using var shared = await OpenSharedAsync(2);
