@@ -316,7 +316,6 @@ public sealed class CommitThreadTests
 
         public ValueTask<KvRecovery> OpenAsync(IKvPersistenceHost host, CancellationToken cancellationToken) => inner.OpenAsync(host, cancellationToken);
 
-        [SuppressMessage("Reliability", "CA2012", Justification = "When it is waited for is what matters.")]
         public ValueTask AppendAsync(in KvMutation mutation, CancellationToken cancellationToken)
         {
             if (FlushThread.Current is null)
@@ -326,7 +325,7 @@ public sealed class CommitThreadTests
             }
 
             flushes.Reset();
-            return new ValueTask(new Append(inner.AppendAsync(mutation, cancellationToken).ConfigureAwait(false).GetAwaiter(), flushes), 0);
+            return new ValueTask(new Append(inner.AppendAsync(mutation, cancellationToken), flushes), 0);
         }
 
         public ValueTask FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
@@ -337,17 +336,19 @@ public sealed class CommitThreadTests
 
         public ValueTask DisposeAsync() => inner.DisposeAsync();
 
-        private sealed class Append(ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter awaiter, ManualResetEventSlim flushes) : IValueTaskSource
+        private sealed class Append(ValueTask appended, ManualResetEventSlim flushes) : IValueTaskSource
         {
-            public ValueTaskSourceStatus GetStatus(short token) => awaiter.IsCompleted ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
+            private readonly ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _awaiter = appended.ConfigureAwait(false).GetAwaiter();
+
+            public ValueTaskSourceStatus GetStatus(short token) => _awaiter.IsCompleted ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
 
             public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
             {
-                awaiter.UnsafeOnCompleted(() => continuation(state));
+                _awaiter.UnsafeOnCompleted(() => continuation(state));
                 flushes.Set();
             }
 
-            public void GetResult(short token) => awaiter.GetResult();
+            public void GetResult(short token) => _awaiter.GetResult();
         }
     }
 }

@@ -135,8 +135,10 @@ internal sealed class WriteLane(
             {
                 // Another server, or one that was started again. Or a key has no row, although memory knows it.
                 await AdoptAsync().ConfigureAwait(false);
-                refusals++;
-                continue;
+                if (refusals++ == 0)
+                {
+                    continue;
+                }
             }
             catch (Exception e) when (ManyPuts.IsRefusal(e))
             {

@@ -207,7 +207,6 @@ internal sealed partial class WriteLoop : IAsyncDisposable
         catch (Exception e) when (Failures.IsOfData(e) && (writes.Count > 1 || writes[0].Superseded is not null))
         {
             // One of them is to blame, or the last put of a key: the others do not fail with it.
-            _report(e);
             return await CommitInPartsAsync(lane, writes, e).ConfigureAwait(false);
         }
         catch (Exception e)

@@ -28,4 +28,17 @@ public sealed class LastRevisionTests
             """);
         await Task.WhenAll(taking);
     }
+
+    [Fact]
+    public async Task Last_revision_of_a_sequence_that_was_restarted_is_where_it_begins()
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(1);
+        (await ReadAsync()).Should().BeGreaterThan(12345);
+        await PostgreSqlServer.ExecuteAsync(shared.Database, "ALTER SEQUENCE kvstore.revisions RESTART WITH 12345");
+        (await ReadAsync()).Should().Be(12345);
+        (await PostgreSqlServer.ExecuteAsync(shared.Database, "SELECT nextval('kvstore.revisions')")).Should().Be(12345L);
+        (await ReadAsync()).Should().Be(12345);
+
+        async Task<long> ReadAsync() => (long)(await PostgreSqlServer.ExecuteAsync(shared.Database, $"SELECT {LastRevision.Of("kvstore")}"))!;
+    }
 }

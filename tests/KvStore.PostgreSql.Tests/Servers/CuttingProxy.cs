@@ -20,6 +20,7 @@ internal sealed class CuttingProxy : IAsyncDisposable
     private volatile bool _swallows;
     private volatile bool _swallowsReplies;
     private volatile int _delayMilliseconds;
+    private int _repliesLost;
 
     public CuttingProxy(string socket)
     {
@@ -51,6 +52,9 @@ internal sealed class CuttingProxy : IAsyncDisposable
         get => _swallowsReplies;
         set => _swallowsReplies = value;
     }
+
+    /// <summary>How often <see cref="SwallowsReplies"/> has taken a part of a reply.</summary>
+    public int RepliesLost => Volatile.Read(ref _repliesLost);
 
     /// <summary>How long everything is on its way, in each direction.</summary>
     public int DelayMilliseconds
@@ -158,7 +162,9 @@ internal sealed class CuttingProxy : IAsyncDisposable
                     await Task.Delay(delay);
                 }
 
-                var passed = isReply ? (passage.BytesLeft > 0 && !_swallowsReplies ? count : 0) : passage.Take(count);
+                var isLost = isReply && _swallowsReplies;
+                Interlocked.Add(ref _repliesLost, isLost ? 1 : 0);
+                var passed = !isReply ? passage.Take(count) : passage.BytesLeft > 0 && !isLost ? count : 0;
                 if (passed > 0)
                 {
                     await to.SendAsync(buffer.AsMemory(0, passed));

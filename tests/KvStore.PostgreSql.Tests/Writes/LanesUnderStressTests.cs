@@ -68,7 +68,7 @@ public sealed class LanesUnderStressTests
                     break;
                 case "replies":
                     proxy.SwallowsReplies = true;
-                    await Task.Delay(20);
+                    await WaitUntil.HoldsAsync(() => proxy.RepliesLost > 0);
                     proxy.HalfOpen(afterBytes: 100_000);
                     proxy.SwallowsReplies = false;
                     break;

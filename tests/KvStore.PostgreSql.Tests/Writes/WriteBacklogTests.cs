@@ -159,13 +159,7 @@ public sealed class WriteBacklogTests
     private QueuedWrite Add(
         string key, KvEngineOperation operation = KvEngineOperation.Put, long max = long.MaxValue, KvEngineGroup? group = null, CancellationToken cancellationToken = default)
     {
-        var write = new QueuedWrite(new KvEngineWrite
-        {
-            Operation = operation,
-            Mutation = new KvMutation { Key = Encoding.UTF8.GetBytes(key) },
-            RevisionMax = max,
-            Group = group,
-        });
+        var write = Queued.Write(key, operation, max, group);
         _backlog.Add(write, cancellationToken);
         return write;
     }

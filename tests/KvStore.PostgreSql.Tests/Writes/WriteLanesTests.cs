@@ -334,13 +334,7 @@ public sealed class WriteLanesTests
     private QueuedWrite Add(
         string key, KvEngineOperation operation = KvEngineOperation.Put, long max = long.MaxValue, KvEngineGroup? group = null, CancellationToken cancellationToken = default)
     {
-        var write = new QueuedWrite(new KvEngineWrite
-        {
-            Operation = operation,
-            Mutation = new KvMutation { Key = Encoding.UTF8.GetBytes(key) },
-            RevisionMax = max,
-            Group = group,
-        });
+        var write = Queued.Write(key, operation, max, group);
         _begun = _backlog.Add(write, cancellationToken);
         return write;
     }

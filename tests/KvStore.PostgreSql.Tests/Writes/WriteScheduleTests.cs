@@ -114,13 +114,7 @@ public sealed class WriteScheduleTests
         private void Add(bool isBarrier, KvEngineGroup? group)
         {
             var operation = isBarrier ? KvEngineOperation.Check : _random.Next(6) == 0 ? KvEngineOperation.Delete : KvEngineOperation.Put;
-            var write = new QueuedWrite(new KvEngineWrite
-            {
-                Operation = operation,
-                Mutation = new KvMutation { Key = isBarrier ? default : Encoding.UTF8.GetBytes($"{_random.Next(_keys)}") },
-                RevisionMax = _random.Next(8) == 0 ? 0 : long.MaxValue,
-                Group = group,
-            });
+            var write = Queued.Write(isBarrier ? "" : $"{_random.Next(_keys)}", operation, _random.Next(8) == 0 ? 0 : long.MaxValue, group);
             var item = new Item(write, group is null && _random.Next(4) == 0 ? new CancellationTokenSource() : null);
             item.Number = _items.Count;
             _items.Add(item);

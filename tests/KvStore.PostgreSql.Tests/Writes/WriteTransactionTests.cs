@@ -132,11 +132,6 @@ public sealed class WriteTransactionTests
 
     private static WriteTransaction PutsOf(IEnumerable<int> keys) => new(
         new WriteStatements("kvstore"), 1, new DatabaseClock(TimeProvider.System),
-        [.. keys.Select(static key => new QueuedWrite(new KvEngineWrite
-        {
-            Operation = KvEngineOperation.Put,
-            Mutation = new KvMutation { Key = Encoding.UTF8.GetBytes($"{key}") },
-            RevisionMax = long.MaxValue,
-        }))],
+        [.. keys.Select(static key => Queued.Write($"{key}"))],
         static _ => false);
 }
