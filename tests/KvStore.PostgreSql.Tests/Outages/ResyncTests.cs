@@ -20,7 +20,12 @@ public sealed class ResyncTests
         var watch = away.WatchAsync().GetAsyncEnumerator();
         Task<bool>? next = watch.MoveNextAsync().AsTask();
         using var ending = new CancellationTokenSource();
-        Task[] readers = [Task.Run(() => GetAsync(away, ending.Token)), Task.Run(() => GetManyAsync(away, ending.Token)), Task.Run(() => ListAsync(away, ending.Token))];
+        Task[] readers =
+        [
+            OwnThread.RunAsync(() => GetAsync(away, ending.Token)),
+            OwnThread.RunAsync(() => GetManyAsync(away, ending.Token)),
+            OwnThread.RunAsync(() => ListAsync(away, ending.Token)),
+        ];
 
         // While the process is away the state becomes another one, and the changes are removed that led there.
         proxy.Refuses = true;

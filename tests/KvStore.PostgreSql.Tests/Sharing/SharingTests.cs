@@ -13,7 +13,7 @@ public sealed class SharingTests
     {
         await using var shared = await SharedNamespaces.OpenAsync(3);
         using var ending = new CancellationTokenSource();
-        var readers = Enumerable.Range(0, shared.Count).Select(i => ReadAsync(shared[i], ending.Token)).ToArray();
+        var readers = Enumerable.Range(0, shared.Count).Select(i => OwnThread.RunAsync(() => ReadAsync(shared[i], ending.Token))).ToArray();
         await Task.WhenAll(Enumerable.Range(0, shared.Count * 2).Select(writer => Task.Run(async () =>
         {
             var kv = shared[writer % shared.Count];
@@ -51,23 +51,23 @@ public sealed class SharingTests
         var late = await shared.AddAsync();
         (await SharedNamespaces.StateOf(late)).Should().Equal(await SharedNamespaces.StateOf(shared[0]));
 
-        static Task ReadAsync(KvNamespace kv, CancellationToken cancellationToken) => Task.Run(
-            () =>
+        static Task ReadAsync(KvNamespace kv, CancellationToken cancellationToken)
+        {
+            var last = new long[6];
+            while (!cancellationToken.IsCancellationRequested)
             {
-                var last = new long[6];
-                while (!cancellationToken.IsCancellationRequested)
+                for (var i = 0; i < last.Length; i++)
                 {
-                    for (var i = 0; i < last.Length; i++)
+                    if (kv.TryGet($"k{i}", out var value))
                     {
-                        if (kv.TryGet($"k{i}", out var value))
-                        {
-                            value.Revision.Should().BeGreaterThanOrEqualTo(last[i]);
-                            last[i] = value.Revision;
-                        }
+                        value.Revision.Should().BeGreaterThanOrEqualTo(last[i]);
+                        last[i] = value.Revision;
                     }
                 }
-            },
-            CancellationToken.None);
+            }
+
+            return Task.CompletedTask;
+        }
     }
 
     [Fact]
