@@ -106,6 +106,7 @@ public sealed class NamespacesThatGoTests : ApiTest
         {
             (new ObjectDisposedException("KvNamespace"), 503), (new KvPersistenceException("The log is closed."), 503),
             (new FileNotFoundException(), null), (new DirectoryNotFoundException(), null), (new UnauthorizedAccessException(), null),
+            (new KvException(410, "GET", "The large value was deleted"), 410),
         })
         {
             Failure.Of(e, isNamespaceGone: true).Should().Be(Failure.NamespaceNotFound);

@@ -39,6 +39,9 @@ internal readonly record struct Failure(int Status, int Code, string Message)
     public static Failure? Of(Exception exception, bool isNamespaceGone) => exception switch
     {
         RefusedException e => e.Failure,
+
+        // A large value goes with its namespace.
+        KvException { StatusCode: 410 } when isNamespaceGone => NamespaceNotFound,
         KvException e => new Failure(e.StatusCode, CodeOf(e.StatusCode), e.Reason),
         KvCatalogException { Error: KvCatalogError.NotFound } => NamespaceNotFound,
         KvCatalogException { Error: KvCatalogError.TitleTaken } e => new Failure(400, 10014, e.Message),
