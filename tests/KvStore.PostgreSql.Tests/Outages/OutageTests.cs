@@ -104,7 +104,7 @@ public sealed class OutageTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         await using var kv = await KvPostgreSql.OpenAsync(
-            "KV", proxy.Through(database, ClientSettings), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(1), UseNotifications = false });
+            "KV", proxy.Through(database, ClientSettings), new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(3), UseNotifications = false });
         for (var i = 0; i < 2; i++)
         {
             // The second time, the statements are prepared. Afterwards a put is sent at once.

@@ -10,7 +10,7 @@ public sealed class RefusingServerTests
     public async Task Database_that_is_read_only_for_a_while_is_written_again_without_a_restart()
     {
         var database = await (await PostgreSqlServer.Shared).CreateDatabaseAsync();
-        await using var kv = await KvPostgreSql.OpenAsync("KV", database, new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(1) });
+        await using var kv = await KvPostgreSql.OpenAsync("KV", database, new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(3) });
         await kv.PutAsync("k", "v");
         await ForbidWritesAsync(database, forbidden: true);
 

@@ -17,7 +17,7 @@ public sealed class SwallowingNetworkTests
         var database = await server.CreateDatabaseAsync();
         await using var proxy = new CuttingProxy(server.Socket);
         await using var other = await KvPostgreSql.OpenAsync("KV", database);
-        var options = s_options with { WriteTimeout = TimeSpan.FromSeconds(1), StalenessMax = TimeSpan.FromSeconds(1) };
+        var options = s_options with { WriteTimeout = TimeSpan.FromSeconds(3), StalenessMax = TimeSpan.FromSeconds(1) };
         await using var kv = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, CuttingProxy.NoTimeouts), options);
         var closing = await KvPostgreSql.OpenAsync("KV", proxy.Through(database, CuttingProxy.NoTimeouts), options);
         await kv.PutAsync("k", "v");

@@ -77,7 +77,7 @@ public sealed class TamperedTablesTests
     [Fact]
     public async Task Row_of_meta_that_is_missing_is_named_when_a_write_is_refused()
     {
-        await using var shared = await SharedNamespaces.OpenAsync(1, new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(1) });
+        await using var shared = await SharedNamespaces.OpenAsync(1, new KvPostgreSqlOptions { WriteTimeout = TimeSpan.FromSeconds(3) });
         await shared[0].PutAsync("k", "v");
         await PostgreSqlServer.ExecuteAsync(shared.Database, "CREATE TABLE kept AS TABLE kvstore.meta; DELETE FROM kvstore.meta");
 

@@ -151,19 +151,15 @@ public sealed class EvictedStaysAwayTests : IDisposable
 
         static async Task CheckAsync(KvNamespace kv)
         {
-            foreach (var key in await EvictTests.ListAllAsync(kv))
+            // The background may evict some more, to have room for the next puts. It prefers what was not used, so "large" is read first.
+            (await kv.GetBytesAsync("large"))!.Value.Length.Should().Be(400_000);
+            foreach (var key in (await EvictTests.ListAllAsync(kv)).Where(static key => key != "large"))
             {
-                if (key != "large")
+                var i = int.Parse(key.AsSpan(1));
+                (i % 7).Should().NotBe(0, "it was deleted");
+                if (await kv.GetBytesAsync(key) is { } value)
                 {
-                    var i = int.Parse(key.AsSpan(1));
-                    (i % 7).Should().NotBe(0, "it was deleted");
-
-
-                    // The background may evict some more, to have room for the next puts.
-                    if (await kv.GetBytesAsync(key) is { } value)
-                    {
-                        value.ToArray().Should().Equal(EvictTests.ValueOf(i + 1, 100), "only the newest version may be seen");
-                    }
+                    value.ToArray().Should().Equal(EvictTests.ValueOf(i + 1, 100), "only the newest version may be seen");
                 }
             }
         }
