@@ -52,6 +52,13 @@ internal sealed partial class Sweeper : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    /// <summary>
+    /// A statement after which no expired entry of the namespace <c>$1</c> is removed until the end of the transaction: of one that takes revisions
+    /// for keys without rows some time before it inserts them. An entry that others insert meanwhile, with a higher revision, must keep its row
+    /// even when it expires.
+    /// </summary>
+    public static string KeepExpired(string schema) => $"SELECT pg_advisory_xact_lock_shared({CopyLock(schema)}, $1)";
+
     /// <summary>Sweeps once.</summary>
     /// <returns>How many rows were removed.</returns>
     public async ValueTask<long> SweepAsync(CancellationToken cancellationToken)
@@ -64,7 +71,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
                 $"""
                 DELETE FROM {_schema}.entries e USING (
                     SELECT key FROM {_schema}.entries
-                    WHERE namespace = $1 AND expires <= {DatabaseClock.Now("$2")} - {ExpiredHalfSeconds} AND {IsAlone} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
+                    WHERE namespace = $1 AND expires <= {DatabaseClock.Now("$2")} - {ExpiredHalfSeconds} AND {IsAlone} AND {NobodyCopies} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
                 WHERE e.namespace = $1 AND e.key = gone.key
                 """,
                 usesNow: true, cancellationToken).ConfigureAwait(false);
@@ -112,6 +119,8 @@ internal sealed partial class Sweeper : IAsyncDisposable
         }
     }
 
+    private static string CopyLock(string schema) => $"hashtext('kvstore copy {schema}')";
+
     private async ValueTask<long> SweepLargeValuesAsync(Link link, CancellationToken cancellationToken)
     {
         await RepeatAsync(
@@ -136,6 +145,9 @@ internal sealed partial class Sweeper : IAsyncDisposable
             """,
             usesNow: false, cancellationToken).ConfigureAwait(false);
     }
+
+    // Whether no transaction is open that has called KeepExpired. Then none begins before the end of the statement.
+    private string NobodyCopies => $"(SELECT pg_try_advisory_xact_lock({CopyLock(_schema)}, $1))";
 
     // Whether this process has the lock of the sweepers of the namespace, whose number is $1. Each statement is a transaction of its own that
     // takes the lock: a process that is killed, or loses its connection, cannot leave one that holds it.

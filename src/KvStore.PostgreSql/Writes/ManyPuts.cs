@@ -10,8 +10,8 @@ namespace KvStore.PostgreSql.Writes;
 /// <summary>The puts of a transaction that has many of them: see <see cref="WriteTransaction"/>.</summary>
 /// <remarks>
 /// The order of the statements matters. Rows are locked before revisions are taken, so that a revision is higher than the one that it
-/// replaces. An entry without a row has no revision that could be higher: the row of a deleted entry stays longer than any statement runs.
-/// Not thread-safe.
+/// replaces. An entry without a row has no revision that could be higher: the row of a deleted entry stays longer than any statement runs, and
+/// that of an expired one until this transaction has ended. Not thread-safe.
 /// </remarks>
 internal sealed class ManyPuts(WriteStatements statements, int number, DatabaseClock clock, List<QueuedWrite> puts, bool expectsRows)
 {
@@ -37,10 +37,11 @@ internal sealed class ManyPuts(WriteStatements statements, int number, DatabaseC
     public void NoteRow(NpgsqlDataReader reader) => _rows.Add(reader.GetFieldValue<byte[]>(0));
 
     /// <summary>Takes a revision for each put.</summary>
-    public void AddRevisions(StatementBatch batch) => batch.Add(
-        reader => _revisions = reader.GetFieldValue<long[]>(0),
-        statements.TakeRevisions,
-        Parameter(puts.Count, NpgsqlDbType.Integer));
+    public void AddRevisions(StatementBatch batch)
+    {
+        batch.Add(static _ => { }, statements.KeepExpired, Parameter(number, NpgsqlDbType.Integer));
+        batch.Add(reader => _revisions = reader.GetFieldValue<long[]>(0), statements.TakeRevisions, Parameter(puts.Count, NpgsqlDbType.Integer));
+    }
 
     /// <summary>Inserts the entries that have no rows.</summary>
     public async ValueTask CopyAsync(NpgsqlConnection connection, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.LargeValues;
 using KvStore.PostgreSql.Schema;
+using KvStore.PostgreSql.Sweeping;
 
 namespace KvStore.PostgreSql.Writes;
 
@@ -108,6 +109,9 @@ internal sealed class WriteStatements(string schema)
         FROM {schema}.commits m JOIN {schema}.changes c ON c.xid = m.xid AND c.namespace = $1, unnest(c.keys, c.revisions) AS u (key, revision)
         WHERE m.id = $2
         """;
+
+    /// <summary>See <see cref="Sweeper.KeepExpired"/>.</summary>
+    public string KeepExpired { get; } = Sweeper.KeepExpired(schema);
 
     public string TakeRevisions { get; } = $"SELECT array_agg(nextval('{schema}.revisions')) FROM generate_series(1, $1)";
 

@@ -1,4 +1,5 @@
 using KvStore.PostgreSql.Tests.Servers;
+using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Writes;
 
@@ -88,6 +89,42 @@ public sealed class ManyPutsTests
         shared[1].Count.Should().Be(Many);
         (await shared[1].GetTextAsync("0100")).Should().Be("seen");
         (await PostgreSqlServer.ExecuteAsync(shared.Database, "SELECT count(DISTINCT revision) FROM kvstore.entries")).Should().Be((long)Many);
+    }
+
+    [RealPartFact(RealPart.PostgreSql)]
+    public async Task Entry_that_expires_while_a_call_has_revisions_keeps_its_row_until_the_call_has_ended()
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(1);
+        var engine = new PostgreSqlEngine(NpgsqlDataSource.Create(shared.Database), ownsDataSource: true, new KvPostgreSqlOptions { SweepInterval = Timeout.InfiniteTimeSpan });
+        await using var other = await KvNamespace.OpenAsync("SHARED", new KvNamespaceOptions { Engine = engine });
+
+        // Somebody has inserted a key of the call and not committed it, so that the call waits in the middle of its keys.
+        await using var connection = new NpgsqlConnection(shared.Database);
+        await connection.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var insert = new NpgsqlCommand("INSERT INTO kvstore.entries (namespace, key, revision) SELECT id, '0100', 0 FROM kvstore.namespaces", connection))
+        {
+            await insert.ExecuteNonQueryAsync();
+        }
+
+        var call = shared[0].PutManyAsync([.. Enumerable.Range(0, Many).Select(static i => new KvEntry($"{i:D4}", "call"))]).AsTask();
+        await WaitUntil.HoldsAsync(async () => await PostgreSqlServer.ExecuteAsync(shared.Database, "SELECT count(*) FROM pg_locks WHERE NOT granted") is 1L);
+
+        // A key behind it gets a higher revision meanwhile, and expires.
+        await other.PutAsync("0200", "short", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) });
+        await PostgreSqlServer.ExecuteAsync(shared.Database, "UPDATE kvstore.entries SET expires = 10 WHERE key = '0200'");
+        await engine.Sweeper.SweepAsync(CancellationToken.None);
+        await transaction.RollbackAsync();
+        await call;
+
+        await WaitUntil.HoldsAsync(() => other.Count == Many);
+        shared[0].TryGet("0200", out var own).Should().BeTrue();
+        own.GetText().Should().Be("call");
+        await WaitUntil.HoldsAsync(() => other.TryGet("0200", out var value) && value.Revision == own.Revision, "revisions of a key grow in every process");
+
+        // Nothing is left over.
+        await PostgreSqlServer.ExecuteAsync(shared.Database, "UPDATE kvstore.entries SET expires = 10 WHERE key = '0200'");
+        (await engine.Sweeper.SweepAsync(CancellationToken.None)).Should().Be(1);
     }
 
     [RealPartFact(RealPart.PostgreSql)]
