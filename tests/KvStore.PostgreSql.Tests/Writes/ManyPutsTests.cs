@@ -92,7 +92,7 @@ public sealed class ManyPutsTests
     }
 
     [RealPartFact(RealPart.PostgreSql)]
-    public async Task Entry_that_expires_while_a_call_has_revisions_keeps_its_row_until_the_call_has_ended()
+    public async Task Expired_entry_keeps_its_row_while_a_call_copies_entries()
     {
         await using var shared = await SharedNamespaces.OpenAsync(1);
         var engine = new PostgreSqlEngine(NpgsqlDataSource.Create(shared.Database), ownsDataSource: true, new KvPostgreSqlOptions { SweepInterval = Timeout.InfiniteTimeSpan });
