@@ -28,6 +28,9 @@ internal sealed partial class Sweeper : IAsyncDisposable
     public const int SlotsAhead = 3;
     private const int LockMilliseconds = 200;
 
+    // So long calls that copy entries wait at most, once a sweep. Their transactions take some tenths of a second.
+    private const int CopyMilliseconds = 1000;
+
     private const int StatementSecondsMax = 60;
 
     private readonly NpgsqlDataSource _dataSource;
@@ -53,8 +56,8 @@ internal sealed partial class Sweeper : IAsyncDisposable
     }
 
     /// <summary>
-    /// A statement after which no expired entry of the namespace <c>$1</c> is removed until the end of the transaction: of one that takes revisions
-    /// for keys without rows some time before it inserts them. An entry that others insert meanwhile, with a higher revision, must keep its row
+    /// A statement after which no expired entry of the namespace <c>$1</c> with a later revision is removed until the end of the transaction: of one
+    /// that takes revisions for keys without rows some time before it inserts them. An entry that others insert meanwhile must keep its row
     /// even when it expires.
     /// </summary>
     public static string KeepExpired(string schema) => $"SELECT pg_advisory_xact_lock_shared({CopyLock(schema)}, $1)";
@@ -66,15 +69,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
         var link = new Link(_dataSource);
         await using (link.ConfigureAwait(false))
         {
-            var removed = await RepeatAsync(
-                link,
-                $"""
-                DELETE FROM {_schema}.entries e USING (
-                    SELECT key FROM {_schema}.entries
-                    WHERE namespace = $1 AND expires <= {DatabaseClock.Now("$2")} - {ExpiredHalfSeconds} AND {IsAlone} AND {NobodyCopies} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
-                WHERE e.namespace = $1 AND e.key = gone.key
-                """,
-                usesNow: true, cancellationToken).ConfigureAwait(false);
+            var removed = await SweepExpiredAsync(link, cancellationToken).ConfigureAwait(false);
             removed += await RepeatAsync(
                 link,
                 $"""
@@ -121,6 +116,56 @@ internal sealed partial class Sweeper : IAsyncDisposable
 
     private static string CopyLock(string schema) => $"hashtext('kvstore copy {schema}')";
 
+    private async ValueTask<long> SweepExpiredAsync(Link link, CancellationToken cancellationToken)
+    {
+        if (await link.AskAsync(RevisionOfExpiredAsync, StatementSecondsMax, cancellationToken).ConfigureAwait(false) is not { } highest)
+        {
+            return 0;
+        }
+
+        return await RepeatAsync(
+            link,
+            Invariant($"""
+            DELETE FROM {_schema}.entries e USING (
+                SELECT key FROM {_schema}.entries WHERE {IsExpired} AND revision <= {highest} AND {IsAlone} LIMIT {RowsAtOnce} FOR UPDATE SKIP LOCKED) gone
+            WHERE e.namespace = $1 AND e.key = gone.key
+            """),
+            usesNow: true, cancellationToken).ConfigureAwait(false);
+    }
+
+    // The highest revision that an expired entry may have to be removed: no transaction that has called KeepExpired has a lower one, now or later.
+    // For that it waits until those that are open have ended, and others wait behind it. Null when that takes too long, or nothing has expired.
+    private async Task<long?> RevisionOfExpiredAsync(NpgsqlConnection connection)
+    {
+        using var batch = new NpgsqlBatch(connection) { Timeout = StatementSecondsMax };
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(Invariant($"SET LOCAL lock_timeout = {CopyMilliseconds}")));
+        var wait = new NpgsqlBatchCommand($"SELECT pg_advisory_xact_lock({CopyLock(_schema)}, $1) FROM (SELECT 1 FROM {_schema}.entries WHERE {IsExpired} LIMIT 1) e");
+        wait.Parameters.Add(Number());
+        wait.Parameters.Add(Now());
+        batch.BatchCommands.Add(wait);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand($"SELECT {LastRevision.Of(_schema)}"));
+        try
+        {
+            var reader = await batch.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
+            await using (reader.ConfigureAwait(false))
+            {
+                if (!await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
+                {
+                    return null;
+                }
+
+                await reader.NextResultAsync(CancellationToken.None).ConfigureAwait(false);
+                await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false);
+                return reader.GetInt64(0);
+            }
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable)
+        {
+            // The next sweep tries again.
+            return null;
+        }
+    }
+
     private async ValueTask<long> SweepLargeValuesAsync(Link link, CancellationToken cancellationToken)
     {
         await RepeatAsync(
@@ -146,8 +191,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
             usesNow: false, cancellationToken).ConfigureAwait(false);
     }
 
-    // Whether no transaction is open that has called KeepExpired. Then none begins before the end of the statement.
-    private string NobodyCopies => $"(SELECT pg_try_advisory_xact_lock({CopyLock(_schema)}, $1))";
+    private static string IsExpired => Invariant($"namespace = $1 AND expires <= {DatabaseClock.Now("$2")} - {ExpiredHalfSeconds}");
 
     // Whether this process has the lock of the sweepers of the namespace, whose number is $1. Each statement is a transaction of its own that
     // takes the lock: a process that is killed, or loses its connection, cannot leave one that holds it.
@@ -160,14 +204,7 @@ internal sealed partial class Sweeper : IAsyncDisposable
         while (true)
         {
             var rows = await RunAsync(
-                link, statement,
-                [
-                    new NpgsqlParameter { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer },
-                    .. usesNow
-                        ? [new NpgsqlParameter { Value = (object?)_clock.NowParameter ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint }]
-                        : (NpgsqlParameter[])[],
-                ],
-                cancellationToken).ConfigureAwait(false);
+                link, statement, usesNow ? [Number(), Now()] : [Number()], cancellationToken).ConfigureAwait(false);
             total += rows;
             if (rows < RowsAtOnce)
             {
@@ -175,6 +212,10 @@ internal sealed partial class Sweeper : IAsyncDisposable
             }
         }
     }
+
+    private NpgsqlParameter Number() => new() { Value = _number, NpgsqlDbType = NpgsqlDbType.Integer };
+
+    private NpgsqlParameter Now() => new() { Value = (object?)_clock.NowParameter ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint };
 
     private static ValueTask<int> RunAsync(Link link, string statement, NpgsqlParameter[] parameters, CancellationToken cancellationToken) =>
         link.AskAsync(

@@ -1,4 +1,7 @@
+using KvStore.PostgreSql.Connections;
 using KvStore.PostgreSql.Tests.Servers;
+using KvStore.PostgreSql.Tests.Writes;
+using KvStore.PostgreSql.Writes;
 using Npgsql;
 
 namespace KvStore.PostgreSql.Tests.Outages;
@@ -88,6 +91,26 @@ public sealed class TamperedTablesTests
         await PostgreSqlServer.ExecuteAsync(shared.Database, "INSERT INTO kvstore.meta TABLE kept");
         await shared[0].PutAsync("k", "w");
         shared[0].Health.Status.Should().Be(KvPersistenceStatus.Healthy);
+    }
+
+    [Fact]
+    public async Task Row_of_meta_that_is_missing_is_asked_for_with_pauses()
+    {
+        await using var shared = await SharedNamespaces.OpenAsync(1);
+        await PostgreSqlServer.ExecuteAsync(shared.Database, "DELETE FROM kvstore.meta");
+        await using var source = NpgsqlDataSource.Create(shared.Database);
+        var attempts = 0;
+        await using var lane = new WriteLane(0, "kvstore", source, TimeSpan.FromSeconds(1), Begin, static _ => { }, static _ => { });
+
+        var commit = () => lane.CommitAsync([Queued.Write("k")], TimeProvider.System.GetTimestamp()).AsTask();
+        await commit.Should().ThrowAsync<PostgresException>();
+        attempts.Should().BeInRange(2, 50);
+
+        WriteTransaction Begin(List<QueuedWrite> writes, int refusals)
+        {
+            attempts++;
+            return new WriteTransaction(new WriteStatements("kvstore"), 1, new DatabaseClock(TimeProvider.System), writes, static _ => false, refusals);
+        }
     }
 
     [Fact]

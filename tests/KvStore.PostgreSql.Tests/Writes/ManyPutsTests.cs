@@ -128,6 +128,32 @@ public sealed class ManyPutsTests
     }
 
     [RealPartFact(RealPart.PostgreSql)]
+    public async Task Expired_entries_are_removed_while_calls_that_copy_follow_one_another()
+    {
+        const int Expired = 5000;
+        await using var shared = await SharedNamespaces.OpenAsync(2);
+        var engine = new PostgreSqlEngine(NpgsqlDataSource.Create(shared.Database), ownsDataSource: true, new KvPostgreSqlOptions { SweepInterval = Timeout.InfiniteTimeSpan });
+        await using var sweeping = await KvNamespace.OpenAsync("SHARED", new KvNamespaceOptions { Engine = engine });
+        await shared[0].PutManyAsync([.. Enumerable.Range(0, Expired).Select(static i => new KvEntry($"expired {i}", "v", new KvPutOptions { ExpirationTtl = TimeSpan.FromMinutes(1) }))]);
+        await PostgreSqlServer.ExecuteAsync(shared.Database, "UPDATE kvstore.entries SET expires = 10");
+        using var ending = new CancellationTokenSource();
+        var copying = Enumerable.Range(0, 4).Select(caller => Task.Run(async () =>
+        {
+            while (!ending.IsCancellationRequested)
+            {
+                await shared[caller % 2].PutManyAsync([.. Enumerable.Range(0, 500).Select(i => new KvEntry($"{caller} {i}", "v"))], CancellationToken.None);
+            }
+        })).ToArray();
+
+        // All or, on a slow machine, nothing: only the beginning of a sweep waits for such a call.
+        var removed = 0L;
+        await WaitUntil.HoldsAsync(async () => (removed = await engine.Sweeper.SweepAsync(CancellationToken.None)) > 0);
+        removed.Should().Be(Expired);
+        await ending.CancelAsync();
+        await Task.WhenAll(copying);
+    }
+
+    [RealPartFact(RealPart.PostgreSql)]
     public async Task Last_of_equal_keys_wins_and_conditional_writes_beside_the_call_are_checked()
     {
         await using var shared = await SharedNamespaces.OpenAsync(1);
